@@ -1,0 +1,31 @@
+# Finds every library. What the system lacks is built by scripts/deps into a cache outside the checkout.
+set(deps_arguments --cc ${CMAKE_C_COMPILER} --cxx ${CMAKE_CXX_COMPILER})
+if(CLLM_GPU)
+  list(APPEND deps_arguments --gpu ${CLLM_GPU})
+endif()
+if(CLLM_SANITIZER)
+  list(APPEND deps_arguments --sanitizer ${CLLM_SANITIZER})
+endif()
+execute_process(
+  COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/scripts/deps ${deps_arguments}
+  OUTPUT_VARIABLE deps_prefixes
+  OUTPUT_STRIP_TRAILING_WHITESPACE
+  RESULT_VARIABLE deps_result)
+if(NOT deps_result EQUAL 0)
+  message(FATAL_ERROR "scripts/deps failed: its messages are above")
+endif()
+list(APPEND CMAKE_MODULE_PATH ${CMAKE_CURRENT_SOURCE_DIR}/cmake)
+list(PREPEND CMAKE_PREFIX_PATH ${deps_prefixes})
+
+find_package(Threads REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(yaml-cpp REQUIRED)
+find_package(fmt REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(Drogon REQUIRED)
+find_package(llama REQUIRED)
+find_package(LlamaCommon REQUIRED MODULE)
+if(CLLM_TESTS)
+  find_package(GTest REQUIRED)
+endif()

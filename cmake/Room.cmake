@@ -1,0 +1,36 @@
+# cllm_room(NAME [USES room …] [LIBRARIES target …]): the library of the room in the current folder, and its unit tests.
+# Every *.cc belongs to the room, except x_test.cc (one test program a room) and x_benchmark.cc.
+# USES are the rooms that it may include; libraries stay private to it.
+function(cllm_room name)
+  cmake_parse_arguments(ROOM "" "" "USES;LIBRARIES;TEST_USES" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS *.cc)
+  set(tests ${sources})
+  list(FILTER sources EXCLUDE REGEX "(_test|_benchmark|/main)\\.cc$")
+  list(FILTER tests INCLUDE REGEX "_test\\.cc$")
+
+  list(TRANSFORM ROOM_USES PREPEND cllm_)
+  list(TRANSFORM ROOM_TEST_USES PREPEND cllm_)
+  add_library(cllm_${name} STATIC ${sources})
+  target_include_directories(cllm_${name} PUBLIC ${PROJECT_SOURCE_DIR}/src)
+  target_link_libraries(cllm_${name} PUBLIC ${ROOM_USES} PRIVATE ${ROOM_LIBRARIES})
+  cllm_compile_options(cllm_${name})
+
+  if(CLLM_TESTS AND tests)
+    add_executable(${name}_test ${tests})
+    target_link_libraries(${name}_test PRIVATE cllm_${name} ${ROOM_TEST_USES} ${ROOM_LIBRARIES} GTest::gtest_main)
+    cllm_compile_options(${name}_test)
+    include(GoogleTest)
+    gtest_discover_tests(${name}_test TEST_PREFIX "${name}." DISCOVERY_TIMEOUT 60)
+  endif()
+endfunction()
+
+function(cllm_compile_options target)
+  target_compile_options(${target} PRIVATE -Wall -Wextra -Wshadow -Wnon-virtual-dtor -ffp-contract=off)
+  if(CLLM_SANITIZER STREQUAL "address")
+    target_compile_options(${target} PUBLIC -fsanitize=address,undefined -fno-omit-frame-pointer)
+    target_link_options(${target} PUBLIC -fsanitize=address,undefined)
+  elseif(CLLM_SANITIZER STREQUAL "thread")
+    target_compile_options(${target} PUBLIC -fsanitize=thread)
+    target_link_options(${target} PUBLIC -fsanitize=thread)
+  endif()
+endfunction()

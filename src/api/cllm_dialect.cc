@@ -1,0 +1,79 @@
+#include "api/cllm_dialect.h"
+
+#include "api/error_body.h"
+#include "api/json_object.h"
+#include "api/sampling_fields.h"
+
+namespace cllm {
+namespace {
+
+const char* ReasonName(FinishReason reason) { return reason == FinishReason::kLength ? "length" : "stop"; }
+
+class CllmWriter : public AnswerWriter {
+ public:
+  std::string StreamDelta(const TextDelta& delta) override {
+    return SseFrame(Json{{"id", id_}, {"token", delta.text}, {"done", false}}.dump());
+  }
+
+  std::string StreamEnd(const GenerationEnd& end) override {
+    if (!end.status) {
+      Json frame{{"id", id_}};
+      frame["error"] = CllmErrorObject(end.status.error());
+      frame["done"] = true;
+      return SseFrame(frame.dump());
+    }
+    return SseFrame(Json{{"id", id_},
+                         {"token", ""},
+                         {"done", true},
+                         {"generated_tokens", end.generated_tokens},
+                         {"prompt_tokens", end.prompt_tokens},
+                         {"finish_reason", ReasonName(end.reason)},
+                         {"seed", end.seed}}
+                        .dump());
+  }
+
+  std::string Whole(const TextDelta& answer, const GenerationEnd& end) override {
+    const double rate = end.response_time_s > 0 ? end.generated_tokens / end.response_time_s : 0;
+    return Json{{"data",
+                 {{"id", id_},
+                  {"response_time", end.response_time_s},
+                  {"text", answer.text},
+                  {"tokens_per_second", rate},
+                  {"generated_tokens", end.generated_tokens},
+                  {"prompt_tokens", end.prompt_tokens},
+                  {"finish_reason", ReasonName(end.reason)},
+                  {"seed", end.seed}}},
+                {"success", true}}
+        .dump();
+  }
+
+ private:
+  std::string id_ = RandomHexId();
+};
+
+}  // namespace
+
+std::string CllmDialect::ErrorBody(const Error& error) const { return CllmErrorBody(error); }
+
+Result<ParsedCall> CllmDialect::Parse(std::string_view body) const {
+  const Result<Json> json = ParseJsonObject(body);
+  if (!json) return std::unexpected(json.error());
+  JsonObject object(*json);
+  ParsedCall call;
+  const auto prompt = object.String("prompt");
+  if (!prompt && !object.Has("prompt")) object.Reject("prompt", "prompt is missing");
+  call.request.prompt = prompt.value_or("");
+  ReadMaxTokens(object, {"max_tokens"}, call.request);
+  call.request.default_max_tokens = default_max_tokens_;
+  ReadSamplingFields(object, call.request);
+  const auto stream = object.Bool("stream");
+  call.stream = endpoint_ == Endpoint::kGenerateStream || stream.value_or(false);
+  if (endpoint_ == Endpoint::kGenerateStream && stream == false) {
+    object.Reject("stream", "this endpoint always streams: use /generate for a whole answer");
+  }
+  if (const Status status = object.Finish(); !status) return std::unexpected(status.error());
+  call.writer = std::make_unique<CllmWriter>();
+  return call;
+}
+
+}  // namespace cllm

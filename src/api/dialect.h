@@ -1,0 +1,51 @@
+// A dialect: how one family of clients asks and wants to be answered. JSON in, JSON out; no sockets.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/status.h"
+#include "service/generation.h"
+
+namespace cllm {
+
+// What every dialect may name in its answers.
+struct ModelCard {
+  std::string id;  // the file's name without its extension
+  std::int64_t created_unix_s = 0;
+};
+
+// Writes one answer. Made by Dialect::Parse for its request.
+class AnswerWriter {
+ public:
+  virtual ~AnswerWriter() = default;
+  // Server-sent events, ready for the wire. StreamEnd's last frame says that the stream is complete, or why it is not.
+  virtual std::string StreamDelta(const TextDelta& delta) = 0;
+  virtual std::string StreamEnd(const GenerationEnd& end) = 0;
+  // The body of an answer that is not streamed; `end.status` is success.
+  virtual std::string Whole(const TextDelta& answer, const GenerationEnd& end) = 0;
+};
+
+struct ParsedCall {
+  GenerateRequest request;
+  bool stream = false;
+  std::unique_ptr<AnswerWriter> writer;
+};
+
+class Dialect {
+ public:
+  virtual ~Dialect() = default;
+  virtual Result<ParsedCall> Parse(std::string_view body) const = 0;
+  // The body of an error response.
+  virtual std::string ErrorBody(const Error& error) const = 0;
+};
+
+// One server-sent event that carries `json`.
+std::string SseFrame(const std::string& json);
+
+// 128 random bits in hexadecimal.
+std::string RandomHexId();
+
+}  // namespace cllm

@@ -1,0 +1,145 @@
+#include "api/endpoints.h"
+
+#include <fmt/format.h>
+
+#include "api/json_object.h"
+#include "base/machine.h"
+#include "base/utf8.h"
+
+namespace cllm {
+namespace {
+
+Json QueueObject(const ServiceStats& stats) {
+  return {{"running", stats.loop.running},   {"queued", stats.loop.queued},         {"open", stats.open_requests},
+          {"max_running", stats.max_running}, {"max_open", stats.max_open}, {"accepted", stats.accepted},
+          {"refused", stats.refused}};
+}
+
+Json EngineObject(const ServerFacts& facts, const EngineLoopStats& loop) {
+  const double busy_ns = static_cast<double>(loop.computing_ns + loop.idle_with_work_ns);
+  return {{"name", facts.engine_name},
+          {"steps", loop.steps},
+          {"prompt_tokens", loop.prompt_tokens},
+          {"generated_tokens", loop.generated_tokens},
+          {"computing_s", static_cast<double>(loop.computing_ns) * 1e-9},
+          {"idle_with_work_s", static_cast<double>(loop.idle_with_work_ns) * 1e-9},
+          {"idle_with_work_share", busy_ns > 0 ? static_cast<double>(loop.idle_with_work_ns) / busy_ns : 0.0}};
+}
+
+Json ModelObject(const ServerFacts& facts) {
+  return {{"id", facts.card.id},
+          {"path", facts.model_path},
+          {"description", facts.model_description},
+          {"parameters", facts.model_parameters},
+          {"bytes", facts.model_bytes},
+          {"trained_context", facts.trained_context}};
+}
+
+// A piece of a token as llama-server shows it: text, or the bytes where they are not valid UTF-8.
+Json PieceValue(const std::string& piece) {
+  if (IsValidUtf8(piece)) return piece;
+  Json bytes = Json::array();
+  for (const unsigned char byte : piece) bytes.push_back(byte);
+  return bytes;
+}
+
+std::string WithReplacedBytes(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
+
+}  // namespace
+
+std::string LoadingBody() {
+  return Json{{"data", {{"model_loaded", false}, {"status", "loading"}}}, {"success", false}}.dump();
+}
+
+std::string HealthyBody() {
+  return Json{{"data", {{"model_loaded", true}, {"status", "healthy"}}}, {"success", true}}.dump();
+}
+
+std::string DetailedHealthBody(const ServerFacts& facts, const ServiceStats& stats) {
+  Json data{{"model_loaded", true}, {"status", "healthy"}, {"version", facts.version}};
+  data["model"] = ModelObject(facts);
+  data["engine"] = EngineObject(facts, stats.loop);
+  data["queue"] = QueueObject(stats);
+  data["kv"] = {{"tokens", stats.loop.kv_tokens},
+                {"capacity_tokens", facts.kv_tokens_capacity},
+                {"bytes", stats.loop.kv_tokens * facts.kv_bytes_per_token},
+                {"capacity_bytes", facts.kv_tokens_capacity * facts.kv_bytes_per_token}};
+  data["memory"] = {{"resident_bytes", ResidentMemoryBytes()}, {"available_bytes", AvailableMemoryBytes()}};
+  return Json{{"data", std::move(data)}, {"success", true}}.dump();
+}
+
+std::string ModelsBody(const ServerFacts& facts, int max_context) {
+  Json model{{"id", facts.card.id},
+             {"object", "model"},
+             {"created", facts.card.created_unix_s},
+             {"owned_by", "cllm"},
+             {"meta",
+              {{"n_vocab", facts.vocab_size},
+               {"n_ctx", max_context},
+               {"n_ctx_train", facts.trained_context},
+               {"n_embd", facts.embedding_size},
+               {"n_params", facts.model_parameters},
+               {"size", facts.model_bytes}}}};
+  return Json{{"object", "list"}, {"data", Json::array({std::move(model)})}}.dump();
+}
+
+std::string IndexBody(const std::string& version) {
+  const Json endpoints = Json::array({"GET /", "GET /health", "POST /generate", "POST /generate_stream", "GET /v1/models",
+                                      "POST /v1/completions", "POST /v1/chat/completions", "POST /tokenize",
+                                      "POST /detokenize"});
+  return Json{{"name", "cLLM"}, {"version", version}, {"endpoints", endpoints}}.dump();
+}
+
+Result<std::string> TokenizeBody(const TextModel& model, std::string_view body) {
+  const Result<Json> json = ParseJsonObject(body);
+  if (!json) return std::unexpected(json.error());
+  JsonObject object(*json);
+  const auto content = object.String("content");
+  if (!content && !object.Has("content")) object.Reject("content", "content is missing");
+  const bool add_special = object.Bool("add_special").value_or(false);
+  const bool parse_special = object.Bool("parse_special").value_or(true);
+  const bool with_pieces = object.Bool("with_pieces").value_or(false);
+  object.Ignore("model");
+  if (const Status status = object.Finish(); !status) return std::unexpected(status.error());
+  const auto tokens = model.Tokenize(*content, add_special, parse_special);
+  if (!tokens) return std::unexpected(tokens.error());
+  Json list = Json::array();
+  for (const TokenId token : *tokens) {
+    if (!with_pieces) {
+      list.push_back(token);
+      continue;
+    }
+    const auto piece = model.Detokenize(std::span(&token, 1));
+    list.push_back({{"id", token}, {"piece", PieceValue(piece.value_or(""))}});
+  }
+  return Json{{"tokens", std::move(list)}}.dump();
+}
+
+Result<std::string> DetokenizeBody(const TextModel& model, std::string_view body) {
+  const Result<Json> json = ParseJsonObject(body);
+  if (!json) return std::unexpected(json.error());
+  JsonObject object(*json);
+  const Json* list = object.Any("tokens");
+  std::vector<TokenId> tokens;
+  if (list == nullptr) {
+    object.Reject("tokens", "tokens is missing");
+  } else if (!list->is_array()) {
+    object.Reject("tokens", "tokens must be an array of token ids");
+  } else {
+    for (const Json& item : *list) {
+      const bool is_id = item.is_number_unsigned() && item.get<std::uint64_t>() <= std::numeric_limits<TokenId>::max();
+      if (!is_id) {
+        object.Reject("tokens", "tokens must be an array of token ids");
+        break;
+      }
+      tokens.push_back(item.get<TokenId>());
+    }
+  }
+  object.Ignore("model");
+  if (const Status status = object.Finish(); !status) return std::unexpected(status.error());
+  const auto text = model.Detokenize(tokens);
+  if (!text) return std::unexpected(text.error());
+  return WithReplacedBytes(Json{{"content", *text}});
+}
+
+}  // namespace cllm

@@ -1,0 +1,55 @@
+#include "api/error_body.h"
+
+namespace cllm {
+namespace {
+
+struct ErrorNames {
+  int status;
+  std::string_view name;
+  std::string_view openai_type;
+};
+
+ErrorNames NamesOf(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::kInvalidArgument: return {400, "invalid_argument", "invalid_request_error"};
+    case ErrorCode::kNotFound: return {404, "not_found", "invalid_request_error"};
+    case ErrorCode::kMethodNotAllowed: return {405, "method_not_allowed", "invalid_request_error"};
+    case ErrorCode::kTimedOut: return {408, "timed_out", "timeout_error"};
+    case ErrorCode::kTooLarge: return {413, "too_large", "invalid_request_error"};
+    case ErrorCode::kQueueFull: return {429, "queue_full", "rate_limit_error"};
+    case ErrorCode::kCancelled: return {499, "cancelled", "cancelled_error"};
+    case ErrorCode::kUnavailable: return {503, "unavailable", "service_unavailable_error"};
+    case ErrorCode::kInternal: break;
+  }
+  return {500, "internal", "server_error"};
+}
+
+Json FieldOrNull(const Error& error) { return error.field.empty() ? Json(nullptr) : Json(error.field); }
+
+// Messages can quote what a client sent; the body must be valid UTF-8 all the same.
+std::string Dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
+
+}  // namespace
+
+int HttpStatus(ErrorCode code) { return NamesOf(code).status; }
+
+std::string_view ErrorCodeName(ErrorCode code) { return NamesOf(code).name; }
+
+Json CllmErrorObject(const Error& error) {
+  return {{"code", ErrorCodeName(error.code)}, {"message", error.message}, {"field", FieldOrNull(error)}};
+}
+
+std::string CllmErrorBody(const Error& error) {
+  return Dump({{"success", false}, {"error", CllmErrorObject(error)}});
+}
+
+std::string OpenAiErrorBody(const Error& error) {
+  const ErrorNames names = NamesOf(error.code);
+  return Dump({{"error",
+                {{"message", error.message},
+                 {"type", names.openai_type},
+                 {"param", FieldOrNull(error)},
+                 {"code", names.name}}}});
+}
+
+}  // namespace cllm

@@ -1,0 +1,198 @@
+#include "api/openai_chat.h"
+
+#include <ctime>
+
+#include <fmt/format.h>
+
+#include "api/error_body.h"
+#include "api/json_object.h"
+#include "api/openai_fields.h"
+#include "api/sampling_fields.h"
+
+namespace cllm {
+namespace {
+
+constexpr std::int64_t kMostTopLogprobs = 20;  // OpenAI's bound
+constexpr std::size_t kMostMessages = 10'000;
+
+Json LogprobEntry(const std::string& bytes, float logprob) {
+  Json list = Json::array();
+  for (const unsigned char byte : bytes) list.push_back(byte);
+  return {{"token", TokenShown(bytes)}, {"logprob", logprob}, {"bytes", list}};
+}
+
+Json LogprobsObject(const std::vector<TokenText>& tokens) {
+  Json content = Json::array();
+  for (const TokenText& token : tokens) {
+    Json entry = LogprobEntry(token.bytes, token.token.logprob);
+    Json top = Json::array();
+    for (std::size_t i = 0; i < token.token.top.size(); ++i) {
+      top.push_back(LogprobEntry(token.top_bytes[i], token.token.top[i].logprob));
+    }
+    entry["top_logprobs"] = std::move(top);
+    content.push_back(std::move(entry));
+  }
+  return {{"content", std::move(content)}, {"refusal", nullptr}};
+}
+
+class ChatWriter : public AnswerWriter {
+ public:
+  ChatWriter(std::string model, bool logprobs, bool include_usage)
+      : model_(std::move(model)), logprobs_(logprobs), include_usage_(include_usage) {}
+
+  std::string StreamDelta(const TextDelta& delta) override {
+    std::string frames = Opening();
+    return frames + Chunk({{"content", delta.text}}, logprobs_ ? LogprobsObject(delta.tokens) : Json(nullptr), nullptr);
+  }
+
+  std::string StreamEnd(const GenerationEnd& end) override {
+    if (!end.status) return SseFrame(OpenAiErrorBody(end.status.error()));
+    std::string frames = Opening() + Chunk(Json::object(), nullptr, OpenAiFinishReason(end.reason));
+    if (include_usage_) {
+      Json chunk = Envelope("chat.completion.chunk");
+      chunk["choices"] = Json::array();
+      chunk["usage"] = UsageObject(end);
+      frames += SseFrame(chunk.dump());
+    }
+    return frames + SseFrame("[DONE]");
+  }
+
+  std::string Whole(const TextDelta& answer, const GenerationEnd& end) override {
+    Json body = Envelope("chat.completion");
+    body["choices"] = Json::array({{{"index", 0},
+                                    {"message", {{"role", "assistant"}, {"content", answer.text}, {"refusal", nullptr}}},
+                                    {"logprobs", logprobs_ ? LogprobsObject(answer.tokens) : Json(nullptr)},
+                                    {"finish_reason", OpenAiFinishReason(end.reason)}}});
+    body["usage"] = UsageObject(end);
+    body["seed"] = end.seed;
+    return body.dump();
+  }
+
+ private:
+  Json Envelope(const char* object) const {
+    return {{"id", id_}, {"object", object}, {"created", created_}, {"model", model_}};
+  }
+
+  // OpenAI's first chunk names the role before any text.
+  std::string Opening() {
+    if (opened_) return {};
+    opened_ = true;
+    return Chunk({{"role", "assistant"}, {"content", ""}}, nullptr, nullptr);
+  }
+
+  std::string Chunk(Json delta, Json logprobs, Json finish_reason) const {
+    Json chunk = Envelope("chat.completion.chunk");
+    chunk["choices"] = Json::array({{{"index", 0},
+                                     {"delta", std::move(delta)},
+                                     {"logprobs", std::move(logprobs)},
+                                     {"finish_reason", std::move(finish_reason)}}});
+    if (include_usage_) chunk["usage"] = nullptr;
+    return SseFrame(chunk.dump());
+  }
+
+  std::string id_ = "chatcmpl-" + RandomHexId();
+  std::int64_t created_ = std::time(nullptr);
+  std::string model_;
+  bool logprobs_;
+  bool include_usage_;
+  bool opened_ = false;
+};
+
+// A string, or an array of {"type": "text", "text": …} parts, which are joined.
+std::optional<std::string> ContentText(const Json& content) {
+  if (content.is_string()) return content.get<std::string>();
+  if (!content.is_array()) return std::nullopt;
+  std::string text;
+  for (const Json& part : content) {
+    if (!part.is_object() || part.value("type", Json()) != "text") return std::nullopt;
+    const auto found = part.find("text");
+    if (found == part.end() || !found->is_string()) return std::nullopt;
+    text += found->get<std::string>();
+  }
+  return text;
+}
+
+Result<ChatMessage> ReadMessage(const Json& json, const std::string& path) {
+  if (!json.is_object()) return InvalidArgument(path + " must be an object", path);
+  JsonObject object(json, path + ".");
+  ChatMessage message;
+  message.role = object.String("role").value_or("");
+  const bool known_role = message.role == "system" || message.role == "user" || message.role == "assistant";
+  if (message.role == "developer") {
+    message.role = "system";  // OpenAI's newer name for the same thing
+  } else if (!known_role) {
+    object.Reject("role", fmt::format("{}.role must be system, developer, user or assistant", path));
+  }
+  const Json* content = object.Any("content");
+  const auto text = content == nullptr ? std::nullopt : ContentText(*content);
+  if (!text) object.Reject("content", fmt::format("{}.content must be a string or an array of text parts", path));
+  message.content = text.value_or("");
+  object.Ignore("name");
+  object.Ignore("refusal");
+  object.Ignore("annotations");
+  if (const Json* calls = object.Any("tool_calls"); calls != nullptr && !calls->empty()) {
+    object.Reject("tool_calls", path + ".tool_calls is not supported yet");
+  }
+  if (const Status status = object.Finish(); !status) return std::unexpected(status.error());
+  return message;
+}
+
+Result<std::vector<ChatMessage>> ReadMessages(const Json* json) {
+  if (json == nullptr || !json->is_array() || json->empty() || json->size() > kMostMessages) {
+    return InvalidArgument(fmt::format("messages must be an array of 1 to {} messages", kMostMessages), "messages");
+  }
+  std::vector<ChatMessage> messages;
+  for (std::size_t i = 0; i < json->size(); ++i) {
+    Result<ChatMessage> message = ReadMessage((*json)[i], fmt::format("messages[{}]", i));
+    if (!message) return std::unexpected(message.error());
+    messages.push_back(std::move(*message));
+  }
+  return messages;
+}
+
+void ReadTemplateArguments(JsonObject& object, ChatPrompt& prompt) {
+  const Json* arguments = object.Any("chat_template_kwargs");
+  if (arguments == nullptr) return;
+  if (!arguments->is_object()) return object.Reject("chat_template_kwargs", "chat_template_kwargs must be an object");
+  for (const auto& item : arguments->items()) prompt.template_arguments[item.key()] = item.value().dump();
+}
+
+// logprobs is a switch here, top_logprobs the number of alternatives.
+bool ReadLogprobs(JsonObject& object, SamplingParams& sampling) {
+  const bool wanted = object.Bool("logprobs").value_or(false);
+  const auto top = object.Int("top_logprobs", 0, kMostTopLogprobs);
+  if (top && !wanted) object.Reject("top_logprobs", "top_logprobs needs logprobs to be true");
+  if (wanted) sampling.top_logprobs = static_cast<std::int32_t>(top.value_or(0));
+  return wanted;
+}
+
+}  // namespace
+
+std::string OpenAiChatDialect::ErrorBody(const Error& error) const { return OpenAiErrorBody(error); }
+
+Result<ParsedCall> OpenAiChatDialect::Parse(std::string_view body) const {
+  const Result<Json> json = ParseJsonObject(body);
+  if (!json) return std::unexpected(json.error());
+  JsonObject object(*json);
+  ParsedCall call;
+  ChatPrompt prompt;
+  Result<std::vector<ChatMessage>> messages = ReadMessages(object.Any("messages"));
+  if (messages) {
+    prompt.messages = std::move(*messages);
+  } else {
+    return std::unexpected(messages.error());
+  }
+  ReadTemplateArguments(object, prompt);
+  call.request.prompt = std::move(prompt);
+  ReadMaxTokens(object, {"max_completion_tokens", "max_tokens", "n_predict"}, call.request);
+  ReadSamplingFields(object, call.request);
+  const bool logprobs = ReadLogprobs(object, call.request.sampling);
+  const StreamSettings stream = ReadStreamFields(object);
+  call.stream = stream.stream;
+  ReadHintsAndUnsupported(object);
+  if (const Status status = object.Finish(); !status) return std::unexpected(status.error());
+  call.writer = std::make_unique<ChatWriter>(model_.id, logprobs, stream.include_usage);
+  return call;
+}
+
+}  // namespace cllm

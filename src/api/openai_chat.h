@@ -1,0 +1,20 @@
+// OpenAI's POST /v1/chat/completions.
+#pragma once
+
+#include <utility>
+
+#include "api/dialect.h"
+
+namespace cllm {
+
+class OpenAiChatDialect : public Dialect {
+ public:
+  explicit OpenAiChatDialect(ModelCard model) : model_(std::move(model)) {}
+  Result<ParsedCall> Parse(std::string_view body) const override;
+  std::string ErrorBody(const Error& error) const override;
+
+ private:
+  ModelCard model_;
+};
+
+}  // namespace cllm

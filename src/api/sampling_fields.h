@@ -1,0 +1,19 @@
+// The fields that every dialect shares: sampling, stop strings, seed, length.
+#pragma once
+
+#include "api/json_object.h"
+#include "service/generation.h"
+
+namespace cllm {
+
+inline constexpr std::size_t kMostStopStrings = 16;
+inline constexpr std::int64_t kMostTokensField = 1'000'000'000;
+
+// temperature, top_p, top_k, min_p, repetition_penalty (and llama.cpp's repeat_penalty, repeat_last_n), presence_penalty,
+// frequency_penalty, logit_bias, seed, stop, ignore_eos, timeout.
+void ReadSamplingFields(JsonObject& object, GenerateRequest& request);
+
+// The first of `names` that is present, as max_tokens; at least 1.
+void ReadMaxTokens(JsonObject& object, std::initializer_list<const char*> names, GenerateRequest& request);
+
+}  // namespace cllm

@@ -1,0 +1,26 @@
+// UTF-8 that arrives in pieces: tokens can end in the middle of a character.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace cllm {
+
+// Turns a stream of bytes into a stream of valid UTF-8. A character waits until it is complete; a byte that can't
+// begin or continue one becomes U+FFFD, by the "maximal subpart" practice of the Unicode standard (section 3.9).
+class Utf8Assembler {
+ public:
+  // What of all bytes so far is decided and was not returned before.
+  std::string Push(std::string_view bytes);
+  // The rest: an unfinished character becomes one U+FFFD.
+  std::string Finish();
+
+ private:
+  std::string pending_;  // at most 3 bytes that begin a character
+};
+
+// Whether `text` is valid UTF-8; where it is not, *offset (if given) is the first bad byte.
+bool IsValidUtf8(std::string_view text, std::size_t* offset = nullptr);
+
+}  // namespace cllm

@@ -1,0 +1,52 @@
+#include "base/utf8.h"
+
+#include <gtest/gtest.h>
+
+namespace cllm {
+namespace {
+
+std::string ByteByByte(std::string_view bytes) {
+  Utf8Assembler assembler;
+  std::string out;
+  for (const char byte : bytes) {
+    const std::string part = assembler.Push(std::string_view(&byte, 1));
+    EXPECT_TRUE(IsValidUtf8(part));
+    out += part;
+  }
+  return out + assembler.Finish();
+}
+
+TEST(Utf8AssemblerTest, KeepsValidTextHoweverItIsCut) {
+  const std::string text = "aé€😀人工智能 z";
+  EXPECT_EQ(ByteByByte(text), text);
+  Utf8Assembler whole;
+  EXPECT_EQ(whole.Push(text), text);
+  EXPECT_EQ(whole.Finish(), "");
+}
+
+TEST(Utf8AssemblerTest, HoldsAnUnfinishedCharacterBack) {
+  Utf8Assembler assembler;
+  EXPECT_EQ(assembler.Push("x\xE2\x82"), "x");
+  EXPECT_EQ(assembler.Push("\xAC"), "€");
+}
+
+TEST(Utf8AssemblerTest, ReplacesWhatCannotBeCompleted) {
+  EXPECT_EQ(ByteByByte("a\xFFz"), "a\uFFFDz");
+  EXPECT_EQ(ByteByByte("\xE2\x82z"), "\uFFFDz");     // cut short by another character
+  EXPECT_EQ(ByteByByte("\xF0\x9F\x98"), "\uFFFD");   // cut short by the end
+  EXPECT_EQ(ByteByByte("\xC0\xAF"), "\uFFFD\uFFFD");  // overlong
+  EXPECT_EQ(ByteByByte("\xED\xA0\x80"), "\uFFFD\uFFFD\uFFFD");  // surrogate
+  EXPECT_EQ(ByteByByte("\xF4\x90\x80\x80"), "\uFFFD\uFFFD\uFFFD\uFFFD");  // above U+10FFFF
+}
+
+TEST(IsValidUtf8Test, NamesTheFirstBadByte) {
+  std::size_t offset = 99;
+  EXPECT_TRUE(IsValidUtf8("päth", &offset));
+  EXPECT_FALSE(IsValidUtf8("ab\xC3", &offset));
+  EXPECT_EQ(offset, 2U);
+  EXPECT_FALSE(IsValidUtf8("ä\x80", &offset));
+  EXPECT_EQ(offset, 2U);
+}
+
+}  // namespace
+}  // namespace cllm

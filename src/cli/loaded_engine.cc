@@ -1,0 +1,67 @@
+#include "cli/loaded_engine.h"
+
+#include <cstdlib>
+#include <filesystem>
+
+#include <fmt/format.h>
+
+#include "base/machine.h"
+
+namespace cllm {
+namespace {
+
+int ContextLength(const ServeOptions& options, const ModelInfo& info) {
+  const int wanted = options.model.max_context_length;
+  if (wanted == 0) return info.trained_context;
+  if (wanted > info.trained_context) {
+    spdlog::warn("model.max_context_length {} is more than the {} tokens that the model was trained for", wanted,
+                 info.trained_context);
+  }
+  return wanted;
+}
+
+void WarnAboutSettings(const ServeOptions& options, const ModelInfo& info) {
+  const std::string& wanted = options.model.quantization;
+  if (!wanted.empty() && !QuantizationMatches(wanted, info.quantization)) {
+    spdlog::warn("model.quantization says {}, but the file is {}", wanted, info.quantization);
+  }
+  if (options.llama_cpp.weights.n_gpu_layers > 0 && !Model::HasGpuSupport()) {
+    spdlog::warn("n_gpu_layers is {}, but this build has no GPU backend (build with CLLM_GPU=…): everything runs on the CPU",
+                 options.llama_cpp.weights.n_gpu_layers);
+  }
+}
+
+}  // namespace
+
+std::string DefaultModelPath() {
+  const char* cache = std::getenv("XDG_CACHE_HOME");
+  const char* home = std::getenv("HOME");
+  const std::filesystem::path base = cache != nullptr && *cache != '\0'
+                                         ? std::filesystem::path(cache)
+                                         : std::filesystem::path(home != nullptr ? home : ".") / ".cache";
+  return base / "cllm" / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf";
+}
+
+Result<LoadedEngine> LoadEngine(const ServeOptions& options) {
+  LoadedEngine loaded;
+  auto model = Model::Load(options.model.path, options.llama_cpp.weights);
+  if (!model) return std::unexpected(model.error());
+  loaded.model = std::move(*model);
+  const ModelInfo& info = loaded.model->info();
+  spdlog::info("loaded {}: {} {}, {:.1f} M parameters, {:.0f} MiB", options.model.path, info.architecture, info.quantization,
+               static_cast<double>(info.parameters) / 1e6, static_cast<double>(info.size_bytes) / (1 << 20));
+  WarnAboutSettings(options, info);
+
+  const int context = ContextLength(options, info);
+  const auto sizing = SizeKvCache(info, options.llama_cpp, context, options.kv_cache_max_memory_mb, AvailableMemoryBytes());
+  if (!sizing) return std::unexpected(sizing.error());
+  loaded.kv_bytes_per_token = sizing->bytes_per_sequence / std::max(1, context);
+  auto engine = LlamaCppEngine::Create(*loaded.model, options.llama_cpp, sizing->sequences, context);
+  if (!engine) return std::unexpected(engine.error());
+  loaded.engine = std::move(*engine);
+  spdlog::info("KV cache: {} of {} sequences of {} tokens, {} MiB each", sizing->sequences, options.llama_cpp.n_seq_max,
+               context, sizing->bytes_per_sequence >> 20);
+  return loaded;
+}
+
+}  // namespace cllm

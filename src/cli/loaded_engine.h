@@ -1,0 +1,24 @@
+// From options to a loaded model and its engine: what `serve` and `bench engine` share.
+#pragma once
+
+#include <memory>
+
+#include "cli/options.h"
+#include "engine/engine.h"
+#include "model/model.h"
+
+namespace cllm {
+
+struct LoadedEngine {
+  std::unique_ptr<Model> model;
+  std::unique_ptr<Engine> engine;
+  std::int64_t kv_bytes_per_token = 0;
+};
+
+// Where `make run` puts the default model: $XDG_CACHE_HOME (or ~/.cache)/cllm/models.
+std::string DefaultModelPath();
+
+// Loads, sizes the KV cache, warms up; logs what it did. Seconds for a large model.
+Result<LoadedEngine> LoadEngine(const ServeOptions& options);
+
+}  // namespace cllm

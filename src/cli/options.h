@@ -1,0 +1,29 @@
+// Every option of `cllm serve`, bound to the structs of the rooms that use them.
+#pragma once
+
+#include <string>
+
+#include "base/log.h"
+#include "config/option_table.h"
+#include "engine/llamacpp/llamacpp_engine.h"
+#include "http/options.h"
+#include "model/model.h"
+#include "scheduler/scheduler.h"
+
+namespace cllm {
+
+struct ServeOptions {
+  HttpOptions http;
+  ModelOptions model;
+  int default_max_tokens = 256;
+  std::string backend_type = "auto";
+  LlamaCppOptions llama_cpp;
+  SchedulerOptions scheduler;
+  std::int64_t kv_cache_max_memory_mb = 0;
+  LogOptions log;
+};
+
+// The one declaration of every option. `options` outlives the table.
+void DeclareOptions(ServeOptions& options, OptionTable& table);
+
+}  // namespace cllm

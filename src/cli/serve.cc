@@ -1,0 +1,177 @@
+#include "cli/serve.h"
+
+#include <pthread.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <mutex>
+#include <thread>
+
+#include <fmt/format.h>
+
+#include "api/backend.h"
+#include "cli/loaded_engine.h"
+#include "http/server.h"
+#include "service/model_text.h"
+
+namespace cllm {
+namespace {
+
+// Answers that take their whole time must not run into the limit for idle connections.
+constexpr double kIdleMarginSeconds = 30.0;
+
+// Receives SIGTERM and SIGINT on a thread of its own. Made before any other thread, so that all of them have the signals
+// blocked.
+class EndSignals {
+ public:
+  EndSignals() {
+    sigemptyset(&signals_);
+    sigaddset(&signals_, SIGTERM);
+    sigaddset(&signals_, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
+    thread_ = std::jthread([this](std::stop_token stop) { Run(stop); });
+  }
+  EndSignals(const EndSignals&) = delete;
+  EndSignals& operator=(const EndSignals&) = delete;
+  ~EndSignals() {
+    thread_.request_stop();
+    pthread_kill(thread_.native_handle(), SIGTERM);
+  }
+
+  // While a model loads there is nothing to finish, and llama.cpp can't be interrupted: a signal ends the process.
+  void SetLoading(bool loading) { loading_ = loading; }
+
+  // Blocks until `count` signals have come, or `until`.
+  bool Wait(int count, TimePoint until = TimePoint::max()) {
+    std::unique_lock lock(mutex_);
+    const auto enough = [&] { return received_ >= count; };
+    if (until != TimePoint::max()) return changed_.wait_until(lock, until, enough);
+    changed_.wait(lock, enough);
+    return true;
+  }
+
+ private:
+  void Run(const std::stop_token& stop) {
+    int signal = 0;
+    while (sigwait(&signals_, &signal) == 0 && !stop.stop_requested()) {
+      if (loading_) std::_Exit(0);
+      const std::lock_guard lock(mutex_);
+      ++received_;
+      changed_.notify_all();
+    }
+  }
+
+  sigset_t signals_{};
+  std::atomic<bool> loading_ = true;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  int received_ = 0;
+  std::jthread thread_;
+};
+
+ServerFacts Facts(const ServeOptions& options, const LoadedEngine& loaded, const std::string& version) {
+  const ModelInfo& info = loaded.model->info();
+  const EngineCapabilities& engine = loaded.engine->capabilities();
+  return {.version = version,
+          .card = {.id = std::filesystem::path(options.model.path).stem().string(), .created_unix_s = info.modified_unix_s},
+          .model_path = options.model.path,
+          .model_description = fmt::format("{} {}", info.architecture, info.quantization),
+          .model_parameters = info.parameters,
+          .model_bytes = info.size_bytes,
+          .vocab_size = info.vocab_size,
+          .embedding_size = info.embedding_size,
+          .trained_context = info.trained_context,
+          .engine_name = engine.name,
+          .kv_bytes_per_token = loaded.kv_bytes_per_token,
+          .kv_tokens_capacity = static_cast<std::int64_t>(engine.max_sequences) * engine.max_context};
+}
+
+// The model side of the server, from loading to the last answer. Runs beside the HTTP loops.
+class ModelThread {
+ public:
+  ModelThread(const ServeOptions& options, const std::string& version, HttpServer& http, EndSignals& signals)
+      : options_(options), version_(version), http_(http), signals_(signals), thread_([this] { Run(); }) {}
+  ~ModelThread() { thread_.join(); }
+  ModelThread(const ModelThread&) = delete;
+  ModelThread& operator=(const ModelThread&) = delete;
+
+  bool failed() const { return failed_; }
+
+ private:
+  void Run() {
+    if (const Status status = ServeModel(); !status) {
+      std::fprintf(stderr, "cllm: %s\n", status.error().message.c_str());
+      failed_ = true;
+    }
+    http_.Quit();
+  }
+
+  Status ServeModel() {
+    auto loaded = LoadEngine(options_);
+    if (!loaded) return std::unexpected(loaded.error());
+    auto text = ModelText::Create(*loaded->model);
+    if (!text) return std::unexpected(text.error());
+    Service service(**text, *loaded->engine, options_.scheduler, [this] { http_.WakeSenders(); });
+    http_.SetBackend(std::make_shared<Backend>(service, Facts(options_, *loaded, version_), options_.default_max_tokens));
+    signals_.SetLoading(false);
+    PrintReady();
+    signals_.Wait(1);
+    spdlog::info("shutting down: no new requests, {} may finish", service.stats().open_requests);
+    Drain(service);
+    return {};
+  }
+
+  void PrintReady() const {
+    const std::string host = options_.http.host == "0.0.0.0" || options_.http.host == "::" ? "localhost" : options_.http.host;
+    spdlog::info("serving on http://{}:{} with {} event loops; try:", options_.http.host, http_.port(), http_.loops());
+    spdlog::info("  curl http://{}:{}/generate -d '{{\"prompt\": \"The capital of France is\", \"max_tokens\": 16}}'", host,
+                 http_.port());
+  }
+
+  // A second signal ends the grace.
+  void Drain(Service& service) {
+    service.StopAccepting();
+    const TimePoint until = std::chrono::steady_clock::now() +
+                            std::chrono::duration_cast<TimePoint::duration>(
+                                std::chrono::duration<double>(options_.http.shutdown_grace_s));
+    constexpr std::chrono::milliseconds kSignalCheck(50);
+    while (!service.WaitUntilIdle(std::min(until, std::chrono::steady_clock::now() + kSignalCheck))) {
+      if (std::chrono::steady_clock::now() >= until || signals_.Wait(2, std::chrono::steady_clock::now())) break;
+    }
+    if (const int open = service.stats().open_requests; open > 0) spdlog::warn("{} requests did not finish in time", open);
+  }
+
+  const ServeOptions& options_;
+  std::string version_;
+  HttpServer& http_;
+  EndSignals& signals_;
+  std::atomic<bool> failed_ = false;
+  std::thread thread_;
+};
+
+}  // namespace
+
+int Serve(const ServeOptions& options, const std::string& version) {
+  ConfigureLog(options.log);
+  EndSignals signals;
+  signal(SIGPIPE, SIG_IGN);
+  Status status = CheckModelFile(options.model.path);
+  HttpOptions http_options = options.http;
+  http_options.idle_timeout_s = options.scheduler.request_timeout + kIdleMarginSeconds;
+  HttpServer http(http_options, version);
+  if (status) status = http.Bind();
+  if (!status) {
+    std::fprintf(stderr, "cllm: %s\n", status.error().message.c_str());
+    return 1;
+  }
+  ModelThread model(options, version, http, signals);
+  http.Run();
+  return model.failed() ? 1 : 0;
+}
+
+}  // namespace cllm

@@ -1,0 +1,26 @@
+// Every text that is made from an option table: --help, the documentation, the example file, --print-config.
+#pragma once
+
+#include <string>
+
+#include "config/option_table.h"
+
+namespace cllm {
+
+// The part of --help that lists the table's flags by section, with meaning, bounds and default; lines of at most 100
+// bytes unless a word is longer.
+std::string RenderHelp(const OptionTable& table);
+
+// A whole Markdown page: how the sources rank, then one table per section with key, flags, values, default, meaning.
+// Depends on declarations only, never on present values.
+std::string RenderMarkdown(const OptionTable& table);
+
+// A configuration file with every key at its default and its meaning as a comment above it. Read back it changes no
+// value.
+std::string RenderExampleYaml(const OptionTable& table);
+
+// The present values as a YAML file that reads back to the same values, each with its source:
+// "port: 8080  # from config.yaml:7".
+std::string RenderPrintConfig(const OptionTable& table);
+
+}  // namespace cllm

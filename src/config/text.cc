@@ -1,0 +1,164 @@
+#include "config/text.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <cstdint>
+
+namespace cllm::config {
+namespace {
+
+// The length in bytes of the well-formed character at the start of `text`, or 0 where there is none.
+std::size_t CharacterLength(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return static_cast<std::uint8_t>(text[i]); };
+  const std::uint8_t lead = byte(0);
+  if (lead < 0x80) return 1;
+  if (lead < 0xC2 || lead > 0xF4) return 0;
+  const std::size_t length = lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
+  if (text.size() < length) return 0;
+  for (std::size_t i = 1; i < length; ++i) {
+    if ((byte(i) & 0xC0) != 0x80) return 0;
+  }
+  const bool overlong = (lead == 0xE0 && byte(1) < 0xA0) || (lead == 0xF0 && byte(1) < 0x90);
+  const bool surrogate = lead == 0xED && byte(1) > 0x9F;
+  const bool beyond_unicode = lead == 0xF4 && byte(1) > 0x8F;
+  return overlong || surrogate || beyond_unicode ? 0 : length;
+}
+
+char Folded(char c) { return c == '-' ? '_' : static_cast<char>(std::tolower(static_cast<unsigned char>(c))); }
+
+// Digits with YAML 1.1's separators and prefixes: 12, 0x1F, 0o17, 0b101, 1_000, 12:30:00.
+bool ReadsAsInteger(std::string_view text) {
+  if (text.starts_with("0x") || text.starts_with("0o") || text.starts_with("0b")) {
+    text.remove_prefix(2);
+    return !text.empty() && text.find_first_not_of("0123456789abcdef_") == std::string_view::npos;
+  }
+  return !text.empty() && std::isdigit(static_cast<unsigned char>(text[0])) &&
+         text.find_first_not_of("0123456789_:") == std::string_view::npos;
+}
+
+// One optional point among the digits and an optional exponent: 1.5, .5, 5., 1e9.
+bool ReadsAsFloat(std::string_view text) {
+  if (text == ".inf" || text == ".nan") return true;
+  const std::size_t exponent = text.find('e');
+  const std::string_view mantissa = text.substr(0, exponent);
+  if (mantissa.find_first_not_of("0123456789_.") != std::string_view::npos) return false;
+  if (mantissa.find_first_of("0123456789") == std::string_view::npos) return false;
+  if (std::ranges::count(mantissa, '.') > 1) return false;
+  if (exponent == std::string_view::npos) return true;
+  std::string_view power = text.substr(exponent + 1);
+  if (power.starts_with('+') || power.starts_with('-')) power.remove_prefix(1);
+  return !power.empty() && power.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
+}  // namespace
+
+std::optional<std::size_t> FindInvalidUtf8(std::string_view text) {
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t length = CharacterLength(text.substr(at));
+    if (length == 0) return at;
+    at += length;
+  }
+  return std::nullopt;
+}
+
+std::string Quoted(std::string_view text) {
+  std::string out = "\"";
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t length = CharacterLength(text.substr(at));
+    const std::string_view character = text.substr(at, std::max<std::size_t>(length, 1));
+    const auto byte = static_cast<std::uint8_t>(character[0]);
+    if (character == "\"" || character == "\\") {
+      out += '\\';
+      out += character;
+    } else if (character == "\n") {
+      out += "\\n";
+    } else if (character == "\t") {
+      out += "\\t";
+    } else if (length == 0 || byte < 0x20 || byte == 0x7F) {
+      out += fmt::format("\\x{:02x}", byte);
+    } else if (byte == 0xC2 && static_cast<std::uint8_t>(character[1]) < 0xA0) {
+      // C1 controls, among them U+0085, which YAML 1.1 takes for a line break.
+      out += fmt::format("\\x{:02x}", static_cast<std::uint8_t>(character[1]));
+    } else if (character == "\u2028" || character == "\u2029" || character == "\uFEFF") {
+      out += character == "\u2028" ? "\\u2028" : character == "\u2029" ? "\\u2029" : "\\ufeff";
+    } else {
+      out += character;
+    }
+    at += character.size();
+  }
+  return out + '"';
+}
+
+std::string OneLine(std::string_view text) {
+  std::string quoted = Quoted(text);
+  return quoted.size() == text.size() + 2 ? std::string(text) : quoted;
+}
+
+std::string QuotedForMessage(std::string_view text) {
+  constexpr std::size_t kLongest = 80;
+  if (text.size() <= kLongest) return Quoted(text);
+  std::size_t end = 0;
+  while (true) {
+    const std::size_t length = std::max<std::size_t>(CharacterLength(text.substr(end)), 1);
+    if (end + length > kLongest) break;
+    end += length;
+  }
+  return Quoted(text.substr(0, end)) + "...";
+}
+
+bool ReadsAsNonText(std::string_view plain_scalar) {
+  static constexpr std::array<std::string_view, 9> kWords = {"",      "~",   "null", "true", "false",
+                                                             "yes",   "no",  "on",   "off"};
+  const std::string lower = LowerAscii(plain_scalar);
+  if (std::ranges::find(kWords, lower) != kWords.end()) return true;
+  std::string_view number = lower;
+  if (number.starts_with('+') || number.starts_with('-')) number.remove_prefix(1);
+  return ReadsAsInteger(number) || ReadsAsFloat(number);
+}
+
+std::string LowerAscii(std::string_view text) {
+  std::string lower(text);
+  for (char& c : lower) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return lower;
+}
+
+std::vector<std::string> Wrap(std::string_view text, std::size_t width) {
+  std::vector<std::string> lines;
+  std::size_t at = 0;
+  while ((at = text.find_first_not_of(" \n", at)) != std::string_view::npos) {
+    const std::size_t end = std::min(text.find_first_of(" \n", at), text.size());
+    const std::string_view word = text.substr(at, end - at);
+    if (lines.empty() || lines.back().size() + 1 + word.size() > width) {
+      lines.emplace_back(word);
+    } else {
+      lines.back() += ' ';
+      lines.back() += word;
+    }
+    at = end;
+  }
+  return lines;
+}
+
+std::size_t EditDistance(std::string_view a, std::string_view b) {
+  // Rows of the distance table for the prefixes of `a` that end two characters ago, one ago and here.
+  std::vector<std::size_t> before(b.size() + 1), above(b.size() + 1), row(b.size() + 1);
+  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    std::swap(before, above);
+    std::swap(above, row);
+    row[0] = i;
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const bool same = Folded(a[i - 1]) == Folded(b[j - 1]);
+      row[j] = std::min({above[j] + 1, row[j - 1] + 1, above[j - 1] + (same ? 0 : 1)});
+      const bool swapped =
+          i > 1 && j > 1 && Folded(a[i - 1]) == Folded(b[j - 2]) && Folded(a[i - 2]) == Folded(b[j - 1]);
+      if (swapped) row[j] = std::min(row[j], before[j - 2] + 1);
+    }
+  }
+  return row[b.size()];
+}
+
+}  // namespace cllm::config

@@ -1,0 +1,263 @@
+#include "config/yaml_config.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "config/testing_options.h"
+
+namespace cllm {
+namespace {
+
+using namespace std::string_literals;
+
+constexpr const char* kIssueConfig = R"(server:    {host: "0.0.0.0", port: 8080, num_threads: 8, min_threads: 4}
+model:     {path: "/path/to/model.gguf", max_context_length: 2048, quantization: "q4_k_m"}
+backend:
+  type: auto          # auto | llama_cpp (an engine of our own follows)
+  llama_cpp: {n_batch: 512, n_threads: 4, n_gpu_layers: 99, n_seq_max: 8}
+scheduler: {max_batch_size: 32, batch_timeout_ms: 500, request_timeout: 60.0}
+)";
+
+class YamlConfigTest : public testing::Test {
+ protected:
+  // The message of the error, or nothing where the text was accepted.
+  std::string Apply(std::string_view text) {
+    const Status status = ApplyYamlText(text, "c.yaml", table_);
+    return status ? "" : status.error().message;
+  }
+
+  TestingOptions options_;
+  OptionTable table_ = DeclareTestingOptions(options_);
+};
+
+TEST_F(YamlConfigTest, TheIssuesConfigurationWorksAsItStands) {
+  ASSERT_EQ(Apply(kIssueConfig), "");
+  TestingOptions expected;
+  expected.host = "0.0.0.0";
+  expected.min_threads = 4;
+  expected.path = "/path/to/model.gguf";
+  expected.max_context_length = 2048;
+  expected.quantization = "q4_k_m";
+  expected.n_batch = 512;
+  expected.n_threads = 4;
+  expected.n_gpu_layers = 99;
+  expected.n_seq_max = 8;
+  expected.max_batch_size = 32;
+  expected.batch_timeout_ms = 500;
+  expected.request_timeout = 60;
+  EXPECT_EQ(options_, expected);
+  EXPECT_EQ(table_.Find("server.port")->source.Text(), "c.yaml:1");
+  EXPECT_EQ(table_.Find("backend.type")->source.Text(), "c.yaml:4");
+  EXPECT_EQ(table_.Find("backend.llama_cpp.n_seq_max")->source.Text(), "c.yaml:5");
+  EXPECT_EQ(table_.Find("backend.llama_cpp.use_mmap")->source.Text(), "default");
+}
+
+TEST_F(YamlConfigTest, NothingToSetIsFine) {
+  for (const char* text : {"", "\n", "# only a comment\n", "---\n", "{}", "~", "server:\n", "server: {}\n", "server: ~",
+                           "backend:\n  llama_cpp:\n", "\xEF\xBB\xBFserver: {}\n"}) {
+    EXPECT_EQ(Apply(text), "") << text;
+  }
+  EXPECT_EQ(options_, TestingOptions());
+}
+
+TEST_F(YamlConfigTest, DottedKeysListsAndWords) {
+  EXPECT_EQ(Apply("server.port: 81\nbackend: {llama_cpp.n_batch: 7, type: off}\n"), "");
+  EXPECT_EQ(options_.port, 81);
+  EXPECT_EQ(options_.n_batch, 7);
+  EXPECT_EQ(options_.type, "off");
+  EXPECT_EQ(Apply("backend:\n  llama_cpp:\n    tensor_split:\n    - 3\n    - 1.5\n    use_mmap: no\n    n_threads: auto\n"), "");
+  EXPECT_EQ(options_.tensor_split, (std::vector<double>{3, 1.5}));
+  EXPECT_FALSE(options_.use_mmap);
+  EXPECT_EQ(Apply("backend: {llama_cpp: {tensor_split: [], n_gpu_layers: \"all\"}}"), "");
+  EXPECT_TRUE(options_.tensor_split.empty());
+  EXPECT_EQ(options_.n_gpu_layers, 9999);
+}
+
+TEST_F(YamlConfigTest, UnknownKeysAreErrorsWithLineAndNearestKey) {
+  EXPECT_EQ(Apply("server:\n  port: 1\nmax_batchsize: 3\n"),
+            "c.yaml:3: unknown key \"max_batchsize\"; the nearest known key is \"scheduler.max_batch_size\"");
+  EXPECT_EQ(Apply("\n\nn_batch: 3\n"),
+            "c.yaml:3: unknown key \"n_batch\"; the nearest known key is \"backend.llama_cpp.n_batch\"");
+  EXPECT_EQ(Apply("server: {\n  host: a,\n  prot: 3}\n"),
+            "c.yaml:3: unknown key \"server.prot\"; the nearest known key is \"server.port\"");
+  EXPECT_EQ(Apply("llama_cpp: {n_batch: 3}"),
+            "c.yaml:1: unknown key \"llama_cpp\"; the nearest known key is \"backend.llama_cpp\"");
+  EXPECT_EQ(Apply("sever:\n"), "c.yaml:1: unknown key \"sever\"; the nearest known key is \"server\"");
+  EXPECT_EQ(Apply("tensor_split: [1]"),
+            "c.yaml:1: unknown key \"tensor_split\"; the nearest known key is \"backend.llama_cpp.tensor_split\"");
+  EXPECT_EQ(Apply("server: {port:8080}"),
+            "c.yaml:1: unknown key \"server.port:8080\"; the nearest known key is \"server.port\"");
+  EXPECT_EQ(Apply("\"\": 1").substr(0, 24), "c.yaml:1: unknown key \"\"");
+}
+
+TEST_F(YamlConfigTest, WrongTypesAreErrorsWithLineAndKey) {
+  const std::string port = "server.port: expected integer from 0 to 65535, got ";
+  EXPECT_EQ(Apply("server:\n  port: \"8080\"\n"), "c.yaml:2: " + port + "the quoted text \"8080\"");
+  EXPECT_EQ(Apply("server:\n  port: '8080'\n"), "c.yaml:2: " + port + "the quoted text \"8080\"");
+  EXPECT_EQ(Apply("server:\n  port: |\n    8080\n"), "c.yaml:2: " + port + "the quoted text \"8080\\n\"");
+  EXPECT_EQ(Apply("server:\n  port: many\n"), "c.yaml:2: " + port + "\"many\"");
+  EXPECT_EQ(Apply("server:\n  port: 80.0\n"), "c.yaml:2: " + port + "\"80.0\"");
+  EXPECT_EQ(Apply("server:\n  port: 65536\n"), "c.yaml:2: " + port + "\"65536\"");
+  EXPECT_EQ(Apply("server:\n  port: 99999999999999999999\n"), "c.yaml:2: " + port + "\"99999999999999999999\"");
+  EXPECT_EQ(Apply("server:\n  port: [8080]\n"), "c.yaml:2: " + port + "a list");
+  EXPECT_EQ(Apply("server:\n  port: {a: 1}\n"), "c.yaml:2: " + port + "a map");
+  EXPECT_EQ(Apply("server:\n  port:\n  host: a\n"), "c.yaml:2: " + port + "no value");
+  EXPECT_EQ(Apply("server:\n  port: null\n"), "c.yaml:2: " + port + "no value");
+  EXPECT_EQ(Apply("server: 8080\n"), "c.yaml:1: server: expected keys below it, got \"8080\"");
+  EXPECT_EQ(Apply("server: [8080]\n"), "c.yaml:1: server: expected keys below it, got a list");
+  EXPECT_EQ(Apply("scheduler: {request_timeout: \"60\"}"),
+            "c.yaml:1: scheduler.request_timeout: expected number of at least 0.001, in s, got the quoted text \"60\"");
+  EXPECT_EQ(Apply("backend: {llama_cpp: {use_mmap: \"true\"}}"),
+            "c.yaml:1: backend.llama_cpp.use_mmap: expected true or false, got the quoted text \"true\"");
+  EXPECT_EQ(Apply("backend: {type: cuda}"), "c.yaml:1: backend.type: expected one of auto, llama_cpp, off, got \"cuda\"");
+  EXPECT_EQ(options_, TestingOptions());
+}
+
+TEST_F(YamlConfigTest, TextMustReadAsText) {
+  const std::string message = "c.yaml:1: model.path: expected text, got ";
+  const std::string hint = " (write it in quotes if it is meant as text)";
+  EXPECT_EQ(Apply("model: {path: 8080}"), message + "8080" + hint);
+  EXPECT_EQ(Apply("model: {path: 1e3}"), message + "1e3" + hint);
+  EXPECT_EQ(Apply("model: {path: true}"), message + "true" + hint);
+  EXPECT_EQ(Apply("model: {path: }"), message + "no value");
+  EXPECT_EQ(Apply("model: {path: [a]}"), message + "a list");
+  EXPECT_EQ(Apply("model: {path: \"8080\"}"), "");
+  EXPECT_EQ(options_.path, "8080");
+  EXPECT_EQ(Apply("model: {path: /models/8b.gguf}\nserver: {host: 0.0.0.0}"), "");
+  EXPECT_EQ(options_.path, "/models/8b.gguf");
+  EXPECT_EQ(options_.host, "0.0.0.0");
+}
+
+TEST_F(YamlConfigTest, ListsHoldPlainNumbersOnly) {
+  const std::string message =
+      "c.yaml:1: backend.llama_cpp.tensor_split: expected list of numbers of at least 0.0, got ";
+  const auto apply = [&](const std::string& list) { return Apply("backend: {llama_cpp: {tensor_split: " + list + "}}"); };
+  EXPECT_EQ(apply("3"), message + "the single value \"3\" (a list is written [1, 2])");
+  EXPECT_EQ(apply("[1, \"2\"]"), message + "the quoted text \"2\"");
+  EXPECT_EQ(apply("[1, x]"), message + "the item \"x\"");
+  EXPECT_EQ(apply("[1, -1]"), message + "the item \"-1\"");
+  EXPECT_EQ(apply("[1, ~]"), message + "an empty item");
+  EXPECT_EQ(apply("[1, [2]]"), message + "a list inside the list");
+  EXPECT_EQ(apply("[1, {a: 2}]"), message + "a map inside the list");
+  EXPECT_EQ(apply("[1, .inf]"), message + "the item \".inf\"");
+  EXPECT_EQ(Apply("backend.llama_cpp.tensor_split:\n - 1,2\n"), message + "the item \"1,2\"");
+  EXPECT_EQ(options_, TestingOptions());
+}
+
+TEST_F(YamlConfigTest, DuplicateKeysAreErrors) {
+  EXPECT_EQ(Apply("server:\n  port: 1\n  host: a\n  port: 1\n"),
+            "c.yaml:4: key \"server.port\" is set twice, first in line 2");
+  EXPECT_EQ(Apply("server: {}\nmodel: {}\nserver: {}\n"), "c.yaml:3: key \"server\" is set twice, first in line 1");
+  EXPECT_EQ(Apply("server.port: 1\nserver: {port: 2}\n"), "c.yaml:2: key \"server.port\" is set twice, first in line 1");
+  // A second file may set it again.
+  EXPECT_EQ(Apply("server: {port: 2}"), "");
+}
+
+TEST_F(YamlConfigTest, OnlyPlainDocumentsAreSupported) {
+  EXPECT_EQ(Apply("server: &a {port: 1}\n"), "c.yaml:1: anchors (&name) are not supported");
+  EXPECT_EQ(Apply("server:\n  port: &p 1\n  num_threads: *p\n"), "c.yaml:2: anchors (&name) are not supported");
+  EXPECT_EQ(Apply("server:\n  port: !!int \"1\"\n"), "c.yaml:2: tags (!name) are not supported");
+  EXPECT_EQ(Apply("server: {port: 1}\n---\nmodel: {}\n"), "c.yaml:3: a second document (---) is not allowed");
+  EXPECT_EQ(Apply("just text\n"), "c.yaml:1: expected \"key: value\", got \"just text\"");
+  EXPECT_EQ(Apply("- a\n- b\n"), "c.yaml:1: expected \"key: value\", got a list");
+  EXPECT_EQ(Apply("? {a: b}\n: 1\n"), "c.yaml:1: a map cannot be a key");
+  EXPECT_EQ(Apply("? [a]\n: 1\n"), "c.yaml:1: a list cannot be a key");
+  EXPECT_EQ(Apply("~: 1\n"), "c.yaml:1: a key is missing");
+}
+
+TEST_F(YamlConfigTest, SyntaxErrorsHaveALine) {
+  EXPECT_EQ(Apply("server: {port: 1}\nmodel: [1\n").substr(0, 10), "c.yaml:2: ");
+  EXPECT_EQ(Apply("server:\n  port: 1\n bad indent: 2\n").substr(0, 27), "c.yaml:3: not valid YAML: e");
+  EXPECT_EQ(Apply("server:\n\tport: 1\n").substr(0, 10), "c.yaml:2: ");
+  EXPECT_NE(Apply("server: *nowhere\n"), "");
+  EXPECT_NE(Apply("server: {host: \"open\n"), "");
+  // What is wrong first is reported, although the parser gives up later.
+  EXPECT_EQ(Apply("server: {port: x}\nmodel: [1\n").substr(0, 22), "c.yaml:1: server.port:");
+}
+
+TEST_F(YamlConfigTest, RefusesBytesThatAreNoText) {
+  EXPECT_EQ(Apply("server:\n  host: \"\xFF\"\n"), "c.yaml:2: not valid UTF-8");
+  EXPECT_EQ(Apply("\xFF\xFEs\0e\0"s), "c.yaml:1: not valid UTF-8");
+  EXPECT_EQ(Apply("\n\0\0\0s"s), "c.yaml:2: contains a control character");
+  // The parser would take this byte for the end of the file and lose what follows.
+  EXPECT_EQ(Apply("server: {}\n\x04\nbogus: 1\n"), "c.yaml:2: contains a control character");
+  EXPECT_EQ(Apply("model: {path: \"a\\0b\"}"),
+            "c.yaml:1: model.path: expected text, got \"a\\x00b\", which is not valid UTF-8 text");
+}
+
+TEST_F(YamlConfigTest, SurvivesHostileFiles) {
+  constexpr std::size_t kLimit = 1 << 20;
+  const std::string spaces(kLimit, ' ');
+  EXPECT_EQ(Apply(spaces), "");
+  EXPECT_EQ(Apply(spaces + " "), "c.yaml: larger than 1048576 bytes, which is no configuration");
+  for (const char* unit : {"[", "{", "{a: ", "- ", "? ", "a: ", "[[]", "&a ", "*a ", "!", "\"", "'", "|\n", "%", "--- ", ",",
+                           "a,", "{a,", ": ", "\n", "\t", "\r", "#\n", "---\n", "...\n", "a\n", "x", "\xE4\xB8\xAD"}) {
+    std::string text;
+    while (text.size() + 4 <= kLimit) text += unit;
+    (void)Apply(text);
+    (void)Apply("server: " + text.substr(0, kLimit - 8));
+  }
+  std::string bomb = "a: &a [x, x]\n";
+  for (char c = 'b'; c <= 'z'; ++c) bomb += c + ": &"s + c + " [*"s + char(c - 1) + ", *"s + char(c - 1) + "]\n";
+  EXPECT_EQ(Apply(bomb), "c.yaml:1: anchors (&name) are not supported");
+}
+
+TEST_F(YamlConfigTest, SurvivesEveryCutAndRandomDamage) {
+  const std::string text = kIssueConfig;
+  for (std::size_t end = 0; end <= text.size(); ++end) (void)Apply(text.substr(0, end));
+  std::mt19937 random(1);
+  const std::string bytes = "{}[]:,#&*!|>'\"%@`-? \n\t~\\ab01.\x80\xE4";
+  for (int round = 0; round < 3000; ++round) {
+    std::string damaged = text;
+    for (int edit = 0; edit < 4; ++edit) damaged[random() % damaged.size()] = bytes[random() % bytes.size()];
+    (void)Apply(damaged);
+  }
+}
+
+class YamlFileTest : public YamlConfigTest {
+ protected:
+  YamlFileTest() {
+    std::string pattern = testing::TempDir() + "yaml_config_test_XXXXXX";
+    folder_ = mkdtemp(pattern.data());
+  }
+  ~YamlFileTest() override { std::filesystem::remove_all(folder_); }
+
+  std::string Load(const std::string& path) {
+    const Status status = ApplyYamlFile(path, table_);
+    return status ? "" : status.error().message;
+  }
+  std::string Write(const std::string& name, const std::string& text) {
+    std::ofstream(folder_ + "/" + name, std::ios::binary) << text;
+    return folder_ + "/" + name;
+  }
+
+  std::string folder_;
+};
+
+TEST_F(YamlFileTest, LoadsAndNamesTheFileAsGiven) {
+  const std::string path = Write("config.yaml", kIssueConfig);
+  EXPECT_EQ(Load(path), "");
+  EXPECT_EQ(options_.n_batch, 512);
+  EXPECT_EQ(table_.Find("backend.type")->source.Text(), path + ":4");
+  const std::string wrong = Write("wrong.yaml", "server:\n  port: x\n");
+  EXPECT_EQ(Load(wrong), wrong + ":2: server.port: expected integer from 0 to 65535, got \"x\"");
+}
+
+TEST_F(YamlFileTest, RefusesWhatIsNoReadableFile) {
+  EXPECT_EQ(Load(folder_ + "/absent"), folder_ + "/absent: cannot open the configuration file: No such file or directory");
+  EXPECT_EQ(Load(folder_), folder_ + ": is a directory, not a file");
+  EXPECT_EQ(Load(""), ": cannot open the configuration file: No such file or directory");
+  EXPECT_EQ(Load(Write("full", std::string(1 << 20, '\n'))), "");
+  const std::string large = Write("large", std::string((1 << 20) + 1, '\n'));
+  EXPECT_EQ(Load(large), large + ": larger than 1048576 bytes, which is no configuration");
+  EXPECT_EQ(Load("/dev/zero"), "/dev/zero: larger than 1048576 bytes, which is no configuration");
+}
+
+}  // namespace
+}  // namespace cllm

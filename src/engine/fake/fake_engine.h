@@ -1,0 +1,51 @@
+// A deterministic toy: its "model" is a hash of the tokens that a sequence holds, so a test can predict every answer
+// and notice a wrong position, a mixed-up slot or KV that was not freed.
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "engine/engine.h"
+
+namespace cllm {
+
+struct FakeEngineOptions {
+  int vocab_size = 256;
+  int max_sequences = 4;
+  int max_step_tokens = 64;
+  int max_context = 256;
+  bool prefers_dense_slots = false;
+  // Called inside Wait with the plan: tests use it to advance a clock, block, or look at the plan.
+  std::function<void(const StepPlan&)> on_step;
+  // A sequence whose context contains this token fails; -1 for none.
+  TokenId poison_token = -1;
+};
+
+class FakeEngine : public Engine {
+ public:
+  explicit FakeEngine(FakeEngineOptions options);
+
+  const EngineCapabilities& capabilities() const override { return capabilities_; }
+  Ticket Submit(const StepPlan& plan) override;
+  void Wait(Ticket ticket, StepResult& result) override;
+
+  // The token that the fake model puts first after `context`. Never 0, which tests use as end of text.
+  static TokenId NextToken(std::span<const TokenId> context, int vocab_size);
+
+  // Tokens held in slots, over all of them.
+  int tokens_held() const;
+  int steps() const { return steps_; }
+
+ private:
+  void Apply(const KvOperation& operation);
+  SequenceResult Compute(const SequenceWork& work, std::span<const TokenId> tokens);
+
+  FakeEngineOptions options_;
+  EngineCapabilities capabilities_;
+  std::vector<std::vector<TokenId>> slots_;
+  std::vector<std::vector<float>> logits_;
+  const StepPlan* plan_ = nullptr;
+  int steps_ = 0;
+};
+
+}  // namespace cllm

@@ -1,0 +1,218 @@
+#include "engine/llamacpp/llamacpp_engine.h"
+
+#include <llama.h>
+
+#include <algorithm>
+#include <cassert>
+
+#include <fmt/format.h>
+
+#include "base/log.h"
+#include "base/machine.h"
+
+namespace cllm {
+namespace {
+
+// llama.cpp rounds a stream's cells up to a multiple of this.
+constexpr int kCellPadding = 256;
+// Sequence ids beyond this do not exist in llama.cpp (LLAMA_MAX_SEQ).
+constexpr int kMostSequences = 256;
+
+ggml_type KvType(const std::string& name) {
+  if (name == "f32") return GGML_TYPE_F32;
+  if (name == "bf16") return GGML_TYPE_BF16;
+  if (name == "q8_0") return GGML_TYPE_Q8_0;
+  if (name == "q4_0") return GGML_TYPE_Q4_0;
+  return GGML_TYPE_F16;
+}
+
+llama_flash_attn_type FlashAttention(const std::string& name) {
+  if (name == "on") return LLAMA_FLASH_ATTN_TYPE_ENABLED;
+  if (name == "off") return LLAMA_FLASH_ATTN_TYPE_DISABLED;
+  return LLAMA_FLASH_ATTN_TYPE_AUTO;
+}
+
+int PaddedContext(int max_context) { return (max_context + kCellPadding - 1) / kCellPadding * kCellPadding; }
+
+int ThreadCount(int wanted) {
+  const int cores = AvailableCores();
+  if (wanted <= 0) return cores;
+  if (wanted <= cores) return wanted;
+  spdlog::warn("backend.llama_cpp.n_threads {} is more than the {} cores of this machine: using {}", wanted, cores, cores);
+  return cores;
+}
+
+}  // namespace
+
+struct LlamaCppEngine::Context {
+  llama_context* handle = nullptr;
+  llama_batch batch{};
+  ~Context() {
+    if (batch.token != nullptr) llama_batch_free(batch);
+    if (handle != nullptr) llama_free(handle);
+  }
+};
+
+Result<KvSizing> SizeKvCache(const ModelInfo& model, const LlamaCppOptions& options, int max_context,
+                             std::int64_t budget_mb, std::int64_t available_bytes) {
+  const ggml_type type = KvType(options.kv_type);
+  const std::int64_t f16_bytes = model.kv_bytes_per_token_f16 * PaddedContext(max_context);
+  KvSizing sizing;
+  sizing.bytes_per_sequence = f16_bytes / 2 * static_cast<std::int64_t>(ggml_type_size(type)) / ggml_blck_size(type);
+  sizing.budget_bytes = budget_mb > 0 ? budget_mb << 20 : available_bytes / 10 * 9;
+  const std::int64_t wanted = std::min(options.n_seq_max, kMostSequences);
+  sizing.sequences = static_cast<int>(
+      sizing.bytes_per_sequence > 0 ? std::min(wanted, sizing.budget_bytes / sizing.bytes_per_sequence) : wanted);
+  if (sizing.sequences < 1) {
+    return InvalidArgument(
+        fmt::format("one request of {} tokens needs {} MiB of KV cache, only {} MiB may be used: lower "
+                    "model.max_context_length, choose a smaller backend.llama_cpp.kv_type, or raise "
+                    "resources.kv_cache_max_memory_mb",
+                    max_context, sizing.bytes_per_sequence >> 20, sizing.budget_bytes >> 20),
+        "resources.kv_cache_max_memory_mb");
+  }
+  return sizing;
+}
+
+Result<std::unique_ptr<LlamaCppEngine>> LlamaCppEngine::Create(const Model& model, const LlamaCppOptions& options,
+                                                               int sequences, int max_context) {
+  const int step_tokens = std::max(options.n_batch, sequences);
+  llama_context_params params = llama_context_default_params();
+  params.n_ctx = static_cast<std::uint32_t>(PaddedContext(max_context)) * sequences;
+  params.n_batch = step_tokens;
+  params.n_ubatch = std::min(step_tokens, 512);
+  params.n_seq_max = sequences;
+  params.n_threads = ThreadCount(options.n_threads);
+  params.n_threads_batch = params.n_threads;
+  params.flash_attn_type = FlashAttention(options.flash_attention);
+  params.type_k = KvType(options.kv_type);
+  params.type_v = params.type_k;
+  params.kv_unified = false;
+  params.no_perf = true;
+
+  auto context = std::make_unique<Context>();
+  try {
+    context->handle = llama_init_from_model(model.handle(), params);
+  } catch (const std::exception& error) {
+    return InvalidArgument(fmt::format("llama.cpp cannot make a context: {}", error.what()), "backend.llama_cpp");
+  }
+  if (context->handle == nullptr) {
+    return InvalidArgument(
+        fmt::format("llama.cpp cannot make a context for {} sequences of {} tokens with kv_type {} and flash_attention {} "
+                    "(run with --log-level debug to see why)",
+                    sequences, max_context, options.kv_type, options.flash_attention),
+        "backend.llama_cpp");
+  }
+  context->batch = llama_batch_init(step_tokens, 0, 1);
+  EngineCapabilities capabilities{.name = "llama_cpp",
+                                  .vocab_size = model.info().vocab_size,
+                                  .max_sequences = sequences,
+                                  .max_step_tokens = step_tokens,
+                                  .max_context = max_context,
+                                  .prefers_dense_slots = true,
+                                  .can_copy_sequences = true};
+  std::unique_ptr<LlamaCppEngine> engine(new LlamaCppEngine(std::move(context), std::move(capabilities)));
+
+  // The first computation touches every weight and sizes the compute buffers; its cost belongs to the start.
+  StepPlan warm_up{.operations = {}, .sequences = {{.rows = 2, .wants_logits = true}}, .tokens = {0, 0}};
+  StepResult result;
+  engine->Wait(engine->Submit(warm_up), result);
+  if (!result.sequences.at(0).status) return std::unexpected(result.sequences[0].status.error());
+  engine->Apply({.kind = KvOperation::Kind::kDrop, .slot = 0});
+  return engine;
+}
+
+LlamaCppEngine::LlamaCppEngine(std::unique_ptr<Context> context, EngineCapabilities capabilities)
+    : context_(std::move(context)), capabilities_(std::move(capabilities)) {}
+
+LlamaCppEngine::~LlamaCppEngine() = default;
+
+Ticket LlamaCppEngine::Submit(const StepPlan& plan) {
+  assert(plan_ == nullptr && static_cast<int>(plan.tokens.size()) <= capabilities_.max_step_tokens);
+  plan_ = &plan;
+  return ++ticket_;
+}
+
+void LlamaCppEngine::Wait([[maybe_unused]] Ticket ticket, StepResult& result) {
+  assert(ticket == ticket_ && plan_ != nullptr);
+  const StepPlan& plan = *plan_;
+  plan_ = nullptr;
+  for (const KvOperation& operation : plan.operations) Apply(operation);
+  result.sequences.clear();
+  if (plan.sequences.empty()) return;
+  if (Decode(plan, 0, plan.sequences.size()) == 0) {
+    CollectLogits(plan, result);
+  } else {
+    DecodeOneByOne(plan, result);
+  }
+}
+
+void LlamaCppEngine::Apply(const KvOperation& operation) {
+  llama_memory_t memory = llama_get_memory(context_->handle);
+  if (operation.kind == KvOperation::Kind::kMove) {
+    llama_memory_seq_cp(memory, operation.slot, operation.target_slot, -1, -1);
+  }
+  llama_memory_seq_rm(memory, operation.slot, -1, -1);
+}
+
+// Runs sequences [first, first + count) of the plan; 0 is success, anything else llama.cpp's code.
+int LlamaCppEngine::Decode(const StepPlan& plan, std::size_t first, std::size_t count) {
+  llama_batch& batch = context_->batch;
+  int rows = 0;
+  for (std::size_t s = first; s < first + count; ++s) {
+    const SequenceWork& work = plan.sequences[s];
+    for (int row = 0; row < work.rows; ++row, ++rows) {
+      batch.token[rows] = plan.tokens[work.first_row + row];
+      batch.pos[rows] = work.computed + row;
+      batch.n_seq_id[rows] = 1;
+      batch.seq_id[rows][0] = work.slot;
+      batch.logits[rows] = static_cast<std::int8_t>(work.wants_logits && row == work.rows - 1);
+    }
+  }
+  batch.n_tokens = rows;
+  try {
+    const int code = llama_decode(context_->handle, batch);
+    if (code == 0) llama_synchronize(context_->handle);
+    return code;
+  } catch (const std::exception& error) {
+    spdlog::error("llama.cpp failed in a step: {}", error.what());
+    return -1;
+  }
+}
+
+void LlamaCppEngine::CollectLogits(const StepPlan& plan, StepResult& result) {
+  int rows = 0;
+  for (const SequenceWork& work : plan.sequences) {
+    rows += work.rows;
+    SequenceResult& sequence = result.sequences.emplace_back();
+    if (!work.wants_logits) continue;
+    const float* logits = llama_get_logits_ith(context_->handle, rows - 1);
+    if (logits == nullptr) {
+      sequence.status = Fail(ErrorCode::kInternal, "llama.cpp gave no logits");
+      continue;
+    }
+    sequence.logits = {logits, static_cast<std::size_t>(capabilities_.vocab_size)};
+  }
+}
+
+// A step failed as a whole: the sequences run alone, so that only those that fail again are lost.
+void LlamaCppEngine::DecodeOneByOne(const StepPlan& plan, StepResult& result) {
+  llama_memory_t memory = llama_get_memory(context_->handle);
+  saved_logits_.resize(plan.sequences.size());
+  for (std::size_t s = 0; s < plan.sequences.size(); ++s) {
+    const SequenceWork& work = plan.sequences[s];
+    SequenceResult& sequence = result.sequences.emplace_back();
+    llama_memory_seq_rm(memory, work.slot, work.computed, -1);
+    if (const int code = Decode(plan, s, 1); code != 0) {
+      sequence.status = Fail(ErrorCode::kInternal, fmt::format("llama.cpp failed to compute this request (code {})", code));
+      llama_memory_seq_rm(memory, work.slot, -1, -1);
+      continue;
+    }
+    if (!work.wants_logits) continue;
+    const float* logits = llama_get_logits_ith(context_->handle, work.rows - 1);
+    saved_logits_[s].assign(logits, logits + capabilities_.vocab_size);
+    sequence.logits = saved_logits_[s];
+  }
+}
+
+}  // namespace cllm

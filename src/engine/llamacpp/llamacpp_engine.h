@@ -1,0 +1,62 @@
+// llama.cpp as an engine. It keeps its own KV cache, one stream per sequence; its compute blocks, so Wait does the work.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/engine.h"
+#include "model/model.h"
+
+namespace cllm {
+
+struct LlamaCppOptions {
+  int n_batch = 512;    // most tokens of a step, and so the longest prompt chunk
+  int n_threads = 0;    // compute threads; 0 = the cores that this process may use
+  int n_seq_max = 8;    // sequences that hold KV at a time
+  std::string flash_attention = "auto";  // auto | on | off
+  std::string kv_type = "f16";           // f32 | f16 | bf16 | q8_0 | q4_0
+  WeightOptions weights;
+};
+
+// How many sequences of `max_context` tokens fit into the memory that the KV cache may take.
+struct KvSizing {
+  int sequences = 0;
+  std::int64_t bytes_per_sequence = 0;
+  std::int64_t budget_bytes = 0;
+};
+
+// budget_mb 0: nine tenths of the memory that is still free once the weights are resident. Fails where not even one
+// sequence fits: a request's limit is never shrunk in silence.
+Result<KvSizing> SizeKvCache(const ModelInfo& model, const LlamaCppOptions& options, int max_context,
+                             std::int64_t budget_mb, std::int64_t available_bytes);
+
+class LlamaCppEngine : public Engine {
+ public:
+  // `model` outlives the engine. Allocates KV for `sequences` × `max_context` tokens and computes once to warm up.
+  static Result<std::unique_ptr<LlamaCppEngine>> Create(const Model& model, const LlamaCppOptions& options,
+                                                        int sequences, int max_context);
+  ~LlamaCppEngine() override;
+
+  const EngineCapabilities& capabilities() const override { return capabilities_; }
+  Ticket Submit(const StepPlan& plan) override;
+  void Wait(Ticket ticket, StepResult& result) override;
+
+ private:
+  struct Context;
+  LlamaCppEngine(std::unique_ptr<Context> context, EngineCapabilities capabilities);
+
+  void Apply(const KvOperation& operation);
+  int Decode(const StepPlan& plan, std::size_t first, std::size_t count);
+  void CollectLogits(const StepPlan& plan, StepResult& result);
+  void DecodeOneByOne(const StepPlan& plan, StepResult& result);
+
+  std::unique_ptr<Context> context_;
+  EngineCapabilities capabilities_;
+  const StepPlan* plan_ = nullptr;
+  Ticket ticket_ = 0;
+  // Holds rows of logits where sequences had to be decoded one by one.
+  std::vector<std::vector<float>> saved_logits_;
+};
+
+}  // namespace cllm

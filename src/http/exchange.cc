@@ -1,0 +1,179 @@
+#include "http/exchange.h"
+
+#include <algorithm>
+#include <cctype>
+#include <iterator>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "api/error_body.h"
+
+namespace cllm {
+namespace {
+
+constexpr int kRetryAfterSeconds = 1;
+
+// Whether the body must end with the connection: HTTP/1.0 knows no chunks, and "Connection: close" asks for it.
+bool EndsWithConnection(const drogon::HttpRequest& request) {
+  if (request.version() == drogon::Version::kHttp10) return true;
+  std::string connection = request.getHeader("connection");
+  std::ranges::transform(connection, connection.begin(), [](unsigned char c) { return std::tolower(c); });
+  return connection.find("close") != std::string::npos;
+}
+
+}  // namespace
+
+drogon::HttpResponsePtr JsonResponse(std::string body) {
+  auto response = drogon::HttpResponse::newHttpResponse();
+  response->setContentTypeCode(drogon::CT_APPLICATION_JSON);
+  response->setBody(std::move(body));
+  return response;
+}
+
+drogon::HttpResponsePtr ErrorResponse(const Error& error, std::string body) {
+  auto response = JsonResponse(std::move(body));
+  response->setCustomStatusCode(HttpStatus(error.code));
+  if (error.code == ErrorCode::kQueueFull || error.code == ErrorCode::kUnavailable) {
+    response->addHeader("Retry-After", std::to_string(kRetryAfterSeconds));
+  }
+  return response;
+}
+
+Exchange::Exchange(Parts parts, Mailbox& mailbox, ConnectionTracker& tracker)
+    : parts_(std::move(parts)),
+      mailbox_(mailbox),
+      tracker_(tracker),
+      connection_(parts_.request->getConnectionPtr()),
+      loop_(trantor::EventLoop::getEventLoopOfCurrentThread()) {
+  if (const auto connection = connection_.lock()) {
+    connection_key_ = connection.get();
+    sent_before_ = connection->bytesSent();
+  }
+}
+
+Exchange::~Exchange() {
+  if (finished_) return;
+  if (control_) tracker_.Remove(connection_key_, control_.get());
+  if (const auto connection = connection_.lock()) connection->forceClose();
+}
+
+void Exchange::Track(std::shared_ptr<RequestControl> control) {
+  if (finished_) return;
+  control_ = std::move(control);
+  const auto connection = connection_.lock();
+  if (connection && connection->connected()) {
+    tracker_.Add(connection_key_, control_);
+  } else {
+    control_->Send(RequestControl::Signal::kCancel);
+  }
+}
+
+void Exchange::OnText(TextDelta delta) {
+  if (!parts_.stream) {
+    answer_.text += delta.text;
+    std::ranges::move(delta.tokens, std::back_inserter(answer_.tokens));
+    return;
+  }
+  std::string frames = parts_.writer->StreamDelta(delta);
+  const std::lock_guard lock(mutex_);
+  has_text_ = true;
+  frames_ += frames;
+  Queue();
+}
+
+void Exchange::OnEnd(const GenerationEnd& end) {
+  const std::lock_guard lock(mutex_);
+  // A stream that has not begun can still answer with the error's own status.
+  if (parts_.stream && (end.status || has_text_)) {
+    has_text_ = true;
+    frames_ += parts_.writer->StreamEnd(end);
+  }
+  end_ = end;
+  ended_ = true;
+  Queue();
+}
+
+// Under the lock.
+void Exchange::Queue() {
+  if (std::exchange(queued_, true)) return;
+  mailbox_.Add(loop_, shared_from_this());
+}
+
+void Exchange::Flush() {
+  if (finished_) return;
+  bool begin_stream = false;
+  {
+    const std::lock_guard lock(mutex_);
+    queued_ = false;
+    begin_stream = has_text_;
+  }
+  if (!begin_stream) return RespondWhole();
+  if (!std::exchange(responded_, true)) return BeginStream();
+  WriteFrames();
+}
+
+void Exchange::RespondWhole() {
+  if (end_.status) {
+    parts_.respond(JsonResponse(parts_.writer->Whole(answer_, end_)));
+  } else {
+    parts_.respond(ErrorResponse(end_.status.error(), parts_.dialect->ErrorBody(end_.status.error())));
+  }
+  Finish();
+}
+
+void Exchange::BeginStream() {
+  const auto connection = connection_.lock();
+  if (!connection || !connection->connected()) return Finish();
+  if (EndsWithConnection(*parts_.request)) {
+    stream_ = std::make_unique<ClosingFrameStream>(
+        connection,
+        "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nCache-Control: no-cache\r\n"
+        "Connection: close\r\n\r\n");
+    return WriteFrames();
+  }
+  // Where earlier requests of a pipelining client are still open, Drogon calls back later; frames wait until then.
+  auto response = drogon::HttpResponse::newAsyncStreamResponse(
+      [self = shared_from_this()](drogon::ResponseStreamPtr stream) {
+        self->stream_ = std::make_unique<ChunkedFrameStream>(std::move(stream));
+        self->WriteFrames();
+      },
+      true);
+  response->setContentTypeString("text/event-stream; charset=utf-8");
+  response->addHeader("Cache-Control", "no-cache");
+  response->addHeader("X-Accel-Buffering", "no");
+  parts_.respond(response);
+}
+
+void Exchange::WriteFrames() {
+  if (!stream_) return;
+  std::string frames;
+  bool ended = false;
+  {
+    const std::lock_guard lock(mutex_);
+    frames.swap(frames_);
+    ended = ended_;
+  }
+  const auto connection = connection_.lock();
+  if (!connection || !connection->connected()) return Finish();
+  if (!frames.empty()) stream_->Send(frames);
+  handed_bytes_ += frames.size();
+  if (ended) {
+    stream_->Close();
+    return Finish();
+  }
+  const std::size_t sent = connection->bytesSent() - sent_before_;
+  if (handed_bytes_ > sent + kMostUnsentBytes) {
+    if (control_) control_->Send(RequestControl::Signal::kCancel);
+    connection->forceClose();
+    Finish();
+  }
+}
+
+void Exchange::Finish() {
+  finished_ = true;
+  stream_.reset();
+  if (control_) tracker_.Remove(connection_key_, control_.get());
+}
+
+}  // namespace cllm

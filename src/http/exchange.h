@@ -1,0 +1,85 @@
+// One generating request and its response, streamed or whole. Text comes in on the service's threads and goes out on the
+// connection's loop.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include <drogon/HttpRequest.h>
+#include <drogon/HttpResponse.h>
+
+#include "api/backend.h"
+#include "http/connection_tracker.h"
+#include "http/frame_stream.h"
+#include "http/mailbox.h"
+
+namespace cllm {
+
+using ResponseCallback = std::function<void(const drogon::HttpResponsePtr&)>;
+
+// A JSON response with the status of `error` and, for a full queue, Retry-After.
+drogon::HttpResponsePtr ErrorResponse(const Error& error, std::string body);
+drogon::HttpResponsePtr JsonResponse(std::string body);
+
+class Exchange : public GenerationSink, public LoopClient, public std::enable_shared_from_this<Exchange> {
+ public:
+  struct Parts {
+    drogon::HttpRequestPtr request;
+    ResponseCallback respond;
+    std::unique_ptr<AnswerWriter> writer;
+    const Dialect* dialect;                  // a part of `backend`
+    std::shared_ptr<const Backend> backend;  // kept alive until the answer is out
+    bool stream = false;
+  };
+  Exchange(Parts parts, Mailbox& mailbox, ConnectionTracker& tracker);
+  // An exchange that dies without its end (a bug) cuts its connection: a broken stream must not look complete.
+  ~Exchange() override;
+
+  // Loop thread, right after Submit: from now on a client that leaves cancels the request.
+  void Track(std::shared_ptr<RequestControl> control);
+
+  // Loop thread: the request was refused, somebody else answers.
+  void Abandon() { finished_ = true; }
+
+  void OnText(TextDelta delta) override;
+  void OnEnd(const GenerationEnd& end) override;
+  void Flush() override;
+
+ private:
+  // A client that does not read its stream is cut off at this many bytes of unsent text.
+  static constexpr std::size_t kMostUnsentBytes = std::size_t{1} << 20;
+
+  void Queue();
+  void RespondWhole();
+  void BeginStream();
+  void WriteFrames();
+  void Finish();
+
+  Parts parts_;
+  Mailbox& mailbox_;
+  ConnectionTracker& tracker_;
+  std::weak_ptr<trantor::TcpConnection> connection_;
+  const trantor::TcpConnection* connection_key_ = nullptr;
+  trantor::EventLoop* loop_ = nullptr;
+
+  std::mutex mutex_;  // guards the next five, between the service's threads and the loop
+  bool queued_ = false;
+  bool has_text_ = false;
+  bool ended_ = false;
+  std::string frames_;
+  GenerationEnd end_;
+
+  TextDelta answer_;  // whole answers only; complete once ended_
+
+  // Loop thread only.
+  std::shared_ptr<RequestControl> control_;
+  std::unique_ptr<FrameStream> stream_;
+  bool responded_ = false;
+  bool finished_ = false;
+  std::size_t handed_bytes_ = 0;
+  std::size_t sent_before_ = 0;
+};
+
+}  // namespace cllm

@@ -1,0 +1,43 @@
+// A response body that is sent in pieces. Used on the connection's loop only.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include <drogon/HttpResponse.h>
+#include <trantor/net/TcpConnection.h>
+
+namespace cllm {
+
+class FrameStream {
+ public:
+  virtual ~FrameStream() = default;
+  virtual void Send(const std::string& bytes) = 0;
+  // The body is complete.
+  virtual void Close() = 0;
+};
+
+// Drogon's chunked stream: HTTP/1.1 with keep-alive.
+class ChunkedFrameStream : public FrameStream {
+ public:
+  explicit ChunkedFrameStream(drogon::ResponseStreamPtr stream) : stream_(std::move(stream)) {}
+  void Send(const std::string& bytes) override { stream_->send(bytes); }
+  void Close() override { stream_->close(); }
+
+ private:
+  drogon::ResponseStreamPtr stream_;
+};
+
+// A body that ends with the connection, for HTTP/1.0 and "Connection: close": Drogon would chunk the one and send the
+// other no body at all, so head and body go to the connection directly.
+class ClosingFrameStream : public FrameStream {
+ public:
+  ClosingFrameStream(trantor::TcpConnectionPtr connection, const std::string& head);
+  void Send(const std::string& bytes) override { connection_->send(bytes); }
+  void Close() override { connection_->shutdown(); }
+
+ private:
+  trantor::TcpConnectionPtr connection_;
+};
+
+}  // namespace cllm

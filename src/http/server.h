@@ -1,0 +1,38 @@
+// The HTTP server: routes, event loops, and the life of the process's one Drogon application.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "api/backend.h"
+#include "http/options.h"
+
+namespace cllm {
+
+class HttpServer {
+ public:
+  HttpServer(HttpOptions options, std::string version);
+  ~HttpServer();
+  HttpServer(const HttpServer&) = delete;
+  HttpServer& operator=(const HttpServer&) = delete;
+
+  // Resolves the host and checks that the port is free. Port 0 becomes a free one. Call it before Run.
+  Status Bind();
+  int port() const;
+  int loops() const;
+
+  // Serves until Quit; once in a process. Until SetBackend everything but / and /health answers 503.
+  void Run();
+  // Any thread: the model is loaded (or, with nullptr, gone).
+  void SetBackend(std::shared_ptr<const Backend> backend);
+  // Any thread: sends what sinks have been told. The service calls it once a step.
+  void WakeSenders();
+  // Any thread, once Run is called or about to be. Run returns soon; what was handed to connections is sent.
+  void Quit();
+
+ private:
+  class Application;
+  std::unique_ptr<Application> application_;
+};
+
+}  // namespace cllm

@@ -1,0 +1,169 @@
+#include "model/model.h"
+
+#include <ggml-backend.h>
+#include <llama.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <mutex>
+
+#include <fmt/format.h>
+
+#include "base/log.h"
+
+namespace cllm {
+namespace {
+
+// The last error that llama.cpp logged while a model loads: it explains a failure that the call only reports.
+struct LogCapture {
+  std::mutex mutex;
+  std::string last_error;
+};
+
+void OnLlamaLog(ggml_log_level level, const char* text, void* user_data) {
+  std::string line(text);
+  while (!line.empty() && (line.back() == '\n' || line.back() == ' ')) line.pop_back();
+  if (line.empty() || level == GGML_LOG_LEVEL_CONT) return;
+  if (level == GGML_LOG_LEVEL_ERROR && user_data != nullptr) {
+    auto* capture = static_cast<LogCapture*>(user_data);
+    const std::lock_guard lock(capture->mutex);
+    capture->last_error = line;
+  }
+  spdlog::debug("llama.cpp: {}", line);
+}
+
+std::string Metadata(const llama_model* model, const std::string& key) {
+  std::array<char, 512> buffer{};
+  const int size = llama_model_meta_val_str(model, key.c_str(), buffer.data(), buffer.size());
+  return size < 0 ? std::string() : std::string(buffer.data());
+}
+
+int MetadataInt(const llama_model* model, const std::string& key, int otherwise) {
+  const std::string text = Metadata(model, key);
+  int value = 0;
+  return std::sscanf(text.c_str(), "%d", &value) == 1 && value > 0 ? value : otherwise;
+}
+
+ModelInfo ReadInfo(const llama_model* model) {
+  ModelInfo info;
+  info.name = Metadata(model, "general.name");
+  info.architecture = Metadata(model, "general.architecture");
+  info.quantization = llama_ftype_name(llama_model_ftype(model));
+  info.parameters = static_cast<std::int64_t>(llama_model_n_params(model));
+  info.size_bytes = static_cast<std::int64_t>(llama_model_size(model));
+  info.trained_context = llama_model_n_ctx_train(model);
+  info.vocab_size = llama_vocab_n_tokens(llama_model_get_vocab(model));
+  info.embedding_size = llama_model_n_embd(model);
+  const int heads = std::max(1, llama_model_n_head(model));
+  const int kv_heads = std::max(1, llama_model_n_head_kv(model));
+  const int head_size = llama_model_n_embd(model) / heads;
+  const int key_size = MetadataInt(model, info.architecture + ".attention.key_length", head_size);
+  const int value_size = MetadataInt(model, info.architecture + ".attention.value_length", head_size);
+  info.kv_bytes_per_token_f16 = std::int64_t{2} * llama_model_n_layer(model) * kv_heads * (key_size + value_size);
+  return info;
+}
+
+llama_load_mode LoadMode(const WeightOptions& options) {
+  if (options.use_mmap) return options.use_mlock ? LLAMA_LOAD_MODE_MMAP_MLOCK : LLAMA_LOAD_MODE_MMAP;
+  return options.use_mlock ? LLAMA_LOAD_MODE_MLOCK : LLAMA_LOAD_MODE_NONE;
+}
+
+llama_split_mode SplitMode(const std::string& name) {
+  if (name == "none") return LLAMA_SPLIT_MODE_NONE;
+  if (name == "row") return LLAMA_SPLIT_MODE_ROW;
+  return LLAMA_SPLIT_MODE_LAYER;
+}
+
+}  // namespace
+
+Status CheckModelFile(const std::string& path) {
+  struct stat facts{};
+  if (stat(path.c_str(), &facts) != 0) {
+    return InvalidArgument(fmt::format("cannot open the model {}: {}", path, std::strerror(errno)), "model.path");
+  }
+  if (S_ISDIR(facts.st_mode)) {
+    return InvalidArgument(fmt::format("the model {} is a folder; name a GGUF file in it", path), "model.path");
+  }
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return InvalidArgument(fmt::format("cannot read the model {}: {}", path, std::strerror(errno)), "model.path");
+  std::array<char, 4> magic{};
+  file.read(magic.data(), magic.size());
+  if (!file || std::string_view(magic.data(), magic.size()) != "GGUF") {
+    return InvalidArgument(fmt::format("{} is not a GGUF file (byte 0 does not say GGUF)", path), "model.path");
+  }
+  return {};
+}
+
+bool QuantizationMatches(const std::string& wanted, const std::string& actual) {
+  // "Q4_K - Medium" → "q4_k_m", "all F32" → "f32", "Q8_0" → "q8_0", "(guessed) Q4_0" → "q4_0".
+  const auto lower = [](std::string text) {
+    std::ranges::transform(text, text.begin(), [](unsigned char c) { return std::tolower(c); });
+    return text;
+  };
+  std::string name = lower(actual);
+  for (const std::string_view prefix : {"(guessed) ", "all "}) {
+    if (name.starts_with(prefix)) name.erase(0, prefix.size());
+  }
+  if (const auto dash = name.find(" - "); dash != std::string::npos) {
+    const std::string size = name.substr(dash + 3);
+    name.erase(dash);
+    if (size == "small" || size == "medium" || size == "large") name += std::string("_") + size[0];
+  }
+  return lower(wanted) == name;
+}
+
+bool Model::HasGpuSupport() { return llama_supports_gpu_offload(); }
+
+Model::Model(llama_model* handle)
+    : handle_(handle), info_(ReadInfo(handle)), tokenizer_(std::make_unique<Tokenizer>(llama_model_get_vocab(handle))) {}
+
+Model::~Model() { llama_model_free(handle_); }
+
+Result<std::unique_ptr<Model>> Model::Load(const std::string& path, const WeightOptions& options) {
+  if (auto checked = CheckModelFile(path); !checked) return std::unexpected(checked.error());
+  LogCapture capture;
+  llama_log_set(OnLlamaLog, &capture);
+  llama_backend_init();
+
+  llama_model_params params = llama_model_default_params();
+  params.load_mode = LoadMode(options);
+  params.n_gpu_layers = HasGpuSupport() ? options.n_gpu_layers : 0;
+  params.split_mode = SplitMode(options.split_mode);
+  params.main_gpu = options.main_gpu;
+  std::vector<float> split(llama_max_devices(), 0.0F);
+  if (options.tensor_split.size() > split.size()) {
+    return InvalidArgument(fmt::format("tensor_split names {} devices, this build has at most {}",
+                                       options.tensor_split.size(), split.size()),
+                           "backend.llama_cpp.tensor_split");
+  }
+  std::ranges::copy(options.tensor_split, split.begin());
+  if (!options.tensor_split.empty()) params.tensor_split = split.data();
+
+  llama_model* handle = nullptr;
+  std::string reason;
+  try {
+    handle = llama_model_load_from_file(path.c_str(), params);
+  } catch (const std::exception& error) {
+    reason = error.what();
+  }
+  llama_log_set(OnLlamaLog, nullptr);
+  if (handle == nullptr) {
+    if (reason.empty()) reason = capture.last_error;
+    return Fail(ErrorCode::kInvalidArgument, fmt::format("llama.cpp cannot load {}: {}", path, reason), "model.path");
+  }
+  std::unique_ptr<Model> model(new Model(handle));
+  struct stat facts{};
+  if (stat(path.c_str(), &facts) == 0) model->info_.modified_unix_s = facts.st_mtime;
+  if (!llama_model_has_decoder(handle) || llama_model_has_encoder(handle) || llama_model_is_diffusion(handle)) {
+    return InvalidArgument(fmt::format("{} ({}) does not generate text token by token", path, model->info().architecture),
+                           "model.path");
+  }
+  return model;
+}
+
+}  // namespace cllm

@@ -1,0 +1,75 @@
+// A GGUF model through llama.cpp: its weights' handle, its facts and its tokenizer.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "model/tokenizer.h"
+
+struct llama_model;
+
+namespace cllm {
+
+struct ModelOptions {
+  std::string path;                // a GGUF file
+  int max_context_length = 2048;   // tokens of one request, prompt and answer together; 0 = what the model was trained for
+  std::string quantization;        // what the file is expected to be, e.g. q4_k_m; empty = whatever it is
+};
+
+// How llama.cpp holds the weights.
+struct WeightOptions {
+  bool use_mmap = true;
+  bool use_mlock = false;
+  int n_gpu_layers = -1;             // -1 = all, where the build has a GPU backend
+  std::string split_mode = "layer";  // none | layer | row
+  int main_gpu = 0;
+  std::vector<double> tensor_split;  // share of each GPU; empty = by free memory
+};
+
+struct ModelInfo {
+  std::string name;
+  std::string architecture;
+  std::string quantization;  // as llama.cpp names the file type, e.g. "Q4_K - Medium"
+  std::int64_t parameters = 0;
+  std::int64_t size_bytes = 0;
+  int trained_context = 0;  // tokens
+  int vocab_size = 0;
+  int embedding_size = 0;
+  // Bytes of K and V that one token takes over all layers, in F16 and without sliding windows: an upper bound.
+  std::int64_t kv_bytes_per_token_f16 = 0;
+  std::int64_t modified_unix_s = 0;
+};
+
+// Says in one line why `path` can't be a model: missing, a folder, unreadable, not a GGUF.
+Status CheckModelFile(const std::string& path);
+
+// Whether `wanted` ("q4_k_m") names the file type that llama.cpp describes as `actual` ("Q4_K - Medium").
+bool QuantizationMatches(const std::string& wanted, const std::string& actual);
+
+class Model {
+ public:
+  // Loads the whole model. Seconds for a large one; call it off the event loops.
+  static Result<std::unique_ptr<Model>> Load(const std::string& path, const WeightOptions& options);
+  ~Model();
+  Model(const Model&) = delete;
+  Model& operator=(const Model&) = delete;
+
+  const ModelInfo& info() const { return info_; }
+  const Tokenizer& tokenizer() const { return *tokenizer_; }
+  llama_model* handle() const { return handle_; }
+
+  // Whether this build of llama.cpp can use a GPU.
+  static bool HasGpuSupport();
+
+ private:
+  explicit Model(llama_model* handle);
+
+  llama_model* handle_;
+  ModelInfo info_;
+  std::unique_ptr<Tokenizer> tokenizer_;
+};
+
+}  // namespace cllm

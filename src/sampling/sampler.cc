@@ -1,0 +1,182 @@
+#include "sampling/sampler.h"
+
+#include <algorithm>
+#include <cassert>
+#include <cmath>
+#include <limits>
+#include <optional>
+#include <utility>
+
+#include "base/rng.h"
+#include "sampling/processors.h"
+
+namespace cllm {
+namespace {
+
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+// Sorted at first where no top-k says how many are needed, and the factor by which that grows until they suffice.
+constexpr std::size_t kFirstSorted = 128;
+constexpr std::size_t kSortedGrowth = 8;
+
+[[maybe_unused]] bool InBounds(const SamplingParams& params) {
+  const auto within = [](double value, double low, double high) { return value >= low && value <= high; };
+  return within(params.temperature, 0.0, kMaxTemperature) && params.top_k >= 0 && within(params.top_p, 0.0, 1.0) &&
+         within(params.min_p, 0.0, 1.0) &&
+         within(params.repetition_penalty, kMinRepetitionPenalty, kMaxRepetitionPenalty) &&
+         within(params.presence_penalty, -kMaxAdditivePenalty, kMaxAdditivePenalty) &&
+         within(params.frequency_penalty, -kMaxAdditivePenalty, kMaxAdditivePenalty) &&
+         params.penalty_last_n >= kWholeContext && params.top_logprobs >= kNoLogprobs &&
+         std::ranges::all_of(params.logit_bias, [](const auto& bias) { return bias.second < kInfinity; });
+}
+
+// One entry for each token, ascending; the biases of one token add up in their given order.
+std::vector<std::pair<std::int32_t, float>> MergedBiases(const SamplingParams& params) {
+  std::vector<std::pair<std::int32_t, float>> all = params.logit_bias;
+  for (const std::int32_t token : params.banned) all.emplace_back(token, -kInfinity);
+  std::erase_if(all, [](const auto& bias) { return bias.first < 0; });
+  std::ranges::stable_sort(all, {}, &std::pair<std::int32_t, float>::first);
+  std::vector<std::pair<std::int32_t, float>> merged;
+  for (const auto& [token, bias] : all) {
+    if (merged.empty() || merged.back().first != token) merged.emplace_back(token, 0.0F);
+    merged.back().second += bias;
+  }
+  return merged;
+}
+
+// Sorts more and more candidates until `find` has a result in them; nothing if it has none in all of them.
+template <typename Find>
+std::optional<std::size_t> FindInSorted(RankedCandidates& ranked, const Find& find) {
+  for (std::size_t count = kFirstSorted;; count *= kSortedGrowth) {
+    ranked.SortFirst(count);
+    const std::optional<std::size_t> found = find(ranked.sorted());
+    if (found || ranked.complete()) return found;
+  }
+}
+
+// What to subtract from a logit to get its log-probability.
+double LogNormalizer(const LogitRow& raw) {
+  return static_cast<double>(raw.Max()) + std::log(raw.TotalWeight(/*temperature=*/1.0));
+}
+
+float Logprob(float logit, double log_normalizer) {
+  return static_cast<float>(static_cast<double>(logit) - log_normalizer);
+}
+
+std::vector<TokenLogprob> TopLogprobs(const LogitRow& raw, std::size_t count, double log_normalizer,
+                                      RankingScratch& scratch) {
+  std::vector<TokenLogprob> top;
+  if (count == 0) return top;
+  RankedCandidates ranked(raw, count, -kInfinity, scratch);
+  ranked.SortFirst(count);
+  top.reserve(ranked.sorted().size());
+  for (const Candidate& candidate : ranked.sorted()) {
+    top.push_back({.token = candidate.token, .logprob = Logprob(candidate.logit, log_normalizer)});
+  }
+  return top;
+}
+
+}  // namespace
+
+Sampler::Sampler(SamplingParams params, std::uint32_t choice)
+    : params_(std::move(params)), choice_(choice), biases_(MergedBiases(params_)), window_(params_.penalty_last_n) {
+  assert(InBounds(params_));
+}
+
+bool Sampler::Penalizes() const {
+  return params_.repetition_penalty != 1.0 || params_.presence_penalty != 0.0 || params_.frequency_penalty != 0.0;
+}
+
+void Sampler::Accept(std::int32_t token) {
+  if (Penalizes()) window_.Push(token);
+}
+
+void Sampler::Accept(std::span<const std::int32_t> tokens) {
+  if (Penalizes()) window_.Push(tokens);
+}
+
+Result<SampledToken> Sampler::Sample(std::span<const float> logits, std::uint64_t position,
+                                     SamplerScratch& scratch) const {
+  Result<LogitRow> row = LogitRow::Scan(logits, scratch.block_max);
+  if (!row) return std::unexpected(row.error());
+
+  SampledToken sampled;
+  double log_normalizer = 0.0;
+  const bool wants_logprobs = params_.top_logprobs >= 0 && row->Max() > -kInfinity;
+  if (wants_logprobs) {
+    log_normalizer = LogNormalizer(*row);
+    sampled.top = TopLogprobs(*row, static_cast<std::size_t>(params_.top_logprobs), log_normalizer, scratch.ranking);
+  }
+
+  BuildPatches(logits, scratch.patches);
+  row->Patch(scratch.patches);
+  if (row->Max() == -kInfinity) {
+    return Fail(ErrorCode::kInternal, "no token is left to sample: all are banned or have a logit of -infinity");
+  }
+  sampled.token = params_.temperature == 0.0
+                      ? row->ArgMax()
+                      : Draw(*row, UniformAt(params_.seed, choice_, position), scratch.ranking);
+  if (wants_logprobs) sampled.logprob = Logprob(logits[static_cast<std::size_t>(sampled.token)], log_normalizer);
+  return sampled;
+}
+
+// Merges the two ascending lists of tokens whose logits change.
+void Sampler::BuildPatches(std::span<const float> logits, std::vector<LogitPatch>& patches) const {
+  patches.clear();
+  auto bias = biases_.begin();
+  const std::span<const TokenCount> counts = window_.counts();
+  auto count = counts.begin();
+  while (bias != biases_.end() || count != counts.end()) {
+    const bool has_bias = bias != biases_.end() && (count == counts.end() || bias->first <= count->token);
+    const bool has_count = count != counts.end() && (bias == biases_.end() || count->token <= bias->first);
+    const std::int32_t token = has_bias ? bias->first : count->token;
+    if (static_cast<std::size_t>(token) >= logits.size()) return;
+    float logit = logits[static_cast<std::size_t>(token)];
+    if (has_bias) logit = std::min(logit + (bias++)->second, std::numeric_limits<float>::max());
+    if (has_count) logit = Penalize(logit, (count++)->count, params_);
+    patches.push_back({.token = token, .logit = logit});
+  }
+}
+
+bool Sampler::HasTopK(const LogitRow& row) const {
+  return params_.top_k > 0 && static_cast<std::size_t>(params_.top_k) < row.size();
+}
+
+std::int32_t Sampler::Draw(const LogitRow& row, double uniform, RankingScratch& scratch) const {
+  const bool has_top_k = HasTopK(row);
+  const double floor = MinPFloor(row.Max(), params_.min_p);
+  // Top-p measures against all that top-k leaves, so min-p's floor may thin out the list early only without top-k.
+  RankedCandidates ranked(row, has_top_k ? static_cast<std::size_t>(params_.top_k) : row.size(),
+                          has_top_k ? -kInfinity : floor, scratch);
+
+  const bool keeps_everything = !has_top_k && params_.top_p >= 1.0 && params_.min_p <= 0.0;
+  if (keeps_everything) {
+    const double total = row.TotalWeight(params_.temperature);
+    const auto drawn = FindInSorted(ranked, [&](std::span<const Candidate> sorted) {
+      return DrawIndex(sorted, total, params_.temperature, uniform);
+    });
+    if (drawn) return ranked.sorted()[*drawn].token;
+    // The lanes' total may round to more than the sum in sorted order; below, both are the latter.
+  }
+
+  const std::span<const Candidate> kept = Truncate(row, ranked, floor);
+  const auto drawn = DrawIndex(kept, TotalWeight(kept, params_.temperature), params_.temperature, uniform);
+  assert(drawn);
+  return kept[*drawn].token;
+}
+
+std::span<const Candidate> Sampler::Truncate(const LogitRow& row, RankedCandidates& ranked, double floor) const {
+  const bool has_top_k = HasTopK(row);
+  const bool has_top_p = params_.top_p < 1.0;
+  if (has_top_k || !has_top_p) ranked.SortFirst(row.size());
+
+  std::optional<std::size_t> nucleus;
+  if (has_top_p) {
+    const double total = has_top_k ? TotalWeight(ranked.sorted(), 1.0) : row.TotalWeight(1.0);
+    nucleus = FindInSorted(
+        ranked, [&](std::span<const Candidate> sorted) { return TopPCount(sorted, total, params_.top_p); });
+  }
+  const std::span<const Candidate> kept = ranked.sorted().first(nucleus.value_or(ranked.sorted().size()));
+  return kept.first(CountAtLeast(kept, floor));
+}
+
+}  // namespace cllm

@@ -1,0 +1,84 @@
+// What the scheduler knows of a request: tokens in, tokens out, and how it ends. No text, no JSON.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "base/status.h"
+#include "engine/engine.h"
+#include "sampling/sampler.h"
+
+namespace cllm {
+
+using RequestId = std::uint64_t;
+using TimePoint = std::chrono::steady_clock::time_point;
+
+// queued → running → finished; queued and running may also become cancelled, timed out or failed.
+enum class RequestState : std::uint8_t { kQueued, kRunning, kFinished, kCancelled, kTimedOut, kFailed };
+
+std::string_view RequestStateName(RequestState state);
+bool IsTerminal(RequestState state);
+// The table of allowed transitions; every state change goes through it.
+bool CanTransition(RequestState from, RequestState to);
+
+enum class FinishReason : std::uint8_t { kLength, kStop };
+
+// The one channel from the outside to a request that is with the scheduler. Any thread may set it, once.
+class RequestControl {
+ public:
+  enum class Signal : std::uint8_t {
+    kNone,
+    kCancel,  // the client left, or the server shuts down
+    kStop,    // the answer is complete: a stop string was found
+  };
+  void Send(Signal signal) {
+    Signal none = Signal::kNone;
+    signal_.compare_exchange_strong(none, signal, std::memory_order_release, std::memory_order_relaxed);
+  }
+  Signal signal() const { return signal_.load(std::memory_order_acquire); }
+
+ private:
+  std::atomic<Signal> signal_{Signal::kNone};
+};
+
+struct SequenceRequest {
+  RequestId id = 0;
+  std::vector<TokenId> prompt;  // at least one token
+  int max_tokens = 1;           // prompt and max_tokens together fit into the engine's context
+  SamplingParams sampling;
+  std::vector<TokenId> stop_tokens;  // end the answer and are not a part of it; sorted
+  TimePoint deadline = TimePoint::max();
+  std::shared_ptr<RequestControl> control;
+};
+
+// What a step did, in order: starts, then tokens, then ends.
+struct TokenEvent {
+  RequestId id = 0;
+  SampledToken token;
+};
+
+struct EndEvent {
+  RequestId id = 0;
+  RequestState state = RequestState::kFinished;
+  FinishReason reason = FinishReason::kStop;  // where finished
+  Error error;                                // where timed out or failed
+};
+
+struct StepEvents {
+  std::vector<RequestId> starts;
+  std::vector<TokenEvent> tokens;
+  std::vector<EndEvent> ends;
+
+  bool empty() const { return starts.empty() && tokens.empty() && ends.empty(); }
+  void Clear() {
+    starts.clear();
+    tokens.clear();
+    ends.clear();
+  }
+};
+
+}  // namespace cllm

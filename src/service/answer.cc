@@ -1,0 +1,75 @@
+#include "service/answer.h"
+
+#include <utility>
+
+namespace cllm {
+
+Answer::Answer(Settings settings, std::shared_ptr<RequestControl> control, std::shared_ptr<GenerationSink> sink)
+    : settings_(std::move(settings)), control_(std::move(control)), sink_(std::move(sink)), stops_(settings_.stop) {}
+
+void Answer::Add(const SampledToken& token, const PieceFunction& piece, TimePoint now) {
+  if (ended_) return;
+  if (generated_++ == 0) first_token_ = now;
+  last_token_ = now;
+  std::string bytes = piece(token.token);
+  const std::size_t text_start = assembled_;
+  std::string text = assembler_.Push(bytes);
+  assembled_ += text.size();
+  if (settings_.wants_tokens) {
+    TokenText shown{.bytes = std::move(bytes), .token = token, .top_bytes = {}};
+    for (const TokenLogprob& other : token.top) shown.top_bytes.push_back(piece(other.token));
+    pending_tokens_.push_back({text_start, std::move(shown)});
+  }
+  Send(stops_.Push(text));
+  if (stops_.matched()) {
+    control_->Send(RequestControl::Signal::kStop);
+    Finish({}, FinishReason::kStop, now);
+  }
+}
+
+void Answer::End(const EndEvent& end, TimePoint now) {
+  if (ended_) return;
+  if (end.state != RequestState::kFinished) {
+    Error error = end.error;
+    if (end.state == RequestState::kCancelled) error = {ErrorCode::kCancelled, "the request was cancelled", {}};
+    Finish(std::unexpected(std::move(error)), end.reason, now);
+    return;
+  }
+  std::string rest = stops_.Push(assembler_.Finish());
+  rest += stops_.Finish();
+  assembled_ = sent_ + rest.size();
+  Send(std::move(rest));
+  Finish({}, end.reason, now);
+}
+
+void Answer::Send(std::string text) {
+  if (text.empty()) return;
+  sent_ += text.size();
+  sink_->OnText({std::move(text), TakeTokens(sent_)});
+}
+
+// The tokens whose text begins before `text_end` of the answer.
+std::vector<TokenText> Answer::TakeTokens(std::size_t text_end) {
+  std::vector<TokenText> taken;
+  std::size_t count = 0;
+  while (count < pending_tokens_.size() && pending_tokens_[count].text_start < text_end) {
+    taken.push_back(std::move(pending_tokens_[count++].text));
+  }
+  pending_tokens_.erase(pending_tokens_.begin(), pending_tokens_.begin() + static_cast<std::ptrdiff_t>(count));
+  return taken;
+}
+
+void Answer::Finish(Status status, FinishReason reason, TimePoint now) {
+  ended_ = true;
+  GenerationEnd end;
+  end.status = std::move(status);
+  end.reason = reason;
+  end.prompt_tokens = settings_.prompt_tokens;
+  end.generated_tokens = generated_;
+  end.seed = settings_.seed;
+  end.response_time_s = std::chrono::duration<double>(now - settings_.accepted).count();
+  end.generation_time_s = generated_ > 0 ? std::chrono::duration<double>(last_token_ - first_token_).count() : 0;
+  sink_->OnEnd(end);
+}
+
+}  // namespace cllm

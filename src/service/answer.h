@@ -1,0 +1,61 @@
+// The text of one answer while its tokens arrive: characters are completed, stop strings found and held back.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/utf8.h"
+#include "model/tokenizer.h"
+#include "service/generation.h"
+#include "service/stop_matcher.h"
+
+namespace cllm {
+
+// Bytes of a token id. A function, so that a test needs no model.
+using PieceFunction = std::function<std::string(TokenId)>;
+
+class Answer {
+ public:
+  struct Settings {
+    std::vector<std::string> stop;
+    bool wants_tokens = false;  // deltas carry TokenText
+    int prompt_tokens = 0;
+    std::uint64_t seed = 0;
+    TimePoint accepted;
+  };
+
+  Answer(Settings settings, std::shared_ptr<RequestControl> control, std::shared_ptr<GenerationSink> sink);
+
+  // Sends what the token decides. At a stop string the request is told to stop and the answer ends.
+  void Add(const SampledToken& token, const PieceFunction& piece, TimePoint now);
+  // The scheduler's word that nothing further comes. Does nothing if a stop string has ended the answer before.
+  void End(const EndEvent& end, TimePoint now);
+  bool ended() const { return ended_; }
+
+ private:
+  void Send(std::string text);
+  std::vector<TokenText> TakeTokens(std::size_t text_end);
+  void Finish(Status status, FinishReason reason, TimePoint now);
+
+  Settings settings_;
+  std::shared_ptr<RequestControl> control_;
+  std::shared_ptr<GenerationSink> sink_;
+  Utf8Assembler assembler_;
+  StopMatcher stops_;
+  struct PendingToken {
+    std::size_t text_start;  // length of the answer's text before it
+    TokenText text;
+  };
+  std::vector<PendingToken> pending_tokens_;
+  std::size_t assembled_ = 0;  // bytes of text so far
+  std::size_t sent_ = 0;
+  int generated_ = 0;
+  TimePoint first_token_;
+  TimePoint last_token_;
+  bool ended_ = false;
+};
+
+}  // namespace cllm

@@ -1,0 +1,126 @@
+#include "service/engine_loop.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace cllm {
+
+EngineLoop::EngineLoop(Engine& engine, const SchedulerOptions& options, std::function<void(StepEvents&&)> on_events)
+    : engine_(engine),
+      scheduler_(options, engine.capabilities()),
+      max_running_(scheduler_.max_running()),
+      on_events_(std::move(on_events)),
+      merge_window_(std::chrono::milliseconds(options.batch_timeout_ms)),
+      most_merge_wait_(std::chrono::milliseconds(options.batch_timeout_ms)),
+      thread_([this] { Run(); }) {}
+
+EngineLoop::~EngineLoop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_all();
+  thread_.join();
+}
+
+void EngineLoop::Submit(SequenceRequest request) {
+  {
+    const std::lock_guard lock(mutex_);
+    inbox_.push_back({std::move(request), Clock::now()});
+  }
+  wake_.notify_one();
+}
+
+void EngineLoop::Run() {
+  while (TakeArrivals()) Step();
+}
+
+bool EngineLoop::TakeArrivals() {
+  std::unique_lock lock(mutex_);
+  if (!scheduler_.HasWork() && inbox_.empty()) {
+    if (burst_arrivals_ > 0) {
+      merge_window_.RecordBurst(burst_arrivals_ > 1, second_arrival_ - burst_start_);
+      burst_arrivals_ = 0;
+    }
+    wake_.wait(lock, [this] { return stopping_ || !inbox_.empty(); });
+    if (!stopping_) {
+      burst_start_ = inbox_.front().time;
+      idle_since_ = burst_start_;
+      WaitToMerge(lock);
+    }
+  }
+  MoveInbox();
+  if (stopping_) {
+    lock.unlock();
+    CancelAll();
+    return false;
+  }
+  return true;
+}
+
+// Each arrival may bring another one: the wait starts anew with it, within the bound of the whole.
+void EngineLoop::WaitToMerge(std::unique_lock<std::mutex>& lock) {
+  const auto wait = std::chrono::duration_cast<Clock::duration>(merge_window_.Wait());
+  const Clock::time_point bound = burst_start_ + most_merge_wait_;
+  std::size_t seen = inbox_.size();
+  while (wait.count() > 0 && seen < static_cast<std::size_t>(max_running_)) {
+    const Clock::time_point until = std::min(bound, Clock::now() + wait);
+    if (!wake_.wait_until(lock, until, [&] { return stopping_ || inbox_.size() > seen; }) || stopping_) return;
+    seen = inbox_.size();
+  }
+}
+
+void EngineLoop::MoveInbox() {
+  for (Arrival& arrival : inbox_) {
+    ++burst_arrivals_;
+    if (burst_arrivals_ == 2) second_arrival_ = arrival.time;
+    scheduler_.Submit(std::move(arrival.request));
+  }
+  inbox_.clear();
+}
+
+void EngineLoop::Step() {
+  const StepPlan& plan = scheduler_.Plan(Clock::now());
+  if (!plan.empty()) {
+    const Clock::time_point start = Clock::now();
+    idle_with_work_ns_ += std::chrono::nanoseconds(start - idle_since_).count();
+    engine_.Wait(engine_.Submit(plan), result_);
+    idle_since_ = Clock::now();
+    computing_ns_ += std::chrono::nanoseconds(idle_since_ - start).count();
+    scheduler_.Commit(result_, idle_since_);
+  }
+  scheduler_.TakeEvents(events_);
+  PublishStats(plan, events_.tokens.size());
+  if (!events_.empty()) on_events_(std::move(events_));
+}
+
+void EngineLoop::PublishStats(const StepPlan& plan, std::size_t tokens) {
+  int decodes = 0;
+  for (const SequenceWork& work : plan.sequences) decodes += work.rows == 1 && work.computed > 0 ? 1 : 0;
+  if (!plan.empty()) ++steps_;
+  prompt_tokens_ += static_cast<std::int64_t>(plan.tokens.size()) - decodes;
+  generated_tokens_ += static_cast<std::int64_t>(tokens);
+  queued_ = scheduler_.queued();
+  running_ = scheduler_.running();
+  kv_tokens_ = scheduler_.computed_tokens();
+}
+
+// The end: every request gets its answer, whatever state it is in.
+void EngineLoop::CancelAll() {
+  scheduler_.FailAll({ErrorCode::kUnavailable, "the server is shutting down", {}});
+  scheduler_.TakeEvents(events_);
+  if (!events_.empty()) on_events_(std::move(events_));
+}
+
+EngineLoopStats EngineLoop::stats() const {
+  return {.steps = steps_,
+          .computing_ns = computing_ns_,
+          .idle_with_work_ns = idle_with_work_ns_,
+          .prompt_tokens = prompt_tokens_,
+          .generated_tokens = generated_tokens_,
+          .queued = queued_,
+          .running = running_,
+          .kv_tokens = kv_tokens_};
+}
+
+}  // namespace cllm

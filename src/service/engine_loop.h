@@ -1,0 +1,93 @@
+// The engine thread: takes arrivals, lets the scheduler plan, the engine compute and the scheduler commit, and hands the
+// events on. It does nothing else, so that the next step starts at once.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "scheduler/scheduler.h"
+#include "service/merge_window.h"
+
+namespace cllm {
+
+// Read by /health at any time; each number is exact by itself, together they may be one step apart.
+struct EngineLoopStats {
+  std::int64_t steps = 0;
+  std::int64_t computing_ns = 0;  // wall time inside the engine
+  // Wall time in which there was work to run and no step was computing: planning, sampling, committing, waiting to merge.
+  std::int64_t idle_with_work_ns = 0;
+  std::int64_t prompt_tokens = 0;     // computed
+  std::int64_t generated_tokens = 0;  // sampled
+  int queued = 0;
+  int running = 0;
+  std::int64_t kv_tokens = 0;  // tokens whose KV the engine holds
+};
+
+class EngineLoop {
+ public:
+  // `on_events` is called on the engine thread after each step that has any. `engine` outlives the loop.
+  EngineLoop(Engine& engine, const SchedulerOptions& options, std::function<void(StepEvents&&)> on_events);
+  // Cancels what is left and joins.
+  ~EngineLoop();
+  EngineLoop(const EngineLoop&) = delete;
+  EngineLoop& operator=(const EngineLoop&) = delete;
+
+  // Any thread.
+  void Submit(SequenceRequest request);
+  EngineLoopStats stats() const;
+  int max_running() const { return max_running_; }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  void Run();
+  // Blocks until there is something to do; false at the end. Moves arrivals to the scheduler.
+  bool TakeArrivals();
+  void WaitToMerge(std::unique_lock<std::mutex>& lock);
+  void MoveInbox();
+  void Step();
+  void CancelAll();
+  void PublishStats(const StepPlan& plan, std::size_t tokens);
+
+  Engine& engine_;
+  Scheduler scheduler_;
+  int max_running_;
+  std::function<void(StepEvents&&)> on_events_;
+
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  struct Arrival {
+    SequenceRequest request;
+    Clock::time_point time;
+  };
+  std::vector<Arrival> inbox_;
+  bool stopping_ = false;
+
+  // Only the engine thread touches these.
+  MergeWindow merge_window_;
+  Clock::duration most_merge_wait_;
+  int burst_arrivals_ = 0;
+  Clock::time_point burst_start_;
+  Clock::time_point second_arrival_;
+  Clock::time_point idle_since_;  // when the last step ended, or work came to an idle loop
+  StepResult result_;
+  StepEvents events_;
+
+  std::atomic<std::int64_t> steps_ = 0;
+  std::atomic<std::int64_t> computing_ns_ = 0;
+  std::atomic<std::int64_t> idle_with_work_ns_ = 0;
+  std::atomic<std::int64_t> prompt_tokens_ = 0;
+  std::atomic<std::int64_t> generated_tokens_ = 0;
+  std::atomic<int> queued_ = 0;
+  std::atomic<int> running_ = 0;
+  std::atomic<std::int64_t> kv_tokens_ = 0;
+
+  std::thread thread_;  // last: it uses everything above
+};
+
+}  // namespace cllm

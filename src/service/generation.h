@@ -1,0 +1,70 @@
+// A request from text to text, whatever dialect it came in: what is asked for, and how the answer comes back.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/status.h"
+#include "model/chat_template.h"
+#include "scheduler/request.h"
+
+namespace cllm {
+
+struct ChatPrompt {
+  std::vector<ChatMessage> messages;
+  std::map<std::string, std::string> template_arguments;  // values as JSON text
+};
+
+using Prompt = std::variant<std::string, std::vector<TokenId>, ChatPrompt>;
+
+struct GenerateRequest {
+  Prompt prompt;
+  // Absent: `default_max_tokens` of the dialect, or what the context has room for if that is less.
+  std::optional<int> max_tokens;
+  std::optional<int> default_max_tokens;
+  SamplingParams sampling;
+  std::optional<std::uint64_t> seed;  // absent: a random one, which the answer names
+  std::vector<std::string> stop;
+  bool ignore_eos = false;
+  std::optional<double> timeout_s;  // less than the server's request_timeout
+};
+
+// One generated token as the client may want to see it.
+struct TokenText {
+  std::string bytes;  // may be a part of a character
+  SampledToken token;
+  std::vector<std::string> top_bytes;  // as token.top
+};
+
+// A piece of the answer. `text` is valid UTF-8; the pieces together are the answer.
+struct TextDelta {
+  std::string text;
+  // The tokens that the text comes from, where log-probabilities were asked for; else empty.
+  std::vector<TokenText> tokens;
+};
+
+struct GenerationEnd {
+  Status status;  // an error: what was sent before is incomplete
+  FinishReason reason = FinishReason::kStop;
+  int prompt_tokens = 0;
+  int generated_tokens = 0;
+  std::uint64_t seed = 0;
+  double response_time_s = 0;  // from acceptance to the end
+  double generation_time_s = 0;  // from the first token to the last one
+};
+
+// Receives an answer: OnText any number of times, then OnEnd exactly once. Called on threads of the service, never on two
+// at a time; must not block.
+class GenerationSink {
+ public:
+  virtual ~GenerationSink() = default;
+  virtual void OnText(TextDelta delta) = 0;
+  virtual void OnEnd(const GenerationEnd& end) = 0;
+};
+
+}  // namespace cllm

@@ -1,0 +1,34 @@
+// A model's tokenizer and chat template as the service's TextModel.
+#pragma once
+
+#include <memory>
+
+#include "service/service.h"
+
+namespace cllm {
+
+class ModelText : public TextModel {
+ public:
+  // `model` outlives it.
+  static Result<std::unique_ptr<ModelText>> Create(const Model& model);
+
+  Result<std::vector<TokenId>> Encode(const Prompt& prompt) const override;
+  std::string Piece(TokenId token) const override { return tokenizer_.Piece(token, false); }
+  Result<std::vector<TokenId>> Tokenize(std::string_view text, bool add_special, bool parse_special) const override {
+    return tokenizer_.Tokenize(text, add_special, parse_special);
+  }
+  Result<std::string> Detokenize(std::span<const TokenId> tokens) const override;
+  const std::vector<TokenId>& end_of_generation_tokens() const override {
+    return tokenizer_.end_of_generation_tokens();
+  }
+
+ private:
+  Status CheckTokens(std::span<const TokenId> tokens, const char* field) const;
+  ModelText(const Model& model, std::unique_ptr<ChatTemplate> chat_template)
+      : tokenizer_(model.tokenizer()), chat_template_(std::move(chat_template)) {}
+
+  const Tokenizer& tokenizer_;
+  std::unique_ptr<ChatTemplate> chat_template_;
+};
+
+}  // namespace cllm

@@ -1,0 +1,141 @@
+#include "service/service.h"
+
+#include <algorithm>
+#include <random>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace cllm {
+namespace {
+
+constexpr int kPrepareThreads = 2;
+
+std::uint64_t RandomSeed() {
+  // 32 bits, so that a client whose numbers are doubles can send the seed back unchanged.
+  thread_local std::random_device device;
+  return device();
+}
+
+}  // namespace
+
+struct Service::Accepted {
+  GenerateRequest request;
+  std::shared_ptr<GenerationSink> sink;
+  std::shared_ptr<RequestControl> control = std::make_shared<RequestControl>();
+  TimePoint time = std::chrono::steady_clock::now();
+};
+
+Service::Service(const TextModel& model, Engine& engine, const SchedulerOptions& options,
+                 std::function<void()> on_step_sent)
+    : model_(model),
+      options_(options),
+      max_context_(engine.capabilities().max_context),
+      max_open_(0),
+      on_step_sent_(std::move(on_step_sent)),
+      text_stage_([this](TokenId token) { return model_.Piece(token); }, on_step_sent_, [this] { CloseRequest(); }),
+      loop_(engine, options, [this](StepEvents&& events) { text_stage_.Post(std::move(events)); }),
+      workers_(kPrepareThreads) {
+  max_open_ = loop_.max_running() + options.max_queue_size;
+}
+
+Service::~Service() { StopAccepting(); }
+
+Result<std::shared_ptr<RequestControl>> Service::Submit(GenerateRequest request, std::shared_ptr<GenerationSink> sink) {
+  if (!accepting_) {
+    ++refused_;
+    return Fail(ErrorCode::kUnavailable, "the server is shutting down");
+  }
+  if (open_.fetch_add(1) >= max_open_) {
+    CloseRequest();
+    ++refused_;
+    return Fail(ErrorCode::kQueueFull,
+                fmt::format("{} requests run and {} wait already: try again later", loop_.max_running(),
+                            options_.max_queue_size));
+  }
+  ++accepted_;
+  auto accepted = std::make_shared<Accepted>();
+  accepted->request = std::move(request);
+  accepted->sink = std::move(sink);
+  workers_.Post([this, accepted] { Prepare(accepted); });
+  return accepted->control;
+}
+
+void Service::CloseRequest() {
+  if (open_.fetch_sub(1) > 1) return;
+  { const std::lock_guard lock(idle_mutex_); }  // a waiter has either seen the new count or is waiting
+  idle_.notify_all();
+}
+
+bool Service::WaitUntilIdle(TimePoint until) {
+  std::unique_lock lock(idle_mutex_);
+  return idle_.wait_until(lock, until, [this] { return open_ == 0; });
+}
+
+void Service::Prepare(const std::shared_ptr<Accepted>& accepted) {
+  SequenceRequest sequence;
+  Status status;
+  if (accepted->control->signal() == RequestControl::Signal::kNone) {
+    status = PrepareTokens(*accepted, sequence);
+  } else {
+    status = Fail(ErrorCode::kCancelled, "the request was cancelled");
+  }
+  if (!status) {
+    GenerationEnd end;
+    end.status = status;
+    accepted->sink->OnEnd(end);
+    on_step_sent_();
+    CloseRequest();
+    return;
+  }
+  Answer::Settings settings{.stop = accepted->request.stop,
+                            .wants_tokens = sequence.sampling.top_logprobs != kNoLogprobs,
+                            .prompt_tokens = static_cast<int>(sequence.prompt.size()),
+                            .seed = sequence.sampling.seed,
+                            .accepted = accepted->time};
+  text_stage_.Register(sequence.id, std::make_unique<Answer>(std::move(settings), accepted->control, accepted->sink));
+  loop_.Submit(std::move(sequence));
+}
+
+Status Service::PrepareTokens(Accepted& accepted, SequenceRequest& sequence) {
+  const GenerateRequest& request = accepted.request;
+  Result<std::vector<TokenId>> tokens = model_.Encode(request.prompt);
+  if (!tokens) return std::unexpected(tokens.error());
+  const char* field = std::holds_alternative<ChatPrompt>(request.prompt) ? "messages" : "prompt";
+  const int prompt_tokens = static_cast<int>(tokens->size());
+  if (prompt_tokens == 0) return InvalidArgument("the prompt is empty", field);
+  const int room = max_context_ - prompt_tokens;
+  const int least = request.max_tokens.value_or(1);
+  if (room < least) {
+    return InvalidArgument(
+        fmt::format("the prompt has {} tokens and max_tokens is {}: together {} more than the context of {} tokens",
+                    prompt_tokens, least, least - room, max_context_),
+        field);
+  }
+  sequence.id = next_id_++;
+  sequence.prompt = std::move(*tokens);
+  sequence.max_tokens = request.max_tokens.value_or(std::min(room, request.default_max_tokens.value_or(room)));
+  sequence.sampling = request.sampling;
+  sequence.sampling.seed = request.seed ? *request.seed : RandomSeed();
+  if (request.ignore_eos) {
+    const auto& banned = model_.end_of_generation_tokens();
+    sequence.sampling.banned.insert(sequence.sampling.banned.end(), banned.begin(), banned.end());
+  } else {
+    sequence.stop_tokens = model_.end_of_generation_tokens();
+  }
+  const double timeout_s = std::min(options_.request_timeout, request.timeout_s.value_or(options_.request_timeout));
+  sequence.deadline = accepted.time + std::chrono::duration_cast<TimePoint::duration>(std::chrono::duration<double>(timeout_s));
+  sequence.control = accepted.control;
+  return {};
+}
+
+ServiceStats Service::stats() const {
+  return {.loop = loop_.stats(),
+          .open_requests = open_,
+          .accepted = accepted_,
+          .refused = refused_,
+          .max_running = loop_.max_running(),
+          .max_open = max_open_};
+}
+
+}  // namespace cllm

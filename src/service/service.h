@@ -1,0 +1,98 @@
+// From request to answer: owns the engine thread, the text stage and the workers that prepare prompts.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/worker_pool.h"
+#include "model/chat_template.h"
+#include "model/model.h"
+#include "scheduler/scheduler.h"
+#include "service/engine_loop.h"
+#include "service/generation.h"
+#include "service/text_stage.h"
+
+namespace cllm {
+
+// Text ↔ tokens as the service needs it: a model's, or a toy of a test.
+class TextModel {
+ public:
+  virtual ~TextModel() = default;
+  virtual Result<std::vector<TokenId>> Encode(const Prompt& prompt) const = 0;
+  // Bytes of one token of an answer; empty for control tokens.
+  virtual std::string Piece(TokenId token) const = 0;
+  // A client's own look at the vocabulary; see Tokenizer.
+  virtual Result<std::vector<TokenId>> Tokenize(std::string_view text, bool add_special, bool parse_special) const = 0;
+  virtual Result<std::string> Detokenize(std::span<const TokenId> tokens) const = 0;
+  virtual const std::vector<TokenId>& end_of_generation_tokens() const = 0;
+};
+
+struct ServiceStats {
+  EngineLoopStats loop;
+  int open_requests = 0;  // accepted and not ended, those that are being prepared included
+  std::int64_t accepted = 0;
+  std::int64_t refused = 0;  // queue full or shutting down
+  int max_running = 0;
+  int max_open = 0;
+};
+
+class Service {
+ public:
+  // `on_step_sent` is called after sinks were told something, once a step: the place to wake the senders. `model` and `engine` outlive the service.
+  Service(const TextModel& model, Engine& engine, const SchedulerOptions& options, std::function<void()> on_step_sent);
+  // Ends what is left with an error, then joins.
+  ~Service();
+  Service(const Service&) = delete;
+  Service& operator=(const Service&) = delete;
+
+  // Never blocks. An error here is the only answer; after success `sink` gets text and exactly one end. The returned
+  // control cancels the request.
+  Result<std::shared_ptr<RequestControl>> Submit(GenerateRequest request, std::shared_ptr<GenerationSink> sink);
+
+  // From now on Submit refuses; what was accepted goes on.
+  void StopAccepting() { accepting_ = false; }
+
+  // Blocks until no request is open or `until` has passed; says whether none is. For the end of the program, after
+  // StopAccepting.
+  bool WaitUntilIdle(TimePoint until);
+
+  ServiceStats stats() const;
+  const TextModel& model() const { return model_; }
+  int max_context() const { return max_context_; }
+
+  // Runs a short job on the workers that prepare prompts: for tokenising and the like, which must not block an event
+  // loop. At most as many jobs as callers wait for.
+  void Post(std::function<void()> job) { workers_.Post(std::move(job)); }
+
+ private:
+  struct Accepted;
+  void Prepare(const std::shared_ptr<Accepted>& accepted);
+  void CloseRequest();
+  Status PrepareTokens(Accepted& accepted, SequenceRequest& sequence);
+
+  const TextModel& model_;
+  SchedulerOptions options_;
+  int max_context_;
+  int max_open_;
+  std::atomic<bool> accepting_ = true;
+  std::atomic<int> open_ = 0;
+  std::mutex idle_mutex_;
+  std::condition_variable idle_;
+  std::atomic<std::int64_t> accepted_ = 0;
+  std::atomic<std::int64_t> refused_ = 0;
+  std::atomic<RequestId> next_id_ = 1;
+  std::function<void()> on_step_sent_;
+  // Destroyed from the last to the first: no new jobs, then no new events, then the last texts.
+  TextStage text_stage_;
+  EngineLoop loop_;
+  WorkerPool workers_;
+};
+
+}  // namespace cllm

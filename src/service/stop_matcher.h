@@ -1,0 +1,30 @@
+// Finds stop strings in text that arrives in pieces, and holds back what may still become one.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace cllm {
+
+class StopMatcher {
+ public:
+  // `stops`: none of them empty.
+  explicit StopMatcher(std::vector<std::string> stops);
+
+  // The text that is decided and not a part of a stop string. After a match everything further is dropped.
+  std::string Push(std::string_view text);
+  // The text held back, which can't become a stop string any more.
+  std::string Finish();
+
+  bool matched() const { return matched_; }
+
+ private:
+  std::size_t HoldBack() const;
+
+  std::vector<std::string> stops_;
+  std::string pending_;
+  bool matched_ = false;
+};
+
+}  // namespace cllm

@@ -1,0 +1,57 @@
+// One thread that turns the events of a step into text while the engine computes the next step.
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <thread>
+#include <unordered_map>
+#include <variant>
+#include <vector>
+
+#include "service/answer.h"
+
+namespace cllm {
+
+class TextStage {
+ public:
+  // `on_step_sent` is called after all text of a step went to its sinks: the place to wake the senders, once.
+  // `on_end` is called once for each answer that left the stage, after its sink heard of the end.
+  TextStage(PieceFunction piece, std::function<void()> on_step_sent, std::function<void()> on_end);
+  // Handles what was posted before, then joins.
+  ~TextStage();
+  TextStage(const TextStage&) = delete;
+  TextStage& operator=(const TextStage&) = delete;
+
+  // Any thread. An answer is registered before its request goes to the engine loop.
+  void Register(RequestId id, std::unique_ptr<Answer> answer);
+  void Post(StepEvents&& events);
+
+ private:
+  struct Registration {
+    RequestId id;
+    std::unique_ptr<Answer> answer;
+  };
+  struct Step {
+    StepEvents events;
+    TimePoint time;
+  };
+  using Message = std::variant<Registration, Step>;
+
+  void Push(Message message);
+  void Run();
+  void Handle(Registration registration);
+  void Handle(Step step);
+
+  PieceFunction piece_;
+  std::function<void()> on_step_sent_;
+  std::function<void()> on_end_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::vector<Message> inbox_;
+  bool stopping_ = false;
+  std::unordered_map<RequestId, std::unique_ptr<Answer>> answers_;  // only the stage's thread
+  std::thread thread_;
+};
+
+}  // namespace cllm
