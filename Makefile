@@ -1,0 +1,36 @@
+# A thin face on the CMake presets. `make run` serves the default model; `make test` runs every test.
+# PRESET=debug|asan|tsan builds another way; CLLM_GPU=cuda|metal|vulkan|hip builds llama.cpp with that backend.
+PRESET ?= release
+CLLM_GPU ?=
+BUILD = build/$(PRESET)
+ARGS ?=
+# The variables of the test suites: PYTEST_ARGS="-k openai" and the like.
+PYTEST_ARGS ?=
+
+.PHONY: run build test unit e2e model tools setup clean docs
+
+run: build model ## Set up, build, fetch the default model and serve it on port 8080
+	@exec build/cllm serve $(ARGS)
+
+build: setup ## The program, at build/cllm
+	@scripts/build $(PRESET) cllm $(CLLM_GPU)
+
+test: setup model ## Every test: unit tests, then end-to-end tests
+	@scripts/build $(PRESET) all $(CLLM_GPU)
+	@scripts/test $(BUILD) $(PYTEST_ARGS)
+
+model: setup ## Fetch the default model
+	@scripts/fetch-model
+
+tools: setup ## llama.cpp's own server, benchmarks and quantiser, for comparisons
+	@scripts/deps --tools
+
+setup:
+	@scripts/bootstrap
+
+docs: build ## Write the pages that are generated from the option table
+	@build/cllm serve --print-config-markdown > docs/configuration.md
+	@build/cllm serve --print-config-example > config/config.example.yaml
+
+clean:
+	rm -rf build

@@ -1,0 +1,83 @@
+"""The includes of src/ agree with the table of rooms in docs/architecture.md."""
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCE = ROOT / "src"
+LIBRARY_HEADERS = {
+    "drogon/": {"http"},
+    "trantor/": {"http"},
+    "llama.h": {"model", "engine/llamacpp"},
+    "ggml": {"model", "engine/llamacpp"},
+    "yaml-cpp/": {"config"},
+    "CLI/": {"config", "cli"},
+    "nlohmann/": {"api"},
+}
+
+
+def rooms_of_table() -> dict[str, set[str]]:
+    rooms: dict[str, set[str]] = {}
+    for line in (ROOT / "docs/architecture.md").read_text().splitlines():
+        row = re.match(r"\| `([a-z/]+)/` \|.*\| ([^|]+) \|$", line)
+        if row:
+            names = set(re.split(r",\s*", row[2].strip()))
+            rooms[row[1]] = names - {"–"} | {"base"}
+    return rooms
+
+
+def room_of(path: str, rooms: dict[str, set[str]]) -> str | None:
+    """The innermost room that a path such as engine/fake/fake_engine.h lies in."""
+    folders = path.split("/")[:-1]
+    while folders:
+        if "/".join(folders) in rooms:
+            return "/".join(folders)
+        folders.pop()
+    return None
+
+
+def includes(file: Path) -> list[str]:
+    return re.findall(r'^#include [<"]([^>"]+)[>"]', file.read_text(), re.MULTILINE)
+
+
+def sources() -> list[Path]:
+    return [f for f in SOURCE.rglob("*") if f.suffix in (".h", ".cc")]
+
+
+def test_every_folder_with_code_is_in_the_table() -> None:
+    rooms = rooms_of_table()
+    assert len(rooms) >= 10
+    folders = {str(file.parent.relative_to(SOURCE)) for file in sources()}
+    assert folders == set(rooms)
+
+
+def test_rooms_include_only_what_their_row_names() -> None:
+    rooms = rooms_of_table()
+    wrong = []
+    for file in sources():
+        path = str(file.relative_to(SOURCE))
+        room = room_of(path, rooms)
+        if path.endswith(("_test.cc", "_benchmark.cc")) or "everything" in rooms[room]:
+            continue
+        for header in includes(file):
+            target = room_of(header, rooms)
+            if target and target != room and target not in rooms[room]:
+                wrong.append(f"{path} includes {header}")
+    assert not wrong
+
+
+def test_third_party_headers_stay_in_their_rooms() -> None:
+    rooms = rooms_of_table()
+    wrong = []
+    for file in sources():
+        path = str(file.relative_to(SOURCE))
+        for header in includes(file):
+            for prefix, allowed in LIBRARY_HEADERS.items():
+                if header.startswith(prefix) and room_of(path, rooms) not in allowed:
+                    wrong.append(f"{path} includes {header}")
+    assert not wrong
+
+
+def test_only_one_file_includes_llama_common() -> None:
+    users = [f.name for f in sources() if {"chat.h", "common.h"} & set(includes(f))]
+    assert users == ["chat_template.cc"]
