@@ -157,6 +157,7 @@ class Dialect(ABC):
     health_path = "/health"
     has_tokenize = True
     has_ignore_eos = True
+    reuses_stream_connections = True
     models_path: Optional[str] = None  # where the served models are listed; None if requests name no model
 
     @abstractmethod
@@ -225,6 +226,9 @@ class OpenAiDialect(Dialect):
     """OpenAI's POST /v1/completions, which llama-server, vLLM and cLLM speak as well."""
 
     models_path = "/v1/models"
+    # llama-server announces keep-alive and yet closes the connection after every stream, at times only once the next
+    # request is on its way. A retry would hide true failures; a new connection is what its clients end up with anyway.
+    reuses_stream_connections = False
 
     def build_request(self, prompt: str, max_tokens: int, sampling: Sampling) -> tuple[str, JsonObject]:
         body: JsonObject = {"model": sampling.model, "prompt": prompt, "max_tokens": max_tokens,

@@ -203,7 +203,8 @@ class Client:
 
     def generate(self, prompt: str, max_tokens: int, sampling: Sampling) -> Answer:
         path, body = self._dialect.build_request(prompt, max_tokens, sampling)
-        with self._open("POST", path, body) as chunks:
+        reuse = self._dialect.reuses_stream_connections or not sampling.stream
+        with self._open("POST", path, body, reuse) as chunks:
             if sampling.stream:
                 answer = self._dialect.parse_stream(read_lines(chunks))
             else:
@@ -227,17 +228,21 @@ class Client:
             return self._dialect.first_model(parse_object(read_all(chunks)))
 
     @contextmanager
-    def _open(self, method: str, path: str, body: Optional[JsonObject] = None) -> Iterator[Iterator[TimedBytes]]:
+    def _open(self, method: str, path: str, body: Optional[JsonObject] = None,
+              reuse: bool = True) -> Iterator[Iterator[TimedBytes]]:
         """Opens an answer with status 200. A block that is left before the body's end drops the connection."""
         deadline = time.perf_counter() + self._timeout_s
-        response = self._session().request(method, self._url + path, json=body, stream=True, timeout=self._timeout_s,
-                                           allow_redirects=False)
+        session = self._session()
+        response = session.request(method, self._url + path, json=body, stream=True, timeout=self._timeout_s,
+                                   allow_redirects=False)
         with response:
             chunks = read_chunks(response, deadline)
             if response.status_code != 200:
                 body_text = b"".join(chunk for _, chunk in chunks).decode("utf-8", "replace")
                 raise RequestFailed(f"HTTP {response.status_code}: {body_text[:200].strip()}")
             yield chunks
+        if not reuse:
+            session.close()  # its connections only: the session opens new ones
 
     def _session(self) -> requests.Session:
         session: Optional[requests.Session] = getattr(self._local, "session", None)

@@ -81,7 +81,7 @@ TEST_F(OptionTableTest, NamedValuesStandForNumbers) {
 }
 
 TEST_F(OptionTableTest, RefusesIntegersThatAreNotWhollyOne) {
-  for (const char* text : {"", " 1", "1 ", "1x", "0x10", "1.0", "1e3", "+1", "01", "-0", "-01", "--1", "-", "1_000", "auto",
+  for (const char* text : {"", " 1", "1 ", "1x", "0x10", "1.0", "1e3", "+1", "01", "-01", "--1", "-", "1_000", "auto",
                            "4294967297", "99999999999999999999999"}) {
     EXPECT_EQ(SetMessage("server.port", text),
               "server.port: expected integer from 0 to 65535, got \"" + std::string(text) + '"');

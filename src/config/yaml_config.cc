@@ -31,10 +31,11 @@ class ConfigReader final : public YAML::EventHandler {
  public:
   ConfigReader(std::string name, OptionTable& table) : name_(std::move(name)), table_(table) {}
 
+  bool failed() const { return !status_; }
   Status TakeStatus() { return std::move(status_); }
 
   void OnDocumentStart(const YAML::Mark& mark) override {
-    if (++documents_ > 1) FailAt(mark.line + 1, "a second document (---) is not allowed");
+    if (++documents_ > 1) FailAt(mark.line + 1, "the configuration ended above; a second document is not allowed");
   }
   void OnDocumentEnd() override {}
 
@@ -185,6 +186,16 @@ class ConfigReader final : public YAML::EventHandler {
   std::map<std::string, int> line_of_key_;
 };
 
+// What keeps one line from being understood as it was meant, or nothing: the parser drops directives in silence, and
+// tabs in the indentation, which YAML forbids, lead it to puzzling messages.
+std::string_view LineProblem(std::string_view line) {
+  if (line.starts_with('%')) return "directives (%NAME) are not supported";
+  const std::size_t first = line.find_first_not_of(" \t\r");
+  const bool has_content = first != std::string_view::npos && line[first] != '#';
+  if (has_content && line.substr(0, first).contains('\t')) return "a tab in the indentation; use blanks";
+  return "";
+}
+
 // Refuses what the parser would take for something else than it is: broken UTF-8, which it replaces, UTF-16, which it
 // detects and converts, and control characters, one of which it takes for the end of the file.
 Status CheckText(std::string_view text, const std::string& name) {
@@ -202,6 +213,13 @@ Status CheckText(std::string_view text, const std::string& name) {
     return InvalidArgument(
         fmt::format("{}:{}: contains a control character", name, line_at(std::distance(text.begin(), control))));
   }
+  for (std::size_t start = 0, line = 1; start < text.size(); ++line) {
+    const std::size_t end = std::min(text.find('\n', start), text.size());
+    if (const std::string_view problem = LineProblem(text.substr(start, end - start)); !problem.empty()) {
+      return InvalidArgument(fmt::format("{}:{}: {}", name, line, problem));
+    }
+    start = end + 1;
+  }
   return {};
 }
 
@@ -213,7 +231,8 @@ Status ApplyYamlText(std::string_view text, const std::string& name, OptionTable
   try {
     std::istringstream stream{std::string(text)};
     YAML::Parser parser(stream);
-    while (parser.HandleNextDocument(reader)) {
+    // A stray "," makes the parser report empty documents without end, so the first error must end the loop.
+    while (!reader.failed() && parser.HandleNextDocument(reader)) {
     }
   } catch (const YAML::Exception& error) {
     // What the reader found stands before the place where the parser gave up.

@@ -163,7 +163,10 @@ TEST_F(YamlConfigTest, OnlyPlainDocumentsAreSupported) {
   EXPECT_EQ(Apply("server: &a {port: 1}\n"), "c.yaml:1: anchors (&name) are not supported");
   EXPECT_EQ(Apply("server:\n  port: &p 1\n  num_threads: *p\n"), "c.yaml:2: anchors (&name) are not supported");
   EXPECT_EQ(Apply("server:\n  port: !!int \"1\"\n"), "c.yaml:2: tags (!name) are not supported");
-  EXPECT_EQ(Apply("server: {port: 1}\n---\nmodel: {}\n"), "c.yaml:3: a second document (---) is not allowed");
+  EXPECT_EQ(Apply("server: {port: 1}\n---\nmodel: {}\n"), "c.yaml:2: the configuration ended above; a second document is not allowed");
+  EXPECT_EQ(Apply(","), "c.yaml:1: the configuration ended above; a second document is not allowed");
+  EXPECT_EQ(Apply("server:\n%  port: 1\n"), "c.yaml:2: directives (%NAME) are not supported");
+  EXPECT_EQ(Apply("...\nserver: {port: 1}\n").substr(0, 29), "c.yaml:2: the configuration e");
   EXPECT_EQ(Apply("just text\n"), "c.yaml:1: expected \"key: value\", got \"just text\"");
   EXPECT_EQ(Apply("- a\n- b\n"), "c.yaml:1: expected \"key: value\", got a list");
   EXPECT_EQ(Apply("? {a: b}\n: 1\n"), "c.yaml:1: a map cannot be a key");
@@ -174,7 +177,8 @@ TEST_F(YamlConfigTest, OnlyPlainDocumentsAreSupported) {
 TEST_F(YamlConfigTest, SyntaxErrorsHaveALine) {
   EXPECT_EQ(Apply("server: {port: 1}\nmodel: [1\n").substr(0, 10), "c.yaml:2: ");
   EXPECT_EQ(Apply("server:\n  port: 1\n bad indent: 2\n").substr(0, 27), "c.yaml:3: not valid YAML: e");
-  EXPECT_EQ(Apply("server:\n\tport: 1\n").substr(0, 10), "c.yaml:2: ");
+  EXPECT_EQ(Apply("server:\n\tport: 1\n"), "c.yaml:2: a tab in the indentation; use blanks");
+  EXPECT_EQ(Apply("server:\n  port:\t1\t# tab\n\t# tab\n\t\n\t\r\n"), "");
   EXPECT_NE(Apply("server: *nowhere\n"), "");
   EXPECT_NE(Apply("server: {host: \"open\n"), "");
   // What is wrong first is reported, although the parser gives up later.
@@ -191,18 +195,24 @@ TEST_F(YamlConfigTest, RefusesBytesThatAreNoText) {
             "c.yaml:1: model.path: expected text, got \"a\\x00b\", which is not valid UTF-8 text");
 }
 
-TEST_F(YamlConfigTest, SurvivesHostileFiles) {
-  constexpr std::size_t kLimit = 1 << 20;
-  const std::string spaces(kLimit, ' ');
+TEST_F(YamlConfigTest, LimitsTheSize) {
+  const std::string spaces(1 << 20, ' ');
   EXPECT_EQ(Apply(spaces), "");
   EXPECT_EQ(Apply(spaces + " "), "c.yaml: larger than 1048576 bytes, which is no configuration");
+}
+
+// Crashes, endless loops and exceptions that escape end the test program; what is said matters less here.
+TEST_F(YamlConfigTest, SurvivesHostileFiles) {
   for (const char* unit : {"[", "{", "{a: ", "- ", "? ", "a: ", "[[]", "&a ", "*a ", "!", "\"", "'", "|\n", "%", "--- ", ",",
-                           "a,", "{a,", ": ", "\n", "\t", "\r", "#\n", "---\n", "...\n", "a\n", "x", "\xE4\xB8\xAD"}) {
+                           "]", "}", "a,", "{a,", ": ", "\n", "\t", "\r", "#\n", "---\n", "...\n", "a\n", "x",
+                           "\xE4\xB8\xAD"}) {
     std::string text;
-    while (text.size() + 4 <= kLimit) text += unit;
-    (void)Apply(text);
-    (void)Apply("server: " + text.substr(0, kLimit - 8));
+    while (text.size() < (1 << 16)) text += unit;
+    for (const char* start : {"", "server: ", "server: [", "server: {", "server: \"", "server: |\n ", "? "}) {
+      (void)Apply(start + text);
+    }
   }
+  EXPECT_LT(Apply("? " + std::string(1 << 16, 'x')).size(), 300u);
   std::string bomb = "a: &a [x, x]\n";
   for (char c = 'b'; c <= 'z'; ++c) bomb += c + ": &"s + c + " [*"s + char(c - 1) + ", *"s + char(c - 1) + "]\n";
   EXPECT_EQ(Apply(bomb), "c.yaml:1: anchors (&name) are not supported");

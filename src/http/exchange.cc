@@ -33,7 +33,7 @@ drogon::HttpResponsePtr JsonResponse(std::string body) {
 
 drogon::HttpResponsePtr ErrorResponse(const Error& error, std::string body) {
   auto response = JsonResponse(std::move(body));
-  response->setCustomStatusCode(HttpStatus(error.code));
+  response->setStatusCode(static_cast<drogon::HttpStatusCode>(HttpStatus(error.code)));
   if (error.code == ErrorCode::kQueueFull || error.code == ErrorCode::kUnavailable) {
     response->addHeader("Retry-After", std::to_string(kRetryAfterSeconds));
   }

@@ -81,7 +81,8 @@ const float* LogitRow::Block(std::size_t block, BlockBuffer& buffer) const {
   if (!patches_.empty()) {
     patch = std::ranges::lower_bound(patches_, static_cast<std::int64_t>(start), {}, &LogitPatch::token);
   }
-  const auto patched = [&] { return patch != patches_.end() && static_cast<std::size_t>(patch->token) < start + count; };
+  const std::size_t end = start + count;
+  const auto patched = [&] { return patch != patches_.end() && static_cast<std::size_t>(patch->token) < end; };
   if (count == kBlockSize && !patched()) return logits_.data() + start;
 
   buffer.fill(-kInfinity);

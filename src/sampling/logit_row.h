@@ -60,7 +60,7 @@ class LogitRow {
 
   LogitRow(std::span<const float> logits, std::span<float> block_max) : logits_(logits), block_max_(block_max) {}
 
-  // The kBlockSize logits of a block, from the engine's row itself where that is whole and unpatched, else from `buffer`.
+  // The kBlockSize logits of a block: the engine's own where they are complete and unpatched, else a copy in `buffer`.
   const float* Block(std::size_t block, BlockBuffer& buffer) const;
 
   std::span<const float> logits_;

@@ -22,7 +22,7 @@ void RankedCandidates::SortFirst(std::size_t count) {
   const auto end = candidates.begin() + static_cast<std::ptrdiff_t>(sorted_);
   if (end != candidates.end()) std::nth_element(unsorted, end, candidates.end(), RanksBefore);
   std::sort(unsorted, end, RanksBefore);
-  complete_ = sorted_ == limit_ || (collected_all_ && sorted_ == candidates.size());
+  complete_ = count == limit_ || (collected_all_ && sorted_ == candidates.size());
 }
 
 void RankedCandidates::Collect(std::size_t count) {

@@ -18,8 +18,9 @@ struct RankingScratch {
 
 // The first `limit` tokens of a row in the order of RanksBefore, sorted only as far as somebody asks.
 //
-// With a limit this is top-k sampling (Fan et al. 2018, "Hierarchical Neural Story Generation"): selection, not sorting.
-// At least k tokens reach the k-th highest block maximum, so only tokens that do are looked at, and only k are sorted.
+// With a limit this is top-k sampling (A. Fan et al. 2018, "Hierarchical Neural Story Generation"), by selection
+// instead of sorting: at least k tokens reach the k-th highest block maximum, so only such tokens are collected, and
+// only k of them are sorted.
 class RankedCandidates {
  public:
   // `limit` >= 1. Tokens with a logit below `floor` are left out. `row` and `scratch` must outlive this object.

@@ -27,13 +27,13 @@ struct SampledToken {
   std::int32_t token = 0;
   // Of `token`, as in TokenLogprob; 0 unless params.top_logprobs >= 0.
   float logprob = 0.0F;
-  // The most likely tokens, best first: params.top_logprobs of them, fewer if fewer have a finite logit. The one case in
-  // which a sample allocates.
+  // The most likely tokens, best first: params.top_logprobs of them, fewer if fewer have a finite logit. Asking for
+  // them is the one case in which a sample allocates.
   std::vector<TokenLogprob> top;
 };
 
-// Working memory of Sample(): one for each thread, handed to any sampler. It grows to what the rows need (some 10 KB for
-// the usual chain, up to 8 bytes a token of the vocabulary without top-k) and carries nothing from one call to another.
+// Working memory of Sample(): one for each thread, handed to any sampler. It grows to what the rows need (some 10 KB
+// for the usual chain, up to 8 bytes a token of the vocabulary without top-k) and carries nothing from call to call.
 struct SamplerScratch {
   std::vector<float> block_max;
   std::vector<LogitPatch> patches;

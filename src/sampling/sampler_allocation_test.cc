@@ -13,8 +13,8 @@ namespace {
 std::atomic<std::size_t> allocations{0};
 }  // namespace
 
-// Not inlined: GCC would see `free` next to a `new` that it does not know to be this one, and warn. The forms that do not
-// throw are replaced, too, so that sanitizers see matching pairs.
+// Not inlined: GCC would see `free` next to a `new` that it does not know to be this one, and warn. The forms that do
+// not throw are replaced, too, so that sanitizers see matching pairs.
 [[gnu::noinline]] void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
   ++allocations;
   return std::malloc(size == 0 ? 1 : size);

@@ -24,8 +24,8 @@ struct Kept {
   double weight;
 };
 
-// The chain as one would write it with no thought of speed: a copy, a full sort, and long-hand steps. Returns what may be
-// drawn, with the weight of each.
+// The chain as one would write it with no thought of speed: a copy, a full sort, and long-hand steps. Returns what may
+// be drawn, with the weight of each.
 std::vector<Kept> ReferenceKept(const SamplingParams& params, const std::vector<std::int32_t>& history,
                                 std::vector<float> logits) {
   for (const auto& [token, bias] : params.logit_bias) {
@@ -42,8 +42,8 @@ std::vector<Kept> ReferenceKept(const SamplingParams& params, const std::vector<
   for (const auto& [token, count] : counts) {
     if (static_cast<std::size_t>(token) >= logits.size()) continue;
     float& logit = logits[static_cast<std::size_t>(token)];
-    if (logit > 0) logit /= static_cast<float>(params.repetition_penalty);
-    else logit *= static_cast<float>(params.repetition_penalty);
+    const auto repetition = static_cast<float>(params.repetition_penalty);
+    logit = logit > 0 ? logit / repetition : logit * repetition;
     logit -= static_cast<float>(count) * static_cast<float>(params.frequency_penalty) +
              static_cast<float>(params.presence_penalty);
   }
@@ -52,7 +52,7 @@ std::vector<Kept> ReferenceKept(const SamplingParams& params, const std::vector<
   for (std::size_t i = 0; i < logits.size(); ++i) {
     if (logits[i] > -kInfinity) order.push_back(static_cast<std::int32_t>(i));
   }
-  const auto logit_of = [&](std::int32_t token) { return static_cast<double>(logits[static_cast<std::size_t>(token)]); };
+  const auto logit_of = [&](std::int32_t token) -> double { return logits[static_cast<std::size_t>(token)]; };
   std::ranges::stable_sort(order, [&](std::int32_t a, std::int32_t b) { return logit_of(a) > logit_of(b); });
   if (params.temperature == 0.0) return {{order.front(), 1.0}};
 

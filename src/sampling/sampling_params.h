@@ -1,4 +1,4 @@
-// What a request asks of its sampler. Plain data: api/ checks the bounds and names the wrong field, the sampler asserts.
+// What a request asks of its sampler. Plain data: api/ checks the bounds and names the field; the sampler asserts them.
 #pragma once
 
 #include <cstdint>

@@ -72,12 +72,14 @@ struct StepEvents {
   std::vector<RequestId> starts;
   std::vector<TokenEvent> tokens;
   std::vector<EndEvent> ends;
+  int prompt_tokens = 0;  // computed
 
   bool empty() const { return starts.empty() && tokens.empty() && ends.empty(); }
   void Clear() {
     starts.clear();
     tokens.clear();
     ends.clear();
+    prompt_tokens = 0;
   }
 };
 

@@ -90,7 +90,9 @@ bool Scheduler::EndIfDue(Sequence& sequence, TimePoint now) {
       End(sequence, RequestState::kCancelled, FinishReason::kStop);
       return true;
     case RequestControl::Signal::kStop:
-      End(sequence, RequestState::kFinished, FinishReason::kStop);
+      // A stop before the first token can't come from the text of the answer: whoever sent it wants no answer.
+      End(sequence, sequence.state == RequestState::kRunning ? RequestState::kFinished : RequestState::kCancelled,
+          FinishReason::kStop);
       return true;
     case RequestControl::Signal::kNone: break;
   }
@@ -162,6 +164,8 @@ void Scheduler::CommitSequence(Sequence& sequence, const SequenceWork& work, con
     End(sequence, RequestState::kFailed, FinishReason::kStop, result.status.error());
     return;
   }
+  const int prompt_left = static_cast<int>(sequence.request.prompt.size()) - sequence.computed;
+  events_.prompt_tokens += std::clamp(prompt_left, 0, work.rows);
   sequence.computed += work.rows;
   if (!work.wants_logits) return;
   // The position of the token that is about to be drawn: the draw depends on nothing else.

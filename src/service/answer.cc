@@ -37,8 +37,9 @@ void Answer::End(const EndEvent& end, TimePoint now) {
   }
   std::string rest = stops_.Push(assembler_.Finish());
   rest += stops_.Finish();
-  assembled_ = sent_ + rest.size();
-  Send(std::move(rest));
+  // Also the tokens that have no text of their own.
+  std::vector<TokenText> tokens = TakeTokens(std::string::npos);
+  if (!rest.empty() || !tokens.empty()) sink_->OnText({std::move(rest), std::move(tokens)});
   Finish({}, end.reason, now);
 }
 

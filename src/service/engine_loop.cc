@@ -37,15 +37,11 @@ void EngineLoop::Run() {
 
 bool EngineLoop::TakeArrivals() {
   std::unique_lock lock(mutex_);
-  if (!scheduler_.HasWork() && inbox_.empty()) {
-    if (burst_arrivals_ > 0) {
-      merge_window_.RecordBurst(burst_arrivals_ > 1, second_arrival_ - burst_start_);
-      burst_arrivals_ = 0;
-    }
+  if (!scheduler_.HasWork()) {
     wake_.wait(lock, [this] { return stopping_ || !inbox_.empty(); });
     if (!stopping_) {
-      burst_start_ = inbox_.front().time;
-      idle_since_ = burst_start_;
+      idle_since_ = std::max(idle_since_, inbox_.front().time);
+      EndBurstBefore(inbox_.front().time);
       WaitToMerge(lock);
     }
   }
@@ -58,10 +54,17 @@ bool EngineLoop::TakeArrivals() {
   return true;
 }
 
+// A burst is over once all its requests are answered; what arrives afterwards begins the next one.
+void EngineLoop::EndBurstBefore(Clock::time_point arrival) {
+  if (burst_arrivals_ == 0 || open_requests() > 0 || arrival < answered_at_) return;
+  merge_window_.RecordBurst(burst_arrivals_ > 1, second_arrival_ - burst_start_);
+  burst_arrivals_ = 0;
+}
+
 // Each arrival may bring another one: the wait starts anew with it, within the bound of the whole.
 void EngineLoop::WaitToMerge(std::unique_lock<std::mutex>& lock) {
   const auto wait = std::chrono::duration_cast<Clock::duration>(merge_window_.Wait());
-  const Clock::time_point bound = burst_start_ + most_merge_wait_;
+  const Clock::time_point bound = inbox_.front().time + most_merge_wait_;
   std::size_t seen = inbox_.size();
   while (wait.count() > 0 && seen < static_cast<std::size_t>(max_running_)) {
     const Clock::time_point until = std::min(bound, Clock::now() + wait);
@@ -72,7 +75,9 @@ void EngineLoop::WaitToMerge(std::unique_lock<std::mutex>& lock) {
 
 void EngineLoop::MoveInbox() {
   for (Arrival& arrival : inbox_) {
+    EndBurstBefore(arrival.time);
     ++burst_arrivals_;
+    if (burst_arrivals_ == 1) burst_start_ = arrival.time;
     if (burst_arrivals_ == 2) second_arrival_ = arrival.time;
     scheduler_.Submit(std::move(arrival.request));
   }
@@ -88,18 +93,17 @@ void EngineLoop::Step() {
     idle_since_ = Clock::now();
     computing_ns_ += std::chrono::nanoseconds(idle_since_ - start).count();
     scheduler_.Commit(result_, idle_since_);
+    if (!plan.sequences.empty() && open_requests() == 0) answered_at_ = Clock::now();
   }
   scheduler_.TakeEvents(events_);
-  PublishStats(plan, events_.tokens.size());
+  PublishStats(plan.empty());
   if (!events_.empty()) on_events_(std::move(events_));
 }
 
-void EngineLoop::PublishStats(const StepPlan& plan, std::size_t tokens) {
-  int decodes = 0;
-  for (const SequenceWork& work : plan.sequences) decodes += work.rows == 1 && work.computed > 0 ? 1 : 0;
-  if (!plan.empty()) ++steps_;
-  prompt_tokens_ += static_cast<std::int64_t>(plan.tokens.size()) - decodes;
-  generated_tokens_ += static_cast<std::int64_t>(tokens);
+void EngineLoop::PublishStats(bool idle) {
+  if (!idle) ++steps_;
+  prompt_tokens_ += events_.prompt_tokens;
+  generated_tokens_ += static_cast<std::int64_t>(events_.tokens.size());
   queued_ = scheduler_.queued();
   running_ = scheduler_.running();
   kv_tokens_ = scheduler_.computed_tokens();

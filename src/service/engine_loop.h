@@ -48,11 +48,13 @@ class EngineLoop {
   void Run();
   // Blocks until there is something to do; false at the end. Moves arrivals to the scheduler.
   bool TakeArrivals();
+  void EndBurstBefore(Clock::time_point arrival);
   void WaitToMerge(std::unique_lock<std::mutex>& lock);
   void MoveInbox();
   void Step();
+  int open_requests() const { return scheduler_.queued() + scheduler_.running(); }
   void CancelAll();
-  void PublishStats(const StepPlan& plan, std::size_t tokens);
+  void PublishStats(bool idle);
 
   Engine& engine_;
   Scheduler scheduler_;
@@ -74,6 +76,7 @@ class EngineLoop {
   int burst_arrivals_ = 0;
   Clock::time_point burst_start_;
   Clock::time_point second_arrival_;
+  Clock::time_point answered_at_;  // when the last open request ended
   Clock::time_point idle_since_;  // when the last step ended, or work came to an idle loop
   StepResult result_;
   StepEvents events_;

@@ -127,6 +127,12 @@ def test_sse_events() -> None:
         list(dialects.read_sse([(0.0, "<html>")]))
 
 
+@pytest.mark.parametrize("document", [{}, {"n": None}, {"n": "1"}, {"n": True}, {"n": 1.0}, [1], None])
+def test_a_member_of_another_type_is_a_failure(document: Any) -> None:
+    with pytest.raises(dialects.RequestFailed, match="no 'n' of type int"):
+        dialects.get(document, "n", int)
+
+
 # ---- Success ----
 
 
@@ -194,6 +200,14 @@ def test_sequential_is_one_at_a_time_on_one_connection(run: Run) -> None:
         assert run(toy.url, "--test-type", "api-sequential") == 0
     assert toy.max_active == 1
     assert len({request.client for request in toy.generations}) == 1
+
+
+@pytest.mark.parametrize("stream, connections", [(True, 11), (False, 1)])
+def test_openai_streams_take_a_new_connection_each(run: Run, stream: bool, connections: int) -> None:
+    with ToyServer() as toy:
+        assert run(toy.url, "--test-type", "api-sequential", "--server-type", "openai",
+                   *([] if stream else ["--no-stream"])) == 0
+    assert len({request.client for request in toy.generations}) == connections
 
 
 def test_concurrent_requests_are_in_flight_together(run: Run) -> None:
@@ -307,7 +321,7 @@ REASONS = {  # what the message must contain
     "too_many": "6 tokens generated, more than", "bad_reason": "finish reason 'error'",
     "no_text": "the answer has no '",
     "error_object": "the server says: 500: planted", "no_last_frame": "ended without", "after_the_end": "after",
-    "half_a_line": "inside a line", "not_done": "", "cut": "", "plain_text": "Internal error",
+    "half_a_line": "inside a line", "not_done": "", "cut": "", "drop": "closed connection", "plain_text": "Internal error",
 }
 CASES = [(failure, stream) for failures, modes in [(FAILURES_IN_BOTH, (True, False)), (FAILURES_IN_STREAM, (True,)),
                                                    (FAILURES_UNSTREAMED, (False,))]
@@ -326,6 +340,7 @@ def test_planted_failure_is_found_and_only_it(run: Run, server_type: str, failur
     errors = [result["error"] for result in scenario["results"]]
     assert [error is None for error in errors] == [True, True, False, True], errors
     assert REASONS[failure] in errors[2]
+    assert len(toy.generations) == 4  # nothing is tried again
     assert scenario["results"][2]["response_time_s"] < 5  # a server that never ends does not hold the run up
     assert [result["ok"] for result in scenario["results"]] == [True, True, False, True]
     assert (scenario["succeeded"], scenario["failed"], scenario["success_rate"]) == (3, 1, 0.75)

@@ -16,7 +16,7 @@ GENERATION_PATHS = {"/generate": "cllm", "/generate_stream": "cllm", "/v1/comple
                     "/api/generate": "ollama"}
 
 # What can be planted. "Both" means that the streamed and the unstreamed answer have it.
-FAILURES_IN_BOTH = ("http_500", "http_429", "http_302", "hang", "cut", "bad_json", "not_an_object", "bad_utf8", "empty",
+FAILURES_IN_BOTH = ("http_500", "http_429", "http_302", "hang", "drop", "cut", "bad_json", "not_an_object", "bad_utf8", "empty",
                     "no_counts", "count_is_text", "no_prompt_tokens", "short", "too_many", "bad_reason", "no_text",
                     "error_object")
 FAILURES_IN_STREAM = ("no_last_frame", "after_the_end", "half_a_line", "plain_text", "trickle")
@@ -147,6 +147,9 @@ class _Handler(BaseHTTPRequestHandler):
         if failure == "hang":
             toy.stopped.wait(10)
             self.close_connection = True
+        elif failure == "drop":
+            toy.leave()
+            self._drop()
         elif failure.startswith("http_"):
             toy.leave()
             self._json({"success": False, "error": {"code": "planted", "message": failure}}, int(failure[5:]))
@@ -177,7 +180,7 @@ class _Handler(BaseHTTPRequestHandler):
         frames = list(reply.frames())
         for place, frame in enumerate(frames):
             toy.stopped.wait(toy.token_s if place < reply.count else 0)
-            if reply.failure == "trickle":
+            if reply.failure == "trickle" and place == 0:
                 for _ in range(500):
                     toy.stopped.wait(0.02)
                     self._chunk(frames[0])

@@ -1,0 +1,177 @@
+#!/usr/bin/env python3
+"""cLLM beside llama-server on the same model: the same scenarios, in turn, medians and ratios as a Markdown page.
+
+Both servers run with the same threads, context and places; caches are off and every prompt is unique, so that no cached
+prefix flatters. In each round every server is started, measured and stopped; the order alternates.
+
+    make bench MODEL=FILE            # or: bench/side_by_side.py --cllm build/cllm --llama-server PATH --model FILE
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import requests
+
+SCRIPT = Path(__file__).resolve().parent.parent / "tools" / "unified_benchmark.py"
+START_TIMEOUT_S = 120
+
+
+@dataclass
+class Load:
+    """One run of the benchmark script."""
+
+    name: str
+    arguments: list[str]
+    # How a scenario's JSON becomes one figure, and whether more is better.
+    figure: str = "generated_tokens_per_s"
+
+
+@dataclass
+class Server:
+    name: str
+    command: list[str]
+    server_type: str
+    figures: dict[str, list[float]] = field(default_factory=dict)
+    failed: int = 0
+    idle_shares: list[float] = field(default_factory=list)
+    version: str = ""
+
+
+def loads(streams: list[int], tokens: int, requests_per_stream: int) -> list[Load]:
+    common = ["--ignore-eos", "--unique-prompts", "--temperature", "0"]
+    listed = [
+        Load("one at a time, 10 × 50 tokens (tok/s)", ["--test-type", "api-sequential", *common]),
+        Load("five at a time, 10 × 50 tokens (tok/s)", ["--test-type", "api-concurrent", *common]),
+        Load("five at a time, unstreamed (tok/s)", ["--test-type", "api-concurrent", "--no-stream", *common]),
+        Load("512-token prompts, 1 token out (prompt tok/s)", ["--test-type", "prompt", "--requests", "5", *common],
+             "total_tokens_per_s"),
+    ]
+    for n in streams:
+        listed.append(Load(f"{n} streams × {tokens} tokens (tok/s)",
+                           ["--test-type", "api-concurrent", "--concurrency", str(n), "--requests",
+                            str(n * requests_per_stream), "--max-tokens", str(tokens), *common]))
+    return listed
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextlib.contextmanager
+def running(server: Server) -> Iterator[str]:
+    """Starts the server and yields its URL once it is healthy."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen([*server.command, "--port", str(port)], stdout=log, stderr=log)
+        try:
+            deadline = time.monotonic() + START_TIMEOUT_S
+            while True:
+                with contextlib.suppress(requests.ConnectionError):
+                    if requests.get(url + "/health", timeout=5).status_code == 200:
+                        break
+                if process.poll() is not None or time.monotonic() > deadline:
+                    log.seek(0)
+                    sys.exit(f"{server.name} did not start:\n{log.read().decode(errors='replace')[-2000:]}")
+                time.sleep(0.1)
+            yield url
+        finally:
+            process.terminate()
+            try:
+                process.wait(timeout=30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def measure(server: Server, url: str, load: Load) -> None:
+    with tempfile.NamedTemporaryFile(suffix=".json") as output:
+        result = subprocess.run([sys.executable, str(SCRIPT), "--server-type", server.server_type, "--server-url", url,
+                                 "--output-file", output.name, *load.arguments], capture_output=True, text=True, check=False)
+        report = json.loads(Path(output.name).read_text() or "{}")
+    for scenario in report.get("scenarios", []):
+        server.failed += scenario["failed"] + len(scenario["warmup_errors"])
+        server.figures.setdefault(load.name, []).append(scenario[load.figure])
+        print(f"  {server.name:14} {load.name}: {scenario[load.figure]:.1f}", file=sys.stderr)
+    if result.returncode != 0:
+        print(result.stdout[-1500:], result.stderr[-500:], file=sys.stderr)
+
+
+def engine_counters(url: str) -> dict[str, float]:
+    return requests.get(url + "/health?level=detailed", timeout=5).json()["data"]["engine"]
+
+
+def run_round(server: Server, planned: list[Load]) -> None:
+    with running(server) as url:
+        for load in planned:
+            measure(server, url, load)
+        if server.server_type == "cllm":
+            server.idle_shares.append(engine_counters(url)["idle_with_work_share"])
+
+
+def spread(values: list[float]) -> str:
+    return f"{statistics.median(values):.1f} ({min(values):.1f}–{max(values):.1f})"
+
+
+def table(servers: list[Server], planned: list[Load], rounds: int) -> str:
+    ours, theirs = servers
+    lines = [f"| scenario | {ours.name} | {theirs.name} | ratio |", "|---|--:|--:|--:|"]
+    for load in planned:
+        a, b = ours.figures.get(load.name, []), theirs.figures.get(load.name, [])
+        if not a or not b:
+            lines.append(f"| {load.name} | – | – | – |")
+            continue
+        ratio = statistics.median(x / y for x, y in zip(a, b))
+        lines.append(f"| {load.name} | {spread(a)} | {spread(b)} | {ratio:.2f} |")
+    lines += ["", f"Median (least–most) of {rounds} rounds; the ratio is the median of the rounds' ratios. "
+              f"Failed requests: {ours.name} {ours.failed}, {theirs.name} {theirs.failed}. "
+              f"Idle-with-work share of {ours.name}: "
+              + ", ".join(f"{share:.1%}" for share in ours.idle_shares) + "."]
+    return "\n".join(lines)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cllm", required=True, metavar="PROGRAM")
+    parser.add_argument("--llama-server", required=True, metavar="PROGRAM")
+    parser.add_argument("--model", required=True, metavar="FILE")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--places", type=int, default=16, help="requests that run at a time (default: %(default)s)")
+    parser.add_argument("--context", type=int, default=1024, help="tokens of one request (default: %(default)s)")
+    parser.add_argument("--streams", type=int, nargs="*", default=[1, 5, 8, 16], help="default: 1 5 8 16")
+    parser.add_argument("--tokens", type=int, default=64, help="of each stream (default: %(default)s)")
+    parser.add_argument("--requests-per-stream", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=0, help="compute threads of both; 0 = all cores")
+    args = parser.parse_args()
+
+    threads = str(args.threads) if args.threads else subprocess.run(["nproc"], capture_output=True, text=True, check=True).stdout.strip()
+    ours = Server("cLLM", [args.cllm, "serve", args.model, "--host", "127.0.0.1", "-np", str(args.places), "-c",
+                           str(args.context), "-t", threads], "cllm")
+    theirs = Server("llama-server",
+                    [args.llama_server, "-m", args.model, "--host", "127.0.0.1", "-np", str(args.places), "-c",
+                     str(args.context * args.places), "-t", threads, "--no-kv-unified", "--no-cache-prompt", "--cache-ram", "0",
+                     "-b", "512", "--log-disable"], "openai")
+    planned = loads(args.streams, args.tokens, args.requests_per_stream)
+    for number in range(args.rounds):
+        print(f"round {number + 1} of {args.rounds}", file=sys.stderr)
+        for server in ([ours, theirs] if number % 2 == 0 else [theirs, ours]):
+            run_round(server, planned)
+    print(table([ours, theirs], planned, args.rounds))
+    return 1 if ours.failed or theirs.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,175 @@
+// A scheduler on a fake engine with a clock of its own, for the tests of this folder: every step is checked against the
+// rules that hold for all plans, and what became of each request is kept.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "engine/fake/fake_engine.h"
+#include "scheduler/scheduler.h"
+
+namespace cllm {
+
+using std::chrono::milliseconds;
+
+// What the fake model answers to `prompt`: at most `most` tokens, without the first stop token and what follows.
+inline std::vector<TokenId> FakeAnswer(std::vector<TokenId> prompt, int most, const std::vector<TokenId>& stop_tokens = {},
+                                       int vocab_size = FakeEngineOptions().vocab_size) {
+  std::vector<TokenId> answer;
+  while (static_cast<int>(answer.size()) < most) {
+    const TokenId next = FakeEngine::NextToken(prompt, vocab_size);
+    if (std::ranges::find(stop_tokens, next) != stop_tokens.end()) break;
+    answer.push_back(next);
+    prompt.push_back(next);
+  }
+  return answer;
+}
+
+// `length` tokens that differ from those of another `salt`; never 0, which tests use as poison.
+inline std::vector<TokenId> SomePrompt(int length, int salt) {
+  std::vector<TokenId> prompt;
+  for (int i = 0; i < length; ++i) prompt.push_back(1 + (salt * 37 + i * 11) % 200);
+  return prompt;
+}
+
+class SchedulerRig {
+ public:
+  struct Outcome {
+    int starts = 0;
+    std::vector<TokenId> tokens;
+    std::vector<EndEvent> ends;
+    std::shared_ptr<RequestControl> control;
+  };
+
+  explicit SchedulerRig(const FakeEngineOptions& engine_options = {}, const SchedulerOptions& options = {})
+      : SchedulerRig(engine_options, options, FakeEngine(engine_options).capabilities()) {}
+
+  // With capabilities that are not the engine's own, to turn one of them off.
+  SchedulerRig(const FakeEngineOptions& engine_options, const SchedulerOptions& options, EngineCapabilities capabilities)
+      : engine(engine_options), scheduler(options, capabilities), held_(capabilities.max_sequences, 0) {}
+
+  // Greedy, with a control; `change` may set the rest.
+  RequestId Add(std::vector<TokenId> prompt, int max_tokens, const std::function<void(SequenceRequest&)>& change = {}) {
+    SequenceRequest request;
+    request.id = next_id_++;
+    request.prompt = std::move(prompt);
+    request.max_tokens = max_tokens;
+    request.sampling.temperature = 0;
+    request.control = std::make_shared<RequestControl>();
+    if (change) change(request);
+    outcomes_[request.id].control = request.control;
+    const RequestId id = request.id;
+    scheduler.Submit(std::move(request));
+    return id;
+  }
+
+  // One turn of the engine loop. The plan is returned, checked and computed.
+  StepPlan Step() {
+    const StepPlan plan = scheduler.Plan(now);
+    scheduler.CheckInvariants();
+    CheckPlan(plan);
+    if (!plan.empty()) {
+      StepResult result;
+      engine.Wait(engine.Submit(plan), result);
+      scheduler.Commit(result, now);
+      scheduler.CheckInvariants();
+    }
+    TakeEvents();
+    return plan;
+  }
+
+  void RunToEnd(int most_steps = 10'000) {
+    while (scheduler.HasWork() && most_steps-- > 0) Step();
+    EXPECT_FALSE(scheduler.HasWork()) << "the run does not end";
+    EXPECT_EQ(engine.tokens_held(), 0) << "KV was left in the engine";
+  }
+
+  // Takes events outside of a step.
+  void TakeEvents() {
+    StepEvents events;
+    scheduler.TakeEvents(events);
+    for (const RequestId id : events.starts) {
+      EXPECT_EQ(++outcomes_.at(id).starts, 1) << "request " << id << " started twice";
+      start_order.push_back(id);
+    }
+    std::set<RequestId> waiting = std::exchange(decoding_, {});
+    for (const TokenEvent& event : events.tokens) {
+      Outcome& outcome = outcomes_.at(event.id);
+      EXPECT_EQ(outcome.starts, 1) << "request " << event.id << " has a token without a start";
+      EXPECT_TRUE(outcome.ends.empty()) << "request " << event.id << " has a token after its end";
+      outcome.tokens.push_back(event.token.token);
+      waiting.erase(event.id);
+      decoding_.insert(event.id);
+    }
+    for (const EndEvent& event : events.ends) {
+      outcomes_.at(event.id).ends.push_back(event);
+      EXPECT_EQ(outcomes_.at(event.id).ends.size(), 1U) << "request " << event.id << " ended twice";
+      waiting.erase(event.id);
+      decoding_.erase(event.id);
+    }
+    EXPECT_TRUE(waiting.empty()) << "request " << (waiting.empty() ? 0 : *waiting.begin())
+                                 << " was generating and got no token from a step";
+  }
+
+  const Outcome& outcome(RequestId id) const { return outcomes_.at(id); }
+  const std::vector<TokenId>& tokens(RequestId id) const { return outcomes_.at(id).tokens; }
+  void Signal(RequestId id, RequestControl::Signal signal) { outcomes_.at(id).control->Send(signal); }
+  bool ended(RequestId id) const { return !outcomes_.at(id).ends.empty(); }
+  // The one end of a request that has ended.
+  EndEvent end(RequestId id) const {
+    EXPECT_EQ(outcomes_.at(id).ends.size(), 1U) << "request " << id;
+    return ended(id) ? outcomes_.at(id).ends.front() : EndEvent{};
+  }
+
+  FakeEngine engine;
+  Scheduler scheduler;
+  TimePoint now = TimePoint() + std::chrono::hours(1);
+  std::vector<RequestId> start_order;
+
+ private:
+  void CheckPlan(const StepPlan& plan) {
+    for (const KvOperation& operation : plan.operations) {
+      if (operation.kind == KvOperation::Kind::kMove) {
+        EXPECT_GT(held_.at(operation.slot), 0) << "a move of an empty slot";
+        EXPECT_EQ(held_.at(operation.target_slot), 0) << "a move onto a slot in use";
+        held_[operation.target_slot] = held_[operation.slot];
+      }
+      held_.at(operation.slot) = 0;
+    }
+    const int budget = engine.capabilities().max_step_tokens;
+    int rows = 0;
+    bool prompts = false;
+    std::set<int> slots;
+    for (const SequenceWork& work : plan.sequences) {
+      EXPECT_TRUE(slots.insert(work.slot).second) << "two sequences in slot " << work.slot;
+      EXPECT_EQ(work.computed, held_.at(work.slot)) << "slot " << work.slot;
+      EXPECT_EQ(work.first_row, rows);
+      EXPECT_GE(work.rows, 1);
+      const bool one_missing = work.rows == 1 && work.wants_logits;
+      EXPECT_FALSE(one_missing && prompts) << "a decode stands behind a prompt chunk";
+      prompts = prompts || !one_missing;
+      rows += work.rows;
+      held_[work.slot] += work.rows;
+    }
+    EXPECT_EQ(rows, static_cast<int>(plan.tokens.size()));
+    EXPECT_LE(rows, budget);
+    if (rows == budget) return;
+    EXPECT_EQ(static_cast<int>(plan.sequences.size()), scheduler.running()) << "a sequence waits though there is room";
+    for (const SequenceWork& work : plan.sequences) EXPECT_TRUE(work.wants_logits) << "a chunk ends though there is room";
+  }
+
+  RequestId next_id_ = 1;
+  std::map<RequestId, Outcome> outcomes_;
+  std::set<RequestId> decoding_;  // got a token from the last step
+  std::vector<int> held_;         // tokens in each slot, by the plans
+};
+
+}  // namespace cllm

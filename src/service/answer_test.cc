@@ -1,0 +1,240 @@
+#include "service/answer.h"
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "service/testing_toys.h"
+
+namespace cllm {
+namespace {
+
+using std::chrono::milliseconds;
+
+// An answer whose tokens are the pieces of a list, numbered from 0.
+class AnswerTest : public testing::Test {
+ protected:
+  void Start(std::vector<std::string> stop, bool wants_tokens = false) {
+    answer_ = std::make_unique<Answer>(Answer::Settings{.stop = std::move(stop),
+                                                        .wants_tokens = wants_tokens,
+                                                        .prompt_tokens = 7,
+                                                        .seed = 42,
+                                                        .accepted = now_},
+                                       control_, sink_);
+  }
+
+  void Add(const std::string& piece, std::vector<TokenLogprob> top = {}) {
+    pieces_.push_back(piece);
+    now_ += milliseconds(10);
+    const auto token = static_cast<TokenId>(pieces_.size()) - 1;
+    answer_->Add({.token = token, .logprob = -0.5F * static_cast<float>(token), .top = std::move(top)},
+                 [this](TokenId id) { return id < 1000 ? pieces_.at(id) : "top" + std::to_string(id); }, now_);
+  }
+
+  void End(RequestState state = RequestState::kFinished, FinishReason reason = FinishReason::kLength, Error error = {}) {
+    answer_->End({.id = 1, .state = state, .reason = reason, .error = std::move(error)}, now_);
+  }
+
+  std::vector<std::string> Deltas() const {
+    std::vector<std::string> texts;
+    for (const TextDelta& delta : sink_->deltas()) texts.push_back(delta.text);
+    return texts;
+  }
+  std::vector<std::string> TokenBytes() const {
+    std::vector<std::string> bytes;
+    for (const TokenText& token : sink_->tokens()) bytes.push_back(token.bytes);
+    return bytes;
+  }
+  using Texts = std::vector<std::string>;
+
+  TimePoint now_ = TimePoint() + std::chrono::hours(1);
+  std::vector<std::string> pieces_;
+  std::shared_ptr<RequestControl> control_ = std::make_shared<RequestControl>();
+  std::shared_ptr<RememberingSink> sink_ = std::make_shared<RememberingSink>();
+  std::unique_ptr<Answer> answer_;
+};
+
+TEST_F(AnswerTest, TokensBecomeTextAtOnceAndTheEndSaysWhatItWas) {
+  Start({});
+  Add("Hel");
+  Add("lo");
+  EXPECT_EQ(Deltas(), (Texts{"Hel", "lo"}));
+  EXPECT_EQ(sink_->ends(), 0);
+  now_ += milliseconds(5);
+  End();
+  EXPECT_TRUE(answer_->ended());
+  const GenerationEnd end = sink_->WaitForEnd();
+  EXPECT_TRUE(end.status);
+  EXPECT_EQ(end.reason, FinishReason::kLength);
+  EXPECT_EQ(end.prompt_tokens, 7);
+  EXPECT_EQ(end.generated_tokens, 2);
+  EXPECT_EQ(end.seed, 42U);
+  EXPECT_DOUBLE_EQ(end.response_time_s, 0.025);
+  EXPECT_DOUBLE_EQ(end.generation_time_s, 0.010);
+  EXPECT_EQ(control_->signal(), RequestControl::Signal::kNone);
+}
+
+TEST_F(AnswerTest, AnAnswerWithoutTokensJustEnds) {
+  Start({"x"});
+  End(RequestState::kFinished, FinishReason::kStop);
+  EXPECT_TRUE(Deltas().empty());
+  EXPECT_EQ(sink_->WaitForEnd().generated_tokens, 0);
+  EXPECT_EQ(sink_->WaitForEnd().reason, FinishReason::kStop);
+}
+
+TEST_F(AnswerTest, ACharacterWaitsForItsLastByte) {
+  Start({});
+  Add("a\xE4");
+  Add("\xBA");
+  Add("\xBA\xF0\x9F");
+  Add("\x98\x80");
+  End();
+  EXPECT_EQ(Deltas(), (Texts{"a", "人", "😀"}));
+}
+
+TEST_F(AnswerTest, AnUnfinishedCharacterAtTheEndIsReplaced) {
+  Start({});
+  Add("a");
+  Add("\xE4\xBA");
+  End();
+  EXPECT_EQ(sink_->text(), "a\xEF\xBF\xBD");
+}
+
+TEST_F(AnswerTest, WhatMayBeginAStopWaitsAndComesWithTheEnd) {
+  Start({"END"});
+  Add("one E");
+  Add("N");
+  EXPECT_EQ(Deltas(), (Texts{"one "}));
+  End();
+  EXPECT_EQ(sink_->text(), "one EN");
+  EXPECT_EQ(sink_->WaitForEnd().reason, FinishReason::kLength);
+}
+
+TEST_F(AnswerTest, AStopStringEndsTheAnswerOnce) {
+  Start({"\n\n", "END"});
+  Add("one E");
+  Add("ND two");
+  EXPECT_EQ(sink_->text(), "one ");
+  EXPECT_EQ(sink_->ends(), 1);
+  EXPECT_TRUE(answer_->ended());
+  EXPECT_EQ(control_->signal(), RequestControl::Signal::kStop);
+  Add(" three");
+  End(RequestState::kFinished, FinishReason::kLength);
+  End(RequestState::kFailed, FinishReason::kStop, {ErrorCode::kInternal, "late", {}});
+  EXPECT_EQ(sink_->text(), "one ");
+  EXPECT_EQ(sink_->ends(), 1);
+  EXPECT_FALSE(sink_->text_after_end());
+  const GenerationEnd end = sink_->WaitForEnd();
+  EXPECT_TRUE(end.status);
+  EXPECT_EQ(end.reason, FinishReason::kStop);
+  EXPECT_EQ(end.generated_tokens, 2) << "what the engine computed further is not a part of the answer";
+}
+
+TEST_F(AnswerTest, AStopStringAtTheVeryStartLeavesNoText) {
+  Start({"ab"});
+  Add("a");
+  Add("b");
+  EXPECT_TRUE(Deltas().empty());
+  EXPECT_EQ(sink_->ends(), 1);
+}
+
+TEST_F(AnswerTest, AStopStringAcrossTheBytesOfACharacter) {
+  Start({"人"});
+  Add("x\xE4\xBA");
+  EXPECT_EQ(sink_->text(), "x");
+  Add("\xBA" "y");
+  EXPECT_EQ(sink_->text(), "x");
+  EXPECT_EQ(control_->signal(), RequestControl::Signal::kStop);
+}
+
+TEST_F(AnswerTest, ErrorsEndWithoutTheHeldText) {
+  Start({"END"});
+  Add("one E");
+  End(RequestState::kFailed, FinishReason::kStop, {ErrorCode::kInternal, "broken", {}});
+  EXPECT_EQ(sink_->text(), "one ");
+  EXPECT_EQ(sink_->WaitForEnd().status.error(), (Error{ErrorCode::kInternal, "broken", {}}));
+  EXPECT_EQ(sink_->WaitForEnd().generated_tokens, 1);
+}
+
+TEST_F(AnswerTest, TimedOutKeepsItsMessageAndCancelledHasOne) {
+  Start({});
+  End(RequestState::kTimedOut, FinishReason::kStop, {ErrorCode::kTimedOut, "too late", {}});
+  EXPECT_EQ(sink_->WaitForEnd().status.error(), (Error{ErrorCode::kTimedOut, "too late", {}}));
+  sink_ = std::make_shared<RememberingSink>();
+  Start({});
+  End(RequestState::kCancelled);
+  EXPECT_EQ(sink_->WaitForEnd().status.error(), (Error{ErrorCode::kCancelled, "the request was cancelled", {}}));
+}
+
+TEST_F(AnswerTest, NoTokensUnlessAskedFor) {
+  Start({}, /*wants_tokens=*/false);
+  Add("a");
+  End();
+  EXPECT_TRUE(sink_->tokens().empty());
+}
+
+TEST_F(AnswerTest, TokensComeWithTheTextThatTheyBegin) {
+  Start({}, /*wants_tokens=*/true);
+  Add("a", {{1000, -0.1F}, {1001, -0.2F}});
+  Add("\xE4\xBA");
+  Add("\xBA" "b");
+  Add("c");
+  End();
+  const std::vector<TextDelta> deltas = sink_->deltas();
+  ASSERT_EQ(deltas.size(), 3U);
+  EXPECT_EQ(deltas[0].tokens.size(), 1U);
+  EXPECT_EQ(deltas[0].tokens[0].top_bytes, (Texts{"top1000", "top1001"}));
+  EXPECT_EQ(deltas[0].tokens[0].token.top.size(), 2U);
+  EXPECT_EQ(deltas[1].tokens.size(), 2U) << "both parts of the character";
+  EXPECT_EQ(deltas[1].tokens[1].token.token, 2);
+  EXPECT_FLOAT_EQ(deltas[1].tokens[1].token.logprob, -1.0F);
+  EXPECT_EQ(deltas[2].tokens.size(), 1U);
+  EXPECT_EQ(TokenBytes(), pieces_);
+}
+
+TEST_F(AnswerTest, TokensOfHeldTextWaitWithIt) {
+  Start({"###"}, /*wants_tokens=*/true);
+  Add("a");
+  Add("#");
+  Add("#");
+  EXPECT_EQ(TokenBytes(), (Texts{"a"}));
+  Add("b");
+  EXPECT_EQ(Deltas(), (Texts{"a", "##b"}));
+  EXPECT_EQ(TokenBytes(), pieces_);
+}
+
+TEST_F(AnswerTest, TokensOfAStopStringAreLeftOut) {
+  Start({"###"}, /*wants_tokens=*/true);
+  Add("a");
+  Add("b#");
+  Add("##");
+  EXPECT_EQ(sink_->text(), "ab");
+  EXPECT_EQ(TokenBytes(), (Texts{"a", "b#"})) << "a token that has text in the answer stays";
+}
+
+TEST_F(AnswerTest, TokensOfAnUnfinishedCharacterComeWithTheEnd) {
+  Start({}, /*wants_tokens=*/true);
+  Add("a");
+  Add("\xE4");
+  Add("\xBA");
+  End();
+  EXPECT_EQ(TokenBytes(), pieces_);
+}
+
+// A control token, say. Each generated token that is counted has its log-probability.
+TEST_F(AnswerTest, ATokenWithoutTextIsNotLost) {
+  Start({}, /*wants_tokens=*/true);
+  Add("a");
+  Add("");
+  Add("b");
+  EXPECT_EQ(TokenBytes(), (Texts{"a", "", "b"}));
+  Add("");
+  End();
+  EXPECT_EQ(sink_->text(), "ab");
+  EXPECT_EQ(TokenBytes(), (Texts{"a", "", "b", ""}));
+}
+
+}  // namespace
+}  // namespace cllm

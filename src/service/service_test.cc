@@ -1,0 +1,399 @@
+#include "service/service.h"
+
+#include <algorithm>
+#include <atomic>
+#include <latch>
+#include <memory>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "base/utf8.h"
+#include "engine/fake/fake_engine.h"
+#include "service/testing_gate.h"
+#include "service/testing_toys.h"
+
+namespace cllm {
+namespace {
+
+using std::chrono::milliseconds;
+
+// The toy model's bytes after `prompt`. A banned end token leaves all other tokens equal, so the lowest one follows.
+std::string Bytes(std::string prompt, int most, bool ignore_eos = false) {
+  std::string answer;
+  while (static_cast<int>(answer.size()) < most) {
+    std::vector<TokenId> context;
+    for (const unsigned char byte : prompt) context.push_back(byte);
+    TokenId next = FakeEngine::NextToken(context, 256);
+    if (next == ToyTextModel::kEndToken) {
+      if (!ignore_eos) break;
+      next = 0;
+    }
+    answer += static_cast<char>(next);
+    prompt += static_cast<char>(next);
+  }
+  return answer;
+}
+
+std::string Text(const std::string& bytes) {
+  Utf8Assembler assembler;
+  std::string text = assembler.Push(bytes);
+  return text + assembler.Finish();
+}
+
+// A prompt whose answer of `most` tokens meets the end token after at least one token, or does not.
+std::string PromptThatEnds(bool ends, int most) {
+  for (int i = 0;; ++i) {
+    const std::string prompt = "p" + std::to_string(i);
+    const auto length = static_cast<int>(Bytes(prompt, most).size());
+    if (ends ? length > 0 && length < most : length == most) return prompt;
+  }
+}
+
+GenerateRequest Ask(std::string prompt, std::optional<int> max_tokens) {
+  GenerateRequest request;
+  request.prompt = std::move(prompt);
+  request.max_tokens = max_tokens;
+  request.sampling.temperature = 0;
+  return request;
+}
+
+class ServiceTest : public testing::Test {
+ protected:
+  void Start(FakeEngineOptions engine = {}, SchedulerOptions options = {}, bool held = false) {
+    engine.on_step = gate_.Hook();
+    if (!held) gate_.Open();
+    engine_ = std::make_unique<FakeEngine>(std::move(engine));
+    service_ = std::make_unique<Service>(model_, *engine_, options, [this] { ++steps_sent_; });
+  }
+  ~ServiceTest() override { gate_.Open(); }
+
+  std::shared_ptr<RememberingSink> Submit(GenerateRequest request) {
+    auto sink = std::make_shared<RememberingSink>();
+    const auto control = service_->Submit(std::move(request), sink);
+    EXPECT_TRUE(control) << (control ? "" : control.error().message);
+    if (control) control_ = *control;
+    return sink;
+  }
+
+  Error ErrorOf(GenerateRequest request) {
+    const auto end = Submit(std::move(request))->WaitForEnd();
+    EXPECT_FALSE(end.status);
+    return end.status ? Error{} : end.status.error();
+  }
+
+  static TimePoint Now() { return std::chrono::steady_clock::now(); }
+  // Long enough for any machine; a test that waits this long has failed.
+  static TimePoint Later() { return Now() + std::chrono::minutes(5); }
+
+  ToyTextModel model_;
+  StepGate gate_;
+  std::unique_ptr<FakeEngine> engine_;
+  std::atomic<int> steps_sent_ = 0;
+  std::unique_ptr<Service> service_;
+  std::shared_ptr<RequestControl> control_;
+};
+
+TEST_F(ServiceTest, AnAnswerIsTheModelsTextAndItsEndHasTheFigures) {
+  Start();
+  const std::string prompt = PromptThatEnds(false, 20);
+  GenerateRequest request = Ask(prompt, 20);
+  request.seed = 5;
+  const auto sink = Submit(std::move(request));
+  const GenerationEnd end = sink->WaitForEnd();
+  EXPECT_TRUE(end.status);
+  EXPECT_EQ(sink->text(), Text(Bytes(prompt, 20)));
+  EXPECT_EQ(end.reason, FinishReason::kLength);
+  EXPECT_EQ(end.prompt_tokens, static_cast<int>(prompt.size()));
+  EXPECT_EQ(end.generated_tokens, 20);
+  EXPECT_EQ(end.seed, 5U);
+  EXPECT_GT(end.response_time_s, 0);
+  EXPECT_GE(end.response_time_s, end.generation_time_s);
+  EXPECT_TRUE(service_->WaitUntilIdle(Later()));
+  EXPECT_GT(steps_sent_, 0);
+}
+
+TEST_F(ServiceTest, PromptsAreTextTokensOrChats) {
+  Start();
+  const std::string prompt = PromptThatEnds(false, 8);
+  GenerateRequest tokens = Ask("", 8);
+  tokens.prompt = std::vector<TokenId>(prompt.begin(), prompt.end());
+  GenerateRequest chat = Ask("", 8);
+  chat.prompt = ChatPrompt{.messages = {{"system", prompt.substr(0, 1)}, {"user", prompt.substr(1)}}, .template_arguments = {}};
+  for (GenerateRequest& request : std::vector{Ask(prompt, 8), tokens, chat}) {
+    const auto sink = Submit(request);
+    EXPECT_TRUE(sink->WaitForEnd().status);
+    EXPECT_EQ(sink->text(), Text(Bytes(prompt, 8)));
+  }
+}
+
+TEST_F(ServiceTest, TheEndTokenEndsTheAnswerUnlessItIsIgnored) {
+  Start();
+  const std::string prompt = PromptThatEnds(true, 60);
+  const auto stopped = Submit(Ask(prompt, 60));
+  EXPECT_EQ(stopped->WaitForEnd().reason, FinishReason::kStop);
+  EXPECT_EQ(stopped->text(), Text(Bytes(prompt, 60)));
+  EXPECT_EQ(stopped->WaitForEnd().generated_tokens, static_cast<int>(Bytes(prompt, 60).size()));
+
+  GenerateRequest request = Ask(prompt, 60);
+  request.ignore_eos = true;
+  const auto whole = Submit(std::move(request));
+  EXPECT_EQ(whole->WaitForEnd().reason, FinishReason::kLength);
+  EXPECT_EQ(whole->WaitForEnd().generated_tokens, 60);
+  EXPECT_EQ(whole->text(), Text(Bytes(prompt, 60, true)));
+}
+
+TEST_F(ServiceTest, AStopStringCutsTheAnswerAndFreesTheEngine) {
+  Start({.max_context = 4096});
+  const std::string prompt = PromptThatEnds(false, 40);
+  const std::string text = Text(Bytes(prompt, 40));
+  const std::size_t at = text.find_first_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789");
+  ASSERT_NE(at, std::string::npos);
+  GenerateRequest request = Ask(prompt, 4000);
+  request.ignore_eos = true;
+  request.stop = {text.substr(at, 1)};
+  const auto sink = Submit(std::move(request));
+  EXPECT_EQ(sink->WaitForEnd().reason, FinishReason::kStop);
+  EXPECT_EQ(sink->text(), text.substr(0, at));
+  EXPECT_LE(sink->WaitForEnd().generated_tokens, 40);
+  EXPECT_TRUE(service_->WaitUntilIdle(Later()));
+  EXPECT_EQ(sink->ends(), 1);
+}
+
+TEST_F(ServiceTest, MaxTokensHasADefaultWithinTheContext) {
+  Start({.max_context = 64});
+  GenerateRequest request = Ask("0123456789", std::nullopt);
+  request.ignore_eos = true;
+  EXPECT_EQ(Submit(request)->WaitForEnd().generated_tokens, 54) << "all that there is room for";
+  request.default_max_tokens = 16;
+  EXPECT_EQ(Submit(request)->WaitForEnd().generated_tokens, 16);
+  request.default_max_tokens = 600;
+  EXPECT_EQ(Submit(request)->WaitForEnd().generated_tokens, 54) << "a default is no demand";
+  request.max_tokens = 54;
+  EXPECT_EQ(Submit(request)->WaitForEnd().generated_tokens, 54);
+}
+
+TEST_F(ServiceTest, APromptWithoutRoomIsAnErrorWithBothNumbers) {
+  Start({.max_context = 64});
+  const Error error = ErrorOf(Ask(std::string(50, 'a'), 15));
+  EXPECT_EQ(error.code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(error.field, "prompt");
+  EXPECT_EQ(error.message,
+            "the prompt has 50 tokens and max_tokens is 15: together 1 more than the context of 64 tokens");
+  GenerateRequest chat = Ask("", 1'000'000'000);
+  chat.prompt = ChatPrompt{.messages = {{"user", std::string(64, 'a')}}, .template_arguments = {}};
+  EXPECT_EQ(ErrorOf(chat).field, "messages");
+  const Error full = ErrorOf(Ask(std::string(64, 'a'), std::nullopt));
+  EXPECT_EQ(full.code, ErrorCode::kInvalidArgument) << "without max_tokens one token must have room";
+  EXPECT_TRUE(service_->WaitUntilIdle(Later())) << "a refused prompt is no open request";
+}
+
+TEST_F(ServiceTest, AnEmptyPromptAndTheModelsOwnErrorsAreErrors) {
+  Start();
+  EXPECT_EQ(ErrorOf(Ask("", 5)), (Error{ErrorCode::kInvalidArgument, "the prompt is empty", "prompt"}));
+  GenerateRequest wrong = Ask("", 5);
+  wrong.prompt = std::vector<TokenId>{1, 256};
+  EXPECT_EQ(ErrorOf(wrong), (Error{ErrorCode::kInvalidArgument, "no such token", "prompt"}));
+}
+
+TEST_F(ServiceTest, AnEngineFailureIsTheAnswersError) {
+  Start({.poison_token = 'x'});
+  EXPECT_EQ(ErrorOf(Ask("abxc", 5)), (Error{ErrorCode::kInternal, "poisoned token", {}}));
+}
+
+TEST_F(ServiceTest, ARandomSeedIsReportedAndGivesTheSameAnswerAgain) {
+  Start();
+  GenerateRequest request = Ask("hello", 30);
+  request.sampling = {.temperature = 100, .top_k = 0, .top_p = 1, .min_p = 0};
+  request.ignore_eos = true;
+  const auto first = Submit(request);
+  const auto second = Submit(request);
+  EXPECT_NE(first->WaitForEnd().seed, second->WaitForEnd().seed);
+  EXPECT_NE(first->text(), second->text());
+  request.seed = first->WaitForEnd().seed;
+  const auto again = Submit(request);
+  EXPECT_EQ(again->WaitForEnd().seed, first->WaitForEnd().seed);
+  EXPECT_EQ(again->text(), first->text());
+}
+
+TEST_F(ServiceTest, LogprobTokensComeOnlyWhereAskedFor) {
+  Start();
+  GenerateRequest request = Ask("hello", 12);
+  request.ignore_eos = true;
+  const auto without = Submit(request);
+  without->WaitForEnd();
+  EXPECT_TRUE(without->tokens().empty());
+  request.sampling.top_logprobs = 2;
+  const auto with = Submit(request);
+  with->WaitForEnd();
+  ASSERT_EQ(with->tokens().size(), 12U);
+  std::string bytes;
+  for (const TokenText& token : with->tokens()) {
+    bytes += token.bytes;
+    EXPECT_EQ(token.top_bytes.size(), 2U);
+    EXPECT_LT(token.token.logprob, 0.0F);
+  }
+  EXPECT_EQ(bytes, Bytes("hello", 12, true));
+}
+
+TEST_F(ServiceTest, ARunningRequestIsCancelled) {
+  Start({}, {}, /*held=*/true);
+  const auto sink = Submit(Ask("hello", 100));
+  gate_.WaitForStep();
+  control_->Send(RequestControl::Signal::kCancel);
+  gate_.Release();
+  gate_.Open();
+  EXPECT_EQ(sink->WaitForEnd().status.error().code, ErrorCode::kCancelled);
+  EXPECT_TRUE(service_->WaitUntilIdle(Later()));
+  EXPECT_EQ(sink->ends(), 1);
+}
+
+TEST_F(ServiceTest, ARequestIsCancelledBeforeItsPromptIsPrepared) {
+  Start();
+  std::latch busy(2);
+  std::latch go(1);
+  for (int i = 0; i < 2; ++i) {
+    service_->Post([&] {
+      busy.count_down();
+      go.wait();
+    });
+  }
+  busy.wait();  // no worker is left
+  const auto sink = Submit(Ask("hello", 100));
+  EXPECT_EQ(service_->stats().open_requests, 1);
+  control_->Send(RequestControl::Signal::kCancel);
+  go.count_down();
+  EXPECT_EQ(sink->WaitForEnd().status.error().code, ErrorCode::kCancelled);
+  EXPECT_TRUE(service_->WaitUntilIdle(Later()));
+  EXPECT_EQ(service_->stats().loop.steps, 0) << "the engine has never heard of it";
+}
+
+TEST_F(ServiceTest, TheServersTimeoutAndARequestsOwnEndIt) {
+  for (const bool own : {false, true}) {
+    StepGate gate;
+    FakeEngine engine({.on_step = gate.Hook()});
+    Service service(model_, engine, {.request_timeout = own ? 1000.0 : 0.05}, [] {});
+    GenerateRequest request = Ask("hello", 100);
+    request.timeout_s = own ? 0.05 : 1000.0;
+    auto sink = std::make_shared<RememberingSink>();
+    ASSERT_TRUE(service.Submit(request, sink));
+    const TimePoint deadline = Now() + milliseconds(50);
+    gate.WaitForStep();
+    std::this_thread::sleep_until(deadline);
+    gate.Open();
+    const GenerationEnd end = sink->WaitForEnd();
+    ASSERT_FALSE(end.status);
+    EXPECT_EQ(end.status.error().code, ErrorCode::kTimedOut);
+    EXPECT_EQ(end.status.error().message.find("the request's deadline passed"), 0U);
+    EXPECT_GE(end.response_time_s, 0.05);
+  }
+}
+
+TEST_F(ServiceTest, AFullQueueRefuses) {
+  Start({.max_sequences = 1}, {.max_queue_size = 2}, /*held=*/true);
+  std::vector<std::shared_ptr<RememberingSink>> sinks;
+  for (int i = 0; i < 3; ++i) sinks.push_back(Submit(Ask("hello", 3)));
+  const auto refused = std::make_shared<RememberingSink>();
+  const auto result = service_->Submit(Ask("hello", 3), refused);
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().code, ErrorCode::kQueueFull);
+  EXPECT_EQ(result.error().message, "1 requests run and 2 wait already: try again later");
+  const ServiceStats stats = service_->stats();
+  EXPECT_EQ(stats.open_requests, 3);
+  EXPECT_EQ(stats.max_open, 3);
+  EXPECT_EQ(stats.max_running, 1);
+  EXPECT_EQ(stats.accepted, 3);
+  EXPECT_EQ(stats.refused, 1);
+  gate_.Open();
+  for (const auto& sink : sinks) EXPECT_TRUE(sink->WaitForEnd().status);
+  EXPECT_TRUE(service_->WaitUntilIdle(Later()));
+  EXPECT_EQ(refused->ends(), 0) << "the refusal was the only answer";
+  EXPECT_TRUE(Submit(Ask("hello", 3))->WaitForEnd().status);
+}
+
+TEST_F(ServiceTest, ADrainRefusesTheNewAndFinishesTheOld) {
+  Start({}, {}, /*held=*/true);
+  EXPECT_TRUE(service_->WaitUntilIdle(Now()));
+  GenerateRequest request = Ask("hello", 20);
+  request.ignore_eos = true;
+  const auto sink = Submit(request);
+  gate_.WaitForStep();
+  service_->StopAccepting();
+  const auto result = service_->Submit(request, std::make_shared<RememberingSink>());
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().code, ErrorCode::kUnavailable);
+  EXPECT_EQ(service_->stats().refused, 1);
+  EXPECT_FALSE(service_->WaitUntilIdle(Now() + milliseconds(5)));
+  gate_.Open();
+  EXPECT_TRUE(service_->WaitUntilIdle(Later()));
+  EXPECT_EQ(sink->ends(), 1) << "idle means that each answer has been told its end";
+  EXPECT_EQ(sink->WaitForEnd().generated_tokens, 20);
+}
+
+TEST_F(ServiceTest, TheDestructorEndsWhatIsLeft) {
+  Start({.max_sequences = 2, .max_context = 1'000'000});
+  std::vector<std::shared_ptr<RememberingSink>> sinks;
+  for (int i = 0; i < 6; ++i) {
+    GenerateRequest request = Ask("hello", 900'000);
+    request.ignore_eos = true;
+    sinks.push_back(Submit(request));
+  }
+  sinks[0]->WaitForText();
+  service_.reset();
+  for (const auto& sink : sinks) {
+    EXPECT_EQ(sink->ends(), 1);
+    EXPECT_EQ(sink->WaitForEnd().status.error().code, ErrorCode::kUnavailable);
+    EXPECT_FALSE(sink->text_after_end());
+  }
+}
+
+TEST_F(ServiceTest, ManyRequestsFromManyThreadsGetOneEndEach) {
+  constexpr int kThreads = 4;
+  constexpr int kEach = 50;
+  Start({.max_sequences = 3, .max_step_tokens = 16}, {.max_queue_size = kThreads * kEach});
+  struct Sent {
+    std::string prompt;
+    int most;
+    bool cancelled;
+    std::shared_ptr<RememberingSink> sink;
+  };
+  std::vector<std::vector<Sent>> sent(kThreads);
+  std::vector<std::thread> clients;
+  for (int t = 0; t < kThreads; ++t) {
+    clients.emplace_back([&, t] {
+      std::mt19937 random(t);
+      for (int i = 0; i < kEach; ++i) {
+        Sent one{std::string(1 + random() % 40, static_cast<char>('a' + random() % 26)), static_cast<int>(1 + random() % 30),
+                 random() % 4 == 0, std::make_shared<RememberingSink>()};
+        const auto control = service_->Submit(Ask(one.prompt, one.most), one.sink);
+        ASSERT_TRUE(control);
+        if (one.cancelled) (*control)->Send(RequestControl::Signal::kCancel);
+        sent[t].push_back(std::move(one));
+      }
+    });
+  }
+  for (std::thread& client : clients) client.join();
+  ASSERT_TRUE(service_->WaitUntilIdle(Later()));
+  for (const auto& list : sent) {
+    for (const Sent& one : list) {
+      ASSERT_EQ(one.sink->ends(), 1);
+      EXPECT_FALSE(one.sink->text_after_end());
+      const GenerationEnd end = one.sink->WaitForEnd();
+      if (!one.cancelled) {
+        EXPECT_TRUE(end.status);
+        EXPECT_EQ(one.sink->text(), Text(Bytes(one.prompt, one.most)));
+      } else if (!end.status) {
+        EXPECT_EQ(end.status.error().code, ErrorCode::kCancelled);
+      }
+    }
+  }
+  EXPECT_EQ(service_->stats().accepted, kThreads * kEach);
+  EXPECT_EQ(service_->stats().open_requests, 0);
+  service_.reset();
+}
+
+}  // namespace
+}  // namespace cllm

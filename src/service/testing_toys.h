@@ -1,0 +1,109 @@
+// A toy model and a sink that remembers, for tests without a model file.
+#pragma once
+
+#include <condition_variable>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "service/generation.h"
+#include "service/service.h"
+
+namespace cllm {
+
+// One byte is one token: token 'a' is "a". A chat prompt is the contents of its messages. Token 10, the new line, ends an
+// answer.
+class ToyTextModel : public TextModel {
+ public:
+  static constexpr TokenId kEndToken = 10;
+
+  Result<std::vector<TokenId>> Encode(const Prompt& prompt) const override {
+    if (const auto* text = std::get_if<std::string>(&prompt)) return Tokens(*text);
+    if (const auto* tokens = std::get_if<std::vector<TokenId>>(&prompt)) {
+      for (const TokenId token : *tokens) {
+        if (token < 0 || token > 255) return InvalidArgument("no such token", "prompt");
+      }
+      return *tokens;
+    }
+    std::string text;
+    for (const ChatMessage& message : std::get<ChatPrompt>(prompt).messages) text += message.content;
+    return Tokens(text);
+  }
+  std::string Piece(TokenId token) const override { return std::string(1, static_cast<char>(token)); }
+  Result<std::vector<TokenId>> Tokenize(std::string_view text, bool add_special, bool parse_special) const override {
+    std::vector<TokenId> tokens = Tokens(text);
+    if (parse_special) std::erase(tokens, 'S');
+    if (add_special) tokens.insert(tokens.begin(), 1);
+    return tokens;
+  }
+  Result<std::string> Detokenize(std::span<const TokenId> tokens) const override {
+    std::string text;
+    for (const TokenId token : tokens) {
+      if (token > 255) return InvalidArgument("no such token", "tokens");
+      text += static_cast<char>(token);
+    }
+    return text;
+  }
+  const std::vector<TokenId>& end_of_generation_tokens() const override { return end_tokens_; }
+
+ private:
+  static std::vector<TokenId> Tokens(std::string_view text) {
+    std::vector<TokenId> tokens;
+    for (const unsigned char byte : text) tokens.push_back(byte);
+    return tokens;
+  }
+  std::vector<TokenId> end_tokens_{kEndToken};
+};
+
+// Remembers an answer; WaitForEnd is how a test waits for it.
+class RememberingSink : public GenerationSink {
+ public:
+  void OnText(TextDelta delta) override {
+    const std::lock_guard lock(mutex_);
+    if (!ends_.empty()) text_after_end_ = true;
+    text_ += delta.text;
+    for (const TokenText& token : delta.tokens) tokens_.push_back(token);
+    deltas_.push_back(std::move(delta));
+    changed_.notify_all();
+  }
+  void OnEnd(const GenerationEnd& end) override {
+    const std::lock_guard lock(mutex_);
+    ends_.push_back(end);
+    changed_.notify_all();
+  }
+
+  // The first end. A test whose answer never ends fails by its runner's time limit.
+  GenerationEnd WaitForEnd() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return !ends_.empty(); });
+    return ends_.front();
+  }
+  void WaitForText() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return !text_.empty(); });
+  }
+  std::string text() const { return Locked(text_); }
+  std::vector<TextDelta> deltas() const { return Locked(deltas_); }
+  // The tokens of all deltas.
+  std::vector<TokenText> tokens() const { return Locked(tokens_); }
+  int ends() const { return static_cast<int>(Locked(ends_).size()); }
+  bool text_after_end() const { return Locked(text_after_end_); }
+
+ private:
+  template <typename T>
+  T Locked(const T& value) const {
+    const std::lock_guard lock(mutex_);
+    return value;
+  }
+
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::string text_;
+  std::vector<TextDelta> deltas_;
+  std::vector<TokenText> tokens_;
+  std::vector<GenerationEnd> ends_;
+  bool text_after_end_ = false;
+};
+
+}  // namespace cllm

@@ -1,0 +1,20 @@
+"""Options of the test suites. They are declared here so that `pytest tests` and `pytest tests/e2e` both know them."""
+
+from __future__ import annotations
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("cllm")
+    group.addoption("--cllm", help="the program to test; default: build/cllm, else build/release/src/cli/cllm")
+    group.addoption("--model", help="GGUF file to serve; default: the default model")
+    group.addoption("--slow", action="store_true", help="run the tests that take a minute or more as well")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--slow"):
+        return
+    for item in items:
+        if item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.skip(reason="takes a minute or more: run with --slow"))
