@@ -233,16 +233,17 @@ class Client:
         """Opens an answer with status 200. A block that is left before the body's end drops the connection."""
         deadline = time.perf_counter() + self._timeout_s
         session = self._session()
-        response = session.request(method, self._url + path, json=body, stream=True, timeout=self._timeout_s,
-                                   allow_redirects=False)
-        with response:
-            chunks = read_chunks(response, deadline)
-            if response.status_code != 200:
-                body_text = b"".join(chunk for _, chunk in chunks).decode("utf-8", "replace")
-                raise RequestFailed(f"HTTP {response.status_code}: {body_text[:200].strip()}")
-            yield chunks
-        if not reuse:
-            session.close()  # its connections only: the session opens new ones
+        try:
+            with session.request(method, self._url + path, json=body, stream=True, timeout=self._timeout_s,
+                                 allow_redirects=False) as response:
+                chunks = read_chunks(response, deadline)
+                if response.status_code != 200:
+                    body_text = b"".join(chunk for _, chunk in chunks).decode("utf-8", "replace")
+                    raise RequestFailed(f"HTTP {response.status_code}: {body_text[:200].strip()}")
+                yield chunks
+        finally:
+            if not reuse:
+                session.close()  # its connections only: the session opens new ones
 
     def _session(self) -> requests.Session:
         session: Optional[requests.Session] = getattr(self._local, "session", None)

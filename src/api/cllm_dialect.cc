@@ -12,7 +12,7 @@ const char* ReasonName(FinishReason reason) { return reason == FinishReason::kLe
 class CllmWriter : public AnswerWriter {
  public:
   std::string StreamDelta(const TextDelta& delta) override {
-    return SseFrame(Json{{"id", id_}, {"token", delta.text}, {"done", false}}.dump());
+    return SseFrame(Dump(Json{{"id", id_}, {"token", delta.text}, {"done", false}}));
   }
 
   std::string StreamEnd(const GenerationEnd& end) override {
@@ -20,21 +20,20 @@ class CllmWriter : public AnswerWriter {
       Json frame{{"id", id_}};
       frame["error"] = CllmErrorObject(end.status.error());
       frame["done"] = true;
-      return SseFrame(frame.dump());
+      return SseFrame(Dump(frame));
     }
-    return SseFrame(Json{{"id", id_},
+    return SseFrame(Dump(Json{{"id", id_},
                          {"token", ""},
                          {"done", true},
                          {"generated_tokens", end.generated_tokens},
                          {"prompt_tokens", end.prompt_tokens},
                          {"finish_reason", ReasonName(end.reason)},
-                         {"seed", end.seed}}
-                        .dump());
+                         {"seed", end.seed}}));
   }
 
   std::string Whole(const TextDelta& answer, const GenerationEnd& end) override {
     const double rate = end.response_time_s > 0 ? end.generated_tokens / end.response_time_s : 0;
-    return Json{{"data",
+    return Dump(Json{{"data",
                  {{"id", id_},
                   {"response_time", end.response_time_s},
                   {"text", answer.text},
@@ -43,8 +42,7 @@ class CllmWriter : public AnswerWriter {
                   {"prompt_tokens", end.prompt_tokens},
                   {"finish_reason", ReasonName(end.reason)},
                   {"seed", end.seed}}},
-                {"success", true}}
-        .dump();
+                {"success", true}});
   }
 
  private:

@@ -43,16 +43,14 @@ Json PieceValue(const std::string& piece) {
   return bytes;
 }
 
-std::string WithReplacedBytes(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
-
 }  // namespace
 
 std::string LoadingBody() {
-  return Json{{"data", {{"model_loaded", false}, {"status", "loading"}}}, {"success", false}}.dump();
+  return Dump(Json{{"data", {{"model_loaded", false}, {"status", "loading"}}}, {"success", false}});
 }
 
 std::string HealthyBody() {
-  return Json{{"data", {{"model_loaded", true}, {"status", "healthy"}}}, {"success", true}}.dump();
+  return Dump(Json{{"data", {{"model_loaded", true}, {"status", "healthy"}}}, {"success", true}});
 }
 
 std::string DetailedHealthBody(const ServerFacts& facts, const ServiceStats& stats) {
@@ -65,7 +63,7 @@ std::string DetailedHealthBody(const ServerFacts& facts, const ServiceStats& sta
                 {"bytes", stats.loop.kv_tokens * facts.kv_bytes_per_token},
                 {"capacity_bytes", facts.kv_tokens_capacity * facts.kv_bytes_per_token}};
   data["memory"] = {{"resident_bytes", ResidentMemoryBytes()}, {"available_bytes", AvailableMemoryBytes()}};
-  return Json{{"data", std::move(data)}, {"success", true}}.dump();
+  return Dump(Json{{"data", std::move(data)}, {"success", true}});
 }
 
 std::string ModelsBody(const ServerFacts& facts, int max_context) {
@@ -80,14 +78,14 @@ std::string ModelsBody(const ServerFacts& facts, int max_context) {
                {"n_embd", facts.embedding_size},
                {"n_params", facts.model_parameters},
                {"size", facts.model_bytes}}}};
-  return Json{{"object", "list"}, {"data", Json::array({std::move(model)})}}.dump();
+  return Dump(Json{{"object", "list"}, {"data", Json::array({std::move(model)})}});
 }
 
 std::string IndexBody(const std::string& version) {
   const Json endpoints = Json::array({"GET /", "GET /health", "POST /generate", "POST /generate_stream", "GET /v1/models",
                                       "POST /v1/completions", "POST /v1/chat/completions", "POST /tokenize",
                                       "POST /detokenize"});
-  return Json{{"name", "cLLM"}, {"version", version}, {"endpoints", endpoints}}.dump();
+  return Dump(Json{{"name", "cLLM"}, {"version", version}, {"endpoints", endpoints}});
 }
 
 Result<std::string> TokenizeBody(const TextModel& model, std::string_view body) {
@@ -112,7 +110,7 @@ Result<std::string> TokenizeBody(const TextModel& model, std::string_view body) 
     const auto piece = model.Detokenize(std::span(&token, 1));
     list.push_back({{"id", token}, {"piece", PieceValue(piece.value_or(""))}});
   }
-  return Json{{"tokens", std::move(list)}}.dump();
+  return Dump(Json{{"tokens", std::move(list)}});
 }
 
 Result<std::string> DetokenizeBody(const TextModel& model, std::string_view body) {
@@ -139,7 +137,7 @@ Result<std::string> DetokenizeBody(const TextModel& model, std::string_view body
   if (const Status status = object.Finish(); !status) return std::unexpected(status.error());
   const auto text = model.Detokenize(tokens);
   if (!text) return std::unexpected(text.error());
-  return WithReplacedBytes(Json{{"content", *text}});
+  return Dump(Json{{"content", *text}});
 }
 
 }  // namespace cllm

@@ -26,9 +26,6 @@ ErrorNames NamesOf(ErrorCode code) {
 
 Json FieldOrNull(const Error& error) { return error.field.empty() ? Json(nullptr) : Json(error.field); }
 
-// Messages can quote what a client sent; the body must be valid UTF-8 all the same.
-std::string Dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
-
 }  // namespace
 
 int HttpStatus(ErrorCode code) { return NamesOf(code).status; }

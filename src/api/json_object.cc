@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "base/utf8.h"
+
 namespace cllm {
 namespace {
 
@@ -16,29 +18,39 @@ std::string Plain(const std::string& what) {
 }
 
 std::string Shown(const Json& value) {
-  constexpr std::size_t kMost = 60;
-  std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
-  if (text.size() > kMost) text = text.substr(0, kMost) + "…";
-  // A cut in the middle of a character would make the message itself invalid.
-  return value.is_structured() ? (value.is_object() ? "an object" : "an array") : (text.ends_with("…") ? "a long string" : text);
+  if (value.is_object()) return "an object";
+  if (value.is_array()) return "an array";
+  if (value.is_string() && value.get_ref<const std::string&>().size() > 60) return "a long string";
+  return Shortened(Dump(value));
 }
 
 }  // namespace
 
+std::string Dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
+
+std::string Shortened(std::string_view text) {
+  constexpr std::size_t kMost = 100;
+  Utf8Assembler assembler;  // without Finish, so that a character that the cut splits is left out
+  if (text.size() > kMost) return assembler.Push(text.substr(0, kMost)) + "…";
+  std::string whole = assembler.Push(text);
+  return whole + assembler.Finish();
+}
+
 Result<Json> ParseJsonObject(std::string_view body) {
   Json json;
   try {
-    const auto callback = [](int depth, Json::parse_event_t, Json&) {
-      if (depth > kMostJsonDepth) throw TooDeep();
+    const auto callback = [](int depth, Json::parse_event_t event, Json&) {
+      const bool opens = event == Json::parse_event_t::object_start || event == Json::parse_event_t::array_start;
+      if (opens && depth >= kMostJsonDepth) throw TooDeep();
       return true;
     };
     json = Json::parse(body, callback);
   } catch (const TooDeep&) {
     return InvalidArgument(fmt::format("the JSON is nested more than {} levels deep", kMostJsonDepth));
   } catch (const Json::parse_error& error) {
-    return InvalidArgument(fmt::format("the body is not valid JSON (byte {}): {}", error.byte, Plain(error.what())));
+    return InvalidArgument(fmt::format("the body is not valid JSON (byte {}): {}", error.byte, Shortened(Plain(error.what()))));
   } catch (const Json::exception& error) {
-    return InvalidArgument(fmt::format("the body is not valid JSON: {}", Plain(error.what())));
+    return InvalidArgument(fmt::format("the body is not valid JSON: {}", Shortened(Plain(error.what()))));
   }
   if (!json.is_object()) return InvalidArgument("the body must be a JSON object");
   return json;
@@ -132,7 +144,8 @@ Status JsonObject::Finish() const {
   if (error_) return std::unexpected(*error_);
   for (const auto& item : json_.items()) {
     if (!known_.contains(item.key())) {
-      return InvalidArgument(fmt::format("unknown field {}{}", path_, item.key()), path_ + item.key());
+      const std::string name = path_ + Shortened(item.key());
+      return InvalidArgument("unknown field " + name, name);
     }
   }
   return {};

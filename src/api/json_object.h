@@ -23,6 +23,12 @@ inline constexpr int kMostJsonDepth = 64;
 // blame, the message names its offset.
 Result<Json> ParseJsonObject(std::string_view body);
 
+// The JSON as one line of valid UTF-8, whatever its strings hold.
+std::string Dump(const Json& json);
+
+// Text for a message: valid UTF-8, cut where it is long.
+std::string Shortened(std::string_view text);
+
 // Reads the fields of one object, remembers the first error and which fields were asked for. An absent field and null are
 // the same.
 class JsonObject {

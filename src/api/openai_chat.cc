@@ -52,7 +52,7 @@ class ChatWriter : public AnswerWriter {
       Json chunk = Envelope("chat.completion.chunk");
       chunk["choices"] = Json::array();
       chunk["usage"] = UsageObject(end);
-      frames += SseFrame(chunk.dump());
+      frames += SseFrame(Dump(chunk));
     }
     return frames + SseFrame("[DONE]");
   }
@@ -65,7 +65,7 @@ class ChatWriter : public AnswerWriter {
                                     {"finish_reason", OpenAiFinishReason(end.reason)}}});
     body["usage"] = UsageObject(end);
     body["seed"] = end.seed;
-    return body.dump();
+    return Dump(body);
   }
 
  private:
@@ -87,7 +87,7 @@ class ChatWriter : public AnswerWriter {
                                      {"logprobs", std::move(logprobs)},
                                      {"finish_reason", std::move(finish_reason)}}});
     if (include_usage_) chunk["usage"] = nullptr;
-    return SseFrame(chunk.dump());
+    return SseFrame(Dump(chunk));
   }
 
   std::string id_ = "chatcmpl-" + RandomHexId();

@@ -49,7 +49,7 @@ class CompletionsWriter : public AnswerWriter {
       Json chunk = Envelope();
       chunk["choices"] = Json::array();
       chunk["usage"] = UsageObject(end);
-      frames += SseFrame(chunk.dump());
+      frames += SseFrame(Dump(chunk));
     }
     return frames + SseFrame("[DONE]");
   }
@@ -59,7 +59,7 @@ class CompletionsWriter : public AnswerWriter {
     body["choices"] = Json::array({Choice(answer, OpenAiFinishReason(end.reason))});
     body["usage"] = UsageObject(end);
     body["seed"] = end.seed;
-    return body.dump();
+    return Dump(body);
   }
 
  private:
@@ -78,7 +78,7 @@ class CompletionsWriter : public AnswerWriter {
     Json chunk = Envelope();
     chunk["choices"] = Json::array({Choice(delta, std::move(finish_reason))});
     if (include_usage_) chunk["usage"] = nullptr;
-    return SseFrame(chunk.dump());
+    return SseFrame(Dump(chunk));
   }
 
   std::string id_ = "cmpl-" + RandomHexId();

@@ -150,10 +150,11 @@ void Scheduler::AddWork(Sequence& sequence, int rows) {
   planned_.push_back(&sequence);
 }
 
-void Scheduler::Commit(const StepResult& result, [[maybe_unused]] TimePoint now) {
+void Scheduler::Commit(const StepResult& result, TimePoint now) {
   Check(result.sequences.size() == planned_.size(), "a step has one result for each sequence");
   for (std::size_t i = 0; i < planned_.size(); ++i) {
-    CommitSequence(*planned_[i], plan_.sequences[i], result.sequences[i]);
+    // What ended while the step computed gets no further token.
+    if (!EndIfDue(*planned_[i], now)) CommitSequence(*planned_[i], plan_.sequences[i], result.sequences[i]);
   }
   planned_.clear();
   RemoveEnded();

@@ -121,6 +121,36 @@ TEST(SchedulerEndTest, AStopSignalFinishes) {
   rig.RunToEnd();
 }
 
+TEST(SchedulerEndTest, WhatEndsWhileAStepComputesGetsNoTokenFromIt) {
+  struct Case {
+    Signal signal;
+    milliseconds passes;
+    RequestState state;
+  };
+  for (const auto& [signal, passes, state] : {Case{Signal::kCancel, milliseconds(0), RequestState::kCancelled},
+                                              {Signal::kStop, milliseconds(0), RequestState::kFinished},
+                                              {Signal::kNone, milliseconds(10), RequestState::kTimedOut}}) {
+    std::function<void()> during = [] {};
+    SchedulerRig rig({.on_step = [&during](const StepPlan&) { during(); }});
+    const RequestId ends =
+        rig.Add(SomePrompt(4, 1), 50, [&](SequenceRequest& request) { request.deadline = rig.now + milliseconds(10); });
+    const RequestId other = rig.Add(SomePrompt(4, 2), 5);
+    rig.Step();
+    during = [&] {
+      if (signal != Signal::kNone) rig.Signal(ends, signal);
+      rig.now += passes;
+    };
+    rig.Step();
+    EXPECT_EQ(rig.end(ends).state, state);
+    EXPECT_EQ(rig.tokens(ends).size(), 1U);
+    EXPECT_EQ(rig.tokens(other).size(), 2U);
+    during = [] {};
+    EXPECT_EQ(rig.Step().operations, (std::vector<KvOperation>{{KvOperation::Kind::kDrop, 0, 0}}));
+    rig.RunToEnd();
+    EXPECT_EQ(rig.tokens(other), FakeAnswer(SomePrompt(4, 2), 5));
+  }
+}
+
 TEST(SchedulerEndTest, ASignalAfterTheEndChangesNothing) {
   SchedulerRig rig;
   const RequestId id = rig.Add(SomePrompt(4, 1), 1);

@@ -83,6 +83,7 @@ class Events {
 class EngineLoopTest : public testing::Test {
  protected:
   void Start(FakeEngineOptions engine = {}, SchedulerOptions options = {}) {
+    loop_.reset();
     if (!engine.on_step) engine.on_step = gate_.Hook();
     engine_ = std::make_unique<FakeEngine>(std::move(engine));
     loop_ = std::make_unique<EngineLoop>(*engine_, options, [this](StepEvents&& events) {
@@ -203,6 +204,17 @@ TEST_F(EngineLoopTest, TheTimeInsideTheEngineIsComputingAndAnIdleLoopIsNotIdleWi
   gate_.WaitForStep();
   EXPECT_GE(loop_->stats().computing_ns, 30'000'000);
   EXPECT_LT(loop_->stats().idle_with_work_ns, 150'000'000);
+}
+
+// The loop's thread may find work the first time that it looks.
+TEST_F(EngineLoopTest, TheVeryFirstRequestHasNotWaitedSinceTheMachineStarted) {
+  gate_.Open();
+  for (int i = 1; i <= 20; ++i) {
+    Start();
+    loop_->Submit(Request(i, Prompt(5, i), 1));
+    events_.WaitForEnd(i);
+    EXPECT_LT(loop_->stats().idle_with_work_ns, 10'000'000'000);
+  }
 }
 
 TEST_F(EngineLoopTest, TheDestructorFailsWhatIsLeft) {

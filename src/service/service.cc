@@ -31,6 +31,7 @@ Service::Service(const TextModel& model, Engine& engine, const SchedulerOptions&
     : model_(model),
       options_(options),
       max_context_(engine.capabilities().max_context),
+      vocab_size_(engine.capabilities().vocab_size),
       max_open_(0),
       on_step_sent_(std::move(on_step_sent)),
       text_stage_([this](TokenId token) { return model_.Piece(token); }, on_step_sent_, [this] { CloseRequest(); }),
@@ -111,6 +112,11 @@ Status Service::PrepareTokens(Accepted& accepted, SequenceRequest& sequence) {
         fmt::format("the prompt has {} tokens and max_tokens is {}: together {} more than the context of {} tokens",
                     prompt_tokens, least, least - room, max_context_),
         field);
+  }
+  for (const auto& [token, bias] : request.sampling.logit_bias) {
+    if (token < vocab_size_) continue;
+    return InvalidArgument(fmt::format("logit_bias names token {}, the vocabulary has {} tokens", token, vocab_size_),
+                           "logit_bias");
   }
   sequence.id = next_id_++;
   sequence.prompt = std::move(*tokens);

@@ -80,6 +80,7 @@ class Service {
   const TextModel& model_;
   SchedulerOptions options_;
   int max_context_;
+  int vocab_size_;
   int max_open_;
   std::atomic<bool> accepting_ = true;
   std::atomic<int> open_ = 0;

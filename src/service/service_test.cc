@@ -199,6 +199,16 @@ TEST_F(ServiceTest, AnEmptyPromptAndTheModelsOwnErrorsAreErrors) {
   EXPECT_EQ(ErrorOf(wrong), (Error{ErrorCode::kInvalidArgument, "no such token", "prompt"}));
 }
 
+TEST_F(ServiceTest, ABiasForATokenBeyondTheVocabularyIsAnError) {
+  Start();
+  GenerateRequest request = Ask("hello", 3);
+  request.sampling.logit_bias = {{255, -100.0F}};
+  EXPECT_TRUE(Submit(request)->WaitForEnd().status);
+  request.sampling.logit_bias.emplace_back(256, 1.0F);
+  EXPECT_EQ(ErrorOf(request), (Error{ErrorCode::kInvalidArgument,
+                                     "logit_bias names token 256, the vocabulary has 256 tokens", "logit_bias"}));
+}
+
 TEST_F(ServiceTest, AnEngineFailureIsTheAnswersError) {
   Start({.poison_token = 'x'});
   EXPECT_EQ(ErrorOf(Ask("abxc", 5)), (Error{ErrorCode::kInternal, "poisoned token", {}}));
@@ -269,6 +279,7 @@ TEST_F(ServiceTest, ARequestIsCancelledBeforeItsPromptIsPrepared) {
   EXPECT_EQ(sink->WaitForEnd().status.error().code, ErrorCode::kCancelled);
   EXPECT_TRUE(service_->WaitUntilIdle(Later()));
   EXPECT_EQ(service_->stats().loop.steps, 0) << "the engine has never heard of it";
+  service_.reset();  // before the latches, which a worker may still be leaving
 }
 
 TEST_F(ServiceTest, TheServersTimeoutAndARequestsOwnEndIt) {
@@ -392,7 +403,6 @@ TEST_F(ServiceTest, ManyRequestsFromManyThreadsGetOneEndEach) {
   }
   EXPECT_EQ(service_->stats().accepted, kThreads * kEach);
   EXPECT_EQ(service_->stats().open_requests, 0);
-  service_.reset();
 }
 
 }  // namespace

@@ -172,7 +172,7 @@ def test_the_issues_configuration_works(program: Program, launch: Callable[..., 
     server = launch("--config", path, "--port", 0).wait_ready()
     assert server.generate(prompt=PROMPT, max_tokens=2)["generated_tokens"] <= 2
     assert server.queue()["max_running"] == 8
-    warnings = [line for line in server.log.splitlines() if " warn " in line]
+    warnings = [line for line in server.log.splitlines() if " warning " in line]
     quantization = [line for line in warnings if "quantization" in line]
     assert len(quantization) == 1 and "q4_k_m" in quantization[0].lower() and "Q4_1" in quantization[0]
     gpu = [line for line in warnings if "n_gpu_layers" in line]
@@ -181,7 +181,7 @@ def test_the_issues_configuration_works(program: Program, launch: Callable[..., 
 
 def test_threads_beyond_the_cores_are_cut_with_a_warning(serve: Callable[..., Server]) -> None:
     server = serve("-t", 1024, "-c", 64, "-np", 1, "--quantization", "Q4_1")
-    warnings = [line for line in server.log.splitlines() if " warn " in line]
+    warnings = [line for line in server.log.splitlines() if " warning " in line]
     assert len(warnings) == 1 and "n_threads" in warnings[0] and "1024" in warnings[0]
     assert server.generate(prompt=PROMPT, max_tokens=2)["generated_tokens"] <= 2
 

@@ -321,7 +321,8 @@ REASONS = {  # what the message must contain
     "too_many": "6 tokens generated, more than", "bad_reason": "finish reason 'error'",
     "no_text": "the answer has no '",
     "error_object": "the server says: 500: planted", "no_last_frame": "ended without", "after_the_end": "after",
-    "half_a_line": "inside a line", "not_done": "", "cut": "", "drop": "closed connection", "plain_text": "Internal error",
+    "half_a_line": "inside a line", "not_done": "", "cut": "", "drop": "closed connection",
+    "plain_text": "Internal error",
 }
 CASES = [(failure, stream) for failures, modes in [(FAILURES_IN_BOTH, (True, False)), (FAILURES_IN_STREAM, (True,)),
                                                    (FAILURES_UNSTREAMED, (False,))]
@@ -512,8 +513,8 @@ def test_as_a_program(tmp_path: Path) -> None:
     usage = program("--help")
     assert usage.returncode == 0
     for option in ("test-type", "server-type", "server-url", "model", "api-key", "requests", "concurrency",
-                   "max-tokens", "temperature", "seed", "ignore-eos", "no-stream", "prompts-file", "unique-prompts", "warmup",
-                   "timeout", "output-file", "per-request"):
+                   "max-tokens", "temperature", "seed", "ignore-eos", "no-stream", "prompts-file", "unique-prompts",
+                   "warmup", "timeout", "output-file", "per-request"):
         assert f"--{option}" in usage.stdout
     with ToyServer() as toy:
         good = program("--server-url", toy.url, "--test-type", "single", "--output-file", "report.json")

@@ -16,9 +16,9 @@ GENERATION_PATHS = {"/generate": "cllm", "/generate_stream": "cllm", "/v1/comple
                     "/api/generate": "ollama"}
 
 # What can be planted. "Both" means that the streamed and the unstreamed answer have it.
-FAILURES_IN_BOTH = ("http_500", "http_429", "http_302", "hang", "drop", "cut", "bad_json", "not_an_object", "bad_utf8", "empty",
-                    "no_counts", "count_is_text", "no_prompt_tokens", "short", "too_many", "bad_reason", "no_text",
-                    "error_object")
+FAILURES_IN_BOTH = ("http_500", "http_429", "http_302", "hang", "drop", "cut", "bad_json", "not_an_object", "bad_utf8",
+                    "empty", "no_counts", "count_is_text", "no_prompt_tokens", "short", "too_many", "bad_reason",
+                    "no_text", "error_object")
 FAILURES_IN_STREAM = ("no_last_frame", "after_the_end", "half_a_line", "plain_text", "trickle")
 FAILURES_UNSTREAMED = ("not_done",)
 

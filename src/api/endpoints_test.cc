@@ -1,0 +1,157 @@
+#include "api/endpoints.h"
+
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "api/backend.h"
+#include "api/testing_json.h"
+#include "engine/fake/fake_engine.h"
+#include "service/testing_toys.h"
+
+namespace cllm {
+namespace {
+
+ServerFacts Facts() {
+  return {.version = "1.2.3",
+          .card = {.id = "toy", .created_unix_s = 17},
+          .model_path = "models/toy.gguf",
+          .model_description = "toy Q4",
+          .model_parameters = 100,
+          .model_bytes = 50,
+          .vocab_size = 256,
+          .embedding_size = 8,
+          .trained_context = 4096,
+          .engine_name = "fake",
+          .kv_bytes_per_token = 10,
+          .kv_tokens_capacity = 1000};
+}
+
+TEST(EndpointsTest, HealthIsExact) {
+  EXPECT_EQ(HealthyBody(), R"({"data":{"model_loaded":true,"status":"healthy"},"success":true})");
+  EXPECT_EQ(LoadingBody(), R"({"data":{"model_loaded":false,"status":"loading"},"success":false})");
+}
+
+TEST(EndpointsTest, DetailedHealthHasEveryFigure) {
+  ServiceStats stats{.loop = {.steps = 5,
+                              .computing_ns = 3'000'000'000,
+                              .idle_with_work_ns = 1'000'000'000,
+                              .prompt_tokens = 70,
+                              .generated_tokens = 80,
+                              .queued = 2,
+                              .running = 3,
+                              .kv_tokens = 90},
+                     .open_requests = 6,
+                     .accepted = 11,
+                     .refused = 4,
+                     .max_running = 8,
+                     .max_open = 20};
+  Json body = Json::parse(DetailedHealthBody(Facts(), stats));
+  EXPECT_GT(body["data"]["memory"]["resident_bytes"].get<std::int64_t>(), 0);
+  EXPECT_GT(body["data"]["memory"]["available_bytes"].get<std::int64_t>(), 0);
+  body["data"].erase("memory");
+  EXPECT_EQ(body, Json::parse(R"({"data":{"model_loaded":true,"status":"healthy","version":"1.2.3",
+    "model":{"id":"toy","path":"models/toy.gguf","description":"toy Q4","parameters":100,"bytes":50,"trained_context":4096},
+    "engine":{"name":"fake","steps":5,"prompt_tokens":70,"generated_tokens":80,"computing_s":3.0,"idle_with_work_s":1.0,
+      "idle_with_work_share":0.25},
+    "queue":{"running":3,"queued":2,"open":6,"max_running":8,"max_open":20,"accepted":11,"refused":4},
+    "kv":{"tokens":90,"capacity_tokens":1000,"bytes":900,"capacity_bytes":10000}},"success":true})"));
+  EXPECT_EQ(Json::parse(DetailedHealthBody(Facts(), {}))["data"]["engine"]["idle_with_work_share"], 0.0);
+}
+
+TEST(EndpointsTest, ModelsListTheOne) {
+  EXPECT_EQ(Json::parse(ModelsBody(Facts(), 2048)), Json::parse(R"({"object":"list","data":[{"id":"toy","object":"model",
+    "created":17,"owned_by":"cllm","meta":{"n_vocab":256,"n_ctx":2048,"n_ctx_train":4096,"n_embd":8,"n_params":100,"size":50}}]})"));
+}
+
+// File names on Linux are bytes, not text.
+TEST(EndpointsTest, AModelFileWithAStrangeNameIsListed) {
+  ServerFacts facts = Facts();
+  facts.card.id = "toy\xFF";
+  facts.model_path = "models/toy\xFF.gguf";
+  EXPECT_NO_THROW(Json::parse(ModelsBody(facts, 2048)));
+  EXPECT_NO_THROW(Json::parse(DetailedHealthBody(facts, {})));
+  const OpenAiChatDialect chat(facts.card);
+  EXPECT_NO_THROW(Parsed(chat, R"({"messages": [{"role": "user", "content": "x"}]})").writer->Whole({"a", {}}, GoodEnd()));
+}
+
+TEST(EndpointsTest, TheIndexNamesTheEndpoints) {
+  const Json index = Json::parse(IndexBody("1.2.3"));
+  EXPECT_EQ(index["name"], "cLLM");
+  EXPECT_EQ(index["version"], "1.2.3");
+  EXPECT_EQ(index["endpoints"].size(), 9U);
+  for (const Json& endpoint : index["endpoints"]) {
+    const auto text = endpoint.get<std::string>();
+    EXPECT_TRUE(text.starts_with("GET /") || text.starts_with("POST /")) << text;
+  }
+}
+
+TEST(EndpointsTest, Tokenize) {
+  const ToyTextModel model;
+  EXPECT_EQ(*TokenizeBody(model, R"({"content": "abS"})"), R"({"tokens":[97,98]})");
+  EXPECT_EQ(*TokenizeBody(model, R"({"content": "abS", "parse_special": false, "add_special": true, "model": "x"})"),
+            R"({"tokens":[1,97,98,83]})");
+  EXPECT_EQ(*TokenizeBody(model, R"({"content": ""})"), R"({"tokens":[]})");
+  EXPECT_EQ(*TokenizeBody(model, R"({"content": "aé", "with_pieces": true})"),
+            R"({"tokens":[{"id":97,"piece":"a"},{"id":195,"piece":[195]},{"id":169,"piece":[169]}]})");
+}
+
+TEST(EndpointsTest, TokenizeErrorsNameTheirField) {
+  const ToyTextModel model;
+  struct Case {
+    const char* body;
+    const char* message;
+    const char* field;
+  };
+  for (const auto& [body, message, field] :
+       {Case{"{}", "content is missing", "content"},
+        {R"({"content": 5})", "content must be a string, not 5", "content"},
+        {R"({"content": "x", "add_special": 1})", "add_special must be true or false, not 1", "add_special"},
+        {R"({"content": "x", "parse_special": 1})", "parse_special must be true or false, not 1", "parse_special"},
+        {R"({"content": "x", "with_pieces": 1})", "with_pieces must be true or false, not 1", "with_pieces"},
+        {R"({"content": "x", "wat": 1})", "unknown field wat", "wat"},
+        {"[]", "the body must be a JSON object", ""}}) {
+    const auto result = TokenizeBody(model, body);
+    ASSERT_FALSE(result) << body;
+    EXPECT_EQ(result.error(), (Error{ErrorCode::kInvalidArgument, message, field}));
+  }
+}
+
+TEST(EndpointsTest, Detokenize) {
+  const ToyTextModel model;
+  EXPECT_EQ(*DetokenizeBody(model, R"({"tokens": [97, 195, 169], "model": "x"})"), R"({"content":"aé"})");
+  EXPECT_EQ(*DetokenizeBody(model, R"({"tokens": []})"), R"({"content":""})");
+  EXPECT_EQ(*DetokenizeBody(model, R"({"tokens": [97, 195]})"), "{\"content\":\"a\xEF\xBF\xBD\"}");
+}
+
+TEST(EndpointsTest, DetokenizeErrorsNameTheirField) {
+  const ToyTextModel model;
+  const auto message = [&](const char* body) {
+    const auto result = DetokenizeBody(model, body);
+    EXPECT_FALSE(result) << body;
+    EXPECT_TRUE(result || result.error().code == ErrorCode::kInvalidArgument) << body;
+    return result ? "" : result.error().field + ": " + result.error().message;
+  };
+  EXPECT_EQ(message("{}"), "tokens: tokens is missing");
+  for (const char* body : {R"({"tokens": "x"})", R"({"tokens": [1.5]})", R"({"tokens": [-1]})", R"({"tokens": ["1"]})",
+                           R"({"tokens": [2147483648]})", R"({"tokens": {"a": 1}})"}) {
+    EXPECT_EQ(message(body), "tokens: tokens must be an array of token ids") << body;
+  }
+  EXPECT_EQ(message(R"({"tokens": [300]})"), "tokens: no such token") << "the model's own word";
+  EXPECT_EQ(message(R"({"tokens": [1], "wat": 1})"), "wat: unknown field wat");
+}
+
+TEST(EndpointsTest, ABackendHoldsTheDialectsOfItsModel) {
+  const ToyTextModel model;
+  FakeEngine engine({});
+  Service service(model, engine, {}, [] {});
+  const Backend backend(service, Facts(), 77);
+  EXPECT_EQ(Parsed(backend.generate, R"({"prompt": "x"})").request.default_max_tokens, 77);
+  EXPECT_FALSE(Parsed(backend.generate, R"({"prompt": "x"})").stream);
+  EXPECT_TRUE(Parsed(backend.generate_stream, R"({"prompt": "x"})").stream);
+  const ParsedCall call = Parsed(backend.completions, R"({"prompt": "x"})");
+  EXPECT_EQ(Json::parse(call.writer->Whole({"a", {}}, GoodEnd()))["model"], "toy");
+}
+
+}  // namespace
+}  // namespace cllm

@@ -1,0 +1,174 @@
+#include "api/json_object.h"
+
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+namespace cllm {
+namespace {
+
+Error ParseError(std::string_view body) {
+  const Result<Json> json = ParseJsonObject(body);
+  EXPECT_FALSE(json) << body;
+  return json ? Error{} : json.error();
+}
+
+// The error after `read` has looked at the object of `body`.
+template <typename Read>
+Error ReadError(std::string_view body, const Read& read) {
+  const Json json = Json::parse(body);
+  JsonObject object(json);
+  read(object);
+  const Status status = object.Finish();
+  return status ? Error{} : status.error();
+}
+
+TEST(ParseJsonObjectTest, TakesAnObject) {
+  EXPECT_EQ(ParseJsonObject(R"({"a": 1, "b": {}})")->size(), 2U);
+  EXPECT_TRUE(ParseJsonObject(" {} "));
+}
+
+TEST(ParseJsonObjectTest, AnythingElseIsAnErrorOfTheRequest) {
+  for (const char* body : {"[]", "1", "\"text\"", "null", "true"}) {
+    EXPECT_EQ(ParseError(body), (Error{ErrorCode::kInvalidArgument, "the body must be a JSON object", {}})) << body;
+  }
+  for (const char* body : {"", "{", "{\"a\":}", "{\"a\":1,}", "{\"a\":1} x", "{'a':1}", "{\"a\":NaN}", "{\"a\":01}",
+                           "{\"a\":\"\xFF\"}", "{\"a\":\"\xE4\xBA\"}", "{\"a\":\"\\ud800\"}", "{\"a\":1e400}", "{\"a\":\"\n\"}"}) {
+    const Error error = ParseError(body);
+    EXPECT_EQ(error.code, ErrorCode::kInvalidArgument) << body;
+    EXPECT_TRUE(error.message.starts_with("the body is not valid JSON")) << error.message;
+    EXPECT_EQ(error.message.find("json.exception"), std::string::npos) << error.message;
+  }
+}
+
+TEST(ParseJsonObjectTest, ASyntaxErrorNamesItsByte) {
+  EXPECT_TRUE(ParseError("{\"a\": x}").message.starts_with("the body is not valid JSON (byte 7): "));
+}
+
+TEST(ParseJsonObjectTest, DepthIsBounded) {
+  const auto nested = [](int depth) {
+    return "{\"a\":" + std::string(depth - 1, '[') + std::string(depth - 1, ']') + "}";
+  };
+  EXPECT_TRUE(ParseJsonObject(nested(kMostJsonDepth)));
+  for (const int depth : {kMostJsonDepth + 2, 1'000'000}) {
+    EXPECT_EQ(ParseError(nested(depth)).message, "the JSON is nested more than 64 levels deep");
+  }
+  EXPECT_EQ(ParseError("{\"a\":" + std::string(1'000'000, '[')).message, "the JSON is nested more than 64 levels deep");
+}
+
+TEST(ParseJsonObjectTest, TheDepthIsTheOneInTheMessage) {
+  const std::string body = "{\"a\":" + std::string(kMostJsonDepth, '[') + std::string(kMostJsonDepth, ']') + "}";
+  EXPECT_FALSE(ParseJsonObject(body)) << "65 levels";
+}
+
+// A client must not be able to make the server send its own megabytes back.
+TEST(ParseJsonObjectTest, MessagesAreShort) {
+  EXPECT_LT(ParseError("{\"a\":\"" + std::string(100'000, 'x') + "\xFF\"}").message.size(), 1000U);
+  EXPECT_LT(ParseError("{\"a\":" + std::string(100'000, '1') + "x}").message.size(), 1000U);
+}
+
+TEST(JsonObjectTest, MessagesOfUnknownFieldsAreShort) {
+  const std::string body = "{\"" + std::string(100'000, 'x') + "\": 1}";
+  const Error error = ReadError(body, [](JsonObject&) {});
+  EXPECT_LT(error.message.size() + error.field.size(), 1000U);
+}
+
+TEST(JsonObjectTest, ReadsEachType) {
+  const Json json = Json::parse(R"({"s": "x", "b": true, "i": -3, "n": 0.5, "whole": 2, "one": "a", "many": ["a", "b"]})");
+  JsonObject object(json);
+  EXPECT_EQ(object.String("s"), "x");
+  EXPECT_EQ(object.Bool("b"), true);
+  EXPECT_EQ(object.Int("i", -3, 3), -3);
+  EXPECT_EQ(object.Number("n", 0.5, 1), 0.5);
+  EXPECT_EQ(object.Number("whole", 0, 2), 2.0);
+  EXPECT_EQ(object.Strings("one", 2), (std::vector<std::string>{"a"}));
+  EXPECT_EQ(object.Strings("many", 2), (std::vector<std::string>{"a", "b"}));
+  EXPECT_TRUE(object.Has("s"));
+  EXPECT_EQ(*object.Any("i"), -3);
+  EXPECT_TRUE(object.Finish());
+}
+
+TEST(JsonObjectTest, AbsentAndNullAreTheSame) {
+  const Json json = Json::parse(R"({"null": null})");
+  JsonObject object(json);
+  for (const char* name : {"null", "absent"}) {
+    EXPECT_FALSE(object.Has(name));
+    EXPECT_FALSE(object.String(name));
+    EXPECT_FALSE(object.Bool(name));
+    EXPECT_FALSE(object.Int(name, 0, 1));
+    EXPECT_FALSE(object.Number(name, 0, 1));
+    EXPECT_FALSE(object.Strings(name, 1));
+    EXPECT_EQ(object.Any(name), nullptr);
+  }
+  EXPECT_TRUE(object.Finish());
+}
+
+TEST(JsonObjectTest, IntegersAreWholeAndWithinTheirBounds) {
+  const auto error = [](const std::string& value) {
+    return ReadError("{\"i\": " + value + "}", [](JsonObject& object) { object.Int("i", -5, 5); }).message;
+  };
+  for (const char* value : {"-5", "5", "0"}) EXPECT_EQ(error(value), "") << value;
+  for (const char* value : {"-6", "6", "1.0", "1e0", "9223372036854775808", "18446744073709551615", "true"}) {
+    EXPECT_TRUE(error(value).starts_with("i must be an integer from -5 to 5, not ")) << value << ": " << error(value);
+  }
+  EXPECT_EQ(error("\"1\""), "i must be an integer from -5 to 5, not \"1\"");
+}
+
+TEST(JsonObjectTest, NumbersAreWithinTheirBounds) {
+  const auto error = [](const std::string& value) {
+    return ReadError("{\"n\": " + value + "}", [](JsonObject& object) { object.Number("n", 0, 2); }).message;
+  };
+  for (const char* value : {"0", "2", "-0.0", "1.5"}) EXPECT_EQ(error(value), "") << value;
+  EXPECT_EQ(error("-0.001"), "n must be a number from 0 to 2, not -0.001");
+  EXPECT_EQ(error("2.5"), "n must be a number from 0 to 2, not 2.5");
+  EXPECT_EQ(error("\"1\""), "n must be a number from 0 to 2, not \"1\"");
+}
+
+TEST(JsonObjectTest, StringsAreBoundedAndNotEmpty) {
+  const auto error = [](const std::string& value) {
+    return ReadError("{\"l\": " + value + "}", [](JsonObject& object) { object.Strings("l", 2); }).message;
+  };
+  EXPECT_EQ(error("[]"), "");
+  for (const char* value : {"\"\"", "[\"a\", \"\"]", "[\"a\", 1]", "[\"a\", \"b\", \"c\"]", "5", "{}"}) {
+    EXPECT_TRUE(error(value).starts_with("l must be a string that is not empty, or an array of at most 2 of them, not "))
+        << value << ": " << error(value);
+  }
+}
+
+TEST(JsonObjectTest, MessagesShowWhatWasSent) {
+  const auto error = [](const std::string& value) {
+    return ReadError("{\"b\": " + value + "}", [](JsonObject& object) { object.Bool("b"); }).message;
+  };
+  EXPECT_EQ(error("1"), "b must be true or false, not 1");
+  EXPECT_EQ(error("{\"a\": 1}"), "b must be true or false, not an object");
+  EXPECT_EQ(error("[1]"), "b must be true or false, not an array");
+  EXPECT_EQ(error("\"" + std::string(100'000, 'x') + "\""), "b must be true or false, not a long string");
+}
+
+TEST(JsonObjectTest, TheFirstErrorStaysAndBeatsUnknownFields) {
+  const Error error = ReadError(R"({"unknown": 1, "a": 1, "b": 1})", [](JsonObject& object) {
+    object.String("a");
+    object.String("b");
+    object.Reject("c", "no");
+  });
+  EXPECT_EQ(error, (Error{ErrorCode::kInvalidArgument, "a must be a string, not 1", "a"}));
+}
+
+TEST(JsonObjectTest, AnUnknownFieldIsAnError) {
+  const Error error = ReadError(R"({"hint": [1], "temprature": 1})", [](JsonObject& object) { object.Ignore("hint"); });
+  EXPECT_EQ(error, (Error{ErrorCode::kInvalidArgument, "unknown field temprature", "temprature"}));
+}
+
+TEST(JsonObjectTest, APathStandsBeforeTheNames) {
+  const Json json = Json::parse(R"({"role": 1})");
+  JsonObject wrong(json, "messages[0].");
+  wrong.String("role");
+  EXPECT_EQ(wrong.Finish().error(),
+            (Error{ErrorCode::kInvalidArgument, "messages[0].role must be a string, not 1", "messages[0].role"}));
+  JsonObject unknown(json, "messages[0].");
+  EXPECT_EQ(unknown.Finish().error().message, "unknown field messages[0].role");
+}
+
+}  // namespace
+}  // namespace cllm

@@ -1,0 +1,214 @@
+#include "api/openai_chat.h"
+
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "api/testing_json.h"
+
+namespace cllm {
+namespace {
+
+constexpr const char* kLeast = R"({"messages": [{"role": "user", "content": "hi"}]})";
+
+const OpenAiChatDialect& Chat() {
+  static const OpenAiChatDialect dialect({.id = "toy", .created_unix_s = 1});
+  return dialect;
+}
+
+std::string WithMessage(const std::string& message) {
+  return R"({"messages": [{"role": "user", "content": "hi"}, )" + message + "]}";
+}
+
+TEST(OpenAiChatTest, MessagesBecomeAChat) {
+  const ParsedCall call = Parsed(Chat(), R"({"model": "any", "messages": [
+    {"role": "developer", "content": "be brief"},
+    {"role": "user", "name": "Ann", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]},
+    {"role": "assistant", "content": "c", "refusal": null, "tool_calls": []},
+    {"role": "system", "content": ""}]})");
+  const auto& chat = std::get<ChatPrompt>(call.request.prompt);
+  ASSERT_EQ(chat.messages.size(), 4U);
+  EXPECT_EQ(chat.messages[0].role, "system");
+  EXPECT_EQ(chat.messages[0].content, "be brief");
+  EXPECT_EQ(chat.messages[1].role, "user");
+  EXPECT_EQ(chat.messages[1].content, "ab");
+  EXPECT_EQ(chat.messages[2].role, "assistant");
+  EXPECT_EQ(chat.messages[3].content, "");
+  EXPECT_FALSE(call.stream);
+  EXPECT_FALSE(call.request.max_tokens);
+  EXPECT_FALSE(call.request.default_max_tokens) << "a chat answer may use all the room there is";
+  EXPECT_EQ(call.request.sampling.top_logprobs, kNoLogprobs);
+}
+
+TEST(OpenAiChatTest, FieldsArrive) {
+  for (const char* name : {"max_tokens", "max_completion_tokens", "n_predict"}) {
+    EXPECT_EQ(Parsed(Chat(), With(kLeast, name, "9")).request.max_tokens, 9) << name;
+  }
+  Json body = Json::parse(kLeast);
+  body.update(Json::parse(R"({"temperature": 0, "seed": 3, "stop": "x", "ignore_eos": true, "logprobs": true,
+    "top_logprobs": 20, "stream": true, "stream_options": {"include_usage": true, "include_obfuscation": false},
+    "chat_template_kwargs": {"enable_thinking": false, "style": "x"}, "n": 1, "tools": [], "tool_choice": "none",
+    "response_format": {"type": "text"}, "user": "u", "metadata": {"a": 1}, "store": true, "parallel_tool_calls": true})"));
+  const ParsedCall call = Parsed(Chat(), body.dump());
+  EXPECT_EQ(call.request.sampling.temperature, 0.0);
+  EXPECT_EQ(call.request.seed, 3U);
+  EXPECT_EQ(call.request.stop, std::vector<std::string>{"x"});
+  EXPECT_TRUE(call.request.ignore_eos);
+  EXPECT_EQ(call.request.sampling.top_logprobs, 20);
+  EXPECT_TRUE(call.stream);
+  const auto& arguments = std::get<ChatPrompt>(call.request.prompt).template_arguments;
+  EXPECT_EQ(arguments.at("enable_thinking"), "false");
+  EXPECT_EQ(arguments.at("style"), "\"x\"");
+  EXPECT_EQ(Parsed(Chat(), With(kLeast, "logprobs", "true")).request.sampling.top_logprobs, 0);
+  EXPECT_EQ(Parsed(Chat(), With(kLeast, "logprobs", "false")).request.sampling.top_logprobs, kNoLogprobs);
+}
+
+TEST(OpenAiChatTest, WrongMessagesAreNamed) {
+  const char* list = "messages must be an array of 1 to 10000 messages";
+  EXPECT_EQ(ErrorOf(Chat(), "{}"), (Error{ErrorCode::kInvalidArgument, list, "messages"}));
+  ExpectWrongFields(Chat(), kLeast, {{"messages", "[]", list}, {"messages", "\"hi\"", list}, {"messages", "{}", list}});
+  const std::string role = "messages[1].role must be system, developer, user or assistant";
+  const std::string content = "messages[1].content must be a string or an array of text parts";
+  struct Case {
+    const char* message;
+    std::string text;
+    const char* field;
+  };
+  for (const auto& [message, text, field] :
+       {Case{"5", "messages[1] must be an object", "messages[1]"},
+        {R"({"content": "x"})", role, "messages[1].role"},
+        {R"({"role": "tool", "content": "x"})", role, "messages[1].role"},
+        {R"({"role": 5, "content": "x"})", "messages[1].role must be a string, not 5", "messages[1].role"},
+        {R"({"role": "user"})", content, "messages[1].content"},
+        {R"({"role": "user", "content": null})", content, "messages[1].content"},
+        {R"({"role": "user", "content": 5})", content, "messages[1].content"},
+        {R"({"role": "user", "content": [{"type": "image_url"}]})", content, "messages[1].content"},
+        {R"({"role": "user", "content": [{"type": "text"}]})", content, "messages[1].content"},
+        {R"({"role": "user", "content": [{"type": 1, "text": "x"}]})", content, "messages[1].content"},
+        {R"({"role": "user", "content": ["x"]})", content, "messages[1].content"},
+        {R"({"role": "user", "content": "x", "wat": 1})", "unknown field messages[1].wat", "messages[1].wat"},
+        {R"({"role": "assistant", "content": "x", "tool_calls": [{}]})", "messages[1].tool_calls is not supported yet",
+         "messages[1].tool_calls"}}) {
+    EXPECT_EQ(ErrorOf(Chat(), WithMessage(message)), (Error{ErrorCode::kInvalidArgument, text, field})) << message;
+  }
+}
+
+TEST(OpenAiChatTest, WrongFieldsAreNamed) {
+  const char* format = "response_format other than {\"type\": \"text\"} is not supported yet";
+  ExpectWrongFields(
+      Chat(), kLeast,
+      {{"max_tokens", "0", "max_tokens must be an integer from 1 to 1000000000, not 0"},
+       {"max_completion_tokens", "-1", "max_completion_tokens must be an integer from 1 to 1000000000, not -1"},
+       {"temperature", "3", "temperature must be a number from 0 to 2, not 3"},
+       {"model", "5", "model must be a string, not 5"},
+       {"logprobs", "1", "logprobs must be true or false, not 1"},
+       {"top_logprobs", "1", "top_logprobs needs logprobs to be true"},
+       {"top_logprobs", "21", "top_logprobs must be an integer from 0 to 20, not 21"},
+       {"n", "2", "n other than 1 is not supported yet"},
+       {"n", "0", "n must be an integer from 1 to 128, not 0"},
+       {"tools", "[{}]", "tools is not supported yet"},
+       {"tool_choice", "\"required\"", "tool_choice is not supported yet"},
+       {"functions", "[{}]", "functions is not supported yet"},
+       {"json_schema", R"({"type": "object"})", "json_schema is not supported yet"},
+       {"grammar", "\"root ::= x\"", "grammar is not supported yet"},
+       {"response_format", R"({"type": "json_object"})", format},
+       {"response_format", "{}", format},
+       {"response_format", "\"text\"", format},
+       {"stream_options", "{}", "stream_options needs stream to be true"},
+       {"stream_options", "5", "stream_options must be an object"},
+       {"chat_template_kwargs", "[]", "chat_template_kwargs must be an object"},
+       {"prompt", "\"x\"", "unknown field prompt"}});
+  Json body = Json::parse(kLeast);
+  body["stream"] = true;
+  body["stream_options"] = {{"include_usage", 1}};
+  EXPECT_EQ(ErrorOf(Chat(), body.dump()).message, "stream_options.include_usage must be true or false, not 1");
+  body["stream_options"] = {{"wat", true}};
+  EXPECT_EQ(ErrorOf(Chat(), body.dump()).message, "unknown field stream_options.wat");
+}
+
+// Everything of a chunk but what differs in each run.
+Json Stripped(Json chunk) {
+  EXPECT_TRUE(chunk["id"].get<std::string>().starts_with("chatcmpl-"));
+  EXPECT_GT(chunk["created"].get<std::int64_t>(), 1'700'000'000);
+  chunk.erase("id");
+  chunk.erase("created");
+  return chunk;
+}
+
+TEST(OpenAiChatTest, TheStreamsChunks) {
+  const ParsedCall call = Parsed(Chat(), With(kLeast, "stream", "true"));
+  std::string stream = call.writer->StreamDelta({"a", {}});
+  stream += call.writer->StreamDelta({"b", {}});
+  stream += call.writer->StreamEnd(GoodEnd());
+  const std::vector<Json> frames = Frames(stream);
+  ASSERT_EQ(frames.size(), 5U);
+  const auto chunk = [](const char* delta, const char* reason) {
+    return Json::parse(std::string(R"({"object":"chat.completion.chunk","model":"toy","choices":[{"index":0,"delta":)") + delta +
+                       R"(,"logprobs":null,"finish_reason":)" + reason + "}]}");
+  };
+  EXPECT_EQ(Stripped(frames[0]), chunk(R"({"role":"assistant","content":""})", "null"));
+  EXPECT_EQ(Stripped(frames[1]), chunk(R"({"content":"a"})", "null"));
+  EXPECT_EQ(Stripped(frames[2]), chunk(R"({"content":"b"})", "null"));
+  EXPECT_EQ(Stripped(frames[3]), chunk("{}", "\"length\""));
+  EXPECT_EQ(frames[4], "[DONE]");
+  for (int i = 1; i < 4; ++i) {
+    EXPECT_EQ(frames[i]["id"], frames[0]["id"]);
+    EXPECT_EQ(frames[i]["created"], frames[0]["created"]);
+  }
+}
+
+TEST(OpenAiChatTest, AnEmptyStreamStillOpensWithTheRole) {
+  const std::vector<Json> frames =
+      Frames(Parsed(Chat(), With(kLeast, "stream", "true")).writer->StreamEnd(GoodEnd(FinishReason::kStop)));
+  ASSERT_EQ(frames.size(), 3U);
+  EXPECT_EQ(frames[0]["choices"][0]["delta"]["role"], "assistant");
+  EXPECT_EQ(frames[1]["choices"][0]["finish_reason"], "stop");
+}
+
+TEST(OpenAiChatTest, UsageIsAChunkOfItsOwnAndNullBefore) {
+  Json body = Json::parse(kLeast);
+  body["stream"] = true;
+  body["stream_options"] = {{"include_usage", true}};
+  const ParsedCall call = Parsed(Chat(), body.dump());
+  std::string stream = call.writer->StreamDelta({"a", {}});
+  stream += call.writer->StreamEnd(GoodEnd());
+  const std::vector<Json> frames = Frames(stream);
+  ASSERT_EQ(frames.size(), 5U);
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(frames[i].contains("usage") && frames[i]["usage"].is_null()) << i;
+  EXPECT_EQ(frames[3]["choices"], Json::array());
+  EXPECT_EQ(frames[3]["usage"], Json::parse(R"({"prompt_tokens":7,"completion_tokens":10,"total_tokens":17})"));
+  EXPECT_EQ(frames[4], "[DONE]");
+}
+
+TEST(OpenAiChatTest, AnErrorIsTheLastFrameWithoutDone) {
+  const ParsedCall call = Parsed(Chat(), With(kLeast, "stream", "true"));
+  call.writer->StreamDelta({"a", {}});
+  EXPECT_EQ(call.writer->StreamEnd(BadEnd()),
+            "data: {\"error\":{\"message\":\"too late\",\"type\":\"timeout_error\",\"param\":null,\"code\":\"timed_out\"}}\n\n");
+}
+
+TEST(OpenAiChatTest, TheWholeAnswer) {
+  const Json body = Json::parse(Parsed(Chat(), kLeast).writer->Whole({"text", {}}, GoodEnd(FinishReason::kStop)));
+  EXPECT_EQ(Stripped(body), Json::parse(R"({"object":"chat.completion","model":"toy","choices":[{"index":0,
+    "message":{"role":"assistant","content":"text","refusal":null},"logprobs":null,"finish_reason":"stop"}],
+    "usage":{"prompt_tokens":7,"completion_tokens":10,"total_tokens":17},"seed":42})"));
+}
+
+TEST(OpenAiChatTest, LogprobsOfEachToken) {
+  const ParsedCall call = Parsed(Chat(), With(With(kLeast, "logprobs", "true").c_str(), "top_logprobs", "1"));
+  const TextDelta delta{"é", {{.bytes = "\xC3", .token = {.token = 1, .logprob = -0.5F, .top = {{2, -0.25F}}}, .top_bytes = {"x"}},
+                              {.bytes = "\xA9", .token = {.token = 3, .logprob = -1.5F, .top = {}}, .top_bytes = {}}}};
+  const Json expected = Json::parse(R"({"content":[
+    {"token":"\ufffd","logprob":-0.5,"bytes":[195],"top_logprobs":[{"token":"x","logprob":-0.25,"bytes":[120]}]},
+    {"token":"\ufffd","logprob":-1.5,"bytes":[169],"top_logprobs":[]}],"refusal":null})");
+  EXPECT_EQ(Json::parse(call.writer->Whole(delta, GoodEnd()))["choices"][0]["logprobs"], expected);
+  EXPECT_EQ(Frames(call.writer->StreamDelta(delta)).at(1)["choices"][0]["logprobs"], expected);
+}
+
+TEST(OpenAiChatTest, ErrorsAreInOpenAisShape) {
+  EXPECT_EQ(Json::parse(Chat().ErrorBody({ErrorCode::kInvalidArgument, "m", "f"}))["error"]["param"], "f");
+}
+
+}  // namespace
+}  // namespace cllm
