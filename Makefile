@@ -7,7 +7,7 @@ ARGS ?=
 # The variables of the test suites: PYTEST_ARGS="-k openai" and the like.
 PYTEST_ARGS ?=
 
-.PHONY: run build test unit e2e model tools setup clean docs
+.PHONY: run build test model tools setup docs bench clean
 
 run: build model ## Set up, build, fetch the default model and serve it on port 8080
 	@exec build/cllm serve $(ARGS)
@@ -30,7 +30,12 @@ setup:
 
 docs: build ## Write the pages that are generated from the option table
 	@build/cllm serve --print-config-markdown > docs/configuration.md
+	@mkdir -p config
 	@build/cllm serve --print-config-example > config/config.example.yaml
 
 clean:
 	rm -rf build
+
+MODEL ?= $(HOME)/.cache/cllm/models/SmolLM2-135M-Instruct.Q4_1.gguf
+bench: build model ## cLLM beside llama-server on MODEL, as a Markdown table
+	@tools=$$(scripts/deps --tools) && bench/side_by_side.py --cllm build/cllm --llama-server $$tools/llama-server --model $(MODEL) $(ARGS)

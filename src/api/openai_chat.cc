@@ -157,6 +157,14 @@ void ReadTemplateArguments(JsonObject& object, ChatPrompt& prompt) {
   for (const auto& item : arguments->items()) prompt.template_arguments[item.key()] = item.value().dump();
 }
 
+Result<ChatPrompt> ReadChatPrompt(JsonObject& object) {
+  Result<std::vector<ChatMessage>> messages = ReadMessages(object.Any("messages"));
+  if (!messages) return std::unexpected(messages.error());
+  ChatPrompt prompt{.messages = std::move(*messages), .template_arguments = {}};
+  ReadTemplateArguments(object, prompt);
+  return prompt;
+}
+
 // logprobs is a switch here, top_logprobs the number of alternatives.
 bool ReadLogprobs(JsonObject& object, SamplingParams& sampling) {
   const bool wanted = object.Bool("logprobs").value_or(false);
@@ -175,15 +183,9 @@ Result<ParsedCall> OpenAiChatDialect::Parse(std::string_view body) const {
   if (!json) return std::unexpected(json.error());
   JsonObject object(*json);
   ParsedCall call;
-  ChatPrompt prompt;
-  Result<std::vector<ChatMessage>> messages = ReadMessages(object.Any("messages"));
-  if (messages) {
-    prompt.messages = std::move(*messages);
-  } else {
-    return std::unexpected(messages.error());
-  }
-  ReadTemplateArguments(object, prompt);
-  call.request.prompt = std::move(prompt);
+  Result<ChatPrompt> prompt = ReadChatPrompt(object);
+  if (!prompt) return std::unexpected(prompt.error());
+  call.request.prompt = std::move(*prompt);
   ReadMaxTokens(object, {"max_completion_tokens", "max_tokens", "n_predict"}, call.request);
   ReadSamplingFields(object, call.request);
   const bool logprobs = ReadLogprobs(object, call.request.sampling);
@@ -193,6 +195,19 @@ Result<ParsedCall> OpenAiChatDialect::Parse(std::string_view body) const {
   if (const Status status = object.Finish(); !status) return std::unexpected(status.error());
   call.writer = std::make_unique<ChatWriter>(model_.id, logprobs, stream.include_usage);
   return call;
+}
+
+Result<std::string> ApplyTemplateBody(const TextModel& model, std::string_view body) {
+  const Result<Json> json = ParseJsonObject(body);
+  if (!json) return std::unexpected(json.error());
+  JsonObject object(*json);
+  const Result<ChatPrompt> prompt = ReadChatPrompt(object);
+  if (!prompt) return std::unexpected(prompt.error());
+  object.Ignore("model");
+  if (const Status status = object.Finish(); !status) return std::unexpected(status.error());
+  const Result<std::string> text = model.RenderChat(*prompt);
+  if (!text) return std::unexpected(text.error());
+  return Dump(Json{{"prompt", *text}});
 }
 
 }  // namespace cllm

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "api/dialect.h"
+#include "service/service.h"
 
 namespace cllm {
 
@@ -16,5 +17,8 @@ class OpenAiChatDialect : public Dialect {
  private:
   ModelCard model_;
 };
+
+// POST /apply-template {messages, chat_template_kwargs} → {"prompt": …}, as llama-server has it.
+Result<std::string> ApplyTemplateBody(const TextModel& model, std::string_view body);
 
 }  // namespace cllm

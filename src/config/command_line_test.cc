@@ -44,7 +44,8 @@ class CommandLineTest : public testing::Test {
 };
 
 TEST_F(CommandLineTest, TakesEverySpelling) {
-  EXPECT_EQ(Serve({"-p", "81", "-ngl", "99", "-np=3", "--n-batch=7", "--ctx-size", "9", "-m", "a b.gguf", "-t", "auto"}), "");
+  EXPECT_EQ(
+      Serve({"-p", "81", "-ngl", "99", "-np=3", "--n-batch=7", "--ctx-size", "9", "-m", "a b.gguf", "-t", "auto"}), "");
   EXPECT_EQ(options_.port, 81);
   EXPECT_EQ(options_.n_gpu_layers, 99);
   EXPECT_EQ(options_.n_seq_max, 3);
@@ -95,8 +96,7 @@ TEST_F(CommandLineTest, BooleansAreSwitches) {
   EXPECT_EQ(Serve({"--no-mmap", "--mmap"}), "");
   EXPECT_TRUE(options_.use_mmap);
   EXPECT_EQ(Serve({"--no-mmap=true"}), "--no-mmap takes no value");
-  EXPECT_EQ(Serve({"--mmap=maybe"}),
-            "--mmap (backend.llama_cpp.use_mmap): expected true or false, got \"maybe\"");
+  EXPECT_EQ(Serve({"--mmap=maybe"}), "--mmap (backend.llama_cpp.use_mmap): expected true or false, got \"maybe\"");
 }
 
 TEST_F(CommandLineTest, TheLastOfSeveralCounts) {
@@ -149,10 +149,11 @@ TEST_F(CommandLineTest, HelpListsEverythingBySection) {
   const auto help = line_.Parse({"serve", "-ngl", "wrong", "--help"});
   ASSERT_TRUE(help) << help.error().message;
   ASSERT_TRUE(help->has_value());
-  for (const char* part : {"Usage: toy serve [OPTIONS] [MODEL]", "--config", "\nHTTP server (server):\n",
-                           "\nThe llama.cpp engine (backend.llama_cpp):\n", "  -p, --port N                Port to listen on.\n",
-                           "(integer from 0 to 65535; default: 8080)", "(one of auto, llama_cpp, off; default: auto)",
-                           "--use-mmap, --mmap, --no-use-mmap, --no-mmap\n"}) {
+  for (const char* part :
+       {"Usage: toy serve [OPTIONS] [MODEL]", "--config", "\nHTTP server (server):\n",
+        "\nThe llama.cpp engine (backend.llama_cpp):\n", "  -p, --port N                Port to listen on.\n",
+        "(integer from 0 to 65535; default: 8080)", "(one of auto, llama_cpp, off; default: auto)",
+        "--use-mmap, --mmap, --no-use-mmap, --no-mmap\n"}) {
     EXPECT_NE((*help)->find(part), std::string::npos) << part << "\nin\n" << **help;
   }
   const auto root = line_.Parse({"--help"});

@@ -93,9 +93,8 @@ std::string IntExpectation(const ConfigOption& option) {
 std::string DoubleExpectation(const ConfigOption& option) {
   using Limits = std::numeric_limits<double>;
   const std::string noun = option.type == OptionType::kDoubleList ? "list of numbers" : "number";
-  const std::string text =
-      noun + BoundsText(option.double_min > Limits::lowest(), option.double_max < Limits::max(),
-                        DoubleText(option.double_min), DoubleText(option.double_max));
+  const std::string text = noun + BoundsText(option.double_min > Limits::lowest(), option.double_max < Limits::max(),
+                                             DoubleText(option.double_min), DoubleText(option.double_max));
   return option.unit.empty() ? text : text + ", in " + option.unit;
 }
 
@@ -279,8 +278,7 @@ void OptionTable::Double(std::string key, double* target, DoubleSpec spec) {
 }
 
 void OptionTable::Bool(std::string key, bool* target, BoolSpec spec) {
-  ConfigOption option{
-      .key = std::move(key), .type = OptionType::kBool, .help = std::move(spec.help), .target = target};
+  ConfigOption option{.key = std::move(key), .type = OptionType::kBool, .help = std::move(spec.help), .target = target};
   Declare(std::move(option), std::move(spec.flags));
 }
 

@@ -80,8 +80,8 @@ enum class OptionType : std::uint8_t { kInt, kDouble, kBool, kString, kEnum, kDo
 using OptionTarget = std::variant<int*, std::int64_t*, double*, bool*, std::string*, std::vector<double>*>;
 
 struct ConfigOption {
-  std::string key = {};                 // "backend.llama_cpp.n_batch"
-  std::size_t section = 0;              // index into OptionTable::sections()
+  std::string key = {};     // "backend.llama_cpp.n_batch"
+  std::size_t section = 0;  // index into OptionTable::sections()
   OptionType type = OptionType::kInt;
   std::vector<std::string> flags = {};  // short ones first, then the one derived from the key, then other long ones
   std::string help = {};

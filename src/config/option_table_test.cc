@@ -22,7 +22,8 @@ class OptionTableTest : public testing::Test {
 };
 
 TEST_F(OptionTableTest, DerivesFlagsAndOrdersThem) {
-  EXPECT_EQ(table_.Find("backend.llama_cpp.n_batch")->flags, (std::vector<std::string>{"-b", "--n-batch", "--batch-size"}));
+  EXPECT_EQ(table_.Find("backend.llama_cpp.n_batch")->flags,
+            (std::vector<std::string>{"-b", "--n-batch", "--batch-size"}));
   EXPECT_EQ(table_.Find("model.path")->flags, (std::vector<std::string>{"-m", "--path", "--model"}));
   EXPECT_EQ(table_.Find("scheduler.request_timeout")->flags, (std::vector<std::string>{"--request-timeout"}));
   EXPECT_EQ(table_.FindFlag("-ngl").option, table_.Find("backend.llama_cpp.n_gpu_layers"));
@@ -135,7 +136,8 @@ TEST_F(OptionTableTest, EnumsTakeTheirChoicesOnly) {
 
 TEST_F(OptionTableTest, TextIsUtf8WithoutZeroBytes) {
   EXPECT_TRUE(table_.Set("model.path", "/\u6A21\u578B.gguf", {}));
-  EXPECT_EQ(SetMessage("model.path", "a\xFF"), R"(model.path: expected text, got "a\xff", which is not valid UTF-8 text)");
+  EXPECT_EQ(SetMessage("model.path", "a\xFF"),
+            R"(model.path: expected text, got "a\xff", which is not valid UTF-8 text)");
   EXPECT_NE(SetMessage("model.path", "a\0b"s), "");
   EXPECT_EQ(options_.path, "/\u6A21\u578B.gguf");
 }
@@ -158,8 +160,7 @@ TEST_F(OptionTableTest, MessagesNameTheSource) {
   const auto message = [&](const ValueSource& source) { return MessageOf(table_.Set("server.port", "x", source)); };
   EXPECT_EQ(message(ValueSource::File("a/c.yaml", 3)),
             "a/c.yaml:3: server.port: expected integer from 0 to 65535, got \"x\"");
-  EXPECT_EQ(message(ValueSource::CommandLine("-p")),
-            "-p (server.port): expected integer from 0 to 65535, got \"x\"");
+  EXPECT_EQ(message(ValueSource::CommandLine("-p")), "-p (server.port): expected integer from 0 to 65535, got \"x\"");
   EXPECT_EQ(ValueSource::File("a/c.yaml", 3).Text(), "a/c.yaml:3");
   EXPECT_EQ(ValueSource::File("a\nb", 3).Text(), R"("a\nb":3)");
   EXPECT_EQ(ValueSource::CommandLine("-p").Text(), "the command line");
@@ -188,6 +189,17 @@ TEST_F(OptionTableTest, UnknownKeysGetTheNearestKnownOne) {
   EXPECT_EQ(SetMessage("prot", "1"), "unknown key \"prot\"; the nearest known key is \"server.port\"");
   EXPECT_LT(SetMessage(std::string(1 << 20, 'x'), "1").size(), 200u);
   EXPECT_EQ(OptionTable().Set("a", "1", {}).error().message, "unknown key \"a\"");
+}
+
+TEST(OptionTable, OfTwoKeysAsNearTheOneInTheSameSectionIsMeant) {
+  int left = 0, heft = 0;
+  OptionTable table;
+  table.Section("a", "A");
+  table.Int("a.left", &left, {});
+  table.Section("b", "B");
+  table.Int("b.heft", &heft, {});
+  EXPECT_EQ(table.Set("b.weft", "1", {}).error().message, "unknown key \"b.weft\"; the nearest known key is \"b.heft\"");
+  EXPECT_EQ(table.Set("a.weft", "1", {}).error().message, "unknown key \"a.weft\"; the nearest known key is \"a.left\"");
 }
 
 using OptionTableDeathTest = OptionTableTest;

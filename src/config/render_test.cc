@@ -53,9 +53,7 @@ class RenderTest : public testing::Test {
   OptionTable table_ = DeclareTestingOptions(options_);
 };
 
-TEST_F(RenderTest, ExampleReadsBackWithoutAChange) {
-  EXPECT_EQ(Loaded(RenderExampleYaml(table_)), TestingOptions());
-}
+TEST_F(RenderTest, ExampleReadsBackWithoutAChange) { EXPECT_EQ(Loaded(RenderExampleYaml(table_)), TestingOptions()); }
 
 TEST_F(RenderTest, ExampleShowsDefaultsHelpAndFlags) {
   SetOddValues();
@@ -100,7 +98,8 @@ TEST_F(RenderTest, PrintConfigSaysWhereEachValueComesFrom) {
       "  min_threads: 1     # from default\n"
       "model:\n";
   EXPECT_EQ(text.substr(0, expected.size()), expected);
-  EXPECT_NE(text.find("backend:\n  type: auto  # from default\n  llama_cpp:\n    n_batch: 2048 "), std::string::npos) << text;
+  EXPECT_NE(text.find("backend:\n  type: auto  # from default\n  llama_cpp:\n    n_batch: 2048 "), std::string::npos)
+      << text;
 }
 
 TEST_F(RenderTest, PrintConfigSurvivesAnOddFileName) {
@@ -113,17 +112,18 @@ TEST_F(RenderTest, MarkdownHasOneRowPerOption) {
   const std::vector<std::string> lines = Lines(page);
   for (const ConfigOption& option : table_.options()) {
     const std::string start = "| `" + option.key + "` |";
-    EXPECT_EQ(std::ranges::count_if(lines, [&](const std::string& l) { return l.starts_with(start); }), 1) << option.key;
+    EXPECT_EQ(std::ranges::count_if(lines, [&](const std::string& l) { return l.starts_with(start); }), 1)
+        << option.key;
   }
   for (const char* line :
        {"## HTTP server (`server`)",
         "| `server.port` | `-p`, `--port` | integer from 0 to 65535 | `8080` | Port to listen on. |",
         "| `server.host` | `--host` | text | `\"127.0.0.1\"` | Address to listen on. |",
         "| `backend.type` | `--type` | `auto`, `llama_cpp`, `off` | `auto` | Which engine \\| what else. |",
-        "| `backend.llama_cpp.use_mmap` | `--use-mmap`, `--mmap`, `--no-use-mmap`, `--no-mmap` | true or false | `true` "
-        "| Map the file. |",
-        "| `scheduler.batch_timeout_ms` | `--batch-timeout-ms` | number from 0.0 to 60000.0, in ms | `5.0` | Longest wait "
-        "for company. |"}) {
+        "| `backend.llama_cpp.use_mmap` | `--use-mmap`, `--mmap`, `--no-use-mmap`, `--no-mmap` | true or false "
+        "| `true` | Map the file. |",
+        "| `scheduler.batch_timeout_ms` | `--batch-timeout-ms` | number from 0.0 to 60000.0, in ms | `5.0` "
+        "| Longest wait for company. |"}) {
     EXPECT_EQ(std::ranges::count(lines, line), 1) << line << "\nin\n" << page;
   }
 }

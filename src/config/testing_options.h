@@ -40,8 +40,7 @@ inline OptionTable DeclareTestingOptions(TestingOptions& o) {
   table.Int("server.num_threads", &o.num_threads, {.min = 1, .max = 256, .help = "At most so many event loops."});
   table.Int("server.min_threads", &o.min_threads, {.min = 1, .max = 256, .help = "At least so many event loops."});
   table.Section("model", "Model");
-  table.String("model.path", &o.path,
-               {.help = "The GGUF file.", .flags = {"--model", "-m"}, .placeholder = "PATH"});
+  table.String("model.path", &o.path, {.help = "The GGUF file.", .flags = {"--model", "-m"}, .placeholder = "PATH"});
   table.Int("model.max_context_length", &o.max_context_length,
             {.min = 1, .help = "Tokens per request.", .flags = {"-c", "--ctx-size"}, .unit = "tokens"});
   table.String("model.quantization", &o.quantization, {.help = "What the file is expected to hold, or empty."});

@@ -110,8 +110,8 @@ std::string QuotedForMessage(std::string_view text) {
 }
 
 bool ReadsAsNonText(std::string_view plain_scalar) {
-  static constexpr std::array<std::string_view, 9> kWords = {"",      "~",   "null", "true", "false",
-                                                             "yes",   "no",  "on",   "off"};
+  static constexpr std::array<std::string_view, 9> kWords = {"",    "~",  "null", "true", "false",
+                                                             "yes", "no", "on",   "off"};
   const std::string lower = LowerAscii(plain_scalar);
   if (std::ranges::find(kWords, lower) != kWords.end()) return true;
   std::string_view number = lower;

@@ -16,14 +16,14 @@ TEST(FindInvalidUtf8, AcceptsEveryLengthAndBorder) {
 
 TEST(FindInvalidUtf8, ReportsTheFirstBrokenByte) {
   EXPECT_EQ(FindInvalidUtf8("ab\xFF"), 2u);
-  EXPECT_EQ(FindInvalidUtf8("\xC0\x80"), 0u);              // overlong, 2 bytes
-  EXPECT_EQ(FindInvalidUtf8("\xE0\x9F\xBF"), 0u);          // overlong, 3 bytes
-  EXPECT_EQ(FindInvalidUtf8("\xF0\x8F\xBF\xBF"), 0u);      // overlong, 4 bytes
-  EXPECT_EQ(FindInvalidUtf8("x\xED\xA0\x80"), 1u);         // a surrogate
-  EXPECT_EQ(FindInvalidUtf8("\xF4\x90\x80\x80"), 0u);      // above U+10FFFF
-  EXPECT_EQ(FindInvalidUtf8("\u00E9\xE4\xB8"), 2u);        // cut short
-  EXPECT_EQ(FindInvalidUtf8("\xE4\xB8\x41"), 0u);          // a letter in place of a continuation
-  EXPECT_EQ(FindInvalidUtf8("\x80"), 0u);                  // a continuation alone
+  EXPECT_EQ(FindInvalidUtf8("\xC0\x80"), 0u);          // overlong, 2 bytes
+  EXPECT_EQ(FindInvalidUtf8("\xE0\x9F\xBF"), 0u);      // overlong, 3 bytes
+  EXPECT_EQ(FindInvalidUtf8("\xF0\x8F\xBF\xBF"), 0u);  // overlong, 4 bytes
+  EXPECT_EQ(FindInvalidUtf8("x\xED\xA0\x80"), 1u);     // a surrogate
+  EXPECT_EQ(FindInvalidUtf8("\xF4\x90\x80\x80"), 0u);  // above U+10FFFF
+  EXPECT_EQ(FindInvalidUtf8("\u00E9\xE4\xB8"), 2u);    // cut short
+  EXPECT_EQ(FindInvalidUtf8("\xE4\xB8\x41"), 0u);      // a letter in place of a continuation
+  EXPECT_EQ(FindInvalidUtf8("\x80"), 0u);              // a continuation alone
 }
 
 TEST(Quoted, EscapesWhatWouldEndTheTextOrTheLine) {
@@ -48,8 +48,8 @@ TEST(QuotedForMessage, CutsLongTextBetweenCharacters) {
 }
 
 TEST(ReadsAsNonText, KnowsNumbersAndWordsOfYaml) {
-  for (const char* text : {"", "~", "null", "NULL", "True", "yes", "off", "0", "-1", "+8", "8080", "1_000", "0x1F", "0o17",
-                           "1.5", ".5", "5.", "1e9", "1E-9", "-.inf", ".NaN", "12:30"}) {
+  for (const char* text : {"",      "~",    "null", "NULL", "True", "yes", "off", "0",    "-1",    "+8",   "8080",
+                           "1_000", "0x1F", "0o17", "1.5",  ".5",   "5.",  "1e9", "1E-9", "-.inf", ".NaN", "12:30"}) {
     EXPECT_TRUE(ReadsAsNonText(text)) << text;
   }
   for (const char* text : {"abc", "q4_k_m", "0.0.0.0", "127.0.0.1", "/8080", "8b", "1e", "e9", ".", "-", "::1", "nullx",

@@ -71,7 +71,9 @@ TEST_F(YamlConfigTest, DottedKeysListsAndWords) {
   EXPECT_EQ(options_.port, 81);
   EXPECT_EQ(options_.n_batch, 7);
   EXPECT_EQ(options_.type, "off");
-  EXPECT_EQ(Apply("backend:\n  llama_cpp:\n    tensor_split:\n    - 3\n    - 1.5\n    use_mmap: no\n    n_threads: auto\n"), "");
+  EXPECT_EQ(
+      Apply("backend:\n  llama_cpp:\n    tensor_split:\n    - 3\n    - 1.5\n    use_mmap: no\n    n_threads: auto\n"),
+      "");
   EXPECT_EQ(options_.tensor_split, (std::vector<double>{3, 1.5}));
   EXPECT_FALSE(options_.use_mmap);
   EXPECT_EQ(Apply("backend: {llama_cpp: {tensor_split: [], n_gpu_layers: \"all\"}}"), "");
@@ -115,7 +117,8 @@ TEST_F(YamlConfigTest, WrongTypesAreErrorsWithLineAndKey) {
             "c.yaml:1: scheduler.request_timeout: expected number of at least 0.001, in s, got the quoted text \"60\"");
   EXPECT_EQ(Apply("backend: {llama_cpp: {use_mmap: \"true\"}}"),
             "c.yaml:1: backend.llama_cpp.use_mmap: expected true or false, got the quoted text \"true\"");
-  EXPECT_EQ(Apply("backend: {type: cuda}"), "c.yaml:1: backend.type: expected one of auto, llama_cpp, off, got \"cuda\"");
+  EXPECT_EQ(Apply("backend: {type: cuda}"),
+            "c.yaml:1: backend.type: expected one of auto, llama_cpp, off, got \"cuda\"");
   EXPECT_EQ(options_, TestingOptions());
 }
 
@@ -137,7 +140,9 @@ TEST_F(YamlConfigTest, TextMustReadAsText) {
 TEST_F(YamlConfigTest, ListsHoldPlainNumbersOnly) {
   const std::string message =
       "c.yaml:1: backend.llama_cpp.tensor_split: expected list of numbers of at least 0.0, got ";
-  const auto apply = [&](const std::string& list) { return Apply("backend: {llama_cpp: {tensor_split: " + list + "}}"); };
+  const auto apply = [&](const std::string& list) {
+    return Apply("backend: {llama_cpp: {tensor_split: " + list + "}}");
+  };
   EXPECT_EQ(apply("3"), message + "the single value \"3\" (a list is written [1, 2])");
   EXPECT_EQ(apply("[1, \"2\"]"), message + "the quoted text \"2\"");
   EXPECT_EQ(apply("[1, x]"), message + "the item \"x\"");
@@ -154,7 +159,8 @@ TEST_F(YamlConfigTest, DuplicateKeysAreErrors) {
   EXPECT_EQ(Apply("server:\n  port: 1\n  host: a\n  port: 1\n"),
             "c.yaml:4: key \"server.port\" is set twice, first in line 2");
   EXPECT_EQ(Apply("server: {}\nmodel: {}\nserver: {}\n"), "c.yaml:3: key \"server\" is set twice, first in line 1");
-  EXPECT_EQ(Apply("server.port: 1\nserver: {port: 2}\n"), "c.yaml:2: key \"server.port\" is set twice, first in line 1");
+  EXPECT_EQ(Apply("server.port: 1\nserver: {port: 2}\n"),
+            "c.yaml:2: key \"server.port\" is set twice, first in line 1");
   // A second file may set it again.
   EXPECT_EQ(Apply("server: {port: 2}"), "");
 }
@@ -163,7 +169,8 @@ TEST_F(YamlConfigTest, OnlyPlainDocumentsAreSupported) {
   EXPECT_EQ(Apply("server: &a {port: 1}\n"), "c.yaml:1: anchors (&name) are not supported");
   EXPECT_EQ(Apply("server:\n  port: &p 1\n  num_threads: *p\n"), "c.yaml:2: anchors (&name) are not supported");
   EXPECT_EQ(Apply("server:\n  port: !!int \"1\"\n"), "c.yaml:2: tags (!name) are not supported");
-  EXPECT_EQ(Apply("server: {port: 1}\n---\nmodel: {}\n"), "c.yaml:2: the configuration ended above; a second document is not allowed");
+  EXPECT_EQ(Apply("server: {port: 1}\n---\nmodel: {}\n"),
+            "c.yaml:2: the configuration ended above; a second document is not allowed");
   EXPECT_EQ(Apply(","), "c.yaml:1: the configuration ended above; a second document is not allowed");
   EXPECT_EQ(Apply("server:\n%  port: 1\n"), "c.yaml:2: directives (%NAME) are not supported");
   EXPECT_EQ(Apply("...\nserver: {port: 1}\n").substr(0, 29), "c.yaml:2: the configuration e");
@@ -203,9 +210,9 @@ TEST_F(YamlConfigTest, LimitsTheSize) {
 
 // Crashes, endless loops and exceptions that escape end the test program; what is said matters less here.
 TEST_F(YamlConfigTest, SurvivesHostileFiles) {
-  for (const char* unit : {"[", "{", "{a: ", "- ", "? ", "a: ", "[[]", "&a ", "*a ", "!", "\"", "'", "|\n", "%", "--- ", ",",
-                           "]", "}", "a,", "{a,", ": ", "\n", "\t", "\r", "#\n", "---\n", "...\n", "a\n", "x",
-                           "\xE4\xB8\xAD"}) {
+  for (const char* unit : {"[",  "{",  "{a: ", "- ", "? ",   "a: ",   "[[]",   "&a ", "*a ", "!",
+                           "\"", "'",  "|\n",  "%",  "--- ", ",",     "]",     "}",   "a,",  "{a,",
+                           ": ", "\n", "\t",   "\r", "#\n",  "---\n", "...\n", "a\n", "x",   "\xE4\xB8\xAD"}) {
     std::string text;
     while (text.size() < (1 << 16)) text += unit;
     for (const char* start : {"", "server: ", "server: [", "server: {", "server: \"", "server: |\n ", "? "}) {
@@ -260,7 +267,8 @@ TEST_F(YamlFileTest, LoadsAndNamesTheFileAsGiven) {
 }
 
 TEST_F(YamlFileTest, RefusesWhatIsNoReadableFile) {
-  EXPECT_EQ(Load(folder_ + "/absent"), folder_ + "/absent: cannot open the configuration file: No such file or directory");
+  EXPECT_EQ(Load(folder_ + "/absent"),
+            folder_ + "/absent: cannot open the configuration file: No such file or directory");
   EXPECT_EQ(Load(folder_), folder_ + ": is a directory, not a file");
   EXPECT_EQ(Load(""), ": cannot open the configuration file: No such file or directory");
   EXPECT_EQ(Load(Write("full", std::string(1 << 20, '\n'))), "");

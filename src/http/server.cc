@@ -56,7 +56,6 @@ struct AddressInfo {
 class HttpServer::Application {
  public:
   Application(HttpOptions options, std::string version) : options_(std::move(options)), version_(std::move(version)) {}
-  ~Application();
 
   Status Bind();
   int port() const { return options_.port; }
@@ -71,6 +70,7 @@ class HttpServer::Application {
   using TokensAnswer = Result<std::string> (*)(const TextModel&, std::string_view);
 
   void ConfigureApp();
+  void RemoveUploadFolder();
   void AddRoutes();
   void AddGenerating(const char* path, DialectOf dialect_of);
   void AddTokens(const char* path, TokensAnswer answer);
@@ -87,7 +87,8 @@ class HttpServer::Application {
   std::latch started_{1};
 };
 
-HttpServer::Application::~Application() {
+// Drogon has made its folders by the time it runs and never looks at them: nothing here takes uploads.
+void HttpServer::Application::RemoveUploadFolder() {
   std::error_code ignored;
   if (!upload_folder_.empty()) std::filesystem::remove_all(upload_folder_, ignored);
 }
@@ -185,6 +186,7 @@ void HttpServer::Application::AddRoutes() {
   AddGenerating("/v1/chat/completions", [](const Backend& backend) -> const Dialect& { return backend.chat; });
   AddTokens("/tokenize", TokenizeBody);
   AddTokens("/detokenize", DetokenizeBody);
+  AddTokens("/apply-template", ApplyTemplateBody);
 }
 
 drogon::HttpResponsePtr HttpServer::Application::Health(const drogon::HttpRequestPtr& request) const {
@@ -252,7 +254,10 @@ void HttpServer::Application::AddTokens(const char* path, TokensAnswer answer) {
 void HttpServer::Application::Run() {
   ConfigureApp();
   AddRoutes();
-  drogon::app().registerBeginningAdvice([this] { started_.count_down(); });
+  drogon::app().registerBeginningAdvice([this] {
+    RemoveUploadFolder();
+    started_.count_down();
+  });
   drogon::app().run();
 }
 

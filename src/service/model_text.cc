@@ -31,8 +31,7 @@ Result<std::vector<TokenId>> ModelText::Encode(const Prompt& prompt) const {
     if (const Status status = CheckTokens(*tokens, "prompt"); !status) return std::unexpected(status.error());
     return *tokens;
   }
-  const auto& chat = std::get<ChatPrompt>(prompt);
-  const Result<std::string> text = chat_template_->Render(chat.messages, chat.template_arguments);
+  const Result<std::string> text = RenderChat(std::get<ChatPrompt>(prompt));
   if (!text) return std::unexpected(text.error());
   return tokenizer_.Tokenize(*text, true, true);
 }

@@ -14,6 +14,9 @@ class ModelText : public TextModel {
 
   Result<std::vector<TokenId>> Encode(const Prompt& prompt) const override;
   std::string Piece(TokenId token) const override { return tokenizer_.Piece(token, false); }
+  Result<std::string> RenderChat(const ChatPrompt& chat) const override {
+    return chat_template_->Render(chat.messages, chat.template_arguments);
+  }
   Result<std::vector<TokenId>> Tokenize(std::string_view text, bool add_special, bool parse_special) const override {
     return tokenizer_.Tokenize(text, add_special, parse_special);
   }

@@ -28,6 +28,8 @@ class TextModel {
   virtual Result<std::vector<TokenId>> Encode(const Prompt& prompt) const = 0;
   // Bytes of one token of an answer; empty for control tokens.
   virtual std::string Piece(TokenId token) const = 0;
+  // The text that a chat's template makes of its messages, without BOS.
+  virtual Result<std::string> RenderChat(const ChatPrompt& chat) const = 0;
   // A client's own look at the vocabulary; see Tokenizer.
   virtual Result<std::vector<TokenId>> Tokenize(std::string_view text, bool add_special, bool parse_special) const = 0;
   virtual Result<std::string> Detokenize(std::span<const TokenId> tokens) const = 0;

@@ -37,6 +37,11 @@ class ToyTextModel : public TextModel {
     if (add_special) tokens.insert(tokens.begin(), 1);
     return tokens;
   }
+  Result<std::string> RenderChat(const ChatPrompt& chat) const override {
+    std::string text;
+    for (const ChatMessage& message : chat.messages) text += message.role + ":" + message.content + "\n";
+    return text;
+  }
   Result<std::string> Detokenize(std::span<const TokenId> tokens) const override {
     std::string text;
     for (const TokenId token : tokens) {

@@ -144,7 +144,7 @@ class RawClient:
         return rest
 
     def read_response(self) -> RawResponse:
-        head = self._read_until(b"\r\n\r\n").decode("latin-1")
+        head = self.read_until(b"\r\n\r\n").decode("latin-1")
         status_line, *lines = head.split("\r\n")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
         if headers.get("transfer-encoding") == "chunked":
@@ -157,13 +157,13 @@ class RawClient:
 
     def _read_chunks(self) -> bytes:
         body = b""
-        while size := int(self._read_until(b"\r\n"), 16):
+        while size := int(self.read_until(b"\r\n"), 16):
             body += self._read_exactly(size)
             assert self._read_exactly(2) == b"\r\n"
         assert self._read_exactly(2) == b"\r\n"
         return body
 
-    def _read_until(self, mark: bytes) -> bytes:
+    def read_until(self, mark: bytes) -> bytes:
         while mark not in self.pending:
             assert self._receive(), f"closed before {mark!r}: {self.pending!r}"
         found, _, self.pending = self.pending.partition(mark)

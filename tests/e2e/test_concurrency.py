@@ -11,10 +11,11 @@ from clients import Answer, in_parallel, wait_until
 from conftest import Server
 
 WORDS = ["river", "mountain", "teacher", "engine", "garden", "winter", "music", "bread", "letter", "ocean"]
+TWIN_TOKENS = 6
 
 
 def prompt_of(i: int) -> str:
-    return f"Story number {i}, about a {WORDS[i % 10]} and a {WORDS[i // 10 % 10]}: once"
+    return f"The {WORDS[i % 10]} and the {WORDS[i // 10 % 10]}"
 
 
 def test_five_streams_advance_together(server: Server) -> None:
@@ -35,14 +36,14 @@ def test_five_streams_advance_together(server: Server) -> None:
 def request_of(i: int) -> dict:
     """Even ones are greedy, odd ones sampled with a seed of their own."""
     sampling = {"temperature": 0} if i % 2 == 0 else {"temperature": 0.8, "seed": i}
-    return {"prompt": prompt_of(i), "max_tokens": 10, "ignore_eos": True, **sampling}
+    return {"prompt": prompt_of(i), "max_tokens": TWIN_TOKENS, "ignore_eos": True, **sampling}
 
 
 def test_a_hundred_streams_equal_their_unstreamed_twins(serve: Callable[..., Server]) -> None:
     server = serve("-c", 128, "-np", 8)
     streamed = in_parallel(lambda i: server.stream(**request_of(i)), list(range(100)))
     whole = in_parallel(lambda i: server.generate(**request_of(i)), list(range(100)))
-    assert all(answer.last["generated_tokens"] == 10 for answer in streamed)
+    assert all(answer.last["generated_tokens"] == TWIN_TOKENS for answer in streamed)
     for i, (stream, twin) in enumerate(zip(streamed, whole)):
         assert stream.last["prompt_tokens"] == twin["prompt_tokens"] == len(server.tokens(prompt_of(i)))
         assert stream.last["finish_reason"] == twin["finish_reason"] == "length"
@@ -72,7 +73,8 @@ def test_a_full_queue_refuses_with_retry_after(serve: Callable[..., Server], pat
     server = serve("--n-seq-max", 1, "--max-queue-size", 1, "-c", 512)
     long = {"prompt": prompt_of(1), "max_tokens": 400, "ignore_eos": True}
     with server.open_stream(**long) as running:
-        next(iter(running))
+        frames = iter(running)  # kept: an iterator that dies closes its stream
+        next(frames)
         with ThreadPoolExecutor() as pool:
             pool.submit(server.generate, prompt=prompt_of(2), max_tokens=1)
             wait_until(lambda: server.queue()["open"] == 2, 10, "open == 2")

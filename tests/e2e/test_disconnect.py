@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import socket
 import statistics
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -58,7 +59,7 @@ def test_in_the_middle_of_an_openai_stream(small: Server, path: str) -> None:
 def test_in_the_middle_of_a_stream_on_a_closing_connection(small: Server) -> None:
     with RawClient(small.port) as client:
         client.post("/generate_stream", LONG, version="1.0")
-        client._read_until(b'"token"')
+        client.read_until(b'"token"')
     wait_until(small.is_idle, FREED_S, "the place to be free")
 
 
@@ -169,12 +170,11 @@ def test_no_gaps_between_frames_beyond_the_step_time(server: Server, nodelay: bo
 
 
 def frame_times_with_nodelay(server: Server) -> list[float]:
-    import time
     times = []
     with RawClient(server.port) as client:
         client.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         client.post("/generate_stream", {"prompt": STORY, "max_tokens": 60, "ignore_eos": True})
-        client._read_until(b"\r\n\r\n")
-        while b'"done":true' not in client._read_until(b"\n\n"):
+        client.read_until(b"\r\n\r\n")
+        while b'"done":true' not in client.read_until(b"\n\n"):
             times.append(time.monotonic())
     return times

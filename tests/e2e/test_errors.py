@@ -172,7 +172,9 @@ def test_errors_quote_what_was_sent_as_valid_json(server: Server) -> None:
         response = server.post("/generate", {**GOOD, "temperature": text})
         assert response.status_code == 400
         check_cllm_error(response.json(), "invalid_argument", "temperature")
-        check_cllm_error(server.post("/generate", {**GOOD, text: 1}).json(), "invalid_argument", text)
+        error = server.post("/generate", {**GOOD, text: 1}).json()["error"]
+        assert error["code"] == "invalid_argument" and error["field"]
+        assert error["field"] == text or text.startswith(error["field"].removesuffix("…")), error  # long ones are cut
 
 
 @pytest.mark.parametrize("path", ["/generate", "/v1/completions"])

@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -261,7 +262,6 @@ def test_a_whole_answer_finishes_as_well(serve: Callable[..., Server]) -> None:
     server = serve("-c", 256)
     with server.open_stream("/generate", **LONG, max_tokens=1, stream=True) as warm:
         list(warm)
-    from concurrent.futures import ThreadPoolExecutor
     with ThreadPoolExecutor() as pool:
         answer = pool.submit(server.generate, **LONG, max_tokens=60)
         wait_until(lambda: server.queue()["running"] == 1, 10, "running == 1")
