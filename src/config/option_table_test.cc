@@ -198,8 +198,10 @@ TEST(OptionTable, OfTwoKeysAsNearTheOneInTheSameSectionIsMeant) {
   table.Int("a.left", &left, {});
   table.Section("b", "B");
   table.Int("b.heft", &heft, {});
-  EXPECT_EQ(table.Set("b.weft", "1", {}).error().message, "unknown key \"b.weft\"; the nearest known key is \"b.heft\"");
-  EXPECT_EQ(table.Set("a.weft", "1", {}).error().message, "unknown key \"a.weft\"; the nearest known key is \"a.left\"");
+  EXPECT_EQ(table.Set("b.weft", "1", {}).error().message,
+            "unknown key \"b.weft\"; the nearest known key is \"b.heft\"");
+  EXPECT_EQ(table.Set("a.weft", "1", {}).error().message,
+            "unknown key \"a.weft\"; the nearest known key is \"a.left\"");
 }
 
 using OptionTableDeathTest = OptionTableTest;
