@@ -119,6 +119,10 @@ int BenchEngine(const ServeOptions& options, const BenchEngineOptions& bench) {
     std::fprintf(stderr, "cllm: %s\n", loaded.error().message.c_str());
     return 1;
   }
+  if (const Status warm = loaded->engine->WarmUp(); !warm) {
+    std::fprintf(stderr, "cllm: %s\n", warm.error().message.c_str());
+    return 1;
+  }
   Runner runner(*loaded->engine);
   if (!bench.json) {
     fmt::print("{} prompt and {} generated tokens a stream, median of {}\n\n", bench.prompt_tokens, bench.generate_tokens,

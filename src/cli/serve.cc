@@ -117,6 +117,7 @@ class ModelThread {
     auto text = ModelText::Create(*loaded->model);
     if (!text) return std::unexpected(text.error());
     Service service(**text, *loaded->engine, options_.scheduler, [this] { http_.WakeSenders(); });
+    if (const Status ready = service.WaitUntilReady(); !ready) return ready;
     http_.SetBackend(std::make_shared<Backend>(service, Facts(options_, *loaded, version_), options_.default_max_tokens));
     signals_.SetLoading(false);
     PrintReady();

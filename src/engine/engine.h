@@ -84,6 +84,10 @@ class Engine {
 
   virtual const EngineCapabilities& capabilities() const = 0;
 
+  // The first computation: touches every weight and sizes buffers, so that no request pays for it. Called once, before the
+  // first Submit, on the thread that will compute: an engine may keep worker threads for each thread that calls it.
+  virtual Status WarmUp() { return {}; }
+
   // Starts a step, or stores it where the engine can only compute inside Wait. The plan is copied or used up before
   // Wait returns; the caller keeps it alive until then.
   virtual Ticket Submit(const StepPlan& plan) = 0;

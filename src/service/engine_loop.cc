@@ -32,6 +32,7 @@ void EngineLoop::Submit(SequenceRequest request) {
 }
 
 void EngineLoop::Run() {
+  warmed_up_.set_value(engine_.WarmUp());
   while (TakeArrivals()) Step();
 }
 

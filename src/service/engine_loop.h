@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
+#include <future>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -36,6 +37,9 @@ class EngineLoop {
   ~EngineLoop();
   EngineLoop(const EngineLoop&) = delete;
   EngineLoop& operator=(const EngineLoop&) = delete;
+
+  // Blocks until the engine is warm, or says why it can't compute. What is submitted before waits.
+  Status WaitUntilReady() const { return ready_.get(); }
 
   // Any thread.
   void Submit(SequenceRequest request);
@@ -89,6 +93,9 @@ class EngineLoop {
   std::atomic<int> queued_ = 0;
   std::atomic<int> running_ = 0;
   std::atomic<std::int64_t> kv_tokens_ = 0;
+
+  std::promise<Status> warmed_up_;
+  std::shared_future<Status> ready_ = warmed_up_.get_future().share();
 
   std::thread thread_;  // last: it uses everything above
 };

@@ -54,6 +54,9 @@ class Service {
   Service(const Service&) = delete;
   Service& operator=(const Service&) = delete;
 
+  // Blocks until the engine is warm, or says why it can't compute.
+  Status WaitUntilReady() const { return loop_.WaitUntilReady(); }
+
   // Never blocks. An error here is the only answer; after success `sink` gets text and exactly one end. The returned
   // control cancels the request.
   Result<std::shared_ptr<RequestControl>> Submit(GenerateRequest request, std::shared_ptr<GenerationSink> sink);

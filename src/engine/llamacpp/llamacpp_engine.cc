@@ -111,21 +111,21 @@ Result<std::unique_ptr<LlamaCppEngine>> LlamaCppEngine::Create(const Model& mode
                                   .max_context = max_context,
                                   .prefers_dense_slots = true,
                                   .can_copy_sequences = true};
-  std::unique_ptr<LlamaCppEngine> engine(new LlamaCppEngine(std::move(context), std::move(capabilities)));
-
-  // The first computation touches every weight and sizes the compute buffers; its cost belongs to the start.
-  StepPlan warm_up{.operations = {}, .sequences = {{.rows = 2, .wants_logits = true}}, .tokens = {0, 0}};
-  StepResult result;
-  engine->Wait(engine->Submit(warm_up), result);
-  if (!result.sequences.at(0).status) return std::unexpected(result.sequences[0].status.error());
-  engine->Apply({.kind = KvOperation::Kind::kDrop, .slot = 0});
-  return engine;
+  return std::unique_ptr<LlamaCppEngine>(new LlamaCppEngine(std::move(context), std::move(capabilities)));
 }
 
 LlamaCppEngine::LlamaCppEngine(std::unique_ptr<Context> context, EngineCapabilities capabilities)
     : context_(std::move(context)), capabilities_(std::move(capabilities)) {}
 
 LlamaCppEngine::~LlamaCppEngine() = default;
+
+Status LlamaCppEngine::WarmUp() {
+  const StepPlan plan{.operations = {}, .sequences = {{.rows = 2, .wants_logits = true}}, .tokens = {0, 0}};
+  StepResult result;
+  Wait(Submit(plan), result);
+  Apply({.kind = KvOperation::Kind::kDrop, .slot = 0});
+  return result.sequences.at(0).status;
+}
 
 Ticket LlamaCppEngine::Submit(const StepPlan& plan) {
   assert(plan_ == nullptr && static_cast<int>(plan.tokens.size()) <= capabilities_.max_step_tokens);

@@ -33,12 +33,13 @@ Result<KvSizing> SizeKvCache(const ModelInfo& model, const LlamaCppOptions& opti
 
 class LlamaCppEngine : public Engine {
  public:
-  // `model` outlives the engine. Allocates KV for `sequences` × `max_context` tokens and computes once to warm up.
+  // `model` outlives the engine. Allocates KV for `sequences` × `max_context` tokens.
   static Result<std::unique_ptr<LlamaCppEngine>> Create(const Model& model, const LlamaCppOptions& options,
                                                         int sequences, int max_context);
   ~LlamaCppEngine() override;
 
   const EngineCapabilities& capabilities() const override { return capabilities_; }
+  Status WarmUp() override;
   Ticket Submit(const StepPlan& plan) override;
   void Wait(Ticket ticket, StepResult& result) override;
 
