@@ -7,7 +7,7 @@ ARGS ?=
 # The variables of the test suites: PYTEST_ARGS="-k openai" and the like.
 PYTEST_ARGS ?=
 
-.PHONY: run build test model tools setup docs bench clean
+.PHONY: run build test model tools setup docs bench bench-engine clean
 
 run: build model ## Set up, build, fetch the default model and serve it on port 8080
 	@exec build/cllm serve $(ARGS)
@@ -39,3 +39,6 @@ clean:
 MODEL ?= $(HOME)/.cache/cllm/models/SmolLM2-135M-Instruct.Q4_1.gguf
 bench: build model ## cLLM beside llama-server on MODEL, as a Markdown table
 	@tools=$$(scripts/deps --tools) && bench/side_by_side.py --cllm build/cllm --llama-server $$tools/llama-server --model $(MODEL) $(ARGS)
+
+bench-engine: build model ## The engine alone beside llama.cpp's own benchmarks on MODEL
+	@tools=$$(scripts/deps --tools) && bench/engine_side_by_side.py --cllm build/cllm --llama-tools $$tools --model $(MODEL) $(ARGS)
