@@ -136,6 +136,14 @@ Json Stripped(Json chunk) {
   return chunk;
 }
 
+TEST(OpenAiChatTest, TwoNamesOfOneFieldMayNotContradict) {
+  const OpenAiChatDialect dialect({.id = "m", .created_unix_s = 1});
+  const std::string start = R"({"messages": [{"role": "user", "content": "x"}], )";
+  EXPECT_TRUE(dialect.Parse(start + R"("max_tokens": 5, "max_completion_tokens": 5})"));
+  EXPECT_EQ(ErrorOf(dialect, start + R"("max_tokens": 5, "max_completion_tokens": 6})").field, "max_tokens");
+  EXPECT_EQ(ErrorOf(dialect, start + R"("repetition_penalty": 1.1, "repeat_penalty": 1.2})").field, "repeat_penalty");
+}
+
 TEST(OpenAiChatTest, TheStreamsChunks) {
   const ParsedCall call = Parsed(Chat(), With(kLeast, "stream", "true"));
   std::string stream = call.writer->StreamDelta({"a", {}});

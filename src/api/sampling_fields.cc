@@ -30,6 +30,14 @@ void ReadLogitBias(JsonObject& object, SamplingParams& sampling) {
   }
 }
 
+// Two names of one thing may both be sent, but not with two values.
+template <typename Value>
+void SetOnce(JsonObject& object, const char* name, const std::optional<Value>& value, std::optional<Value>& target) {
+  if (!value) return;
+  if (target && *target != *value) object.Reject(name, fmt::format("{} contradicts another name of the same field", name));
+  target = value;
+}
+
 void ReadSeed(JsonObject& object, GenerateRequest& request) {
   // -1 means a random seed, as in llama.cpp.
   const auto seed = object.Int("seed", -1, std::numeric_limits<std::int64_t>::max());
@@ -49,9 +57,11 @@ void ReadSamplingFields(JsonObject& object, GenerateRequest& request) {
   // -1 and 0 both turn top-k off: the one is vLLM's way, the other llama.cpp's.
   const auto top_k = object.Int("top_k", -1, std::numeric_limits<std::int32_t>::max());
   if (top_k) sampling.top_k = static_cast<std::int32_t>(std::max<std::int64_t>(0, *top_k));
+  std::optional<double> penalty;
   for (const char* name : {"repetition_penalty", "repeat_penalty"}) {
-    set(sampling.repetition_penalty, object.Number(name, kMinRepetitionPenalty, kMaxRepetitionPenalty));
+    SetOnce(object, name, object.Number(name, kMinRepetitionPenalty, kMaxRepetitionPenalty), penalty);
   }
+  set(sampling.repetition_penalty, penalty);
   set(sampling.penalty_last_n, object.Int("repeat_last_n", -1, std::numeric_limits<std::int32_t>::max()));
   set(sampling.presence_penalty, object.Number("presence_penalty", -kMostAdditivePenalty, kMostAdditivePenalty));
   set(sampling.frequency_penalty, object.Number("frequency_penalty", -kMostAdditivePenalty, kMostAdditivePenalty));
@@ -63,10 +73,9 @@ void ReadSamplingFields(JsonObject& object, GenerateRequest& request) {
 }
 
 void ReadMaxTokens(JsonObject& object, std::initializer_list<const char*> names, GenerateRequest& request) {
-  for (const char* name : names) {
-    const auto value = object.Int(name, 1, kMostTokensField);
-    if (value && !request.max_tokens) request.max_tokens = static_cast<int>(*value);
-  }
+  std::optional<std::int64_t> most;
+  for (const char* name : names) SetOnce(object, name, object.Int(name, 1, kMostTokensField), most);
+  if (most) request.max_tokens = static_cast<int>(*most);
 }
 
 }  // namespace cllm

@@ -13,7 +13,7 @@ inline constexpr std::int64_t kMostTokensField = 1'000'000'000;
 // frequency_penalty, logit_bias, seed, stop, ignore_eos, timeout.
 void ReadSamplingFields(JsonObject& object, GenerateRequest& request);
 
-// The first of `names` that is present, as max_tokens; at least 1.
+// max_tokens, at least 1, under any of `names`.
 void ReadMaxTokens(JsonObject& object, std::initializer_list<const char*> names, GenerateRequest& request);
 
 }  // namespace cllm

@@ -1,3 +1,4 @@
+// What the HTTP server can be told.
 #pragma once
 
 #include <string>
