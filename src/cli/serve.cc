@@ -119,6 +119,7 @@ class ModelThread {
     Service service(**text, *loaded->engine, options_.scheduler, [this] { http_.WakeSenders(); });
     if (const Status ready = service.WaitUntilReady(); !ready) return ready;
     http_.SetBackend(std::make_shared<Backend>(service, Facts(options_, *loaded, version_), options_.default_max_tokens));
+    http_.WaitUntilListening();  // a small model can be ready first
     signals_.SetLoading(false);
     PrintReady();
     signals_.Wait(1);

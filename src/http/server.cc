@@ -63,6 +63,7 @@ class HttpServer::Application {
   void Run();
   void SetBackend(std::shared_ptr<const Backend> backend) { backend_.store(std::move(backend)); }
   void WakeSenders() { mailbox_.Deliver(); }
+  void WaitUntilListening();
   void Quit();
 
  private:
@@ -261,14 +262,21 @@ void HttpServer::Application::Run() {
   drogon::app().run();
 }
 
-void HttpServer::Application::Quit() {
-  started_.wait();  // Drogon forgets a quit that comes before it runs
-  auto& app = drogon::app();
-  // Each loop runs its jobs in order: once it gets here, what was posted before has been sent.
+void HttpServer::Application::WaitUntilListening() {
+  started_.wait();  // Drogon's loops begin before its listeners, and it forgets a quit that comes before it runs
+  // Each loop runs its jobs in order: the main loop has told the others to listen, and each of them has done it and sent
+  // what was posted to it before.
   std::latch done(loops());
-  for (int i = 0; i < loops(); ++i) app.getIOLoop(i)->queueInLoop([&done] { done.count_down(); });
+  auto& app = drogon::app();
+  app.getLoop()->queueInLoop([&] {
+    for (int i = 0; i < loops(); ++i) app.getIOLoop(i)->queueInLoop([&done] { done.count_down(); });
+  });
   done.wait();
-  app.quit();
+}
+
+void HttpServer::Application::Quit() {
+  WaitUntilListening();
+  drogon::app().quit();
 }
 
 HttpServer::HttpServer(HttpOptions options, std::string version)
@@ -281,6 +289,7 @@ int HttpServer::loops() const { return application_->loops(); }
 void HttpServer::Run() { application_->Run(); }
 void HttpServer::SetBackend(std::shared_ptr<const Backend> backend) { application_->SetBackend(std::move(backend)); }
 void HttpServer::WakeSenders() { application_->WakeSenders(); }
+void HttpServer::WaitUntilListening() { application_->WaitUntilListening(); }
 void HttpServer::Quit() { application_->Quit(); }
 
 }  // namespace cllm

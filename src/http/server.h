@@ -27,6 +27,8 @@ class HttpServer {
   void SetBackend(std::shared_ptr<const Backend> backend);
   // Any thread: sends what sinks have been told. The service calls it once a step.
   void WakeSenders();
+  // Any thread, once Run is called or about to be: blocks until connections are accepted.
+  void WaitUntilListening();
   // Any thread, once Run is called or about to be. Run returns soon; what was handed to connections is sent.
   void Quit();
 
