@@ -1,0 +1,12 @@
+// The commands, one file each. Each function declares its command and what it does.
+#pragma once
+
+namespace cllm {
+
+class Program;
+
+void AddServeCommand(Program& program);
+void AddBenchCommand(Program& program);
+void AddVersionCommand(Program& program);
+
+}  // namespace cllm

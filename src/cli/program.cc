@@ -1,0 +1,75 @@
+#include "cli/program.h"
+
+#include <cstdio>
+#include <filesystem>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "cli/loaded_engine.h"
+#include "config/yaml_config.h"
+
+namespace cllm {
+
+int Complain(const Error& error) {
+  std::fprintf(stderr, "cllm: %s\n", error.message.c_str());
+  return 1;
+}
+
+Program::Program(std::string version)
+    : version_(std::move(version)),
+      root_("cLLM serves a GGUF model over HTTP to many clients at once.", "cllm"),
+      command_line_(root_) {
+  DeclareOptions(options_, table_);
+  root_.require_subcommand(1);
+}
+
+CLI::App* Program::AddCommand(CLI::App& parent, const std::string& name, const std::string& help,
+                              std::function<int()> action) {
+  CLI::App* command = parent.add_subcommand(name, help);
+  command->callback([this, action = std::move(action)] { chosen_ = action; });
+  return command;
+}
+
+void Program::UseSettings(CLI::App& command) {
+  command.add_option("--config", config_, "Configuration file. Default: config.yaml or config/config.yaml, if there is one.");
+  command_line_.Bind(command, table_);
+}
+
+// --config, else config.yaml or config/config.yaml in the working folder, else none.
+std::string Program::ConfigFile() const {
+  if (!config_.empty()) return config_;
+  for (const char* path : {"config.yaml", "config/config.yaml"}) {
+    if (std::filesystem::exists(path)) return path;
+  }
+  return {};
+}
+
+Status Program::LoadSettings() {
+  if (const std::string file = ConfigFile(); !file.empty()) {
+    if (Status status = ApplyYamlFile(file, table_); !status) return status;
+  }
+  return command_line_.Apply();
+}
+
+Status Program::ResolveModel(const std::string& argument) {
+  if (!argument.empty()) options_.model.path = argument;
+  if (!options_.model.path.empty()) return {};
+  options_.model.path = DefaultModelPath();
+  if (std::filesystem::exists(options_.model.path)) return {};
+  return InvalidArgument(fmt::format("no model is named and the default one is not at {}: run `make model`, or name a GGUF file",
+                                     options_.model.path),
+                         "model.path");
+}
+
+int Program::Run(const std::vector<std::string>& arguments) {
+  const auto text = command_line_.Parse(arguments);
+  if (!text) return Complain(text.error());
+  if (*text) {
+    std::fputs((*text)->c_str(), stdout);
+    return 0;
+  }
+  return chosen_();
+}
+
+}  // namespace cllm

@@ -1,0 +1,57 @@
+// What the commands share: the command line, the settings and the choice that the user made.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include "cli/options.h"
+#include "config/command_line.h"
+#include "config/option_table.h"
+
+namespace cllm {
+
+class Program {
+ public:
+  explicit Program(std::string version);
+  Program(const Program&) = delete;
+  Program& operator=(const Program&) = delete;
+
+  CLI::App& root() { return root_; }
+  const std::string& version() const { return version_; }
+  ServeOptions& options() { return options_; }
+  const OptionTable& table() const { return table_; }
+
+  // Declares a command. `action` runs once the line is parsed, and returns the exit code.
+  CLI::App* AddCommand(CLI::App& parent, const std::string& name, const std::string& help, std::function<int()> action);
+
+  // Gives `command` --config and every option of the table. To be called after the command's own flags are declared.
+  void UseSettings(CLI::App& command);
+
+  // Default, then configuration file, then command line. For commands with UseSettings.
+  Status LoadSettings();
+
+  // MODEL on the command line beats --model and the configuration; without any of them it is the default model.
+  Status ResolveModel(const std::string& argument);
+
+  // Parses the arguments (the program's name left out) and runs the chosen command. Returns the exit code.
+  int Run(const std::vector<std::string>& arguments);
+
+ private:
+  std::string ConfigFile() const;
+
+  std::string version_;
+  ServeOptions options_;
+  OptionTable table_;
+  CLI::App root_;
+  CommandLine command_line_;
+  std::string config_;  // --config
+  std::function<int()> chosen_;
+};
+
+// Says on standard error what went wrong, and returns the exit code of a failure.
+int Complain(const Error& error);
+
+}  // namespace cllm

@@ -1,0 +1,49 @@
+// `cllm serve`: settings, model, server; or a look at the settings.
+#include <cstdio>
+#include <memory>
+#include <string>
+
+#include "cli/commands.h"
+#include "cli/program.h"
+#include "cli/serve.h"
+#include "config/render.h"
+
+namespace cllm {
+namespace {
+
+struct Arguments {
+  std::string model;
+  bool print_config = false;
+  bool print_markdown = false;
+  bool print_example = false;
+};
+
+// What `serve` prints instead of serving; false where it is to serve.
+bool PrintInstead(const Arguments& arguments, const OptionTable& table) {
+  if (arguments.print_config) std::fputs(RenderPrintConfig(table).c_str(), stdout);
+  if (arguments.print_markdown) std::fputs(RenderMarkdown(table).c_str(), stdout);
+  if (arguments.print_example) std::fputs(RenderExampleYaml(table).c_str(), stdout);
+  return arguments.print_config || arguments.print_markdown || arguments.print_example;
+}
+
+int Run(Program& program, const Arguments& arguments) {
+  if (const Status status = program.LoadSettings(); !status) return Complain(status.error());
+  if (PrintInstead(arguments, program.table())) return 0;
+  if (const Status status = program.ResolveModel(arguments.model); !status) return Complain(status.error());
+  return Serve(program.options(), program.version());
+}
+
+}  // namespace
+
+void AddServeCommand(Program& program) {
+  auto arguments = std::make_shared<Arguments>();
+  CLI::App* serve = program.AddCommand(program.root(), "serve", "Serve a model over HTTP.",
+                                       [&program, arguments] { return Run(program, *arguments); });
+  serve->add_option("MODEL", arguments->model, "GGUF file; beats the configuration. Default: the model of the configuration.");
+  serve->add_flag("--print-config", arguments->print_config, "Print the outcome of all settings and where each comes from.");
+  serve->add_flag("--print-config-markdown", arguments->print_markdown, "Print docs/configuration.md.");
+  serve->add_flag("--print-config-example", arguments->print_example, "Print a commented configuration file with all defaults.");
+  program.UseSettings(*serve);
+}
+
+}  // namespace cllm
