@@ -7,7 +7,7 @@ ARGS ?=
 # The variables of the test suites: PYTEST_ARGS="-k openai" and the like.
 PYTEST_ARGS ?=
 
-.PHONY: run build test model tools setup docs bench bench-engine clean
+.PHONY: run build test test-unit test-tsan fuzz check model tools setup docs bench bench-engine clean
 
 run: build model ## Set up, build, fetch the default model and serve it on port 8080
 	@exec build/cllm serve $(ARGS)
@@ -18,6 +18,26 @@ build: setup ## The program, at build/cllm
 test: setup model ## Every test: unit tests, then end-to-end tests
 	@scripts/build $(PRESET) all $(CLLM_GPU)
 	@scripts/test $(BUILD) $(PYTEST_ARGS)
+
+test-unit: setup ## The unit tests alone
+	@scripts/build $(PRESET) all $(CLLM_GPU)
+	@scripts/test --unit $(BUILD)
+
+test-tsan: ## Every test under ThreadSanitizer, llama.cpp included
+	@$(MAKE) --no-print-directory test PRESET=tsan
+
+SECONDS ?= 30
+FUZZ ?=
+fuzz: setup ## Each fuzz target (or FUZZ="yaml gguf") for SECONDS=30
+	@scripts/bootstrap --fuzz
+	@scripts/build fuzz fuzzers
+	@scripts/fuzz build/fuzz $(SECONDS) $(FUZZ)
+
+check: ## What CI runs: tests under the sanitizers, short fuzzing, then every test
+	@$(MAKE) --no-print-directory test-unit PRESET=tsan
+	@$(MAKE) --no-print-directory test PRESET=asan
+	@$(MAKE) --no-print-directory fuzz
+	@$(MAKE) --no-print-directory test
 
 model: setup ## Fetch the default model
 	@scripts/fetch-model

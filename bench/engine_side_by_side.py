@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """The engine alone beside llama.cpp's own benchmarks: `cllm bench engine` and llama-batched-bench, in turn.
 
+Each number of streams is measured with both, one right after the other, so that a machine whose speed drifts favours neither.
+
     bench/engine_side_by_side.py --cllm build/cllm --llama-tools FOLDER --model FILE
 """
 
@@ -13,29 +15,29 @@ import subprocess
 import sys
 from pathlib import Path
 
-Rates = dict[int, tuple[float, float]]  # streams → prompt and generated tokens a second
+from in_turn import in_turn
+
+Rates = tuple[float, float]  # prompt and generated tokens a second
 
 
-def cllm_rates(args: argparse.Namespace) -> Rates:
+def cllm_rates(args: argparse.Namespace, streams: int) -> Rates:
     command = [args.cllm, "bench", "engine", args.model, "--json", "--repetitions", "1", "--streams",
-               ",".join(map(str, args.streams)), "--prompt-tokens", str(args.prompt), "--generate-tokens", str(args.generate),
+               str(streams), "--prompt-tokens", str(args.prompt), "--generate-tokens", str(args.generate),
                "-t", str(args.threads)]
-    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
-    rows = [json.loads(line) for line in lines]
-    return {row["streams"]: (row["prompt_tokens_per_second"], row["generated_tokens_per_second"]) for row in rows}
+    row = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    return row["prompt_tokens_per_second"], row["generated_tokens_per_second"]
 
 
-def llama_rates(args: argparse.Namespace) -> Rates:
+def llama_rates(args: argparse.Namespace, streams: int) -> Rates:
     command = [str(Path(args.llama_tools) / "llama-batched-bench"), "-m", args.model, "-c",
-               str(max(args.streams) * (args.prompt + args.generate + 256)), "-npp", str(args.prompt), "-ntg", str(args.generate),
-               "-npl", ",".join(map(str, args.streams)), "-t", str(args.threads), "-tb", str(args.threads), "-b", "512",
+               str(streams * (args.prompt + args.generate + 256)), "-npp", str(args.prompt), "-ntg", str(args.generate),
+               "-npl", str(streams), "-t", str(args.threads), "-tb", str(args.threads), "-b", "512",
                "--no-kv-unified"]
-    rates: Rates = {}
     for line in subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines():
         cells = [cell.strip() for cell in line.strip("| ").split("|")]
         if len(cells) == 10 and cells[0].isdigit():
-            rates[int(cells[2])] = (float(cells[5]), float(cells[7]))
-    return rates
+            return float(cells[5]), float(cells[7])
+    sys.exit("llama-batched-bench printed no table")
 
 
 def main() -> int:
@@ -43,26 +45,26 @@ def main() -> int:
     parser.add_argument("--cllm", required=True, metavar="PROGRAM")
     parser.add_argument("--llama-tools", required=True, metavar="FOLDER")
     parser.add_argument("--model", required=True, metavar="FILE")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--streams", type=int, nargs="*", default=[1, 4, 8, 16, 32])
     parser.add_argument("--prompt", type=int, default=128)
     parser.add_argument("--generate", type=int, default=64)
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
-    ours: list[Rates] = []
-    theirs: list[Rates] = []
-    for number in range(args.rounds):
-        for measure, results in ([(cllm_rates, ours), (llama_rates, theirs)] if number % 2 == 0 else
-                                 [(llama_rates, theirs), (cllm_rates, ours)]):
-            results.append(measure(args))
-        print(f"round {number + 1} of {args.rounds}: {ours[-1]} {theirs[-1]}", file=sys.stderr)
+    ours: dict[int, list[Rates]] = {streams: [] for streams in args.streams}
+    theirs: dict[int, list[Rates]] = {streams: [] for streams in args.streams}
+    for streams in args.streams:
+        for number, (measure, results) in in_turn(args.rounds, (cllm_rates, ours), (llama_rates, theirs)):
+            rates = measure(args, streams)
+            results[streams].append(rates)
+            print(f"{streams} streams, round {number + 1}: {measure.__name__} {rates[0]:.1f} {rates[1]:.1f}", file=sys.stderr)
     print("| streams | prompt tok/s: cllm | llama.cpp | ratio | generate tok/s: cllm | llama.cpp | ratio |")
     print("|--:|--:|--:|--:|--:|--:|--:|")
     for streams in args.streams:
         cells = []
         for which in (0, 1):
-            mine = [run[streams][which] for run in ours]
-            other = [run[streams][which] for run in theirs]
+            mine = [rates[which] for rates in ours[streams]]
+            other = [rates[which] for rates in theirs[streams]]
             ratio = statistics.median(a / b for a, b in zip(mine, other))
             cells += [f"{statistics.median(mine):.1f}", f"{statistics.median(other):.1f}", f"{ratio:.2f}"]
         print(f"| {streams} | " + " | ".join(cells) + " |")

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import shlex
 import socket
 import statistics
 import subprocess
@@ -23,6 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import requests
+from in_turn import in_turn
 
 SCRIPT = Path(__file__).resolve().parent.parent / "tools" / "unified_benchmark.py"
 START_TIMEOUT_S = 120
@@ -154,6 +156,7 @@ def main() -> int:
     parser.add_argument("--streams", type=int, nargs="*", default=[1, 5, 8, 16], help="default: 1 5 8 16")
     parser.add_argument("--tokens", type=int, default=64, help="of each stream (default: %(default)s)")
     parser.add_argument("--requests-per-stream", type=int, default=2)
+    parser.add_argument("--llama-flags", default="--no-kv-unified -b 512", help="further flags of llama-server (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=0, help="compute threads of both; 0 = all cores")
     args = parser.parse_args()
 
@@ -162,13 +165,12 @@ def main() -> int:
                            str(args.context), "-t", threads], "cllm")
     theirs = Server("llama-server",
                     [args.llama_server, "-m", args.model, "--host", "127.0.0.1", "-np", str(args.places), "-c",
-                     str(args.context * args.places), "-t", threads, "--no-kv-unified", "--no-cache-prompt", "--cache-ram", "0",
-                     "-b", "512", "--log-disable"], "openai")
+                     str(args.context * args.places), "-t", threads, "--no-cache-prompt", "--cache-ram", "0", "--log-disable",
+                     *shlex.split(args.llama_flags)], "openai")
     planned = loads(args.streams, args.tokens, args.requests_per_stream)
-    for number in range(args.rounds):
-        print(f"round {number + 1} of {args.rounds}", file=sys.stderr)
-        for server in ([ours, theirs] if number % 2 == 0 else [theirs, ours]):
-            run_round(server, planned)
+    for number, server in in_turn(args.rounds, ours, theirs):
+        print(f"round {number + 1} of {args.rounds}: {server.name}", file=sys.stderr)
+        run_round(server, planned)
     print(table([ours, theirs], planned, args.rounds))
     return 1 if ours.failed or theirs.failed else 0
 

@@ -1,9 +1,12 @@
 # Finds every library. What the system lacks is built by scripts/deps into a cache outside the checkout.
-set(deps_arguments --cc ${CMAKE_C_COMPILER} --cxx ${CMAKE_CXX_COMPILER})
+set(CLLM_DEPS_CC "${CMAKE_C_COMPILER}" CACHE STRING "C compiler of the libraries that scripts/deps builds")
+set(CLLM_DEPS_CXX "${CMAKE_CXX_COMPILER}" CACHE STRING "C++ compiler of the libraries that scripts/deps builds")
+set(deps_arguments --cc ${CLLM_DEPS_CC} --cxx ${CLLM_DEPS_CXX})
 if(CLLM_GPU)
   list(APPEND deps_arguments --gpu ${CLLM_GPU})
 endif()
-if(CLLM_SANITIZER)
+# The fuzzers link none of these libraries' code that looks at input: they take them as the release build has them.
+if(CLLM_SANITIZER AND NOT CLLM_SANITIZER STREQUAL "fuzzer")
   list(APPEND deps_arguments --sanitizer ${CLLM_SANITIZER})
 endif()
 execute_process(

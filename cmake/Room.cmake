@@ -1,12 +1,14 @@
 # cllm_room(NAME [USES room …] [LIBRARIES target …]): the library of the room in the current folder, and its unit tests.
-# Every *.cc belongs to the room, except x_test.cc (one test program a room) and x_benchmark.cc.
+# Every *.cc belongs to the room, except x_test.cc (one test program a room), x_fuzz.cc (a libFuzzer program each, in the
+# fuzz preset) and x_benchmark.cc.
 # USES are the rooms that it may include; libraries stay private to it.
 function(cllm_room name)
   cmake_parse_arguments(ROOM "" "" "USES;LIBRARIES;TEST_USES" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS *.cc)
   set(tests ${sources})
-  list(FILTER sources EXCLUDE REGEX "(_test|_benchmark|/main)\\.cc$")
+  list(FILTER sources EXCLUDE REGEX "(_test|_fuzz|_benchmark|/main)\\.cc$")
   list(FILTER tests INCLUDE REGEX "_test\\.cc$")
+  file(GLOB fuzzers CONFIGURE_DEPENDS *_fuzz.cc)
 
   list(TRANSFORM ROOM_USES PREPEND cllm_)
   list(TRANSFORM ROOM_TEST_USES PREPEND cllm_)
@@ -20,17 +22,32 @@ function(cllm_room name)
     target_link_libraries(${name}_test PRIVATE cllm_${name} ${ROOM_TEST_USES} ${ROOM_LIBRARIES} GTest::gtest_main)
     cllm_compile_options(${name}_test)
     include(GoogleTest)
-    gtest_discover_tests(${name}_test TEST_PREFIX "${name}." DISCOVERY_TIMEOUT 60)
+    # Asked for its tests when they run, not when it is built: then scripts/test has set what the sanitizers need.
+    gtest_discover_tests(${name}_test TEST_PREFIX "${name}." DISCOVERY_TIMEOUT 60 DISCOVERY_MODE PRE_TEST)
+  endif()
+
+  if(CLLM_SANITIZER STREQUAL "fuzzer")
+    foreach(fuzzer ${fuzzers})
+      cmake_path(GET fuzzer STEM LAST_ONLY target)
+      add_executable(${target} ${fuzzer})
+      target_link_libraries(${target} PRIVATE cllm_${name} ${ROOM_TEST_USES} ${ROOM_LIBRARIES})
+      cllm_compile_options(${target})
+      target_link_options(${target} PRIVATE -fsanitize=fuzzer)
+      set_property(GLOBAL APPEND PROPERTY CLLM_FUZZERS ${target})
+    endforeach()
   endif()
 endfunction()
 
 function(cllm_compile_options target)
   target_compile_options(${target} PRIVATE -Wall -Wextra -Wshadow -Wnon-virtual-dtor -ffp-contract=off)
   if(CLLM_SANITIZER STREQUAL "address")
-    target_compile_options(${target} PUBLIC -fsanitize=address,undefined -fno-omit-frame-pointer)
-    target_link_options(${target} PUBLIC -fsanitize=address,undefined)
+    set(flags -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
   elseif(CLLM_SANITIZER STREQUAL "thread")
-    target_compile_options(${target} PUBLIC -fsanitize=thread)
-    target_link_options(${target} PUBLIC -fsanitize=thread)
+    set(flags -fsanitize=thread)
+  elseif(CLLM_SANITIZER STREQUAL "fuzzer")
+    set(flags -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+        -fprofile-instr-generate -fcoverage-mapping)
   endif()
+  target_compile_options(${target} PRIVATE ${flags})
+  target_link_options(${target} PRIVATE ${flags})
 endfunction()

@@ -18,6 +18,8 @@ ROOT = Path(__file__).resolve().parents[2]
 START_TIMEOUT_S = 60.0
 END_TIMEOUT_S = 60.0
 SHOWN_LOG_LINES = 40
+# How the reports of the sanitizers begin, where the program was built with one.
+SANITIZER_REPORT = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:")
 
 
 class Server:
@@ -96,6 +98,7 @@ class Server:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGKILL)
             self.process.wait()
+        assert not SANITIZER_REPORT.search(self.log), self.log
 
 
 class Program:

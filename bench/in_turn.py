@@ -1,0 +1,15 @@
+"""Two things in turn, so that a machine whose speed drifts favours neither."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def in_turn(rounds: int, first: T, second: T) -> Iterator[tuple[int, T]]:
+    """Yields (round, which): first, second, second, first, first, second …"""
+    for number in range(rounds):
+        for which in (first, second) if number % 2 == 0 else (second, first):
+            yield number, which

@@ -1,0 +1,153 @@
+// The whole server around the fake engine, under clients that ask, stream, leave and send rubbish, while it shuts down.
+// Its worth is greatest under ThreadSanitizer. One test: a process has one Drogon application.
+#include <arpa/inet.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <csignal>
+#include <memory>
+#include <random>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "engine/fake/fake_engine.h"
+#include "http/server.h"
+#include "service/testing_toys.h"
+
+namespace cllm {
+namespace {
+
+constexpr int kClients = 8;
+constexpr int kCallsEach = 60;
+constexpr int kCallsBeforeTheEnd = kClients * kCallsEach * 3 / 4;
+
+// A connection to the server, which may be cut at any moment.
+class Client {
+ public:
+  explicit Client(int port) : socket_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(static_cast<std::uint16_t>(port));
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    EXPECT_EQ(connect(socket_, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+  }
+  ~Client() { close(socket_); }
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
+
+  void Send(std::string_view text) const { EXPECT_EQ(send(socket_, text.data(), text.size(), MSG_NOSIGNAL), std::ssize(text)); }
+
+  void Post(std::string_view path, std::string_view body) const {
+    Send(fmt::format("POST {} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{}", path, body.size(), body));
+  }
+
+  // Reads until the server closes, or until at least `enough` bytes are there.
+  std::string Read(std::size_t enough = std::string::npos) const {
+    std::string text;
+    std::array<char, 4096> buffer{};
+    while (text.size() < enough) {
+      const ssize_t count = recv(socket_, buffer.data(), buffer.size(), 0);
+      if (count <= 0) break;
+      text.append(buffer.data(), static_cast<std::size_t>(count));
+    }
+    return text;
+  }
+
+ private:
+  int socket_;
+};
+
+bool IsRefusal(std::string_view answer) {
+  return answer.starts_with("HTTP/1.1 429") || answer.starts_with("HTTP/1.1 503");
+}
+
+std::string RequestBody(int number, bool stream) {
+  return fmt::format(R"({{"prompt": "client {}", "max_tokens": {}, "temperature": 0, "ignore_eos": true, "stream": {}}})",
+                     number, 1 + number % 40, stream);
+}
+
+// One of the things that clients do; each answer is whole or a refusal.
+void Call(int port, int number, unsigned kind) {
+  const Client client(port);
+  switch (kind) {
+    case 0: {
+      client.Post("/generate", RequestBody(number, false));
+      const std::string answer = client.Read();
+      EXPECT_TRUE(IsRefusal(answer) || answer.ends_with("\"success\":true}")) << answer;
+      break;
+    }
+    case 1: {
+      client.Post("/generate", RequestBody(number, true));
+      const std::string answer = client.Read();
+      EXPECT_TRUE(IsRefusal(answer) || answer.find("\"done\":true") != std::string::npos) << answer;
+      break;
+    }
+    case 2:  // leaves in the middle of its stream
+      client.Post("/generate_stream", RequestBody(39, true));
+      client.Read(1);
+      break;
+    case 3:  // leaves before anything came
+      client.Post("/v1/completions", RequestBody(number, false));
+      break;
+    case 4: {
+      client.Send("GET /health?level=detailed HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+      const std::string answer = client.Read();
+      EXPECT_TRUE(answer.starts_with("HTTP/1.1 200")) << answer;
+      break;
+    }
+    default:
+      client.Send("rubbish\r\n\r\n");
+      client.Read();
+  }
+}
+
+TEST(ServerStressTest, ClientsThatComeAndGoWhileItShutsDown) {
+  std::signal(SIGPIPE, SIG_IGN);
+  const ToyTextModel model;
+  FakeEngineOptions engine_options;
+  engine_options.max_step_tokens = 16;
+  engine_options.max_context = 128;
+  FakeEngine engine(engine_options);
+  HttpServer http({.host = "127.0.0.1", .port = 0, .num_threads = 2, .min_threads = 2}, "test");
+  ASSERT_TRUE(http.Bind());
+
+  // Drogon's loop has to run on the thread that made it: the clients get threads of their own.
+  std::thread driver([&] {
+    Service service(model, engine, {.max_queue_size = 3}, [&http] { http.WakeSenders(); });
+    ASSERT_TRUE(service.WaitUntilReady());
+    http.SetBackend(std::make_shared<Backend>(service, ServerFacts{}, 16));
+    http.WaitUntilListening();
+    std::atomic<int> calls = 0;
+    std::vector<std::jthread> clients;
+    for (int i = 0; i < kClients; ++i) {
+      clients.emplace_back([&, i] {
+        std::mt19937 random(static_cast<unsigned>(i));
+        for (int n = 0; n < kCallsEach; ++n) {
+          Call(http.port(), i * kCallsEach + n, random() % 6);
+          if (++calls == kCallsBeforeTheEnd) service.StopAccepting();
+        }
+      });
+    }
+    clients.clear();  // joins
+    EXPECT_TRUE(service.WaitUntilIdle(TimePoint::max()));
+    const ServiceStats stats = service.stats();
+    EXPECT_EQ(stats.open_requests, 0);
+    EXPECT_GT(stats.accepted, kClients);
+    EXPECT_GT(stats.refused, 0);
+    EXPECT_EQ(engine.tokens_held(), 0);
+    http.SetBackend(nullptr);
+    http.Quit();
+  });
+  http.Run();
+  driver.join();
+}
+
+}  // namespace
+}  // namespace cllm
