@@ -33,7 +33,11 @@ class LocalAnswererTest : public testing::Test {
 
   Result<std::unique_ptr<Interrupts>> interrupts_ = Interrupts::Create();
   ToyTextModel model_;
-  FakeEngine engine_{FakeEngineOptions{.max_context = 4096}};
+  FakeEngine engine_{[] {
+    FakeEngineOptions options;
+    options.max_context = 4096;
+    return options;
+  }()};
   Service service_{model_, engine_, SchedulerOptions(), [] {}};
   LocalAnswerer answerer_{"toy", service_, **interrupts_};
   ChatSettings settings_;

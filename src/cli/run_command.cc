@@ -43,6 +43,12 @@ struct Arguments {
   std::map<std::string, std::optional<std::string>> settings;  // by the name of the setting
 };
 
+// Standard input as the program found it: where it was closed, its number soon belongs to another file.
+struct Input {
+  bool open = fcntl(STDIN_FILENO, F_GETFD) != -1;
+  bool terminal = isatty(STDIN_FILENO) == 1;
+};
+
 // What is asked once; nothing where there is a chat.
 struct Task {
   std::optional<std::string> question;
@@ -77,14 +83,12 @@ void SuitOneChat(ServeOptions& options, const OptionTable& table) {
 }
 
 // A terminal on both sides and no question is a chat. Input that is no terminal is a part of the question.
-Result<Task> TaskOf(const Arguments& arguments, const Screen& screen, Interrupts& interrupts) {
+Result<Task> TaskOf(const Arguments& arguments, Input in, const Screen& screen, Interrupts& interrupts) {
   const std::string& prompt = arguments.prompt.empty() ? arguments.prompt_option : arguments.prompt;
-  const bool input_open = fcntl(STDIN_FILENO, F_GETFD) != -1;
-  const bool from_terminal = isatty(STDIN_FILENO) == 1;
-  if (from_terminal && prompt.empty() && screen.out().terminal) return Task{};
+  if (in.terminal && prompt.empty() && screen.out().terminal) return Task{};
   std::string input;
-  if (input_open && (!from_terminal || prompt.empty())) {
-    if (from_terminal) std::fputs("cllm: type the prompt, and end it with Ctrl-D\n", stderr);
+  if (in.open && (!in.terminal || prompt.empty())) {
+    if (in.terminal) std::fputs("cllm: type the prompt, and end it with Ctrl-D\n", stderr);
     auto read = ReadInput(STDIN_FILENO, interrupts);
     if (!read) return std::unexpected(read.error());
     input = std::move(*read);
@@ -142,6 +146,7 @@ int RunLocal(const Arguments& arguments, const ServeOptions& options, const Task
 }
 
 int Run(Program& program, Arguments& arguments) {
+  const Input input;
   if (const Status status = program.LoadSettings(); !status) return Complain(status.error());
   if (const Status status = TakeSettings(arguments); !status) return Complain(status.error());
   if (!arguments.prompt.empty() && !arguments.prompt_option.empty()) {
@@ -156,7 +161,7 @@ int Run(Program& program, Arguments& arguments) {
   Screen screen = Screen::OfProcess(no_color == nullptr || *no_color == '\0');
   auto interrupts = Interrupts::Create();
   if (!interrupts) return Complain(interrupts.error());
-  const Result<Task> task = TaskOf(arguments, screen, **interrupts);
+  const Result<Task> task = TaskOf(arguments, input, screen, **interrupts);
   if (!task) return CodeOf(task.error());
   return remote ? RunRemote(arguments, *task, **interrupts, screen)
                 : RunLocal(arguments, program.options(), *task, **interrupts, screen);
