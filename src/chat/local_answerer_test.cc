@@ -2,11 +2,14 @@
 
 #include <unistd.h>
 
+#include <atomic>
 #include <csignal>
+#include <thread>
 
 #include <gtest/gtest.h>
 
 #include "engine/fake/fake_engine.h"
+#include "service/testing_gate.h"
 #include "service/testing_toys.h"
 
 namespace cllm {
@@ -21,6 +24,28 @@ class LocalAnswererTest : public testing::Test {
     EXPECT_TRUE(settings_.Set("temperature", "0"));
   }
 
+  ~LocalAnswererTest() override { gate_.Open(); }
+
+  // From now on the engine waits for the gate. Only while it is idle.
+  void Hold() {
+    ASSERT_TRUE(service_.WaitUntilReady());
+    hold_ = true;
+  }
+
+  // Whose answer has no end among its first tokens.
+  static std::string QuestionWithALongAnswer() {
+    constexpr int kLong = 100;
+    for (std::string question = "q";; question += "q") {
+      std::vector<TokenId> context(question.begin(), question.end());
+      int length = 0;
+      while (length < kLong && FakeEngine::NextToken(context, 256) != ToyTextModel::kEndToken) {
+        context.push_back(FakeEngine::NextToken(context, 256));
+        ++length;
+      }
+      if (length == kLong) return question;
+    }
+  }
+
   bool BecomesIdle() { return service_.WaitUntilIdle(std::chrono::steady_clock::now() + kLongest); }
 
   Result<AnswerSummary> Ask(const std::string& question) {
@@ -33,9 +58,16 @@ class LocalAnswererTest : public testing::Test {
 
   Result<std::unique_ptr<Interrupts>> interrupts_ = Interrupts::Create();
   ToyTextModel model_;
-  FakeEngine engine_{[] {
+  bool hold_ = false;
+  std::atomic<int> steps_ = 0;
+  StepGate gate_;
+  FakeEngine engine_{[this] {
     FakeEngineOptions options;
     options.max_context = 4096;
+    options.on_step = [this, hook = gate_.Hook()](const StepPlan& plan) {
+      ++steps_;
+      if (hold_) hook(plan);
+    };
     return options;
   }()};
   Service service_{model_, engine_, SchedulerOptions(), [] {}};
@@ -62,25 +94,28 @@ TEST_F(LocalAnswererTest, StreamsAnAnswer) {
 }
 
 TEST_F(LocalAnswererTest, AnInterruptStopsALongAnswerAndTheNextOneIsWhole) {
+  Hold();
+  std::jthread engine_side([this] {
+    gate_.WaitForStep();  // the question
+    gate_.Release();
+    gate_.WaitForStep();  // the second token: the engine stays in this step
+  });
   on_text_ = []() -> Status {
     kill(getpid(), SIGINT);
     return {};
   };
-  std::string question = "q";
-  // The toy may end an answer at once; not every one.
-  auto summary = Ask(question);
-  while (summary && !summary->interrupted) {
-    (*interrupts_)->Take();
-    summary = Ask(question += "q");
-  }
-  ASSERT_TRUE(summary);
+  const auto summary = Ask(QuestionWithALongAnswer());
+  ASSERT_TRUE(summary) << summary.error().message;
   EXPECT_TRUE(summary->interrupted);
   EXPECT_FALSE(text_.empty());
+  engine_side.join();
+  const int steps = steps_;
+  gate_.Open();
+  EXPECT_TRUE(BecomesIdle());
+  EXPECT_LE(steps_, steps + 3) << "the engine goes on with an answer that was stopped";
   on_text_ = nullptr;
-  (*interrupts_)->Take();
   ASSERT_TRUE(settings_.Set("max_tokens", "3"));
-  EXPECT_TRUE(Ask("next"));
-  EXPECT_TRUE(BecomesIdle()) << "the stopped request is still there";
+  ASSERT_TRUE(Ask(QuestionWithALongAnswer()));
 }
 
 TEST_F(LocalAnswererTest, AReceiverThatFailsEndsTheAnswer) {

@@ -121,6 +121,19 @@ TEST_F(AnswerOnceTest, ADiskThatIsFullIsAnError) {
   EXPECT_EQ(err_.text(), "cllm: the answer cannot be written: No space left on device\n");
 }
 
+TEST_F(AnswerOnceTest, AReaderThatHasEnoughEndsTheProcess) {
+  EXPECT_EXIT(
+      {
+        std::signal(SIGPIPE, SIG_IGN);
+        int ends[2];
+        static_cast<void>(!pipe(ends));
+        close(ends[0]);
+        Screen screen({.fd = ends[1]}, {.fd = err_.fd()});
+        AnswerOnce("why", options_, answerer_, screen);
+      },
+      testing::KilledBySignal(SIGPIPE), "");
+}
+
 TEST_F(AnswerOnceTest, VerboseIsOnStandardError) {
   options_.verbose = true;
   EXPECT_EQ(Run({.pieces = {"a"}, .end = AnswerSummary{.prompt_s = 0.25, .answer_s = 1}}), 0);

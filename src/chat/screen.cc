@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
 
@@ -14,6 +15,14 @@
 namespace cllm {
 namespace {
 
+// A reader that has enough, such as `head -1`, ends the process as it does with programs that know nothing of it. The signal
+// itself is ignored, because a server that goes away sends it as well.
+[[noreturn]] void EndByBrokenPipe() {
+  std::signal(SIGPIPE, SIG_DFL);
+  std::raise(SIGPIPE);
+  std::_Exit(128 + SIGPIPE);
+}
+
 Status WriteAll(int fd, std::string_view text) {
   while (!text.empty()) {
     const ssize_t written = write(fd, text.data(), text.size());
@@ -23,6 +32,8 @@ Status WriteAll(int fd, std::string_view text) {
       // Another program has made the shared descriptor non-blocking.
       pollfd polled{.fd = fd, .events = POLLOUT, .revents = 0};
       poll(&polled, 1, -1);
+    } else if (errno == EPIPE) {
+      EndByBrokenPipe();
     } else if (errno != EINTR) {
       return Fail(ErrorCode::kInternal, fmt::format("the answer cannot be written: {}", std::strerror(errno)));
     }

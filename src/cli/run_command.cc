@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -147,6 +148,7 @@ int RunLocal(const Arguments& arguments, const ServeOptions& options, const Task
 
 int Run(Program& program, Arguments& arguments) {
   const Input input;
+  std::signal(SIGPIPE, SIG_IGN);
   if (const Status status = program.LoadSettings(); !status) return Complain(status.error());
   if (const Status status = TakeSettings(arguments); !status) return Complain(status.error());
   if (!arguments.prompt.empty() && !arguments.prompt_option.empty()) {
