@@ -13,6 +13,8 @@ LIBRARY_HEADERS = {
     "yaml-cpp/": {"config"},
     "CLI/": {"config", "cli"},
     "nlohmann/": {"api"},
+    "curl/": {"chat"},
+    "histedit.h": {"chat"},
 }
 
 

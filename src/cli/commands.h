@@ -6,6 +6,7 @@ namespace cllm {
 class Program;
 
 void AddServeCommand(Program& program);
+void AddRunCommand(Program& program);
 void AddBenchCommand(Program& program);
 void AddVersionCommand(Program& program);
 

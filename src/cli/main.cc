@@ -5,6 +5,7 @@
 int main(int argc, char** argv) {
   cllm::Program program(CLLM_VERSION);
   cllm::AddServeCommand(program);
+  cllm::AddRunCommand(program);
   cllm::AddBenchCommand(program);
   cllm::AddVersionCommand(program);
   return program.Run({argv + 1, argv + argc});

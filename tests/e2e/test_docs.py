@@ -107,6 +107,12 @@ class Runner:
     def short_bench(self, command: Command) -> None:
         self.succeeds_with(command, "--streams 1 --prompt-tokens 8 --generate-tokens 4 --repetitions 1")
 
+    def short_answer(self, command: Command) -> None:
+        self.succeeds_with(command, "--max-tokens 4")
+
+    def short_chat(self, command: Command) -> None:
+        self.succeeds_with(command, "--prompt Hello --max-tokens 4")
+
     def short_benchmark(self, command: Command) -> None:
         self.succeeds_with(command, f"--server-url http://127.0.0.1:{self.server.port} --requests 2 --max-tokens 4")
 
@@ -131,6 +137,8 @@ KINDS: list[tuple[str, Callable[[Runner, Command], object]]] = [
     (r"build/cllm bench engine\b", Runner.short_bench),
     (r"build/cllm (version|serve --print-config)\b", Runner.succeeds),
     (r"tools/unified_benchmark.py ", Runner.short_benchmark),
+    (r'(echo .*\| )?build/cllm run .*"$', Runner.short_answer),
+    (r"build/cllm run ", Runner.short_chat),
 ]
 
 

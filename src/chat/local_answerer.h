@@ -1,0 +1,33 @@
+// A model in this process, through the service.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "chat/answerer.h"
+#include "chat/interrupts.h"
+#include "service/service.h"
+
+namespace cllm {
+
+class LocalAnswerer : public Answerer {
+ public:
+  // `service` and `interrupts` outlive it.
+  LocalAnswerer(std::string name, Service& service, Interrupts& interrupts)
+      : name_(std::move(name)), service_(service), interrupts_(interrupts) {}
+
+  std::string Name() const override { return name_; }
+  Result<AnswerSummary> Ask(const std::vector<ChatMessage>& messages, const ChatSettings& settings,
+                            const OnText& on_text) override;
+  std::string LongerContextAdvice() const override;
+
+ private:
+  class Inbox;
+
+  std::string name_;
+  Service& service_;
+  Interrupts& interrupts_;
+};
+
+}  // namespace cllm

@@ -1,0 +1,137 @@
+#include "chat/local_answerer.h"
+
+#include <unistd.h>
+
+#include <atomic>
+#include <csignal>
+#include <thread>
+
+#include <gtest/gtest.h>
+
+#include "engine/fake/fake_engine.h"
+#include "service/testing_gate.h"
+#include "service/testing_toys.h"
+
+namespace cllm {
+namespace {
+
+constexpr std::chrono::seconds kLongest(20);
+
+class LocalAnswererTest : public testing::Test {
+ protected:
+  LocalAnswererTest() {
+    EXPECT_TRUE(interrupts_);
+    EXPECT_TRUE(settings_.Set("temperature", "0"));
+  }
+
+  ~LocalAnswererTest() override { gate_.Open(); }
+
+  // From now on the engine waits for the gate. Only while it is idle.
+  void Hold() {
+    ASSERT_TRUE(service_.WaitUntilReady());
+    hold_ = true;
+  }
+
+  // Whose answer has no end among its first tokens.
+  static std::string QuestionWithALongAnswer() {
+    constexpr int kLong = 100;
+    for (std::string question = "q";; question += "q") {
+      std::vector<TokenId> context(question.begin(), question.end());
+      int length = 0;
+      while (length < kLong && FakeEngine::NextToken(context, 256) != ToyTextModel::kEndToken) {
+        context.push_back(FakeEngine::NextToken(context, 256));
+        ++length;
+      }
+      if (length == kLong) return question;
+    }
+  }
+
+  bool BecomesIdle() { return service_.WaitUntilIdle(std::chrono::steady_clock::now() + kLongest); }
+
+  Result<AnswerSummary> Ask(const std::string& question) {
+    text_.clear();
+    return answerer_.Ask({{.role = "user", .content = question}}, settings_, [this](std::string_view text) -> Status {
+      text_ += text;
+      return on_text_ ? on_text_() : Status();
+    });
+  }
+
+  Result<std::unique_ptr<Interrupts>> interrupts_ = Interrupts::Create();
+  ToyTextModel model_;
+  bool hold_ = false;
+  std::atomic<int> steps_ = 0;
+  StepGate gate_;
+  FakeEngine engine_{[this] {
+    FakeEngineOptions options;
+    options.max_context = 4096;
+    options.on_step = [this, hook = gate_.Hook()](const StepPlan& plan) {
+      ++steps_;
+      if (hold_) hook(plan);
+    };
+    return options;
+  }()};
+  Service service_{model_, engine_, SchedulerOptions(), [] {}};
+  LocalAnswerer answerer_{"toy", service_, **interrupts_};
+  ChatSettings settings_;
+  std::string text_;
+  std::function<Status()> on_text_;
+};
+
+TEST_F(LocalAnswererTest, StreamsAnAnswer) {
+  ASSERT_TRUE(settings_.Set("max_tokens", "12"));
+  const auto summary = Ask("hello");
+  ASSERT_TRUE(summary) << summary.error().message;
+  EXPECT_FALSE(summary->interrupted);
+  EXPECT_EQ(summary->prompt_tokens, 5);
+  EXPECT_EQ(summary->cut, *summary->generated_tokens == 12);
+  EXPECT_FALSE(text_.empty());
+  EXPECT_GE(summary->prompt_s, 0);
+  const std::string first = text_;
+  ASSERT_TRUE(Ask("hello"));
+  EXPECT_EQ(text_, first);
+  ASSERT_TRUE(Ask("other"));
+  EXPECT_NE(text_, first);
+}
+
+TEST_F(LocalAnswererTest, AnInterruptStopsALongAnswerAndTheNextOneIsWhole) {
+  Hold();
+  std::jthread engine_side([this] {
+    gate_.WaitForStep();  // the question
+    gate_.Release();
+    gate_.WaitForStep();  // the second token: the engine stays in this step
+  });
+  on_text_ = []() -> Status {
+    kill(getpid(), SIGINT);
+    return {};
+  };
+  const auto summary = Ask(QuestionWithALongAnswer());
+  ASSERT_TRUE(summary) << summary.error().message;
+  EXPECT_TRUE(summary->interrupted);
+  EXPECT_FALSE(text_.empty());
+  engine_side.join();
+  const int steps = steps_;
+  gate_.Open();
+  EXPECT_TRUE(BecomesIdle());
+  EXPECT_LE(steps_, steps + 3) << "the engine goes on with an answer that was stopped";
+  on_text_ = nullptr;
+  ASSERT_TRUE(settings_.Set("max_tokens", "3"));
+  ASSERT_TRUE(Ask(QuestionWithALongAnswer()));
+}
+
+TEST_F(LocalAnswererTest, AReceiverThatFailsEndsTheAnswer) {
+  on_text_ = []() -> Status { return InvalidArgument("full"); };
+  const auto summary = Ask("hello");
+  ASSERT_FALSE(summary);
+  EXPECT_EQ(summary.error().message, "full");
+  EXPECT_TRUE(BecomesIdle());
+}
+
+TEST_F(LocalAnswererTest, WhatDoesNotFitIsAnErrorAboutTheContext) {
+  const auto summary = Ask(std::string(5000, 'x'));
+  ASSERT_FALSE(summary);
+  EXPECT_TRUE(IsContextError(summary.error())) << summary.error().message;
+  EXPECT_NE(answerer_.LongerContextAdvice().find("-c 8192"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace cllm

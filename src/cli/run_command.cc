@@ -1,0 +1,196 @@
+// `cllm run`: a chat in the terminal, or one answer for a pipe, from a model in this process or from a server.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include <fmt/format.h>
+
+#include "chat/interrupts.h"
+#include "chat/line_editor.h"
+#include "chat/local_answerer.h"
+#include "chat/one_shot.h"
+#include "chat/remote_answerer.h"
+#include "chat/session.h"
+#include "cli/commands.h"
+#include "cli/loaded_engine.h"
+#include "cli/program.h"
+#include "service/model_text.h"
+
+namespace cllm {
+namespace {
+
+// A chat has nobody to be fair to: its user ends what takes too long.
+constexpr double kNoTimeoutS = 1e6;
+// How long the end of the program waits for the engine to put an answer that was stopped away.
+constexpr std::chrono::milliseconds kLastStep(100);
+
+struct Arguments {
+  std::string model;
+  std::string prompt;         // PROMPT
+  std::string prompt_option;  // --prompt
+  std::string server_url;
+  std::string api_key;
+  ChatOptions chat;
+  std::map<std::string, std::optional<std::string>> settings;  // by the name of the setting
+};
+
+// Standard input as the program found it: where it was closed, its number soon belongs to another file.
+struct Input {
+  bool open = fcntl(STDIN_FILENO, F_GETFD) != -1;
+  bool terminal = isatty(STDIN_FILENO) == 1;
+};
+
+// What is asked once; nothing where there is a chat.
+struct Task {
+  std::optional<std::string> question;
+};
+
+Status TakeSettings(Arguments& arguments) {
+  for (const auto& [name, text] : arguments.settings) {
+    if (!text) continue;
+    if (const Status status = arguments.chat.settings.Set(name, *text); !status) return status;
+  }
+  return {};
+}
+
+// Settings of the engine say nothing to a server that runs already.
+Status CheckRemote(const Arguments& arguments, const OptionTable& table) {
+  for (const ConfigOption& option : table.options()) {
+    if (option.source.kind != ValueSource::Kind::kCommandLine || option.key.starts_with("logging.")) continue;
+    return InvalidArgument(fmt::format("{} is set where the model runs: it has no effect beside --server-url", option.source.name));
+  }
+  if (arguments.prompt.empty() && arguments.model.find(' ') != std::string::npos) {
+    return InvalidArgument("the first argument names the model, also beside --server-url: give the question with --prompt");
+  }
+  return {};
+}
+
+// Changes what was not set by the user to what suits one chat.
+void SuitOneChat(ServeOptions& options, const OptionTable& table) {
+  const auto is_default = [&](const char* key) { return table.Find(key)->source.kind == ValueSource::Kind::kDefault; };
+  if (is_default("logging.level")) options.log.level = "warn";
+  if (is_default("scheduler.request_timeout")) options.scheduler.request_timeout = kNoTimeoutS;
+  options.llama_cpp.n_seq_max = 1;
+}
+
+// A terminal on both sides and no question is a chat. Input that is no terminal is a part of the question.
+Result<Task> TaskOf(const Arguments& arguments, Input in, const Screen& screen, Interrupts& interrupts) {
+  const std::string& prompt = arguments.prompt.empty() ? arguments.prompt_option : arguments.prompt;
+  if (in.terminal && prompt.empty() && screen.out().terminal) return Task{};
+  std::string input;
+  if (in.open && (!in.terminal || prompt.empty())) {
+    if (in.terminal) std::fputs("cllm: type the prompt, and end it with Ctrl-D\n", stderr);
+    auto read = ReadInput(STDIN_FILENO, interrupts);
+    if (!read) return std::unexpected(read.error());
+    input = std::move(*read);
+  }
+  auto question = OneShotQuestion(prompt, input);
+  if (!question) return std::unexpected(question.error());
+  return Task{.question = std::move(*question)};
+}
+
+std::optional<HistoryFile> History() {
+  return HistoryFile(std::filesystem::path(DefaultModelPath()).parent_path().parent_path() / "history");
+}
+
+int Chat(const Arguments& arguments, Answerer& answerer, Interrupts& interrupts, Screen& screen) {
+  auto lines = LineEditor::Create(interrupts, History());
+  if (!lines) return Complain(lines.error());
+  if (const auto problem = (*lines)->TakeHistoryProblem()) screen.Complain(*problem);
+  ChatSession(arguments.chat, answerer, **lines, screen).Run();
+  return 0;
+}
+
+int AnswerTask(const Arguments& arguments, const Task& task, Answerer& answerer, Interrupts& interrupts, Screen& screen) {
+  if (task.question) return AnswerOnce(*task.question, arguments.chat, answerer, screen);
+  return Chat(arguments, answerer, interrupts, screen);
+}
+
+int CodeOf(const Error& error) {
+  return error.code == ErrorCode::kCancelled ? kInterruptedExitCode : Complain(error);
+}
+
+int RunRemote(const Arguments& arguments, const Task& task, Interrupts& interrupts, Screen& screen) {
+  const char* key = std::getenv("CLLM_API_KEY");
+  const std::string api_key = !arguments.api_key.empty() || key == nullptr ? arguments.api_key : std::string(key);
+  auto answerer = RemoteAnswerer::Connect(
+      {.server_url = arguments.server_url, .model = arguments.model, .api_key = api_key}, interrupts);
+  if (!answerer) return CodeOf(answerer.error());
+  return AnswerTask(arguments, task, **answerer, interrupts, screen);
+}
+
+int RunLocal(const Arguments& arguments, const ServeOptions& options, const Task& task, Interrupts& interrupts, Screen& screen) {
+  auto loading = EndOnInterrupt::Create(interrupts);
+  if (!loading) return Complain(loading.error());
+  auto loaded = LoadEngine(options);
+  if (!loaded) return Complain(loaded.error());
+  auto text = ModelText::Create(*loaded->model);
+  if (!text) return Complain(text.error());
+  Service service(**text, *loaded->engine, options.scheduler, [] {});
+  if (const Status ready = service.WaitUntilReady(); !ready) return Complain(ready.error());
+  loading->reset();
+  LocalAnswerer answerer(std::filesystem::path(options.model.path).stem().string(), service, interrupts);
+  const int code = AnswerTask(arguments, task, answerer, interrupts, screen);
+  // A step of a large model takes long and cannot be stopped; nothing is lost by leaving it.
+  if (!service.WaitUntilIdle(std::chrono::steady_clock::now() + kLastStep)) std::_Exit(code);
+  return code;
+}
+
+int Run(Program& program, Arguments& arguments) {
+  const Input input;
+  std::signal(SIGPIPE, SIG_IGN);
+  if (const Status status = program.LoadSettings(); !status) return Complain(status.error());
+  if (const Status status = TakeSettings(arguments); !status) return Complain(status.error());
+  if (!arguments.prompt.empty() && !arguments.prompt_option.empty()) {
+    return Complain({ErrorCode::kInvalidArgument, "PROMPT and --prompt are the same: give one of them", {}});
+  }
+  const bool remote = !arguments.server_url.empty();
+  const Status status = remote ? CheckRemote(arguments, program.table()) : program.ResolveModel(arguments.model);
+  if (!status) return Complain(status.error());
+  SuitOneChat(program.options(), program.table());
+  ConfigureLog(program.options().log);
+  const char* no_color = std::getenv("NO_COLOR");
+  Screen screen = Screen::OfProcess(no_color == nullptr || *no_color == '\0');
+  auto interrupts = Interrupts::Create();
+  if (!interrupts) return Complain(interrupts.error());
+  const Result<Task> task = TaskOf(arguments, input, screen, **interrupts);
+  if (!task) return CodeOf(task.error());
+  return remote ? RunRemote(arguments, *task, **interrupts, screen)
+                : RunLocal(arguments, program.options(), *task, **interrupts, screen);
+}
+
+std::string FlagOf(std::string name) {
+  std::ranges::replace(name, '_', '-');
+  return "--" + name;
+}
+
+}  // namespace
+
+void AddRunCommand(Program& program) {
+  auto arguments = std::make_shared<Arguments>();
+  CLI::App* run = program.AddCommand(program.root(), "run", "Chat with a model in the terminal, or answer once.",
+                                     [&program, arguments] { return Run(program, *arguments); });
+  run->add_option("MODEL", arguments->model, "GGUF file; with --server-url a name that the server knows, or nothing.");
+  run->add_option("PROMPT", arguments->prompt, "Answer this and end. Text on standard input goes below it.");
+  run->add_option("--prompt", arguments->prompt_option, "The same as PROMPT, where no MODEL is given.");
+  run->add_option("--server-url", arguments->server_url, "Ask this server (OpenAI's API) instead of loading a model.");
+  run->add_option("--api-key", arguments->api_key, "Key for that server. Default: CLLM_API_KEY.");
+  run->add_option("--system", arguments->chat.system, "Text that tells the model how to answer.");
+  run->add_flag("--verbose", arguments->chat.verbose, "Show tokens and tokens per second after each answer.");
+  for (const ChatSettings::Known& known : ChatSettings::All()) {
+    run->add_option(FlagOf(known.name), arguments->settings[known.name], known.help);
+  }
+  program.UseSettings(*run);
+}
+
+}  // namespace cllm
