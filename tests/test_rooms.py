@@ -12,7 +12,7 @@ LIBRARY_HEADERS = {
     "ggml": {"model", "engine/llamacpp"},
     "yaml-cpp/": {"config"},
     "CLI/": {"config", "cli"},
-    "nlohmann/": {"api"},
+    "nlohmann/": {"api", "cli"},
 }
 
 

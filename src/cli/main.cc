@@ -6,6 +6,8 @@ int main(int argc, char** argv) {
   cllm::Program program(CLLM_VERSION);
   cllm::AddServeCommand(program);
   cllm::AddBenchCommand(program);
+  cllm::AddShowCommand(program);
   cllm::AddVersionCommand(program);
+  cllm::AddProbeCommand(program);
   return program.Run({argv + 1, argv + argc});
 }
