@@ -7,7 +7,7 @@ ARGS ?=
 # The variables of the test suites: PYTEST_ARGS="-k openai" and the like.
 PYTEST_ARGS ?=
 
-.PHONY: run build test test-unit test-tsan fuzz check model tools setup docs bench bench-engine clean
+.PHONY: run build test test-unit test-tsan hostile fuzz check model tools setup docs bench bench-engine clean
 
 run: build model ## Set up, build, fetch the default model and serve it on port 8080
 	@exec build/cllm serve $(ARGS)

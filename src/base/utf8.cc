@@ -81,7 +81,8 @@ bool IsValidUtf8(std::string_view text, std::size_t* offset) {
 
 std::string Printable(std::string_view text, std::string_view kept) {
   Utf8Assembler assembler;
-  const std::string valid = assembler.Push(text) + assembler.Finish();
+  std::string valid = assembler.Push(text);
+  valid += assembler.Finish();
   std::string shown;
   for (std::size_t i = 0; i < valid.size(); ++i) {
     const auto byte = static_cast<unsigned char>(valid[i]);

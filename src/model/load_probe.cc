@@ -13,6 +13,8 @@
 #include <cstring>
 #include <exception>
 
+#include <fmt/format.h>
+
 #include "base/log.h"
 #include "model/chat_template.h"
 #include "model/model.h"
@@ -20,7 +22,7 @@
 namespace cllm {
 namespace {
 
-constexpr rlim_t kMostCpuSeconds = 120;
+constexpr rlim_t kMostCpuSeconds = 60;
 // Metadata of the largest vocabularies takes some hundred MiB in llama.cpp.
 constexpr rlim_t kMostMemoryBytes = rlim_t{4} << 30;
 
@@ -66,7 +68,7 @@ Status MakeContext(const Model& model) {
   params.kv_unified = false;
   params.no_perf = true;
   llama_context* context = llama_init_from_model(model.handle(), params);
-  if (context == nullptr) return InvalidArgument("llama.cpp cannot make a context for it");
+  if (context == nullptr) return InvalidArgument("it cannot make a context");
   llama_free(context);
   return {};
 }
@@ -93,9 +95,11 @@ Status UseTemplate(const Model& model) {
 Status TryToLoad(const std::string& path) {
   const auto model = Model::LoadWithoutWeights(path);
   if (!model) return std::unexpected(model.error());
-  if (const Status status = MakeContext(**model); !status) return status;
-  if (const Status status = UseTokenizer((*model)->tokenizer()); !status) return status;
-  return UseTemplate(**model);
+  Status status = MakeContext(**model);
+  if (status) status = UseTokenizer((*model)->tokenizer());
+  if (status) status = UseTemplate(**model);
+  if (!status) return InvalidArgument(fmt::format("llama.cpp cannot use {}: {}", path, status.error().message));
+  return {};
 }
 
 }  // namespace

@@ -3,11 +3,13 @@
 #include <ggml-backend.h>
 #include <llama.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cctype>
 #include <cstdio>
+#include <cstring>
 #include <mutex>
 
 #include <fmt/format.h>
@@ -27,10 +29,8 @@ struct LogCapture {
 // "llama_model_load: error loading model: x" → "error loading model: x".
 std::string WithoutFunction(const std::string& line) {
   const std::size_t colon = line.find(": ");
-  const bool is_function = colon != std::string::npos && std::all_of(line.begin(), line.begin() + static_cast<std::ptrdiff_t>(colon), [](unsigned char c) {
-                             return std::isalnum(c) || c == '_';
-                           });
-  return is_function ? line.substr(colon + 2) : line;
+  const bool is_function = std::ranges::all_of(line.substr(0, colon), [](unsigned char c) { return std::isalnum(c) || c == '_'; });
+  return is_function && colon != std::string::npos ? line.substr(colon + 2) : line;
 }
 
 void OnLlamaLog(ggml_log_level level, const char* text, void* user_data) {
@@ -87,6 +87,14 @@ llama_split_mode SplitMode(const std::string& name) {
   return LLAMA_SPLIT_MODE_LAYER;
 }
 
+// llama.cpp is about to abort: one line instead of a backtrace, and an exit code that says failure and not crash.
+void OnAbort(const char* message) {
+  for (const char* part : {"cllm: llama.cpp gives up: ", message, "\n"}) {
+    if (write(STDERR_FILENO, part, std::strlen(part)) < 0) break;
+  }
+  _exit(1);
+}
+
 }  // namespace
 
 bool QuantizationMatches(const std::string& wanted, const std::string& actual) {
@@ -115,6 +123,7 @@ Model::Model(llama_model* handle)
 Model::~Model() { llama_model_free(handle_); }
 
 Result<std::unique_ptr<Model>> Model::Load(const std::string& path, const WeightOptions& options) {
+  ggml_set_abort_callback(OnAbort);
   llama_model_params params = llama_model_default_params();
   params.load_mode = LoadMode(options);
   params.n_gpu_layers = HasGpuSupport() ? options.n_gpu_layers : 0;

@@ -35,7 +35,17 @@ std::string LastLine(std::string_view output) {
   for (const std::string_view prefix : {std::string_view(kProbeAborted), std::string_view("llama.cpp: ")}) {
     if (line.starts_with(prefix)) line.remove_prefix(prefix.size());
   }
+  if (line.starts_with('/')) line.remove_prefix(line.rfind('/', line.find(':')) + 1);  // where llama.cpp was built tells users nothing
   return line.empty() ? std::string("it said nothing") : OneLine(line);
+}
+
+bool HasLine(std::string_view output, std::string_view wanted) {
+  for (std::size_t at = 0; at < output.size();) {
+    const std::size_t end = std::min(output.find('\n', at), output.size());
+    if (output.substr(at, end - at) == wanted) return true;
+    at = end + 1;
+  }
+  return false;
 }
 
 // What follows the child's own mark at the beginning of a line, to the end: a reason can have several lines.
@@ -50,7 +60,8 @@ std::optional<std::string_view> RefusalIn(std::string_view output) {
 std::unexpected<Error> Refused(std::string message) { return InvalidArgument(std::move(message), "model.path"); }
 
 Status Verdict(const std::string& path, const ChildResult& child, std::chrono::milliseconds timeout) {
-  if (child.exit_code == 0 && child.output.ends_with(fmt::format("{}\n", kProbeGood))) return {};
+  // Some of llama.cpp's messages come late, from a thread of theirs: the line need not be the last.
+  if (child.exit_code == 0 && HasLine(child.output, kProbeGood)) return {};
   if (child.timed_out) {
     return Refused(fmt::format("llama.cpp is not done with {} after {} s; its last message: {}", path,
                                std::chrono::duration<double>(timeout).count(), LastLine(child.output)));

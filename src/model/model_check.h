@@ -14,7 +14,7 @@ struct ModelCheckOptions {
   std::vector<std::string> probe_command;
   // File that remembers which models were good; empty = none.
   std::string verdicts_path;
-  std::chrono::milliseconds probe_timeout{60'000};
+  std::chrono::milliseconds probe_timeout{30'000};
 };
 
 // Our own reader checks every count and offset, the metadata is checked, and then llama.cpp loads the file without its

@@ -79,6 +79,11 @@ TEST_F(ModelCheckTest, AGoodFileIsTriedAgainOnlyWhenItOrTheProgramChanges) {
   EXPECT_EQ(Runs(), 3U);
 }
 
+TEST_F(ModelCheckTest, MessagesBehindTheVerdictDoNoHarm) {
+  WriteProbe("echo good; echo late; echo later");
+  EXPECT_TRUE(Check());
+}
+
 TEST_F(ModelCheckTest, ARefusedFileIsTriedEachTime) {
   WriteProbe("echo 'refused: no'; exit 1");
   EXPECT_FALSE(Check());
@@ -101,7 +106,7 @@ TEST_F(ModelCheckTest, SaysWhyTheProbeRefuses) {
 }
 
 TEST_F(ModelCheckTest, SaysHowTheProbeDied) {
-  ExpectRefused("echo 'llama.cpp: loading'; echo 'aborted: model.cpp:7: GGML_ASSERT(n > 0) failed'; kill -ABRT $$",
+  ExpectRefused("echo 'llama.cpp: loading'; echo 'aborted: /where/built/model.cpp:7: GGML_ASSERT(n > 0) failed'; kill -ABRT $$",
                 "model.gguf (Aborted): model.cpp:7: GGML_ASSERT(n > 0) failed");
   ExpectRefused("echo 'llama.cpp: loading tensors'; kill -SEGV $$", "(Segmentation fault): loading tensors");
   ExpectRefused("exit 3", "ended with exit code 3: it said nothing");

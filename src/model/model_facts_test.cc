@@ -142,6 +142,31 @@ TEST(ModelMetadataCheckTest, TakesWholeModelsOnly) {
   ExpectRefused(ModelBytes({}, [](TestingGguf& file) { file.Uint32("general.alignment", 16); }), "multiples of 32");
 }
 
+TEST(ModelMetadataCheckTest, ChecksTensorTypes) {
+  const auto with = [](std::string_view name, const std::vector<std::int64_t>& shape, std::uint32_t type, std::size_t bytes) {
+    return ModelBytes({}, [&](TestingGguf& file) { file.Tensor(name, shape, type, bytes); });
+  };
+  ExpectRefused(with("w", {32, 2}, 28, 512), "tensor 'w' has the type F64, which weights cannot have");
+  ExpectRefused(with("w", {32, 2}, 24, 64), "the type I8");
+  ExpectRefused(with("w", {32, 2}, 9, 72), "the type Q8_1");
+  ExpectRefused(with("w", {32, 2}, 26, 256), "the type I32");
+  ExpectRefused(with("norm", {32}, 1, 64), "tensor 'norm' has one dimension and the type F16; it has to be F32");
+  ExpectRefused(with("norm", {32}, 8, 34), "the type Q8_0; it has to be F32");
+  EXPECT_TRUE(Check(with("d2t", {32}, 27, 256)));
+  EXPECT_TRUE(Check(with("w", {32, 2}, 1, 128)));
+}
+
+TEST(ModelMetadataCheckTest, ChecksEpsilons) {
+  const auto with = [](float value) {
+    return ModelBytes({}, [=](TestingGguf& file) { file.Float32("llama.attention.layer_norm_rms_epsilon", value); });
+  };
+  for (const float wrong : {-1e-5F, 1.0F, std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
+    ExpectRefused(with(wrong), "'llama.attention.layer_norm_rms_epsilon' is");
+  }
+  EXPECT_TRUE(Check(with(1e-5F)));
+  EXPECT_TRUE(Check(with(0.0F)));
+}
+
 TEST(ModelMetadataCheckTest, ChecksSizes) {
   ExpectRefusedWith("llama.block_count", 0, "'llama.block_count' is 0, it can be 1 to 512");
   ExpectRefusedWith("llama.block_count", 513, "is 513, it can be 1 to 512");
@@ -179,6 +204,7 @@ TEST(ModelMetadataCheckTest, ChecksTheVocabulary) {
   ExpectRefused(tokens({}), "'tokenizer.ggml.tokens' is empty");
   ExpectRefused(tokens({"x", "same", "y", "same"}), "has the same text twice, as tokens 1 and 3");
   EXPECT_TRUE(Check(tokens({"", "", "x"})));
+  ExpectRefused(tokens({std::string("a\0b", 3), std::string("a\0c", 3)}), "tokens 0 and 1");
   ExpectRefused(ModelBytes({"tokenizer.ggml.tokens"}), "no key 'tokenizer.ggml.tokens'");
   ExpectRefused(ModelBytes({"tokenizer.ggml.tokens"}, [](TestingGguf& file) { file.Uint32("tokenizer.ggml.tokens", 5); }), "has to be an array");
   ExpectRefused(ModelBytes({"tokenizer.ggml.model"}), "no key 'tokenizer.ggml.model'");

@@ -19,6 +19,10 @@ constexpr std::int64_t kMostContext = std::int64_t{1} << 31;
 // ggml computes on weights where they are mapped, and asserts that their address is a multiple of this.
 constexpr std::uint64_t kLeastAlignment = 32;
 
+// Types of sums, indices and intermediate results.
+constexpr std::array<TensorType, 5> kNeverWeights = {TensorType::kI8, TensorType::kI16, TensorType::kF64, TensorType::kQ8_1,
+                                                     TensorType::kQ8_K};
+
 // One method for each kind of rule. The first broken rule sticks.
 class MetadataCheck {
  public:
@@ -26,6 +30,7 @@ class MetadataCheck {
 
   Status Run() {
     CheckWholeModel();
+    if (status_) CheckTensorTypes();
     if (status_) CheckSizes();
     if (status_) CheckExperts();
     if (status_) CheckVocabulary();
@@ -61,6 +66,23 @@ class MetadataCheck {
     if (file_.alignment() < kLeastAlignment) {
       return Refuse(fmt::format(": key 'general.alignment' is {}, llama.cpp needs weights at multiples of {}", file_.alignment(),
                                 kLeastAlignment));
+    }
+  }
+
+  // What llama.cpp has no computation for makes it crash in its first step, behind every trial without weights.
+  void CheckTensorTypes() {
+    for (const GgufTensor& tensor : file_.tensors()) {
+      const TensorType type = tensor.type->type;
+      // Tables of numbers, which models with drafts and with hashed experts carry.
+      const bool is_table = tensor.name.contains("d2t") || tensor.name.contains("tid2eid");
+      const bool is_integer = type == TensorType::kI32 || type == TensorType::kI64;
+      const bool computes = std::ranges::find(kNeverWeights, type) == kNeverWeights.end();
+      if ((is_integer && !is_table) || !computes) {
+        return Refuse(fmt::format(": tensor '{}' has the type {}, which weights cannot have", tensor.name, tensor.type->name));
+      }
+      if (tensor.dimensions == 1 && type != TensorType::kF32 && !is_integer) {
+        return Refuse(fmt::format(": tensor '{}' has one dimension and the type {}; it has to be F32", tensor.name, tensor.type->name));
+      }
     }
   }
 
@@ -110,7 +132,14 @@ class MetadataCheck {
     for (const std::string_view suffix : {"attention.key_length", "attention.value_length", "rope.dimension_count"}) {
       OptionalInRange(suffix, 0, 0, kMostSize);
     }
+    for (const std::string_view suffix : {"layer_norm_epsilon", "layer_norm_rms_epsilon", "group_norm_epsilon"}) CheckEpsilon(suffix);
     CheckRopeScaling();
+  }
+
+  void CheckEpsilon(std::string_view suffix) {
+    const std::string key = Key(fmt::format("attention.{}", suffix));
+    const auto value = Take(Optional(file_.Float(key), 0.0));
+    if (value && !(*value >= 0 && *value < 1)) Refuse(fmt::format(": key '{}' is {}, it has to be at least 0 and below 1", key, *value));
   }
 
   void CheckRopeScaling() {
@@ -142,8 +171,9 @@ class MetadataCheck {
     CheckTokensDiffer(*tokens);
   }
 
-  // Empty ones may repeat: llama.cpp gives them names of their own.
-  void CheckTokensDiffer(const std::vector<std::string_view>& tokens) {
+  // As llama.cpp sees them: up to the first zero byte. Empty ones may repeat, it gives them names of their own.
+  void CheckTokensDiffer(std::vector<std::string_view> tokens) {
+    for (std::string_view& token : tokens) token = token.substr(0, token.find('\0'));
     std::vector<std::uint32_t> order(tokens.size());
     std::iota(order.begin(), order.end(), 0);
     const auto text = [&](std::uint32_t i) { return tokens[i]; };
