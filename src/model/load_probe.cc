@@ -23,8 +23,8 @@ namespace cllm {
 namespace {
 
 constexpr rlim_t kMostCpuSeconds = 60;
-// Metadata of the largest vocabularies takes some hundred MiB in llama.cpp.
-constexpr rlim_t kMostMemoryBytes = rlim_t{4} << 30;
+// The largest vocabularies take some hundred MiB.
+constexpr rlim_t kMostMemoryBytes = rlim_t{2} << 30;
 
 // Sanitizers reserve terabytes of addresses, GPU drivers hundreds of gigabytes.
 bool CanLimitAddresses() {
@@ -119,7 +119,9 @@ int RunLoadProbe(const std::string& path) {
   if (status) {
     std::puts(kProbeGood);
   } else {
-    std::printf("%s%s\n", kProbeRefused, status.error().message.c_str());
+    std::string reason = status.error().message;
+    std::ranges::replace(reason, '\n', ' ');
+    std::printf("%s%s\n", kProbeRefused, reason.c_str());
   }
   std::fflush(stdout);
   return status ? 0 : 1;

@@ -32,43 +32,40 @@ std::string LastLine(std::string_view output) {
   while (!output.empty() && (output.back() == '\n' || output.back() == ' ')) output.remove_suffix(1);
   const std::size_t start = output.rfind('\n');
   std::string_view line = start == std::string_view::npos ? output : output.substr(start + 1);
-  for (const std::string_view prefix : {std::string_view(kProbeAborted), std::string_view("llama.cpp: ")}) {
-    if (line.starts_with(prefix)) line.remove_prefix(prefix.size());
-  }
-  if (line.starts_with('/')) line.remove_prefix(line.rfind('/', line.find(':')) + 1);  // where llama.cpp was built tells users nothing
+  if (constexpr std::string_view kLog = "llama.cpp: "; line.starts_with(kLog)) line.remove_prefix(kLog.size());
   return line.empty() ? std::string("it said nothing") : OneLine(line);
 }
 
-bool HasLine(std::string_view output, std::string_view wanted) {
-  for (std::size_t at = 0; at < output.size();) {
-    const std::size_t end = std::min(output.find('\n', at), output.size());
-    if (output.substr(at, end - at) == wanted) return true;
-    at = end + 1;
-  }
-  return false;
+// "/where/it/was/built/model.cpp:7: x" → "model.cpp:7: x".
+std::string WithoutFolder(const std::string& message) {
+  return message.starts_with('/') ? message.substr(message.rfind('/', message.find(':')) + 1) : message;
 }
 
-// What follows the child's own mark at the beginning of a line, to the end: a reason can have several lines.
-std::optional<std::string_view> RefusalIn(std::string_view output) {
-  const std::string_view mark = kProbeRefused;
-  for (std::size_t at = output.rfind(mark); at != std::string_view::npos; at = output.rfind(mark, at - 1)) {
-    if (at == 0 || output[at - 1] == '\n') return output.substr(at + mark.size());  // so at > 0 below
+// The rest of the last line that begins with `mark`, wherever it stands: some of llama.cpp's messages come late, from a
+// thread of its own.
+std::optional<std::string> LineAfter(std::string_view output, std::string_view mark) {
+  std::optional<std::string> rest;
+  for (std::size_t at = 0; at < output.size();) {
+    const std::size_t end = std::min(output.find('\n', at), output.size());
+    const std::string_view line = output.substr(at, end - at);
+    if (line.starts_with(mark)) rest = line.substr(mark.size());
+    at = end + 1;
   }
-  return std::nullopt;
+  return rest;
 }
 
 std::unexpected<Error> Refused(std::string message) { return InvalidArgument(std::move(message), "model.path"); }
 
 Status Verdict(const std::string& path, const ChildResult& child, std::chrono::milliseconds timeout) {
-  // Some of llama.cpp's messages come late, from a thread of theirs: the line need not be the last.
-  if (child.exit_code == 0 && HasLine(child.output, kProbeGood)) return {};
+  if (child.exit_code == 0 && LineAfter(child.output, kProbeGood) == "") return {};
   if (child.timed_out) {
     return Refused(fmt::format("llama.cpp is not done with {} after {} s; its last message: {}", path,
                                std::chrono::duration<double>(timeout).count(), LastLine(child.output)));
   }
-  if (const auto reason = RefusalIn(child.output); child.exit_code == 1 && reason) return Refused(OneLine(*reason));
+  if (const auto reason = LineAfter(child.output, kProbeRefused); child.exit_code == 1 && reason) return Refused(OneLine(*reason));
   if (child.signal != 0) {
-    return Refused(fmt::format("llama.cpp crashes on {} ({}): {}", path, strsignal(child.signal), LastLine(child.output)));
+    const std::string last = LineAfter(child.output, kProbeAborted).value_or(LastLine(child.output));
+    return Refused(fmt::format("llama.cpp crashes on {} ({}): {}", path, strsignal(child.signal), WithoutFolder(OneLine(last))));
   }
   return Refused(fmt::format("the trial load of {} ended with exit code {}: {}", path, child.exit_code, LastLine(child.output)));
 }

@@ -100,7 +100,7 @@ TEST_F(ModelCheckTest, AFileThatChangesMeanwhileIsNotRemembered) {
 
 TEST_F(ModelCheckTest, SaysWhyTheProbeRefuses) {
   ExpectRefused("echo 'llama.cpp: x'; echo 'refused: llama.cpp cannot load m: unknown model'; exit 1", "llama.cpp cannot load m: unknown model");
-  ExpectRefused("printf 'refused: in two\nlines\n'; exit 1", "in two lines");
+  ExpectRefused("echo 'refused: because'; echo 'llama.cpp: late'; exit 1", "because");
   ExpectRefused("printf 'refused: a\\033[31m red one\n'; exit 1", "a\uFFFD[31m red one");
   ExpectRefused("printf 'refused: '; yes long | head -c 5000; exit 1", "long long");
 }
