@@ -39,6 +39,10 @@ check: ## What CI runs: tests under the sanitizers, short fuzzing, then every te
 	@$(MAKE) --no-print-directory fuzz
 	@$(MAKE) --no-print-directory test
 
+hostile: setup model ## The unit tests, then 300 hostile model files through the program
+	@scripts/build $(PRESET) all $(CLLM_GPU)
+	@scripts/test $(BUILD) --slow -k test_hostile_gguf
+
 model: setup ## Fetch the default model
 	@scripts/fetch-model
 
