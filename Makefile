@@ -7,7 +7,7 @@ ARGS ?=
 # The variables of the test suites: PYTEST_ARGS="-k openai" and the like.
 PYTEST_ARGS ?=
 
-.PHONY: run build test test-unit test-tsan fuzz check model tools setup docs bench bench-engine clean
+.PHONY: run build test test-unit test-tsan hostile fuzz check model tools setup docs bench bench-engine clean
 
 run: build model ## Set up, build, fetch the default model and serve it on port 8080
 	@exec build/cllm serve $(ARGS)
@@ -38,6 +38,10 @@ check: ## What CI runs: tests under the sanitizers, short fuzzing, then every te
 	@$(MAKE) --no-print-directory test PRESET=asan
 	@$(MAKE) --no-print-directory fuzz
 	@$(MAKE) --no-print-directory test
+
+hostile: setup model ## The unit tests, then 300 hostile model files through the program
+	@scripts/build $(PRESET) all $(CLLM_GPU)
+	@scripts/test $(BUILD) --slow -k test_hostile_gguf
 
 model: setup ## Fetch the default model
 	@scripts/fetch-model

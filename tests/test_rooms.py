@@ -12,9 +12,9 @@ LIBRARY_HEADERS = {
     "ggml": {"model", "engine/llamacpp"},
     "yaml-cpp/": {"config"},
     "CLI/": {"config", "cli"},
-    "nlohmann/": {"api"},
     "curl/": {"chat"},
     "histedit.h": {"chat"},
+    "nlohmann/": {"api", "cli"},
 }
 
 

@@ -23,4 +23,8 @@ class Utf8Assembler {
 // Whether `text` is valid UTF-8; where it is not, *offset (if given) is the first bad byte.
 bool IsValidUtf8(std::string_view text, std::size_t* offset = nullptr);
 
+// `text` for a terminal, wherever it comes from: bytes that are not UTF-8 and control characters (but those in `kept`)
+// become U+FFFD, so that they cannot move the cursor or colour the screen.
+std::string Printable(std::string_view text, std::string_view kept = "");
+
 }  // namespace cllm

@@ -9,5 +9,10 @@ void AddServeCommand(Program& program);
 void AddRunCommand(Program& program);
 void AddBenchCommand(Program& program);
 void AddVersionCommand(Program& program);
+void AddShowCommand(Program& program);
+
+// The hidden command that tries a model in a child process.
+inline constexpr char kProbeCommand[] = "probe-model";
+void AddProbeCommand(Program& program);
 
 }  // namespace cllm

@@ -18,7 +18,10 @@ struct LoadedEngine {
 // Where `make run` puts the default model: $XDG_CACHE_HOME (or ~/.cache)/cllm/models.
 std::string DefaultModelPath();
 
-// Loads, sizes the KV cache, warms up; logs what it did. Seconds for a large model.
+// Whether the file may be loaded into this process; CheckModelFile with our own program as the probe.
+Status CheckModel(const std::string& path);
+
+// Checks the file, loads it, sizes the KV cache, warms up; logs what it did. Seconds for a large model.
 Result<LoadedEngine> LoadEngine(const ServeOptions& options);
 
 }  // namespace cllm

@@ -7,6 +7,8 @@ int main(int argc, char** argv) {
   cllm::AddServeCommand(program);
   cllm::AddRunCommand(program);
   cllm::AddBenchCommand(program);
+  cllm::AddShowCommand(program);
   cllm::AddVersionCommand(program);
+  cllm::AddProbeCommand(program);
   return program.Run({argv + 1, argv + argc});
 }

@@ -162,12 +162,10 @@ int Serve(const ServeOptions& options, const std::string& version) {
   ConfigureLog(options.log);
   EndSignals signals;
   signal(SIGPIPE, SIG_IGN);
-  Status status = CheckModelFile(options.model.path);
   HttpOptions http_options = options.http;
   http_options.idle_timeout_s = options.scheduler.request_timeout + kIdleMarginSeconds;
   HttpServer http(http_options, version);
-  if (status) status = http.Bind();
-  if (!status) {
+  if (const Status status = http.Bind(); !status) {
     std::fprintf(stderr, "cllm: %s\n", status.error().message.c_str());
     return 1;
   }

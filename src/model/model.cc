@@ -3,13 +3,13 @@
 #include <ggml-backend.h>
 #include <llama.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cctype>
-#include <cerrno>
+#include <cstdio>
 #include <cstring>
-#include <fstream>
 #include <mutex>
 
 #include <fmt/format.h>
@@ -19,11 +19,19 @@
 namespace cllm {
 namespace {
 
-// The last error that llama.cpp logged while a model loads: it explains a failure that the call only reports.
+// The first error that llama.cpp logs while a model loads: it explains a failure that the call only reports. What follows
+// says only that loading failed.
 struct LogCapture {
   std::mutex mutex;
-  std::string last_error;
+  std::string first_error;
 };
+
+// "llama_model_load: error loading model: x" → "error loading model: x".
+std::string WithoutFunction(const std::string& line) {
+  const std::size_t colon = line.find(": ");
+  const bool is_function = std::ranges::all_of(line.substr(0, colon), [](unsigned char c) { return std::isalnum(c) || c == '_'; });
+  return is_function && colon != std::string::npos ? line.substr(colon + 2) : line;
+}
 
 void OnLlamaLog(ggml_log_level level, const char* text, void* user_data) {
   std::string line(text);
@@ -32,7 +40,7 @@ void OnLlamaLog(ggml_log_level level, const char* text, void* user_data) {
   if (level == GGML_LOG_LEVEL_ERROR && user_data != nullptr) {
     auto* capture = static_cast<LogCapture*>(user_data);
     const std::lock_guard lock(capture->mutex);
-    capture->last_error = line;
+    if (capture->first_error.empty()) capture->first_error = WithoutFunction(line);
   }
   spdlog::debug("llama.cpp: {}", line);
 }
@@ -79,25 +87,15 @@ llama_split_mode SplitMode(const std::string& name) {
   return LLAMA_SPLIT_MODE_LAYER;
 }
 
-}  // namespace
-
-Status CheckModelFile(const std::string& path) {
-  struct stat facts{};
-  if (stat(path.c_str(), &facts) != 0) {
-    return InvalidArgument(fmt::format("cannot open the model {}: {}", path, std::strerror(errno)), "model.path");
+// llama.cpp is about to abort: one line instead of a backtrace, and an exit code that says failure and not crash.
+void OnAbort(const char* message) {
+  for (const char* part : {"cllm: llama.cpp gives up: ", message, "\n"}) {
+    if (write(STDERR_FILENO, part, std::strlen(part)) < 0) break;
   }
-  if (S_ISDIR(facts.st_mode)) {
-    return InvalidArgument(fmt::format("the model {} is a folder; name a GGUF file in it", path), "model.path");
-  }
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return InvalidArgument(fmt::format("cannot read the model {}: {}", path, std::strerror(errno)), "model.path");
-  std::array<char, 4> magic{};
-  file.read(magic.data(), magic.size());
-  if (!file || std::string_view(magic.data(), magic.size()) != "GGUF") {
-    return InvalidArgument(fmt::format("{} is not a GGUF file (byte 0 does not say GGUF)", path), "model.path");
-  }
-  return {};
+  _exit(1);
 }
+
+}  // namespace
 
 bool QuantizationMatches(const std::string& wanted, const std::string& actual) {
   // "Q4_K - Medium" → "q4_k_m", "all F32" → "f32", "Q8_0" → "q8_0", "(guessed) Q4_0" → "q4_0".
@@ -125,11 +123,7 @@ Model::Model(llama_model* handle)
 Model::~Model() { llama_model_free(handle_); }
 
 Result<std::unique_ptr<Model>> Model::Load(const std::string& path, const WeightOptions& options) {
-  if (auto checked = CheckModelFile(path); !checked) return std::unexpected(checked.error());
-  LogCapture capture;
-  llama_log_set(OnLlamaLog, &capture);
-  llama_backend_init();
-
+  ggml_set_abort_callback(OnAbort);
   llama_model_params params = llama_model_default_params();
   params.load_mode = LoadMode(options);
   params.n_gpu_layers = HasGpuSupport() ? options.n_gpu_layers : 0;
@@ -143,7 +137,23 @@ Result<std::unique_ptr<Model>> Model::Load(const std::string& path, const Weight
   }
   std::ranges::copy(options.tensor_split, split.begin());
   if (!options.tensor_split.empty()) params.tensor_split = split.data();
+  return LoadWith(path, params);
+}
 
+Result<std::unique_ptr<Model>> Model::LoadWithoutWeights(const std::string& path) {
+  llama_model_params params = llama_model_default_params();
+  params.no_alloc = true;
+  params.load_mode = LLAMA_LOAD_MODE_NONE;  // it asserts that nothing is mapped
+  params.n_gpu_layers = 0;
+  ggml_backend_dev_t no_device = nullptr;
+  params.devices = &no_device;
+  return LoadWith(path, params);
+}
+
+Result<std::unique_ptr<Model>> Model::LoadWith(const std::string& path, const llama_model_params& params) {
+  LogCapture capture;
+  llama_log_set(OnLlamaLog, &capture);
+  llama_backend_init();
   llama_model* handle = nullptr;
   std::string reason;
   try {
@@ -153,8 +163,8 @@ Result<std::unique_ptr<Model>> Model::Load(const std::string& path, const Weight
   }
   llama_log_set(OnLlamaLog, nullptr);
   if (handle == nullptr) {
-    if (reason.empty()) reason = capture.last_error;
-    return Fail(ErrorCode::kInvalidArgument, fmt::format("llama.cpp cannot load {}: {}", path, reason), "model.path");
+    if (reason.empty()) reason = capture.first_error;
+    return InvalidArgument(fmt::format("llama.cpp cannot load {}: {}", path, reason), "model.path");
   }
   std::unique_ptr<Model> model(new Model(handle));
   struct stat facts{};

@@ -10,6 +10,7 @@
 #include "model/tokenizer.h"
 
 struct llama_model;
+struct llama_model_params;
 
 namespace cllm {
 
@@ -43,16 +44,16 @@ struct ModelInfo {
   std::int64_t modified_unix_s = 0;
 };
 
-// Says in one line why `path` can't be a model: missing, a folder, unreadable, not a GGUF.
-Status CheckModelFile(const std::string& path);
-
 // Whether `wanted` ("q4_k_m") names the file type that llama.cpp describes as `actual` ("Q4_K - Medium").
 bool QuantizationMatches(const std::string& wanted, const std::string& actual);
 
 class Model {
  public:
-  // Loads the whole model. Seconds for a large one; call it off the event loops.
+  // Loads the whole model. Seconds for a large one; call it off the event loops. llama.cpp trusts the file: call
+  // CheckModelFile first.
   static Result<std::unique_ptr<Model>> Load(const std::string& path, const WeightOptions& options);
+  // Everything but the weights, on the CPU: nothing can be computed, but tokenizer, template and contexts work.
+  static Result<std::unique_ptr<Model>> LoadWithoutWeights(const std::string& path);
   ~Model();
   Model(const Model&) = delete;
   Model& operator=(const Model&) = delete;
@@ -66,6 +67,7 @@ class Model {
 
  private:
   explicit Model(llama_model* handle);
+  static Result<std::unique_ptr<Model>> LoadWith(const std::string& path, const llama_model_params& params);
 
   llama_model* handle_;
   ModelInfo info_;

@@ -135,7 +135,7 @@ KINDS: list[tuple[str, Callable[[Runner, Command], object]]] = [
     (r"curl ", Runner.curl),
     (r"make ", Runner.make),
     (r"build/cllm bench engine\b", Runner.short_bench),
-    (r"build/cllm (version|serve --print-config)\b", Runner.succeeds),
+    (r"build/cllm (version|show|serve --print-config)\b", Runner.succeeds),
     (r"tools/unified_benchmark.py ", Runner.short_benchmark),
     (r'(echo .*\| )?build/cllm run .*"$', Runner.short_answer),
     (r"build/cllm run ", Runner.short_chat),
