@@ -12,7 +12,9 @@ LIBRARY_HEADERS = {
     "ggml": {"model", "engine/llamacpp"},
     "yaml-cpp/": {"config"},
     "CLI/": {"config", "cli"},
-    "nlohmann/": {"api"},
+    "nlohmann/": {"api", "hub"},
+    "curl/": {"hub"},
+    "openssl/": {"hub"},
 }
 
 

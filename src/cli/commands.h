@@ -7,6 +7,9 @@ class Program;
 
 void AddServeCommand(Program& program);
 void AddBenchCommand(Program& program);
+void AddPullCommand(Program& program);
+void AddListCommand(Program& program);
+void AddRmCommand(Program& program);
 void AddVersionCommand(Program& program);
 
 }  // namespace cllm

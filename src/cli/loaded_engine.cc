@@ -1,8 +1,5 @@
 #include "cli/loaded_engine.h"
 
-#include <cstdlib>
-#include <filesystem>
-
 #include <fmt/format.h>
 
 #include "base/machine.h"
@@ -32,15 +29,6 @@ void WarnAboutSettings(const ServeOptions& options, const ModelInfo& info) {
 }
 
 }  // namespace
-
-std::string DefaultModelPath() {
-  const char* cache = std::getenv("XDG_CACHE_HOME");
-  const char* home = std::getenv("HOME");
-  const std::filesystem::path base = cache != nullptr && *cache != '\0'
-                                         ? std::filesystem::path(cache)
-                                         : std::filesystem::path(home != nullptr ? home : ".") / ".cache";
-  return base / "cllm" / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf";
-}
 
 Result<LoadedEngine> LoadEngine(const ServeOptions& options) {
   LoadedEngine loaded;

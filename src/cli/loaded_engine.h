@@ -15,9 +15,6 @@ struct LoadedEngine {
   std::int64_t kv_bytes_per_token = 0;
 };
 
-// Where `make run` puts the default model: $XDG_CACHE_HOME (or ~/.cache)/cllm/models.
-std::string DefaultModelPath();
-
 // Loads, sizes the KV cache, warms up; logs what it did. Seconds for a large model.
 Result<LoadedEngine> LoadEngine(const ServeOptions& options);
 

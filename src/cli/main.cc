@@ -6,6 +6,9 @@ int main(int argc, char** argv) {
   cllm::Program program(CLLM_VERSION);
   cllm::AddServeCommand(program);
   cllm::AddBenchCommand(program);
+  cllm::AddPullCommand(program);
+  cllm::AddListCommand(program);
+  cllm::AddRmCommand(program);
   cllm::AddVersionCommand(program);
   return program.Run({argv + 1, argv + argc});
 }
