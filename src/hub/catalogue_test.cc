@@ -28,7 +28,9 @@ TEST(Catalogue, EveryRowIsWhole) {
     ASSERT_TRUE(hub);
     EXPECT_TRUE(hub->wants_file());
     // pip's word about a file is nobody's: there must be a sum of our own.
-    if (!model.pip.parts.empty()) EXPECT_FALSE(model.sha256.empty());
+    if (!model.pip.parts.empty()) {
+      EXPECT_FALSE(model.sha256.empty());
+    }
     for (const PipPlace::Part& part : model.pip.parts) EXPECT_NE(part.package.find("=="), std::string::npos);
   }
 }

@@ -73,7 +73,7 @@ TEST(FileChoice, SplitModelsAreRefused) {
 
 TEST(FileChoice, LongListsAreCut) {
   std::vector<RepoFile> files;
-  for (int i = 10; i < 40; ++i) files.push_back({.path = "m" + std::to_string(i) + ".gguf"});
+  for (int i = 10; i < 40; ++i) files.push_back({.path = std::to_string(i) + ".gguf"});
   EXPECT_NE(Choice(files, "Q4_K_M").find("and 18 more"), std::string::npos);
 }
 

@@ -20,6 +20,9 @@ sigset_t OnlyInterrupt() {
 
 InterruptSignal::InterruptSignal() {
   const sigset_t signals = OnlyInterrupt();
+  struct sigaction action {};
+  // A blocked signal would be kept even where it is ignored.
+  ignored_ = sigaction(SIGINT, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
   pthread_sigmask(SIG_BLOCK, &signals, &before_);
 }
 
@@ -33,6 +36,7 @@ InterruptSignal::~InterruptSignal() {
 }
 
 bool InterruptSignal::Interrupted() {
+  if (ignored_) return false;
   sigset_t pending;
   sigemptyset(&pending);
   sigpending(&pending);

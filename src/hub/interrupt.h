@@ -8,7 +8,8 @@
 namespace cllm {
 
 // While it lives, SIGINT waits in the thread that made it (and in threads that are started meanwhile) and Interrupted()
-// sees it. A signal that came is used up by the end.
+// sees it. A signal that came is used up by the end. Where the process ignores SIGINT, as shells have it for what runs in the
+// background, there are no interruptions.
 class InterruptSignal : public Patience {
  public:
   InterruptSignal();
@@ -21,6 +22,7 @@ class InterruptSignal : public Patience {
 
  private:
   sigset_t before_{};
+  bool ignored_ = false;
 };
 
 }  // namespace cllm

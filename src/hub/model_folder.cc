@@ -116,10 +116,12 @@ std::vector<ModelEntry> ModelFolder::List() const {
 
 std::optional<ModelEntry> ModelFolder::Find(std::string_view text) const {
   const std::vector<ModelEntry> entries = List();
+  const KnownModel* known = FindKnownModel(text);
   std::vector<ModelEntry> loosely;
   for (const ModelEntry& entry : entries) {
     const std::string inside = entry.file.lexically_relative(root_).generic_string();
     if (entry.name == text || inside == text || entry.file == text) return entry;
+    if (known != nullptr && entry.name == known->name) return entry;  // in another case
     const std::string file = entry.file.filename().string();
     const bool fits = file == text || file.substr(0, file.size() - kModelEnding.size()) == text ||
                       ReadOrigin(entry.file).reference == text;
@@ -140,6 +142,7 @@ Status ModelFolder::Remove(const ModelEntry& entry) const {
   std::error_code unused;
   fs::remove(WithEnding(entry.file, kIdentityEnding), unused);
   fs::remove(WithEnding(entry.file, kOriginEnding), unused);
+  fs::remove_all(WithEnding(entry.file, kScratchEnding), unused);
   for (fs::path folder = entry.file.parent_path(); folder != root_ && folder.string().size() > root_.string().size();
        folder = folder.parent_path()) {
     if (!fs::is_empty(folder, unused) || unused) break;

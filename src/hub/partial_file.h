@@ -67,5 +67,6 @@ class PartialFile {
 // The endings that belong to pulls and not to models.
 inline constexpr std::string_view kPartEnding = ".part";
 inline constexpr std::string_view kIdentityEnding = ".part.json";
+inline constexpr std::string_view kScratchEnding = ".pip";  // a folder
 
 }  // namespace cllm

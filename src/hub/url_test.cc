@@ -20,7 +20,9 @@ TEST(Url, RefusesOtherSchemesAndPasswords) {
                            "https://user@host/x", "http://ho st/", "http://host/a\nb", "http://host:99999/"}) {
     const auto url = ParseUrl(text);
     EXPECT_FALSE(url) << text;
-    if (!url) EXPECT_EQ(url.error().message.find("secret"), std::string::npos);
+    if (!url) {
+      EXPECT_EQ(url.error().message.find("secret"), std::string::npos);
+    }
   }
 }
 
