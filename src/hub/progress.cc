@@ -41,7 +41,11 @@ std::string Bar(const ProgressView& view, int cells, bool color) {
 
 std::string Sizes(const ProgressView& view) {
   if (view.total < 0) return "  " + FormatBytes(view.done);
-  return fmt::format("  {} of {}", FormatBytes(view.done), FormatBytes(view.total));
+  std::string done = FormatBytes(view.done);
+  const std::string total = FormatBytes(view.total);
+  const std::string unit = total.substr(total.find(' '));
+  if (done.ends_with(unit)) done.resize(done.size() - unit.size());
+  return fmt::format("  {}/{}", done, total);
 }
 
 std::string Rate(const ProgressView& view) {

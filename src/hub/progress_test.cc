@@ -36,12 +36,12 @@ const ProgressView kHalf{.label = "SmolLM2-135M-Instruct.Q4_1.gguf", .done = 50 
 
 TEST(Progress, LinesAtFixedWidths) {
   EXPECT_EQ(RenderProgress(kHalf, 120, false),
-            "SmolLM2-135M-Instruct.Q4_1.gguf  50 % [=================>                 ]  50.0 MiB of 100.0 MiB  5.0 MiB/s  0:10 left");
+            "SmolLM2-135M-Instruct.Q4_1.gguf  50 % [====================>                   ]  50.0/100.0 MiB  5.0 MiB/s  0:10 left");
   EXPECT_EQ(RenderProgress(kHalf, 80, false),
-            "SmolLM2-135M-Inst...  50 % [=======>       ]  50.0 MiB of 100.0 MiB  5.0 MiB/s  0:10 left");
-  EXPECT_EQ(RenderProgress(kHalf, 60, false), "SmolLM2-135M-Inst...  50 % [=====>    ]  5.0 MiB/s  0:10 left");
+            "SmolLM2-135M-Inst...  50 % [======>      ]  50.0/100.0 MiB  5.0 MiB/s  0:10 left");
+  EXPECT_EQ(RenderProgress(kHalf, 60, false), "SmolLM2-135M-Inst...  50 % [==========>         ]  0:10 left");
   EXPECT_EQ(RenderProgress(kHalf, 50, false), "SmolLM2-135M-Inst...  50 % [=====>    ]  0:10 left");
-  EXPECT_EQ(RenderProgress(kHalf, 30, false), " 50 % [=====>    ]  0:10 left");
+  EXPECT_EQ(RenderProgress(kHalf, 30, false), " 50 % [=====>     ]  0:10 left");
   EXPECT_EQ(RenderProgress(kHalf, 17, false), " 50 %  0:10 left");
   EXPECT_EQ(RenderProgress(kHalf, 5, false), " 50 %");
   EXPECT_EQ(RenderProgress(kHalf, 4, false), "");
@@ -68,7 +68,7 @@ TEST(Progress, Ends) {
   ProgressView view = kHalf;
   view.done = 0;
   view.rate = -1;
-  EXPECT_EQ(RenderProgress(view, 60, false), "SmolLM2-135M-Inst...   0 % [>         ]  0 B of 100.0 MiB");
+  EXPECT_EQ(RenderProgress(view, 60, false), "SmolLM2-135M-Inst...   0 % [>               ]  0 B/100.0 MiB");
   view.done = view.total;
   EXPECT_NE(RenderProgress(view, 80, false).find("100 % [=="), std::string::npos);
   EXPECT_EQ(RenderProgress(view, 80, false).find('>'), std::string::npos);
@@ -112,12 +112,12 @@ class PrinterTest : public ::testing::Test {
 TEST_F(PrinterTest, ATerminalGetsABarInItsPlace) {
   ProgressPrinter printer = Make(true);
   printer.Begin("m.gguf", 0, 100 * kMiB);
-  EXPECT_EQ(Take(), "\r\033[Km.gguf   0 % [>                      ]  0 B of 100.0 MiB");
+  EXPECT_EQ(Take(), "\r\033[Km.gguf   0 % [>                             ]  0 B/100.0 MiB");
   printer.Progress(kMiB, 100 * kMiB);
   EXPECT_EQ(Take(), "") << "not ten times a millisecond";
   now_ += seconds(1);
   printer.Progress(50 * kMiB, 100 * kMiB);
-  EXPECT_EQ(Take(), "\r\033[Km.gguf  50 % [=====>    ]  50.0 MiB/s  0:01 left");
+  EXPECT_EQ(Take(), "\r\033[Km.gguf  50 % [===========>          ]  50.0 MiB/s  0:01 left");
   width_ = 21;
   now_ += seconds(1);
   printer.Progress(100 * kMiB, 100 * kMiB);
@@ -146,7 +146,7 @@ TEST_F(PrinterTest, ElsewhereALineEachTenth) {
   printer.End();
   const std::string out = Take();
   EXPECT_EQ(std::ranges::count(out, '\n'), 10);
-  EXPECT_TRUE(out.starts_with("fetching m.gguf (1000.0 MiB)\nm.gguf 10 %  100.0 MiB of 1000.0 MiB  1.0 MiB/s  15:00 left\n"));
+  EXPECT_TRUE(out.starts_with("fetching m.gguf (1000.0 MiB)\nm.gguf 10 %  100.0/1000.0 MiB  1.0 MiB/s  15:00 left\n"));
   EXPECT_EQ(out.find('\r'), std::string::npos);
   EXPECT_EQ(out.find('\033'), std::string::npos);
 }
