@@ -80,7 +80,10 @@ Transfer<Downloaded> Downloader::FetchFile(const DownloadRequest& request, Parti
     Transfer<void> result = TryOnce(request, part, tries, sha256);
     if (result) result = Check(part, sha256, request.label);
     if (result) {
-      return Downloaded{.url = WithoutQuery(request.url), .sha256 = part.Digest(), .checked = !sha256.empty(), .size = part.size()};
+      return Downloaded{.url = WithoutQuery(request.url),
+                        .sha256 = part.Digest(),
+                        .checked = !sha256.empty(),
+                        .size = part.size()};
     }
     const bool wrong_content = result.error().error.code == ErrorCode::kInvalidArgument;
     if (wrong_content && tries.resumed) {
@@ -133,7 +136,8 @@ Transfer<void> Downloader::TryOnce(const DownloadRequest& request, PartialFile& 
 
 Transfer<void> Downloader::Check(const PartialFile& part, const std::string& sha256, const std::string& label) const {
   if (part.size() < kLeastToKeep) {
-    return TransferFailed(Kind::kFinal, fmt::format("{} is empty where it was fetched from", label), ErrorCode::kInvalidArgument);
+    return TransferFailed(Kind::kFinal, fmt::format("{} is empty where it was fetched from", label),
+                          ErrorCode::kInvalidArgument);
   }
   if (sha256.empty() || part.Digest() == sha256) return {};
   return TransferFailed(Kind::kFinal,

@@ -97,7 +97,8 @@ std::optional<ModelEntry> ModelFolder::EntryOf(const fs::path& path) const {
   if (unfinished) {
     const Json identity = ReadJson(WithEnding(file, kIdentityEnding));
     entry.source = TextOf(identity, "url");
-    if (identity.is_object()) entry.whole_size = identity.value("size", Json(-1)).is_number_integer() ? identity["size"].get<std::int64_t>() : -1;
+    const auto size = identity.is_object() ? identity.find("size") : identity.end();
+    if (size != identity.end() && size->is_number_integer()) entry.whole_size = *size;
   }
   return entry;
 }

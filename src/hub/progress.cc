@@ -104,7 +104,8 @@ std::string RenderProgress(const ProgressView& view, int width, bool color) {
     const bool bar = layout.bar && view.total > 0;
     constexpr int kAroundBar = 3;  // a blank and two brackets
     const int cells = std::min(kLongestBar, width - used - kAroundBar);
-    if (bar ? cells >= kShortestBar : used <= width) return bar ? fmt::format("{} {}{}", head, Bar(view, cells, color), tail) : head + tail;
+    if (bar && cells >= kShortestBar) return fmt::format("{} {}{}", head, Bar(view, cells, color), tail);
+    if (!bar && used <= width) return head + tail;
   }
   return {};
 }
