@@ -80,9 +80,7 @@ Transfer<void> DownloadSink::OnWhole(const HttpHead& head) {
   const std::int64_t size = head.Number("content-length");
   if (auto status = CheckAnnounced(head, size); !status) return status;
   if (auto status = CheckDisk(std::max<std::int64_t>(size, request_.size) - part_.size()); !status) return status;
-  const PartIdentity identity{.url = WithoutQuery(request_.url), .etag = StrongEtag(head), .size = size, .sha256 = sha256_};
-  if (const Status status = part_.StartOver(identity); !status) return std::unexpected(TransferError{status.error()});
-  Begin();
+  fresh_ = PartIdentity{.url = WithoutQuery(request_.url), .etag = StrongEtag(head), .size = size, .sha256 = sha256_};
   return {};
 }
 
@@ -132,23 +130,31 @@ void DownloadSink::Begin() {
 }
 
 // An error page with status 200 is the commonest wrong content: it ends after its first bytes.
-Transfer<void> DownloadSink::CheckMagic(std::string_view bytes) {
-  if (part_.size() != static_cast<std::int64_t>(first_bytes_.size()) || first_bytes_.size() >= kMagic.size()) return {};
-  first_bytes_ += bytes.substr(0, kMagic.size() - first_bytes_.size());
-  if (first_bytes_.size() < kMagic.size() || first_bytes_ == kMagic) return {};
-  std::string shown = first_bytes_;
+Transfer<void> DownloadSink::CheckMagic() const {
+  if (first_bytes_.starts_with(kMagic)) return {};
+  std::string shown = first_bytes_.substr(0, kMagic.size());
   std::ranges::replace_if(shown, [](char c) { return std::isprint(static_cast<unsigned char>(c)) == 0; }, '?');
   return Wrong(fmt::format("what {} sends is no GGUF file: it begins with \"{}\"", WithoutQuery(request_.url), shown));
 }
 
-Transfer<void> DownloadSink::OnBody(std::string_view bytes) {
-  if (auto status = CheckMagic(bytes); !status) return status;
+Transfer<void> DownloadSink::Append(std::string_view bytes) {
   const std::int64_t whole = part_.identity().size;
   if (whole >= 0 && part_.size() + static_cast<std::int64_t>(bytes.size()) > whole) {
     return StartOver(request_, "sends more bytes than it said");
   }
   if (const Status status = part_.Append(bytes); !status) return std::unexpected(TransferError{status.error()});
   return {};
+}
+
+Transfer<void> DownloadSink::OnBody(std::string_view bytes) {
+  if (!fresh_) return Append(bytes);
+  first_bytes_ += bytes;
+  if (first_bytes_.size() < kMagic.size()) return {};
+  if (auto status = CheckMagic(); !status) return status;
+  if (const Status status = part_.StartOver(*fresh_); !status) return std::unexpected(TransferError{status.error()});
+  fresh_.reset();
+  Begin();
+  return Append(first_bytes_);
 }
 
 void DownloadSink::OnTick() {

@@ -78,18 +78,19 @@ Transfer<Downloaded> Downloader::FetchFile(const DownloadRequest& request, Parti
   std::string sha256 = request.sha256;
   while (true) {
     Transfer<void> result = TryOnce(request, part, tries, sha256);
-    if (result) result = Check(part, sha256, request.label);
+    bool damaged = false;
+    if (result) {
+      result = Check(part, sha256, request.label);
+      damaged = !result;
+    }
     if (result) {
       return Downloaded{.url = WithoutQuery(request.url),
                         .sha256 = part.Digest(),
                         .checked = !sha256.empty(),
                         .size = part.size()};
     }
-    const bool wrong_content = result.error().error.code == ErrorCode::kInvalidArgument;
-    if (wrong_content && tries.resumed) {
-      // What was kept may be at fault; a fresh copy decides.
-      result.error().kind = Kind::kStartOver;
-    }
+    // What was kept may be at fault; a fresh copy decides.
+    if (damaged && tries.resumed) result.error().kind = Kind::kStartOver;
     if (result.error().kind == Kind::kStartOver) {
       if (const Status emptied = part.StartOver({}); !emptied) return std::unexpected(TransferError{emptied.error()});
       tries.resumed = false;
@@ -97,7 +98,7 @@ Transfer<Downloaded> Downloader::FetchFile(const DownloadRequest& request, Parti
     if (part.size() > tries.best + kRealProgress) tries.failures = 0;
     tries.best = std::max(tries.best, part.size());
     if (Transfer<void> again = PrepareAgain(result.error(), tries, request.retry_unreachable); !again) {
-      if (wrong_content || part.size() < kLeastToKeep) part.Discard();
+      if (damaged || part.size() < kLeastToKeep) part.Discard();
       return std::unexpected(again.error());
     }
   }
@@ -126,6 +127,9 @@ Transfer<void> Downloader::TryOnce(const DownloadRequest& request, PartialFile& 
   if (sink.began()) observer_.End();
   if (result) {
     sha256 = sink.sha256();
+    if (!sink.began()) {
+      return TransferFailed(Kind::kFinal, fmt::format("{} sends nothing", WithoutQuery(request.url)), ErrorCode::kInvalidArgument);
+    }
     if (part.identity().size >= 0 && part.size() < part.identity().size) {
       return TransferFailed(Kind::kTransient, fmt::format("{} broke off at {} of {} bytes", WithoutQuery(request.url),
                                                           part.size(), part.identity().size));
@@ -135,10 +139,6 @@ Transfer<void> Downloader::TryOnce(const DownloadRequest& request, PartialFile& 
 }
 
 Transfer<void> Downloader::Check(const PartialFile& part, const std::string& sha256, const std::string& label) const {
-  if (part.size() < kLeastToKeep) {
-    return TransferFailed(Kind::kFinal, fmt::format("{} is empty where it was fetched from", label),
-                          ErrorCode::kInvalidArgument);
-  }
   if (sha256.empty() || part.Digest() == sha256) return {};
   return TransferFailed(Kind::kFinal,
                         fmt::format("{} has SHA-256 {}, but {} is wanted: it was damaged or exchanged on the way, and is not kept",

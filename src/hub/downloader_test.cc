@@ -357,7 +357,19 @@ TEST_F(DownloaderTest, EmptyFilesAreNoModels) {
   server_.body = "";
   const auto done = Fetch();
   ASSERT_FALSE(done);
-  EXPECT_NE(done.error().error.message.find("empty"), std::string::npos);
+  EXPECT_NE(done.error().error.message.find("sends nothing"), std::string::npos);
+  EXPECT_FALSE(PartIsThere());
+}
+
+TEST_F(DownloaderTest, WhatIsNoModelDoesNotCostThePart) {
+  request_.sha256 = SumOf(kBody);
+  request_.size = 200;
+  LeavePart(kBody.substr(0, 60), identity_);
+  server_.first = {{.headers = {{"content-length", "9"}}, .body = "<!DOCTYPE"}, {.body = "<!DOCTYPE"}, {.body = ""}};
+  for (int i = 0; i < 3; ++i) EXPECT_FALSE(Fetch());
+  ASSERT_TRUE(Fetch());
+  EXPECT_EQ(Range(3), "bytes=60-");
+  EXPECT_EQ(Got(), kBody);
 }
 
 TEST_F(DownloaderTest, TooLittleDiskIsSaidBeforehand) {
