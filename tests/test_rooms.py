@@ -12,9 +12,10 @@ LIBRARY_HEADERS = {
     "ggml": {"model", "engine/llamacpp"},
     "yaml-cpp/": {"config"},
     "CLI/": {"config", "cli"},
-    "curl/": {"chat"},
     "histedit.h": {"chat"},
-    "nlohmann/": {"api", "cli"},
+    "nlohmann/": {"api", "cli", "hub"},
+    "curl/": {"chat", "hub"},
+    "openssl/": {"hub"},
 }
 
 

@@ -30,7 +30,7 @@ void AddBenchCommand(Program& program) {
       program.AddCommand(*bench, "engine", "The engine alone, in process: prompt and generation speed by streams.",
                          [&program, arguments] { return Run(program, *arguments); });
   BenchEngineOptions& options = arguments->bench;
-  engine->add_option("MODEL", arguments->model, "GGUF file.");
+  engine->add_option("MODEL", arguments->model, "GGUF file, name, hf:owner/repo or address.");
   engine->add_option("--prompt-tokens", options.prompt_tokens, "Tokens of each prompt.")->check(CLI::Range(1, 1 << 20));
   engine->add_option("--generate-tokens", options.generate_tokens, "Tokens that each stream generates.")
       ->check(CLI::Range(1, 1 << 20));

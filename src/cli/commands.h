@@ -8,6 +8,9 @@ class Program;
 void AddServeCommand(Program& program);
 void AddRunCommand(Program& program);
 void AddBenchCommand(Program& program);
+void AddPullCommand(Program& program);
+void AddListCommand(Program& program);
+void AddRmCommand(Program& program);
 void AddVersionCommand(Program& program);
 void AddShowCommand(Program& program);
 

@@ -1,27 +1,15 @@
 #include "cli/loaded_engine.h"
 
-#include <cstdlib>
-#include <filesystem>
-
 #include <fmt/format.h>
 
 #include "base/machine.h"
 #include "cli/bus_errors.h"
 #include "cli/commands.h"
+#include "cli/models.h"
 #include "model/model_check.h"
 
 namespace cllm {
 namespace {
-
-// $XDG_CACHE_HOME (or ~/.cache)/cllm.
-std::filesystem::path CacheFolder() {
-  const char* cache = std::getenv("XDG_CACHE_HOME");
-  const char* home = std::getenv("HOME");
-  const std::filesystem::path base = cache != nullptr && *cache != '\0'
-                                         ? std::filesystem::path(cache)
-                                         : std::filesystem::path(home != nullptr ? home : ".") / ".cache";
-  return base / "cllm";
-}
 
 int ContextLength(const ServeOptions& options, const ModelInfo& info) {
   const int wanted = options.model.max_context_length;
@@ -46,12 +34,9 @@ void WarnAboutSettings(const ServeOptions& options, const ModelInfo& info) {
 
 }  // namespace
 
-std::string DefaultModelPath() { return CacheFolder() / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf"; }
-
 Status CheckModel(const std::string& path) {
   return CheckModelFile(path, {.probe_command = {"/proc/self/exe", kProbeCommand}, .verdicts_path = CacheFolder() / "verdicts"});
 }
-
 Result<LoadedEngine> LoadEngine(const ServeOptions& options) {
   LoadedEngine loaded;
   ExplainBusErrors(options.model.path);

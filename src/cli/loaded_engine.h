@@ -15,9 +15,6 @@ struct LoadedEngine {
   std::int64_t kv_bytes_per_token = 0;
 };
 
-// Where `make run` puts the default model: $XDG_CACHE_HOME (or ~/.cache)/cllm/models.
-std::string DefaultModelPath();
-
 // Whether the file may be loaded into this process; CheckModelFile with our own program as the probe.
 Status CheckModel(const std::string& path);
 

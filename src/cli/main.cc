@@ -8,6 +8,9 @@ int main(int argc, char** argv) {
   cllm::AddRunCommand(program);
   cllm::AddBenchCommand(program);
   cllm::AddShowCommand(program);
+  cllm::AddPullCommand(program);
+  cllm::AddListCommand(program);
+  cllm::AddRmCommand(program);
   cllm::AddVersionCommand(program);
   cllm::AddProbeCommand(program);
   return program.Run({argv + 1, argv + argc});

@@ -22,7 +22,7 @@ void DeclareServer(HttpOptions& http, OptionTable& table) {
 void DeclareModel(ServeOptions& options, OptionTable& table) {
   table.Section("model", "Model");
   table.String("model.path", &options.model.path,
-               {.help = "GGUF file to serve. Empty means the default model.", .flags = {"-m", "--model"}, .placeholder = "FILE"});
+               {.help = "GGUF file to serve, or a name, hf:owner/repo or address to pull. Empty means smollm2-135m.", .flags = {"-m", "--model"}, .placeholder = "FILE"});
   table.Int("model.max_context_length", &options.model.max_context_length,
             {.min = 1, .max = kMostTokens,
              .help = "Most tokens of one request, prompt and answer together. 'trained' means what the model was trained for.",

@@ -4,16 +4,15 @@
 #include <filesystem>
 #include <utility>
 
-#include <fmt/format.h>
-
-#include "cli/loaded_engine.h"
+#include "cli/models.h"
 #include "config/yaml_config.h"
 
 namespace cllm {
 
 int Complain(const Error& error) {
+  constexpr int kInterrupted = 130;  // what shells report after Ctrl-C
   std::fprintf(stderr, "cllm: %s\n", error.message.c_str());
-  return 1;
+  return error.code == ErrorCode::kCancelled ? kInterrupted : 1;
 }
 
 Program::Program(std::string version)
@@ -53,13 +52,10 @@ Status Program::LoadSettings() {
 }
 
 Status Program::ResolveModel(const std::string& argument) {
-  if (!argument.empty()) options_.model.path = argument;
-  if (!options_.model.path.empty()) return {};
-  options_.model.path = DefaultModelPath();
-  if (std::filesystem::exists(options_.model.path)) return {};
-  return InvalidArgument(fmt::format("no model is named and the default one is not at {}: run `make model`, or name a GGUF file",
-                                     options_.model.path),
-                         "model.path");
+  auto file = FindOrPullModel(argument.empty() ? options_.model.path : argument);
+  if (!file) return std::unexpected(file.error());
+  options_.model.path = std::move(*file);
+  return {};
 }
 
 int Program::Run(const std::vector<std::string>& arguments) {

@@ -33,7 +33,8 @@ class Program {
   // Default, then configuration file, then command line. For commands with UseSettings.
   Status LoadSettings();
 
-  // MODEL on the command line beats --model and the configuration; without any of them it is the default model.
+  // Makes options().model.path the file to load. MODEL on the command line beats --model and the configuration; without
+  // any of them it is the default model. Names, "hf:…" and addresses are pulled where they are missing (see cli/models.h).
   Status ResolveModel(const std::string& argument);
 
   // Parses the arguments (the program's name left out) and runs the chosen command. Returns the exit code.
@@ -51,7 +52,7 @@ class Program {
   std::function<int()> chosen_;
 };
 
-// Says on standard error what went wrong, and returns the exit code of a failure.
+// Says on standard error what went wrong, and returns the exit code of a failure: 1, or 130 where the user interrupted.
 int Complain(const Error& error);
 
 }  // namespace cllm

@@ -1,0 +1,68 @@
+#include "hub/hugging_face.h"
+
+#include <gtest/gtest.h>
+
+#include "hub/testing_hub.h"
+
+namespace cllm {
+namespace {
+
+TEST(HuggingFace, Tree) {
+  const std::string sum(64, 'a');
+  const auto files = ParseRepoTree(R"([{"type":"directory","path":"x"},
+      {"type":"file","path":"x/m.gguf","size":7,"oid":"b","lfs":{"oid":")" + sum + R"(","size":7}},
+      {"type":"file","path":"README.md","size":-1,"lfs":{"oid":"short"}}, 3, {"type":"file"}])");
+  ASSERT_TRUE(files);
+  ASSERT_EQ(files->size(), 3U);
+  EXPECT_EQ((*files)[0].path, "x/m.gguf");
+  EXPECT_EQ((*files)[0].size, 7);
+  EXPECT_EQ((*files)[0].sha256, sum);
+  EXPECT_EQ((*files)[1].size, -1);
+  EXPECT_EQ((*files)[1].sha256, "");
+}
+
+TEST(HuggingFace, OtherAnswersAreErrors) {
+  for (const char* text : {"", "<html>", "{}", "null", "[", "\xff"}) EXPECT_FALSE(ParseRepoTree(text)) << text;
+}
+
+TEST(HuggingFace, EndpointsAndTokens) {
+  EXPECT_TRUE(HuggingFace::Create("https://mirror/hf/", "hf_abc"));
+  EXPECT_FALSE(HuggingFace::Create("mirror", ""));
+  EXPECT_FALSE(HuggingFace::Create("https://mirror/?x", ""));
+  EXPECT_FALSE(HuggingFace::Create("https://mirror", "hf_abc\r\nX: y"));
+  const auto hub = HuggingFace::Create("https://mirror/hf//", "hf_abc");
+  EXPECT_EQ(hub->FileUrl("o/r", "a/m+1.gguf")->text, "https://mirror/hf/o/r/resolve/main/a/m%2B1.gguf");
+  EXPECT_EQ(hub->TokenFor(*ParseUrl("https://mirror/x")), "hf_abc");
+  EXPECT_EQ(hub->TokenFor(*ParseUrl("https://other/x")), "");
+  EXPECT_EQ(hub->TokenFor(*ParseUrl("http://mirror/x")), "");
+}
+
+TEST(HuggingFace, ListAsksWithTheToken) {
+  const auto hub = HuggingFace::Create("https://mirror", "hf_abc");
+  TestingTransport transport([](const HttpRequest&) -> TestingAnswer { return {.body = "[]"}; });
+  TestingPatience patience;
+  TestingObserver observer;
+  Downloader downloader(transport, patience, observer, {});
+  ASSERT_TRUE(hub->List(downloader, "o/r", true));
+  EXPECT_EQ(transport.requests[0].url.text, "https://mirror/api/models/o/r/tree/main?recursive=true");
+  EXPECT_EQ(RequestHeader(transport.requests[0], "Authorization"), "Bearer hf_abc");
+}
+
+TEST(HuggingFace, RefusalsSayWhatToDo) {
+  const auto without = HuggingFace::Create("https://mirror", "");
+  const auto with = HuggingFace::Create("https://mirror", "hf_abc");
+  const auto message = [](const HuggingFace& hub, int status) {
+    return hub.Explain({.error = {ErrorCode::kUnavailable, "X answered", {}}, .http_status = status}, "o/r").message;
+  };
+  for (const int status : {401, 403}) {
+    EXPECT_NE(message(*without, status).find("accept its terms at https://mirror/o/r, make a token there and set HF_TOKEN"),
+              std::string::npos);
+    EXPECT_NE(message(*with, status).find("HF_TOKEN is set, but gives no access"), std::string::npos);
+    EXPECT_EQ(message(*with, status).find("hf_abc"), std::string::npos);
+  }
+  EXPECT_NE(message(*with, 404).find("Is hf:o/r spelt right?"), std::string::npos);
+  EXPECT_EQ(message(*with, 500), "X answered");
+}
+
+}  // namespace
+}  // namespace cllm

