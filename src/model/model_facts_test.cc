@@ -103,6 +103,12 @@ TEST(ModelFactsTest, HeadSizesAndCountsOfTheirOwn) {
   EXPECT_EQ(facts.kv_bytes_per_token_f16, 2 * (1 + 3) * (24 + 40));
 }
 
+TEST(ModelFactsTest, WithoutKvHeadsThereAreAsManyAsHeads) {
+  const ModelFacts facts = Facts(ModelBytes({"llama.attention.head_count_kv"}));
+  EXPECT_EQ(facts.kv_heads, 4);
+  EXPECT_EQ(facts.kv_bytes_per_token_f16, 2 * 2 * 4 * (16 + 16));
+}
+
 TEST(ModelFactsTest, AnEmptyFileHasNoFacts) {
   const ModelFacts facts = Facts(TestingGguf().Bytes());
   EXPECT_EQ(facts.parameters, 0);
