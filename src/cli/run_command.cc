@@ -23,6 +23,7 @@
 #include "chat/session.h"
 #include "cli/commands.h"
 #include "cli/loaded_engine.h"
+#include "cli/models.h"
 #include "cli/program.h"
 #include "service/model_text.h"
 
@@ -100,7 +101,7 @@ Result<Task> TaskOf(const Arguments& arguments, Input in, const Screen& screen, 
 }
 
 std::optional<HistoryFile> History() {
-  return HistoryFile(std::filesystem::path(DefaultModelPath()).parent_path().parent_path() / "history");
+  return HistoryFile(CacheFolder() / "history");
 }
 
 int Chat(const Arguments& arguments, Answerer& answerer, Interrupts& interrupts, Screen& screen) {
