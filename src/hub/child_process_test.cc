@@ -51,7 +51,7 @@ TEST_F(ChildProcessTest, NoSuchProgram) {
 
 TEST_F(ChildProcessTest, AnInterruptEndsIt) {
   patience_.interrupted = true;
-  const auto outcome = Shell("sleep 600");
+  const auto outcome = Shell("exec sleep 600");
   ASSERT_FALSE(outcome);
   EXPECT_EQ(outcome.error().code, ErrorCode::kCancelled);
 }

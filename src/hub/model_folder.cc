@@ -116,6 +116,7 @@ std::vector<ModelEntry> ModelFolder::List() const {
 }
 
 std::optional<ModelEntry> ModelFolder::Find(std::string_view text) const {
+  if (text.empty()) return std::nullopt;
   const std::vector<ModelEntry> entries = List();
   const KnownModel* known = FindKnownModel(text);
   std::vector<ModelEntry> loosely;

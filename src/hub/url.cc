@@ -2,6 +2,7 @@
 
 #include <curl/curl.h>
 
+#include <algorithm>
 #include <cctype>
 #include <memory>
 
@@ -37,6 +38,7 @@ Result<Url> Take(CURLU* handle, std::string_view given) {
           .host = Part(handle, CURLUPART_HOST),
           .port = Part(handle, CURLUPART_PORT, CURLU_DEFAULT_PORT),
           .path = Part(handle, CURLUPART_PATH)};
+  std::ranges::transform(url.host, url.host.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   if ((url.scheme != "http" && url.scheme != "https") || url.host.empty()) {
     return InvalidArgument(fmt::format("{} is no http or https address", Shown(given)), "url");
   }
