@@ -133,6 +133,8 @@ Line LineEditor::Read(const std::string& prompt) {
   libedit_->prompt = prompt;
   libedit_->interrupted = false;
   int count = 0;
+  // libedit shows the prompt first and takes the terminal over when it reads: what is typed in between would be echoed twice.
+  el_set(libedit_->editor, EL_PREP_TERM, 1);
   const char* typed = el_gets(libedit_->editor, &count);
   if (libedit_->interrupted) {
     const LineInfo* info = el_line(libedit_->editor);

@@ -1,5 +1,5 @@
 // `cllm run`: a chat in the terminal, or one answer for a pipe, from a model in this process or from a server.
-#include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -45,9 +45,15 @@ struct Arguments {
   std::map<std::string, std::optional<std::string>> settings;  // by the name of the setting
 };
 
-// Standard input as the program found it: where it was closed, its number soon belongs to another file.
+// Whether standard input is a file, a pipe, a socket or a device. Where the program was started with it closed, its number
+// belongs to the first event loop that a library made, which is none of them.
+bool StandardInputIsOpen() {
+  struct stat facts{};
+  return fstat(STDIN_FILENO, &facts) == 0 && (facts.st_mode & S_IFMT) != 0;
+}
+
 struct Input {
-  bool open = fcntl(STDIN_FILENO, F_GETFD) != -1;
+  bool open = StandardInputIsOpen();
   bool terminal = isatty(STDIN_FILENO) == 1;
 };
 
