@@ -18,6 +18,8 @@
 #include "cli/program.h"
 #include "cli/settings_check.h"
 #include "config/yaml_config.h"
+#include "formats/gguf_file.h"
+#include "model/model_facts.h"
 
 namespace cllm {
 namespace {
@@ -60,15 +62,16 @@ struct InitArguments {
   bool force = false;
 };
 
-Result<std::optional<ModelFacts>> LookAtModel(const std::string& path) {
+Result<std::optional<ModelToServe>> LookAtModel(const std::string& path) {
   if (path.empty()) return std::nullopt;
-  const auto model = Model::Load(path, {});
-  if (!model) return std::unexpected(model.error());
-  const ModelInfo& info = (*model)->info();
-  return ModelFacts{.path = std::filesystem::absolute(path),
-                    .size_bytes = info.size_bytes,
-                    .trained_context = info.trained_context,
-                    .kv_bytes_per_token = info.kv_bytes_per_token_f16};
+  const auto file = GgufFile::Open(path);
+  if (!file) return std::unexpected(file.error());
+  const auto facts = ReadModelFacts(*file);
+  if (!facts) return std::unexpected(facts.error());
+  return ModelToServe{.path = std::filesystem::absolute(path),
+                      .size_bytes = facts->file_bytes,
+                      .trained_context = facts->trained_context,
+                      .kv_bytes_per_token = facts->kv_bytes_per_token_f16};
 }
 
 // Writes a new file. With `force` an old one is replaced, and stays as it is where the new one can't be written.

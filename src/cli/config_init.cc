@@ -24,14 +24,14 @@ std::string Size(std::int64_t bytes) {
 
 }  // namespace
 
-std::vector<ChosenValue> ChooseSettings(const MachineFacts& machine, const std::optional<ModelFacts>& model) {
+std::vector<ChosenValue> ChooseSettings(const MachineFacts& machine, const std::optional<ModelToServe>& model) {
   const std::int64_t weights = model ? model->size_bytes : std::min(kAssumedWeights, machine.memory_bytes / 2);
   const std::int64_t per_token = std::max<std::int64_t>(1, model ? model->kv_bytes_per_token : kAssumedKvBytes);
   const std::int64_t budget = std::max<std::int64_t>(0, machine.memory_bytes - weights) / 2;
   const std::int64_t tokens = budget / per_token;
   const int wanted = std::clamp(4 * machine.cores, kFewRequests, kMostRequests);
-  const int trained = model && model->trained_context > 0 ? model->trained_context : kMostContext;
-  int context = std::min(trained, kMostContext);
+  const std::int64_t trained = model && model->trained_context > 0 ? model->trained_context : kMostContext;
+  int context = static_cast<int>(std::min<std::int64_t>(trained, kMostContext));
   while (context / 2 >= kLeastContext && tokens / context < kFewRequests) context /= 2;
   const int requests = static_cast<int>(std::clamp<std::int64_t>(tokens / context, 1, wanted));
 
