@@ -126,7 +126,9 @@ TEST_F(YamlConfigTest, WrongTypesAreErrorsWithLineAndKey) {
             "c.yaml:1: backend.llama_cpp.use_mmap: expected true or false, got the quoted text \"true\"");
   EXPECT_EQ(Apply("backend: {type: cuda}"),
             "c.yaml:1: backend.type: expected one of auto, llama_cpp, off, got \"cuda\"");
-  EXPECT_EQ(options_, TestingOptions());
+  TestingOptions beside;  // what is right beside a mistake is set
+  beside.host = "a";
+  EXPECT_EQ(options_, beside);
 }
 
 TEST_F(YamlConfigTest, TextMustReadAsText) {
@@ -189,7 +191,8 @@ TEST_F(YamlConfigTest, OnlyPlainDocumentsAreSupported) {
 }
 
 TEST_F(YamlConfigTest, SyntaxErrorsHaveALine) {
-  EXPECT_EQ(Apply("server: {port: 1}\nmodel: [1\n").substr(0, 27), "c.yaml:2:9: not valid YAML:");
+  EXPECT_EQ(Apply("server: {port: 1}\nmodel: {a b\n").substr(0, 9), "c.yaml:2:");
+  EXPECT_NE(Apply("server:\n  port: 1\nscheduler: {request_timeout: 1\n").find("not valid YAML:"), std::string::npos);
   EXPECT_EQ(Apply("server:\n  port: 1\n bad indent: 2\n").substr(0, 29), "c.yaml:3:2: not valid YAML: e");
   EXPECT_EQ(Apply("server:\n\tport: 1\n"), "c.yaml:2: a tab in the indentation; use blanks");
   EXPECT_EQ(Apply("server:\n  port:\t1\t# tab\n\t# tab\n\t\n\t\r\n"), "");
@@ -203,7 +206,7 @@ TEST_F(YamlConfigTest, AllProblemsAreFoundAndWhatIsRightIsSet) {
   const std::vector<std::string> expected = {
       "c.yaml:2: unknown key \"server.prot\"; the nearest known key is \"server.port\"",
       "c.yaml:4: server.num_threads: expected integer from 1 to 256, got \"0\"",
-      "c.yaml:5: unknown key \"server.tls\"; the nearest known key is \"server.host\"",
+      "c.yaml:5: unknown key \"server.tls\"; the nearest known key is \"server\"",
       "c.yaml:8: backend.type: expected one of auto, llama_cpp, off, got \"cuda\"",
       "c.yaml:9: backend.llama_cpp.tensor_split: expected list of numbers of at least 0.0, got the item \"x\"",
       "c.yaml:10: key \"model\" is set twice, first in line 7",
