@@ -2,17 +2,21 @@
 #include <cstdio>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "cli/commands.h"
 #include "cli/program.h"
 #include "config/command_tree.h"
 #include "config/completion.h"
+#include "hub/catalogue.h"
 
 namespace cllm {
 namespace {
 
 int PrintCompletion(Program& program, const std::string& shell) {
-  const CommandInfo root = DescribeCommands(program.root(), program.command_line());
+  std::vector<std::string> model_names;
+  for (const KnownModel& model : KnownModels()) model_names.push_back(model.name);
+  const CommandInfo root = DescribeCommands(program.root(), program.command_line(), model_names);
   const std::string script = shell == "bash"  ? RenderBashCompletion(root)
                              : shell == "zsh" ? RenderZshCompletion(root)
                                               : RenderFishCompletion(root);

@@ -15,6 +15,7 @@
 #include "base/machine.h"
 #include "cli/commands.h"
 #include "cli/config_init.h"
+#include "cli/models.h"
 #include "cli/program.h"
 #include "cli/settings_check.h"
 #include "config/yaml_config.h"
@@ -62,13 +63,19 @@ struct InitArguments {
   bool force = false;
 };
 
-Result<std::optional<ModelToServe>> LookAtModel(const std::string& path) {
-  if (path.empty()) return std::nullopt;
-  const auto file = GgufFile::Open(path);
+// A MODEL that is not there is pulled, as by every command.
+Result<std::optional<ModelToServe>> LookAtModel(const std::string& text) {
+  if (text.empty()) return std::nullopt;
+  const auto path = FindOrPullModel(text);
+  if (!path) return std::unexpected(path.error());
+  const auto file = GgufFile::Open(*path);
   if (!file) return std::unexpected(file.error());
+  if (const Status good = CheckModelMetadata(*file); !good) return std::unexpected(good.error());
   const auto facts = ReadModelFacts(*file);
   if (!facts) return std::unexpected(facts.error());
-  return ModelToServe{.path = std::filesystem::absolute(path),
+  // A relative path would depend on the folder in which the server is started; a name does not.
+  const bool is_file = std::filesystem::exists(text);
+  return ModelToServe{.path = is_file ? std::filesystem::absolute(text).lexically_normal().string() : text,
                       .size_bytes = facts->file_bytes,
                       .trained_context = facts->trained_context,
                       .kv_bytes_per_token = facts->kv_bytes_per_token_f16};
@@ -130,8 +137,8 @@ void AddConfigCommand(Program& program) {
   CLI::App* init = program.AddCommand(*config, "init", "Write a commented configuration file for this machine.",
                                       [&program, arguments] { return Init(program, *arguments); });
   init->add_option("FILE", arguments->file, "The file to write; - prints it. Default: config.yaml.");
-  init->add_option("--model", arguments->model, "GGUF file that is to be served; its size decides on context and requests.")
-      ->type_name("FILE");
+  init->add_option("--model", arguments->model, "Model to be served; its size decides on context and requests.")
+      ->type_name("MODEL");
   init->add_flag("--force", arguments->force, "Replace the file where there is one.");
 }
 

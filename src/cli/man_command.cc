@@ -10,7 +10,7 @@ namespace cllm {
 
 void AddManCommand(Program& program) {
   program.AddCommand(program.root(), "man", "Print the manual page: cllm man | man -l -.", [&program] {
-    const CommandInfo root = DescribeCommands(program.root(), program.command_line());
+    const CommandInfo root = DescribeCommands(program.root(), program.command_line(), {});
     std::fputs(RenderManPage(root, program.version(), "serve a language model over HTTP").c_str(), stdout);
     return 0;
   });

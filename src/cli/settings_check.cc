@@ -5,6 +5,11 @@
 
 #include <fmt/format.h>
 
+#include "cli/models.h"
+#include "formats/gguf_file.h"
+#include "hub/reference.h"
+#include "model/model_facts.h"
+
 namespace cllm {
 namespace {
 
@@ -32,11 +37,37 @@ class Checker {
   std::vector<SettingFinding> findings_;
 };
 
+void CheckModelFacts(const ModelOptions& model, const ModelFacts& facts, Checker& checker) {
+  if (!model.quantization.empty() && !QuantizationMatches(model.quantization, facts.quantization)) {
+    checker.Warn({"model.quantization"}, fmt::format("says {}, but the file is {}", model.quantization, facts.quantization));
+  }
+  if (facts.trained_context > 0 && model.max_context_length > facts.trained_context) {
+    checker.Warn({"model.max_context_length"}, fmt::format("{} is more than the {} tokens that the model was trained for",
+                                                           model.max_context_length, facts.trained_context));
+  }
+}
+
+// What can be said without a download and without loading a weight.
+void CheckModelPath(const ModelOptions& model, Checker& checker) {
+  if (IsToBePulled(model.path)) {
+    const auto reference = ParseReference(model.path);
+    if (!model.path.empty() && !reference) checker.Fail({"model.path"}, reference.error().message);
+    return;
+  }
+  const auto path = FindLocalModel(model.path);
+  if (!path) return checker.Fail({"model.path"}, path.error().message);
+  if (const Status file = CheckModelFile(*path); !file) return checker.Fail({"model.path"}, file.error().message);
+  const auto gguf = GgufFile::Open(*path);
+  if (!gguf) return checker.Fail({"model.path"}, gguf.error().message);
+  if (const Status good = CheckModelMetadata(*gguf); !good) return checker.Fail({"model.path"}, good.error().message);
+  const auto facts = ReadModelFacts(*gguf);
+  if (!facts) return checker.Fail({"model.path"}, facts.error().message);
+  CheckModelFacts(model, *facts, checker);
+}
+
 void CheckModel(const ServeOptions& options, Checker& checker) {
   const ModelOptions& model = options.model;
-  if (!model.path.empty()) {
-    if (const Status file = CheckModelFile(model.path); !file) checker.Fail({"model.path"}, file.error().message);
-  }
+  CheckModelPath(model, checker);
   if (model.max_context_length > 0 && options.default_max_tokens >= model.max_context_length) {
     checker.Warn({"model.default_max_tokens"},
                  fmt::format("{} tokens never fit beside a prompt into max_context_length {}: answers will be shorter",

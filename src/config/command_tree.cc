@@ -18,12 +18,11 @@ std::vector<std::string> Split(std::string_view text, char separator) {
   return parts;
 }
 
-bool NamesFile(std::string_view word) {
-  return word == "FILE" || word == "PATH" || word == "PATH(existing)" || word == "MODEL" || word == "CONFIG";
-}
+bool NamesFile(std::string_view word) { return word == "FILE" || word == "PATH" || word == "PATH(existing)"; }
+bool NamesModel(std::string_view word) { return word == "MODEL"; }
 
 // CLI11 keeps what a value may be only in the text that it shows for the type: "TEXT:{bash,zsh,fish}", "TEXT:FILE".
-TakenValue ValueOf(const CLI::Option& option, std::string_view place) {
+TakenValue ValueOf(const CLI::Option& option, std::string_view place, const std::vector<std::string>& model_names) {
   if (option.get_items_expected_max() == 0) return {};
   const std::string type = option.get_type_name();
   const std::size_t open = type.find('{');
@@ -31,7 +30,10 @@ TakenValue ValueOf(const CLI::Option& option, std::string_view place) {
   if (open != std::string::npos && close != std::string::npos) {
     return {TakenValue::Kind::kWords, Split(std::string_view(type).substr(open + 1, close - open - 1), ',')};
   }
-  if (NamesFile(place) || std::ranges::any_of(Split(type, ':'), NamesFile)) return {TakenValue::Kind::kFile};
+  std::vector<std::string> names = Split(type, ':');
+  names.emplace_back(place);
+  if (std::ranges::any_of(names, NamesModel)) return {TakenValue::Kind::kFile, model_names};
+  if (std::ranges::any_of(names, NamesFile)) return {TakenValue::Kind::kFile};
   return {TakenValue::Kind::kText};
 }
 
@@ -40,7 +42,7 @@ std::string PlaceholderOf(const CLI::Option& option, const TakenValue& value) {
     case TakenValue::Kind::kNothing:
       return "";
     case TakenValue::Kind::kFile:
-      return "FILE";
+      return value.words.empty() ? "FILE" : "MODEL";
     case TakenValue::Kind::kWords: {
       std::string words;
       for (const std::string& word : value.words) words += (words.empty() ? "" : "|") + word;
@@ -61,29 +63,30 @@ TakenValue ValueOf(const ConfigOption& option) {
   return {NamesFile(option.placeholder) ? TakenValue::Kind::kFile : TakenValue::Kind::kText};
 }
 
-void DescribeOption(const CLI::Option& option, CommandInfo& command) {
+void DescribeOption(const CLI::Option& option, const std::vector<std::string>& model_names, CommandInfo& command) {
   if (!option.nonpositional()) {
     const std::string name = option.get_name(true);
     command.places.push_back({.name = name,
                               .help = option.get_description(),
                               .required = option.get_required(),
-                              .value = ValueOf(option, name)});
+                              .value = ValueOf(option, name, model_names)});
     return;
   }
   if (option.get_group().empty()) return;
-  FlagInfo flag{.help = option.get_description(), .value = ValueOf(option, "")};
+  FlagInfo flag{.help = option.get_description(), .value = ValueOf(option, "", model_names)};
   for (const std::string& name : option.get_snames()) flag.spellings.push_back("-" + name);
   for (const std::string& name : option.get_lnames()) flag.spellings.push_back("--" + name);
   flag.placeholder = PlaceholderOf(option, flag.value);
   command.flags.push_back(std::move(flag));
 }
 
-CommandInfo Describe(const CLI::App& app, const CommandLine& line, const std::string& parent) {
+CommandInfo Describe(const CLI::App& app, const CommandLine& line, const std::vector<std::string>& model_names,
+                     const std::string& parent) {
   CommandInfo command{.path = parent + app.get_name(), .name = app.get_name(), .help = app.get_description()};
-  for (const CLI::Option* option : app.get_options()) DescribeOption(*option, command);
+  for (const CLI::Option* option : app.get_options()) DescribeOption(*option, model_names, command);
   command.table = line.TableOf(app);
   for (const CLI::App* sub : app.get_subcommands(nullptr)) {
-    if (!sub->get_group().empty()) command.commands.push_back(Describe(*sub, line, command.path + " "));
+    if (!sub->get_group().empty()) command.commands.push_back(Describe(*sub, line, model_names, command.path + " "));
   }
   return command;
 }
@@ -95,7 +98,9 @@ void Collect(const CommandInfo& command, std::vector<const CommandInfo*>& all) {
 
 }  // namespace
 
-CommandInfo DescribeCommands(const CLI::App& root, const CommandLine& line) { return Describe(root, line, ""); }
+CommandInfo DescribeCommands(const CLI::App& root, const CommandLine& line, const std::vector<std::string>& model_names) {
+  return Describe(root, line, model_names, "");
+}
 
 std::vector<FlagInfo> FlagsOfTable(const OptionTable& table) {
   std::vector<FlagInfo> flags;

@@ -18,7 +18,8 @@ namespace cllm {
 struct TakenValue {
   enum class Kind : std::uint8_t { kNothing, kText, kWords, kFile };
   Kind kind = Kind::kNothing;
-  std::vector<std::string> words = {};  // of kWords: all that are right, or such as "auto" beside numbers
+  // Of kWords all that are right, or such as "auto" beside numbers; of kFile what may stand instead of a file.
+  std::vector<std::string> words = {};
 };
 
 struct FlagInfo {
@@ -46,8 +47,9 @@ struct CommandInfo {
 };
 
 // The tree below and with `root`; hidden commands and flags (those of the group "") are left out. A place or flag whose
-// type or name is FILE or MODEL takes a file; one that is checked by CLI::IsMember takes its words.
-CommandInfo DescribeCommands(const CLI::App& root, const CommandLine& line);
+// type or name is FILE takes a file, and MODEL a file or one of `model_names`; one that is checked by CLI::IsMember takes its
+// words.
+CommandInfo DescribeCommands(const CLI::App& root, const CommandLine& line, const std::vector<std::string>& model_names);
 
 // A table's options as flags; the flags that turn a boolean off stand as flags of their own.
 std::vector<FlagInfo> FlagsOfTable(const OptionTable& table);

@@ -45,6 +45,8 @@ std::size_t Number(const std::vector<const OptionTable*>& tables, const OptionTa
   return static_cast<std::size_t>(std::ranges::find(tables, table) - tables.begin());
 }
 
+std::string Words(const TakenValue& value) { return fmt::format("{}", fmt::join(value.words, " ")); }
+
 std::string Spellings(const std::vector<FlagInfo>& flags) {
   std::vector<std::string> all;
   for (const FlagInfo& flag : flags) std::ranges::copy(flag.spellings, std::back_inserter(all));
@@ -56,10 +58,8 @@ std::string BashFlagArms(const std::vector<FlagInfo>& flags, std::string_view in
   std::string out;
   for (const FlagInfo& flag : flags) {
     if (flag.value.kind == Kind::kNothing) continue;
-    std::string takes = flag.value.kind == Kind::kFile ? "file" : "text";
-    if (flag.value.kind == Kind::kWords) {
-      takes = "words words=" + SingleQuoted(fmt::format("{}", fmt::join(flag.value.words, " ")));
-    }
+    std::string takes = flag.value.kind == Kind::kFile ? "file" : flag.value.kind == Kind::kWords ? "words" : "text";
+    if (!flag.value.words.empty()) takes += " words=" + SingleQuoted(Words(flag.value));
     out += fmt::format("{}{}) takes={} ;;\n", indent, fmt::join(flag.spellings, "|"), takes);
   }
   return out;
@@ -75,9 +75,9 @@ std::string BashCommandArm(const CommandInfo& command, const std::vector<const O
     out += fmt::format("      place=words place_words={}\n", SingleQuoted(fmt::format("{}", fmt::join(names, " "))));
   } else if (!command.places.empty()) {
     const TakenValue& value = command.places.front().value;
-    if (value.kind == Kind::kFile) out += "      place=file\n";
-    if (value.kind == Kind::kWords) {
-      out += fmt::format("      place=words place_words={}\n", SingleQuoted(fmt::format("{}", fmt::join(value.words, " "))));
+    if (value.kind == Kind::kFile || value.kind == Kind::kWords) {
+      out += fmt::format("      place={} place_words={}\n", value.kind == Kind::kFile ? "file" : "words",
+                         SingleQuoted(Words(value)));
     }
   }
   const std::string arms = BashFlagArms(command.flags, "        ");
@@ -95,7 +95,7 @@ constexpr std::string_view kBashBody = R"(  if [[ $only_places == no && $takes =
     words) mapfile -t COMPREPLY < <(compgen -P "$prefix" -W "$words" -- "$cur") ;;
     file)
       compopt -o filenames 2>/dev/null
-      mapfile -t COMPREPLY < <(compgen -P "$prefix" -f -- "$cur")
+      mapfile -t COMPREPLY < <(compgen -P "$prefix" -W "$words" -- "$cur"; compgen -P "$prefix" -f -- "$cur")
       ;;
   esac
 }
@@ -158,9 +158,9 @@ std::string ZshEscaped(std::string text) {
 std::string ZshAction(const TakenValue& value) {
   switch (value.kind) {
     case Kind::kFile:
-      return "_files";
+      return value.words.empty() ? "_files" : fmt::format("{{_files; compadd -- {}}}", Words(value));
     case Kind::kWords:
-      return fmt::format("({})", fmt::join(value.words, " "));
+      return fmt::format("({})", Words(value));
     case Kind::kText:
     case Kind::kNothing:
       break;
@@ -236,8 +236,8 @@ std::string FishFlags(const std::vector<FlagInfo>& flags, const std::string& whe
       }
     }
     if (flag.value.kind == Kind::kFile) line += " -r -F";
-    if (flag.value.kind == Kind::kText) line += " -x";
-    if (flag.value.kind == Kind::kWords) line += " -x -a " + FishQuoted(fmt::format("{}", fmt::join(flag.value.words, " ")));
+    if (flag.value.kind == Kind::kText || flag.value.kind == Kind::kWords) line += " -x";
+    if (!flag.value.words.empty()) line += " -a " + FishQuoted(Words(flag.value));
     out += line + " -d " + FishQuoted(Brief(flag.help)) + "\n";
   }
   return out;
@@ -251,9 +251,8 @@ std::string FishPlaces(const CommandInfo& command, const std::string& where) {
   if (!command.places.empty()) {
     const TakenValue& value = command.places.front().value;
     if (value.kind == Kind::kFile) out += fmt::format("complete -c cllm -n {} -F\n", FishQuoted(where));
-    if (value.kind == Kind::kWords) {
-      out += fmt::format("complete -c cllm -n {} -a {}\n", FishQuoted(where),
-                         FishQuoted(fmt::format("{}", fmt::join(value.words, " "))));
+    if (!value.words.empty()) {
+      out += fmt::format("complete -c cllm -n {} -a {}\n", FishQuoted(where), FishQuoted(Words(value)));
     }
   }
   return out;
