@@ -7,7 +7,11 @@ ARGS ?=
 # The variables of the test suites: PYTEST_ARGS="-k openai" and the like.
 PYTEST_ARGS ?=
 
-.PHONY: run build test test-unit test-tsan hostile fuzz check model tools setup docs bench bench-engine clean
+# Where `make install` puts things; DESTDIR is for packagers.
+PREFIX ?= /usr/local
+DESTDIR ?=
+
+.PHONY: run build test test-unit test-tsan hostile fuzz check model tools setup docs bench bench-engine install uninstall clean
 
 run: build model ## Set up, build, fetch the default model and serve it on port 8080
 	@exec build/cllm serve $(ARGS)
@@ -56,6 +60,12 @@ docs: build ## Write the pages that are generated from the option table
 	@build/cllm serve --print-config-markdown > docs/configuration.md
 	@mkdir -p config
 	@build/cllm serve --print-config-example > config/config.example.yaml
+
+install: build ## Program, manual page, completions, example configuration and licences
+	@DESTDIR="$(DESTDIR)" cmake --install $(BUILD) --prefix "$(PREFIX)"
+
+uninstall: ## Remove what the last `make install` of this build wrote; DESTDIR as it was then
+	@while read -r file || [ -n "$$file" ]; do rm -fv "$(DESTDIR)$$file"; done < $(BUILD)/install_manifest.txt
 
 clean:
 	rm -rf build

@@ -60,7 +60,7 @@ def test_rooms_include_only_what_their_row_names() -> None:
     for file in sources():
         path = str(file.relative_to(SOURCE))
         room = room_of(path, rooms)
-        for_tests = path.endswith(("_test.cc", "_benchmark.cc")) or file.name.startswith("testing_")
+        for_tests = path.endswith(("_test.cc", "_benchmark.cc", "_fuzz.cc")) or file.name.startswith("testing_")
         if for_tests or "everything" in rooms[room]:
             continue
         for header in includes(file):

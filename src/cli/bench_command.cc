@@ -16,6 +16,8 @@ struct Arguments {
 
 int Run(Program& program, const Arguments& arguments) {
   if (const Status status = program.LoadSettings(); !status) return Complain(status.error());
+  // The table is what was asked for; how the model was loaded is said only where somebody wants to know.
+  if (program.table().Find("logging.level")->source.kind == ValueSource::Kind::kDefault) program.options().log.level = "warn";
   if (const Status status = program.ResolveModel(arguments.model); !status) return Complain(status.error());
   return BenchEngine(program.options(), arguments.bench);
 }
@@ -37,8 +39,8 @@ void AddBenchCommand(Program& program) {
   engine->add_option("--streams", options.streams, "Numbers of streams, with commas.")
       ->delimiter(',')
       ->check(CLI::Range(1, 256));
-  engine->add_option("--repetitions", options.repetitions, "Runs of each; the median is shown.")->check(CLI::Range(1, 1000));
-  engine->add_flag("--json", options.json, "One JSON object a line instead of a table.");
+  engine->add_option("--repetitions", options.repetitions, "Runs of each; mean and deviation are shown.")->check(CLI::Range(1, 1000));
+  engine->add_flag("--json", options.json, "One JSON object for each number of streams, one a line, instead of a table.");
   program.UseSettings(*engine);
 }
 

@@ -4,9 +4,13 @@
 #include <chrono>
 #include <cstdio>
 
+#include <unistd.h>
+
 #include <fmt/format.h>
 
+#include "base/machine.h"
 #include "base/rng.h"
+#include "cli/bench_table.h"
 #include "cli/loaded_engine.h"
 
 namespace cllm {
@@ -14,10 +18,10 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-struct Row {
-  int streams = 0;
-  double prompt_rate = 0;    // tokens a second over all streams
-  double generate_rate = 0;  // likewise
+// Tokens a second over all streams, one figure for each repetition.
+struct Rates {
+  std::vector<double> prompt;
+  std::vector<double> generate;
 };
 
 // Token ids that no cache has seen: a function of the place alone.
@@ -84,32 +88,33 @@ class Runner {
   StepResult result_;
 };
 
-double Median(std::vector<double> values) {
-  std::ranges::sort(values);
-  return values[values.size() / 2];
-}
+// One line that is overwritten, on a terminal; a log keeps nothing of it.
+class Progress {
+ public:
+  Progress() : shown_(isatty(STDERR_FILENO) == 1) {}
+  ~Progress() { Show(""); }
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
 
-Row Measure(Runner& runner, int streams, const BenchEngineOptions& bench) {
-  std::vector<double> prompt;
-  std::vector<double> generate;
+  void Show(const std::string& text) {
+    if (shown_) fmt::print(stderr, "\r\x1b[K{}", text);
+  }
+
+ private:
+  bool shown_;
+};
+
+Rates Measure(Runner& runner, int streams, const BenchEngineOptions& bench, Progress& progress) {
+  Rates rates;
   for (int i = 0; i < bench.repetitions; ++i) {
-    prompt.push_back(runner.PromptSeconds(streams, bench.prompt_tokens));
-    generate.push_back(runner.GenerateSeconds(streams, bench.prompt_tokens, bench.generate_tokens));
+    progress.Show(fmt::format("{} streams: run {} of {}", streams, i + 1, bench.repetitions));
+    rates.prompt.push_back(streams * bench.prompt_tokens / runner.PromptSeconds(streams, bench.prompt_tokens));
+    rates.generate.push_back(streams * bench.generate_tokens /
+                             runner.GenerateSeconds(streams, bench.prompt_tokens, bench.generate_tokens));
     runner.Drop(streams);
   }
-  return {.streams = streams,
-          .prompt_rate = streams * bench.prompt_tokens / Median(prompt),
-          .generate_rate = streams * bench.generate_tokens / Median(generate)};
-}
-
-void PrintRow(const Row& row, bool json) {
-  if (json) {
-    fmt::print("{{\"streams\":{},\"prompt_tokens_per_second\":{:.2f},\"generated_tokens_per_second\":{:.2f}}}\n", row.streams,
-               row.prompt_rate, row.generate_rate);
-  } else {
-    fmt::print("| {:>7} | {:>12.1f} | {:>14.1f} |\n", row.streams, row.prompt_rate, row.generate_rate);
-  }
-  std::fflush(stdout);
+  progress.Show("");
+  return rates;
 }
 
 }  // namespace
@@ -128,21 +133,27 @@ int BenchEngine(const ServeOptions& options, const BenchEngineOptions& bench) {
     std::fprintf(stderr, "cllm: %s\n", warm.error().message.c_str());
     return 1;
   }
+  const BenchFacts facts{.model = loaded->model->info(),
+                         .backend = Model::HasGpuSupport() && options.llama_cpp.weights.n_gpu_layers != 0 ? "GPU" : "CPU",
+                         .threads = options.llama_cpp.n_threads > 0 ? std::min(options.llama_cpp.n_threads, AvailableCores())
+                                                                    : AvailableCores()};
+  Progress progress;
   Runner runner(*loaded->engine);
   // Not counted: the first long step touches its buffers for the first time.
+  progress.Show("warming up");
   runner.PromptSeconds(1, bench.prompt_tokens);
   runner.Drop(1);
-  if (!bench.json) {
-    fmt::print("{} prompt and {} generated tokens a stream, median of {}\n\n", bench.prompt_tokens, bench.generate_tokens,
-               bench.repetitions);
-    fmt::print("| streams | prompt tok/s | generate tok/s |\n|--------:|-------------:|---------------:|\n");
-  }
+  progress.Show("");
+  if (!bench.json) fmt::print("{}", BenchTableHead());
   for (const int streams : bench.streams) {
     if (streams > loaded->engine->capabilities().max_sequences) {
       std::fprintf(stderr, "cllm: the KV cache has no room for %d streams\n", streams);
       return 1;
     }
-    PrintRow(Measure(runner, streams, bench), bench.json);
+    const Rates rates = Measure(runner, streams, bench, progress);
+    const BenchRow row{streams, bench.prompt_tokens, bench.generate_tokens, Summarise(rates.prompt), Summarise(rates.generate)};
+    fmt::print("{}", bench.json ? BenchJsonLine(facts, row) : BenchTableRows(facts, row));
+    std::fflush(stdout);
   }
   return 0;
 }

@@ -11,6 +11,9 @@ void AddBenchCommand(Program& program);
 void AddPullCommand(Program& program);
 void AddListCommand(Program& program);
 void AddRmCommand(Program& program);
+void AddConfigCommand(Program& program);
+void AddCompletionCommand(Program& program);
+void AddManCommand(Program& program);
 void AddVersionCommand(Program& program);
 void AddShowCommand(Program& program);
 

@@ -11,6 +11,9 @@ int main(int argc, char** argv) {
   cllm::AddPullCommand(program);
   cllm::AddListCommand(program);
   cllm::AddRmCommand(program);
+  cllm::AddConfigCommand(program);
+  cllm::AddCompletionCommand(program);
+  cllm::AddManCommand(program);
   cllm::AddVersionCommand(program);
   cllm::AddProbeCommand(program);
   return program.Run({argv + 1, argv + argc});

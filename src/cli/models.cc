@@ -77,18 +77,24 @@ Result<PulledModel> PullModel(const std::string& text, const PullSettings& setti
   return Puller(folder, std::move(*hub), downloader, interrupt, *observer).Pull(*reference, settings.sha256);
 }
 
-Result<std::string> FindOrPullModel(const std::string& text) {
+bool IsToBePulled(const std::string& text) {
+  return !IsFile(text) && (text.empty() || IsRemoteReference(text) || FindKnownModel(text) != nullptr);
+}
+
+Result<std::string> FindLocalModel(const std::string& text) {
   if (IsFile(text)) return text;
-  if (text.empty() || IsRemoteReference(text) || FindKnownModel(text) != nullptr) {
-    const auto pulled = PullModel(text.empty() ? std::string(kDefaultModel) : text, {});
-    if (!pulled) return std::unexpected(pulled.error());
-    return pulled->file.string();
-  }
   const ModelFolder folder = DefaultModelFolder();
   if (const auto there = folder.Find(text); there && !there->unfinished) return there->file.string();
   std::error_code unused;
   if (LooksLikePath(text) || fs::exists(text, unused)) return text;
   return std::unexpected(UnknownModel(text, folder, true));
+}
+
+Result<std::string> FindOrPullModel(const std::string& text) {
+  if (!IsToBePulled(text)) return FindLocalModel(text);
+  const auto pulled = PullModel(text.empty() ? std::string(kDefaultModel) : text, {});
+  if (!pulled) return std::unexpected(pulled.error());
+  return pulled->file.string();
 }
 
 Error UnknownModel(std::string_view text, const ModelFolder& folder, bool built_in_names) {

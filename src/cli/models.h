@@ -37,6 +37,13 @@ Result<PulledModel> PullModel(const std::string& text, const PullSettings& setti
 // missing), else a model in the folder, else the path as it is. Empty text is kDefaultModel.
 Result<std::string> FindOrPullModel(const std::string& text);
 
+// Whether FindOrPullModel would look for the text elsewhere than on this machine: it is no file, but empty, a built-in name,
+// "hf:…" or an address.
+bool IsToBePulled(const std::string& text);
+
+// The file of a MODEL argument that is not to be pulled. kNotFound, with the nearest name, where there is none.
+Result<std::string> FindLocalModel(const std::string& text);
+
 // "no model is called smolm2; the nearest name is smollm2-135m"
 Error UnknownModel(std::string_view text, const ModelFolder& folder, bool built_in_names);
 

@@ -1,7 +1,10 @@
 #include "cli/program.h"
 
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <filesystem>
+#include <sstream>
 #include <utility>
 
 #include "cli/models.h"
@@ -11,9 +14,22 @@ namespace cllm {
 
 int Complain(const Error& error) {
   constexpr int kInterrupted = 130;  // what shells report after Ctrl-C
-  std::fprintf(stderr, "cllm: %s\n", error.message.c_str());
+  std::istringstream lines(error.message);
+  for (std::string line; std::getline(lines, line);) std::fprintf(stderr, "cllm: %s\n", line.c_str());
   return error.code == ErrorCode::kCancelled ? kInterrupted : 1;
 }
+
+namespace {
+
+// What was printed may still fail to arrive: the disk is full, or nobody reads on.
+int WithOutputWritten(int exit_code) {
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return exit_code;
+  const int error = errno;
+  if (error != EPIPE) std::fprintf(stderr, "cllm: cannot write to standard output: %s\n", std::strerror(error));
+  return 1;
+}
+
+}  // namespace
 
 Program::Program(std::string version)
     : version_(std::move(version)),
@@ -31,7 +47,8 @@ CLI::App* Program::AddCommand(CLI::App& parent, const std::string& name, const s
 }
 
 void Program::UseSettings(CLI::App& command) {
-  command.add_option("--config", config_, "Configuration file. Default: config.yaml or config/config.yaml, if there is one.");
+  command.add_option("--config", config_, "Configuration file. Default: config.yaml or config/config.yaml, if there is one.")
+      ->type_name("FILE");
   command_line_.Bind(command, table_);
 }
 
@@ -63,9 +80,9 @@ int Program::Run(const std::vector<std::string>& arguments) {
   if (!text) return Complain(text.error());
   if (*text) {
     std::fputs((*text)->c_str(), stdout);
-    return 0;
+    return WithOutputWritten(0);
   }
-  return chosen_();
+  return WithOutputWritten(chosen_());
 }
 
 }  // namespace cllm

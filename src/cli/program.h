@@ -23,6 +23,7 @@ class Program {
   const std::string& version() const { return version_; }
   ServeOptions& options() { return options_; }
   const OptionTable& table() const { return table_; }
+  const CommandLine& command_line() const { return command_line_; }
 
   // Declares a command. `action` runs once the line is parsed, and returns the exit code.
   CLI::App* AddCommand(CLI::App& parent, const std::string& name, const std::string& help, std::function<int()> action);
@@ -40,9 +41,10 @@ class Program {
   // Parses the arguments (the program's name left out) and runs the chosen command. Returns the exit code.
   int Run(const std::vector<std::string>& arguments);
 
- private:
+  // The configuration file that LoadSettings reads: --config, else the one that is found; empty where there is none.
   std::string ConfigFile() const;
 
+ private:
   std::string version_;
   ServeOptions options_;
   OptionTable table_;
@@ -52,7 +54,8 @@ class Program {
   std::function<int()> chosen_;
 };
 
-// Says on standard error what went wrong, and returns the exit code of a failure: 1, or 130 where the user interrupted.
+// Says on standard error what went wrong, each line of the message with the program's name before it, and returns the exit
+// code of a failure: 1, or 130 where the user interrupted.
 int Complain(const Error& error);
 
 }  // namespace cllm

@@ -43,6 +43,9 @@ class CommandLine {
   // Errors begin with the flag as it was typed.
   Status Apply();
 
+  // The table that is bound to the command, or none.
+  OptionTable* TableOf(const CLI::App& command) const;
+
  private:
   struct Binding {
     CLI::App* command;
@@ -58,7 +61,6 @@ class CommandLine {
   Result<std::vector<std::string>> TakeTableFlags(const std::vector<std::string>& arguments);
   Status TakeTableFlag(const CLI::App& command, OptionTable& table, OptionTable::FlagMatch match,
                        const std::vector<std::string>& arguments, std::size_t& at);
-  OptionTable* TableOf(const CLI::App& command) const;
   bool IsKnownFlag(const CLI::App& command, std::string_view flag) const;
   std::unexpected<Error> UnknownFlag(const CLI::App& command, std::string_view flag) const;
 

@@ -55,7 +55,7 @@ std::string Cell(std::string_view text) {
 
 std::string Code(std::string_view text) {
   std::string out(text);
-  for (std::size_t at = 0; (at = out.find('|', at)) != std::string::npos; at += 2) out.insert(at, "\\");
+  for (std::size_t at = 0; (at = out.find('|', at)) != std::string::npos; at += 2) out.insert(at, 1, '\\');
   return "`" + out + "`";
 }
 
@@ -135,6 +135,27 @@ std::string RenderExampleYaml(const OptionTable& table) {
       out += CommentLines(indent, option.help);
       out += CommentLines(indent, fmt::format("({}; {})", option.Expectation(), fmt::join(option.flags, " ")));
       out += fmt::format("{}{}: {}\n", indent, LastSegment(option.key), option.default_text);
+    }
+  }
+  return out;
+}
+
+std::string RenderStarterYaml(const OptionTable& table, std::string_view head, std::span<const ChosenValue> chosen) {
+  std::string out = CommentLines("", head);
+  for (std::size_t section = 0; section < table.sections().size(); ++section) {
+    const OptionSection& info = table.sections()[section];
+    out += fmt::format("\n{}{}{}:\n", CommentLines(Indent(info.path), info.title), Indent(info.path),
+                       LastSegment(info.path));
+    for (const ConfigOption& option : OptionsOf(table, section)) {
+      const std::string indent = Indent(option.key);
+      out += CommentLines(indent, fmt::format("{} ({})", option.help, option.Expectation()));
+      const auto choice = std::ranges::find(chosen, option.key, &ChosenValue::key);
+      if (choice == chosen.end()) {
+        out += fmt::format("{}#{}: {}\n", indent, LastSegment(option.key), option.default_text);
+      } else {
+        out += CommentLines(indent, "Chosen: " + choice->why);
+        out += fmt::format("{}{}: {}\n", indent, LastSegment(option.key), choice->text);
+      }
     }
   }
   return out;

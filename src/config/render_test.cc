@@ -71,6 +71,40 @@ TEST_F(RenderTest, ExampleShowsDefaultsHelpAndFlags) {
   EXPECT_NE(example.find("    tensor_split: [0.5, 0.5]\n"), std::string::npos) << example;
 }
 
+TEST_F(RenderTest, AStarterSetsWhatWasChosenAndNothingElse) {
+  const std::vector<ChosenValue> chosen = {{"server.port", "81", "Eighty is taken."},
+                                           {"backend.llama_cpp.n_threads", "3", "Three cores."},
+                                           {"model.path", "\"a: #b\"", "The one there is."}};
+  const std::string starter = RenderStarterYaml(table_, "For a test.", chosen);
+  EXPECT_TRUE(starter.starts_with("# For a test.\n\n# HTTP server\nserver:\n"
+                                  "  # Address to listen on. (text)\n"
+                                  "  #host: \"127.0.0.1\"\n"
+                                  "  # Port to listen on. (integer from 0 to 65535)\n"
+                                  "  # Chosen: Eighty is taken.\n"
+                                  "  port: 81\n"))
+      << starter;
+  ASSERT_TRUE(ApplyYamlText(starter, "s.yaml", table_));
+  TestingOptions expected;
+  expected.port = 81;
+  expected.n_threads = 3;
+  expected.path = "a: #b";
+  EXPECT_EQ(options_, expected);
+  for (const ConfigOption& option : table_.options()) {
+    EXPECT_EQ(option.source.kind == ValueSource::Kind::kFile,
+              std::ranges::find(chosen, option.key, &ChosenValue::key) != chosen.end())
+        << option.key;
+  }
+}
+
+// Each commented key is one "#" away from being set.
+TEST_F(RenderTest, AStarterWithoutItsMarksIsTheExample) {
+  std::string starter = RenderStarterYaml(table_, "For a test.", {});
+  for (std::size_t at = 0; (at = starter.find('#', at)) != std::string::npos; ++at) {
+    if (starter[at + 1] != ' ') starter.erase(at, 1);
+  }
+  EXPECT_EQ(Loaded(starter), TestingOptions());
+}
+
 TEST_F(RenderTest, OddDefaultsSurviveTheExample) {
   SetOddValues();
   const TestingOptions odd = options_;

@@ -11,7 +11,9 @@
 #include <exception>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 #include <map>
+#include <optional>
 #include <sstream>
 #include <system_error>
 #include <utility>
@@ -24,31 +26,78 @@ namespace {
 
 constexpr std::size_t kMaxFileBytes = 1 << 20;
 
+// Everything that is wrong, as it is found. Of a hostile file that is wrong in each of its lines only the first are kept.
+class ProblemList {
+ public:
+  explicit ProblemList(std::string name) : name_(config::OneLine(name)) {}
+
+  bool full() const { return problems_.size() > kMostConfigProblems; }
+
+  void Add(int line, Error error) {
+    if (full()) return;
+    if (problems_.size() == kMostConfigProblems) {
+      error = InvalidArgument(fmt::format("{}: more than {} problems; the rest is not shown", name_, kMostConfigProblems))
+                  .error();
+      line = std::numeric_limits<int>::max();
+    }
+    problems_.push_back({line, std::move(error)});
+  }
+
+  // `column` from 1, or 0 where it says nothing.
+  void AddAt(int line, int column, const std::string& message) {
+    std::string where = name_;
+    if (line > 0) where += fmt::format(":{}", line);
+    if (column > 0) where += fmt::format(":{}", column);
+    Add(line, InvalidArgument(fmt::format("{}: {}", where, message)).error());
+  }
+
+  std::vector<ConfigProblem> TakeSorted() {
+    std::ranges::stable_sort(problems_, {}, &ConfigProblem::line);
+    return std::move(problems_);
+  }
+
+ private:
+  const std::string name_;
+  std::vector<ConfigProblem> problems_;
+};
+
 // Walks the parser's events. It builds no tree and resolves no alias, so a hostile file costs no more memory than its
-// text; and as every map must be a declared section, it never descends further than the declarations do. The first
-// error is kept and everything after it ignored.
+// text. What lies below a wrong node is skipped; its neighbours are read as if it were right.
 class ConfigReader final : public YAML::EventHandler {
  public:
-  ConfigReader(std::string name, OptionTable& table) : name_(std::move(name)), table_(table) {}
+  ConfigReader(std::string name, OptionTable& table, ProblemList& problems)
+      : name_(std::move(name)), table_(table), problems_(problems) {}
 
-  bool failed() const { return !status_; }
-  Status TakeStatus() { return std::move(status_); }
+  // Begins a text whose first line is number `first_line` of the file.
+  void Begin(int first_line) {
+    lines_before_ = first_line - 1;
+    documents_ = 0;
+    maps_.clear();
+    list_ = nullptr;
+    skipped_ = 0;
+  }
+
+  // Whether nothing that follows would be looked at.
+  bool done() const { return documents_ > 1 || problems_.full(); }
 
   void OnDocumentStart(const YAML::Mark& mark) override {
-    if (++documents_ > 1) FailAt(mark.line + 1, "the configuration ended above; a second document is not allowed");
+    if (++documents_ > 1) FailAt(mark, "the configuration ended above; a second document is not allowed");
   }
   void OnDocumentEnd() override {}
 
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override {
-    FailAt(mark.line + 1, "aliases (*name) are not supported");
+    if (done() || skipped_ > 0) return;
+    FailAt(mark, "aliases (*name) are not supported");
+    if (list_ != nullptr) list_is_right_ = false;
+    if (!maps_.empty() && list_ == nullptr) PassOver();
   }
 
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
     if (!Accept(mark, "?", anchor) || maps_.empty()) return;  // an empty document sets nothing
-    if (AwaitsKey()) return FailAt(mark.line + 1, "a key is missing");
-    if (list_ != nullptr) return Keep(table_.WrongValue(*list_, "an empty item", source_));
+    if (list_ != nullptr) return RefuseItem("an empty item");
+    if (AwaitsKey()) return FailKey(mark, "a key is missing");
     const std::string key = TakeKey();
-    if (table_.IsSection(key)) return;
+    if (key.empty() || table_.IsSection(key)) return;
     const ConfigOption* option = table_.Find(key);
     if (option == nullptr) return Keep(table_.UnknownKey(key, OptionTable::Candidates::kBoth, source_));
     Keep(table_.WrongValue(*option, "no value", source_));
@@ -57,70 +106,81 @@ class ConfigReader final : public YAML::EventHandler {
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& value) override {
     if (!Accept(mark, tag, anchor)) return;
-    if (maps_.empty()) return FailAt(mark.line + 1, "expected \"key: value\", got " + config::QuotedForMessage(value));
+    if (maps_.empty()) return FailAt(mark, "expected \"key: value\", got " + config::QuotedForMessage(value));
     if (AwaitsKey()) return StartKey(mark, value);
     // The parser tags quoted scalars "!" and plain ones "?".
     const bool quoted = tag == "!";
     if (list_ == nullptr) return SetScalar(TakeKey(), value, quoted);
-    if (quoted) return Keep(table_.WrongValue(*list_, "the quoted text " + config::QuotedForMessage(value), source_));
+    if (quoted) return RefuseItem("the quoted text " + config::QuotedForMessage(value));
     items_.push_back(value);
   }
 
   void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                        YAML::EmitterStyle::value) override {
-    if (!Accept(mark, tag, anchor)) return;
-    if (maps_.empty()) return FailAt(mark.line + 1, "expected \"key: value\", got a list");
-    if (AwaitsKey()) return FailAt(mark.line + 1, "a list cannot be a key");
-    if (list_ != nullptr) return Keep(table_.WrongValue(*list_, "a list inside the list", source_));
+    if (!Enter(mark, tag, anchor)) return;
+    skipped_ = 1;  // unless it turns out to be a list that an option takes
+    if (maps_.empty()) return FailAt(mark, "expected \"key: value\", got a list");
+    if (list_ != nullptr) return RefuseItem("a list inside the list");
+    if (AwaitsKey()) return FailKey(mark, "a list cannot be a key");
     const std::string key = TakeKey();
-    if (table_.IsSection(key)) return FailAt(source_.line, NeedsKeysBelow(key, "a list"));
-    list_ = table_.Find(key);
-    if (list_ == nullptr) return Keep(table_.UnknownKey(key, OptionTable::Candidates::kOptions, source_));
-    if (list_->type != OptionType::kDoubleList) return Keep(table_.WrongValue(*list_, "a list", source_));
+    if (key.empty()) return;
+    if (table_.IsSection(key)) return FailAtKey(NeedsKeysBelow(key, "a list"));
+    const ConfigOption* option = table_.Find(key);
+    if (option == nullptr) return Keep(table_.UnknownKey(key, OptionTable::Candidates::kOptions, source_));
+    if (option->type != OptionType::kDoubleList) return Keep(table_.WrongValue(*option, "a list", source_));
+    skipped_ = 0;
+    list_ = option;
+    list_is_right_ = true;
+    items_.clear();
   }
 
   void OnSequenceEnd() override {
-    if (!status_) return;
-    Keep(table_.SetList(list_->key, items_, source_));
+    if (Leave()) return;
+    if (list_is_right_) Keep(table_.SetList(list_->key, items_, source_));
     list_ = nullptr;
-    items_.clear();
   }
 
   void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                   YAML::EmitterStyle::value) override {
-    if (!Accept(mark, tag, anchor)) return;
+    if (!Enter(mark, tag, anchor)) return;
     if (maps_.empty()) return maps_.push_back({});
-    if (AwaitsKey()) return FailAt(mark.line + 1, "a map cannot be a key");
-    if (list_ != nullptr) return Keep(table_.WrongValue(*list_, "a map inside the list", source_));
+    skipped_ = 1;  // unless it turns out to be a section
+    if (list_ != nullptr) return RefuseItem("a map inside the list");
+    if (AwaitsKey()) return FailKey(mark, "a map cannot be a key");
     const std::string key = TakeKey();
-    if (table_.IsSection(key)) return maps_.push_back({.prefix = key + "."});
+    if (key.empty()) return;
+    if (table_.IsSection(key)) {
+      skipped_ = 0;
+      return maps_.push_back({.prefix = key + "."});
+    }
     const ConfigOption* option = table_.Find(key);
     if (option == nullptr) return Keep(table_.UnknownKey(key, OptionTable::Candidates::kSections, source_));
     Keep(table_.WrongValue(*option, "a map", source_));
   }
 
   void OnMapEnd() override {
-    if (status_) maps_.pop_back();
+    if (!Leave()) maps_.pop_back();
   }
 
  private:
   struct Map {
     std::string prefix = {};       // "backend.llama_cpp." for the keys inside, empty for the outermost map
-    std::string pending_key = {};  // the whole path of the key whose value comes next
+    std::string pending_key = {};  // the whole path of the key whose value comes next; empty where the key was no key
     bool has_pending = false;
   };
 
-  bool AwaitsKey() const { return !maps_.back().has_pending && list_ == nullptr; }
+  bool AwaitsKey() const { return list_ == nullptr && !maps_.back().has_pending; }
 
   void StartKey(const YAML::Mark& mark, const std::string& name) {
     Map& map = maps_.back();
     map.pending_key = map.prefix + name;
     map.has_pending = true;
-    source_ = ValueSource::File(name_, mark.line + 1);
+    source_ = ValueSource::File(name_, LineOf(mark));
+    if (map.pending_key.empty()) return Keep(table_.UnknownKey("", OptionTable::Candidates::kBoth, source_));
     const auto [seen, is_new] = line_of_key_.emplace(map.pending_key, source_.line);
     if (!is_new) {
-      FailAt(source_.line, fmt::format("key {} is set twice, first in line {}",
-                                       config::QuotedForMessage(map.pending_key), seen->second));
+      FailAtKey(fmt::format("key {} is set twice, first in line {}", config::QuotedForMessage(map.pending_key),
+                            seen->second));
     }
   }
 
@@ -129,9 +189,17 @@ class ConfigReader final : public YAML::EventHandler {
     return std::move(maps_.back().pending_key);
   }
 
+  // A node whose place in the map is taken although it says nothing: as a key its value is not looked at.
+  void PassOver() {
+    const bool as_key = AwaitsKey();
+    maps_.back().pending_key.clear();
+    maps_.back().has_pending = as_key;
+  }
+
   void SetScalar(const std::string& key, const std::string& value, bool quoted) {
+    if (key.empty()) return;
     const std::string given = config::QuotedForMessage(value);
-    if (table_.IsSection(key)) return FailAt(source_.line, NeedsKeysBelow(key, given));
+    if (table_.IsSection(key)) return FailAtKey(NeedsKeysBelow(key, given));
     const ConfigOption* option = table_.Find(key);
     if (option == nullptr) return Keep(table_.UnknownKey(key, OptionTable::Candidates::kOptions, source_));
     switch (option->type) {
@@ -155,34 +223,61 @@ class ConfigReader final : public YAML::EventHandler {
     Keep(table_.Set(key, value, source_));
   }
 
-  // Whether the event is to be looked at: no error so far, and nothing unsupported about the node.
+  // Whether the node is to be looked at. What is unsupported about it is said, and the node read without it.
   bool Accept(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor) {
-    if (!status_) return false;
-    if (anchor != YAML::NullAnchor) FailAt(mark.line + 1, "anchors (&name) are not supported");
-    if (tag != "?" && tag != "!" && !tag.empty()) FailAt(mark.line + 1, "tags (!name) are not supported");
-    return status_.has_value();
+    if (done() || skipped_ > 0) return false;
+    if (anchor != YAML::NullAnchor) FailAt(mark, "anchors (&name) are not supported");
+    if (tag != "?" && tag != "!" && !tag.empty()) FailAt(mark, "tags (!name) are not supported");
+    return true;
+  }
+
+  // As Accept, for a list or map; and counts those that are skipped, so that Leave knows where they end.
+  bool Enter(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor) {
+    if (skipped_ > 0) ++skipped_;
+    return Accept(mark, tag, anchor);
+  }
+
+  // Whether the list or map that ends was skipped.
+  bool Leave() {
+    if (done()) return true;
+    return skipped_ > 0 && skipped_-- > 0;
   }
 
   static std::string NeedsKeysBelow(const std::string& section, const std::string& given) {
     return fmt::format("{}: expected keys below it, got {}", section, given);
   }
 
-  void FailAt(int line, const std::string& message) {
-    Keep(InvalidArgument(fmt::format("{}: {}", ValueSource::File(name_, line).Text(), message)));
+  int LineOf(const YAML::Mark& mark) const { return lines_before_ + mark.line + 1; }
+
+  void FailAt(const YAML::Mark& mark, const std::string& message) { problems_.AddAt(LineOf(mark), 0, message); }
+
+  void FailAtKey(const std::string& message) { problems_.AddAt(source_.line, 0, message); }
+
+  void FailKey(const YAML::Mark& mark, const std::string& message) {
+    FailAt(mark, message);
+    PassOver();
   }
 
-  void Keep(Status status) {
-    if (status_) status_ = std::move(status);
+  void RefuseItem(const std::string& given) {
+    Keep(table_.WrongValue(*list_, given, source_));
+    list_is_right_ = false;
+  }
+
+  void Keep(const Status& status) {
+    if (!status) problems_.Add(source_.line, status.error());
   }
 
   const std::string name_;
   OptionTable& table_;
-  Status status_;
+  ProblemList& problems_;
+  int lines_before_ = 0;
   int documents_ = 0;
   std::vector<Map> maps_;               // the maps that are open, outermost first
   const ConfigOption* list_ = nullptr;  // the option whose list is open
-  std::vector<std::string> items_;      // of that list
-  ValueSource source_;                  // of the key seen last
+  bool list_is_right_ = true;
+  std::vector<std::string> items_;  // of that list
+  int skipped_ = 0;                 // lists and maps that are open and not looked at
+  ValueSource source_;              // of the key seen last
   std::map<std::string, int> line_of_key_;
 };
 
@@ -196,70 +291,137 @@ std::string_view LineProblem(std::string_view line) {
   return "";
 }
 
-// Refuses what the parser would take for something else than it is: broken UTF-8, which it replaces, UTF-16, which it
-// detects and converts, and control characters, one of which it takes for the end of the file.
-Status CheckText(std::string_view text, const std::string& name) {
+// Finds what the parser would take for something else than it is: broken UTF-8, which it replaces, UTF-16, which it
+// detects and converts, and control characters, one of which it takes for the end of the file. False where the text is
+// not to be parsed.
+bool CheckText(std::string_view text, ProblemList& problems) {
   if (text.size() > kMaxFileBytes) {
-    return InvalidArgument(fmt::format("{}: larger than {} bytes, which is no configuration", name, kMaxFileBytes));
+    problems.AddAt(0, 0, fmt::format("larger than {} bytes, which is no configuration", kMaxFileBytes));
+    return false;
   }
-  const auto line_at = [&](std::size_t offset) { return 1 + std::count(text.begin(), text.begin() + offset, '\n'); };
+  const auto line_at = [&](std::size_t offset) {
+    return 1 + static_cast<int>(std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(offset), '\n'));
+  };
   if (const auto invalid = config::FindInvalidUtf8(text)) {
-    return InvalidArgument(fmt::format("{}:{}: not valid UTF-8", name, line_at(*invalid)));
+    problems.AddAt(line_at(*invalid), 0, "not valid UTF-8");
+    return false;
   }
   const auto is_control = [](char c) {
     return c == 0x7F || (c >= 0 && c < 0x20 && c != '\t' && c != '\n' && c != '\r');
   };
   if (const auto control = std::ranges::find_if(text, is_control); control != text.end()) {
-    return InvalidArgument(
-        fmt::format("{}:{}: contains a control character", name, line_at(std::distance(text.begin(), control))));
+    problems.AddAt(line_at(static_cast<std::size_t>(std::distance(text.begin(), control))), 0,
+                   "contains a control character");
+    return false;
   }
-  for (std::size_t start = 0, line = 1; start < text.size(); ++line) {
+  bool good = true;
+  int line = 1;
+  for (std::size_t start = 0; start < text.size(); ++line) {
     const std::size_t end = std::min(text.find('\n', start), text.size());
     if (const std::string_view problem = LineProblem(text.substr(start, end - start)); !problem.empty()) {
-      return InvalidArgument(fmt::format("{}:{}: {}", name, line, problem));
+      problems.AddAt(line, 0, std::string(problem));
+      good = false;
     }
     start = end + 1;
   }
-  return {};
+  return good;
 }
 
-}  // namespace
+// A part of the text that begins with a line.
+struct TextFrom {
+  std::size_t offset = 0;
+  int line = 1;
+};
 
-Status ApplyYamlText(std::string_view text, const std::string& name, OptionTable& table) {
-  if (Status status = CheckText(text, name); !status) return status;
-  ConfigReader reader(name, table);
-  try {
-    std::istringstream stream{std::string(text)};
-    YAML::Parser parser(stream);
-    // A stray "," makes the parser report empty documents without end, so the first error must end the loop.
-    while (!reader.failed() && parser.HandleNextDocument(reader)) {
-    }
-  } catch (const YAML::Exception& error) {
-    // What the reader found stands before the place where the parser gave up.
-    if (Status status = reader.TakeStatus(); !status) return status;
-    const std::string where = error.mark.is_null() ? name : fmt::format("{}:{}", name, error.mark.line + 1);
-    return InvalidArgument(fmt::format("{}: not valid YAML: {}", where, error.msg));
-  } catch (const std::exception& error) {
-    return InvalidArgument(fmt::format("{}: not valid YAML: {}", name, error.what()));
+// The first line after `from` and after line number `wrong_line` that begins with a known key, such as "server:".
+std::optional<TextFrom> NextKnownKey(std::string_view text, TextFrom from, int wrong_line, const OptionTable& table) {
+  while (true) {
+    const std::size_t end = text.find('\n', from.offset);
+    if (end == std::string_view::npos) return std::nullopt;
+    from = {end + 1, from.line + 1};
+    if (from.line <= wrong_line) continue;
+    const std::string_view rest = text.substr(from.offset, text.find('\n', from.offset) - from.offset);
+    const std::size_t colon = rest.find(':');
+    if (colon == std::string_view::npos) continue;
+    const std::string_view key = rest.substr(0, colon);
+    if (table.IsSection(key) || table.Find(key) != nullptr) return from;
   }
-  return reader.TakeStatus();
 }
 
-Status ApplyYamlFile(const std::string& path, OptionTable& table) {
+// Parses to the end or to the first error in the syntax; returns the line of the latter.
+std::optional<int> ParseFrom(std::string_view text, TextFrom from, ConfigReader& reader, ProblemList& problems) {
+  reader.Begin(from.line);
+  try {
+    std::istringstream stream{std::string(text.substr(from.offset))};
+    YAML::Parser parser(stream);
+    // A stray "," makes the parser report empty documents without end, so the second one ends the loop.
+    while (!reader.done() && parser.HandleNextDocument(reader)) {
+    }
+    return std::nullopt;
+  } catch (const YAML::Exception& error) {
+    const bool has_place = !error.mark.is_null();
+    const int line = has_place ? from.line + error.mark.line : 0;
+    problems.AddAt(line, has_place ? error.mark.column + 1 : 0, "not valid YAML: " + error.msg);
+    return std::max(line, from.line);
+  } catch (const std::exception& error) {
+    problems.AddAt(0, 0, fmt::format("not valid YAML: {}", error.what()));
+    return from.line;
+  }
+}
+
+Status Joined(const std::vector<ConfigProblem>& problems) {
+  if (problems.empty()) return {};
+  std::string message;
+  for (const ConfigProblem& problem : problems) {
+    if (!message.empty()) message += '\n';
+    message += problem.error.message;
+  }
+  return InvalidArgument(std::move(message), problems.front().error.field);
+}
+
+Result<std::string> ReadWholeFile(const std::string& path) {
+  const std::string name = config::OneLine(path);
   std::error_code ignored;
-  if (std::filesystem::is_directory(path, ignored)) return InvalidArgument(path + ": is a directory, not a file");
+  if (std::filesystem::is_directory(path, ignored)) return InvalidArgument(name + ": is a directory, not a file");
   errno = 0;
   std::ifstream file(path, std::ios::binary);
   if (!file) {
     const std::string why = std::generic_category().message(errno != 0 ? errno : EIO);
-    return InvalidArgument(fmt::format("{}: cannot open the configuration file: {}", path, why));
+    return InvalidArgument(fmt::format("{}: cannot open the configuration file: {}", name, why));
   }
   // One byte more than allowed tells a file that is too large from one that just fits, also where it is a pipe.
   std::string text(kMaxFileBytes + 1, '\0');
   file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  if (file.bad()) return InvalidArgument(path + ": cannot read the configuration file");
+  if (file.bad()) return InvalidArgument(name + ": cannot read the configuration file");
   text.resize(static_cast<std::size_t>(file.gcount()));
-  return ApplyYamlText(text, path, table);
+  return text;
 }
+
+}  // namespace
+
+std::vector<ConfigProblem> ReadYamlText(std::string_view text, const std::string& name, OptionTable& table) {
+  ProblemList problems(name);
+  if (!CheckText(text, problems)) return problems.TakeSorted();
+  ConfigReader reader(name, table, problems);
+  std::optional<TextFrom> from = TextFrom{};
+  while (from && !problems.full()) {
+    const std::optional<int> wrong_line = ParseFrom(text, *from, reader, problems);
+    if (!wrong_line) break;
+    from = NextKnownKey(text, *from, *wrong_line, table);
+  }
+  return problems.TakeSorted();
+}
+
+std::vector<ConfigProblem> ReadYamlFile(const std::string& path, OptionTable& table) {
+  const Result<std::string> text = ReadWholeFile(path);
+  if (!text) return {{0, text.error()}};
+  return ReadYamlText(*text, path, table);
+}
+
+Status ApplyYamlText(std::string_view text, const std::string& name, OptionTable& table) {
+  return Joined(ReadYamlText(text, name, table));
+}
+
+Status ApplyYamlFile(const std::string& path, OptionTable& table) { return Joined(ReadYamlFile(path, table)); }
 
 }  // namespace cllm

@@ -3,22 +3,36 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/status.h"
 #include "config/option_table.h"
 
 namespace cllm {
 
+// One thing that is wrong with a file. `error.message` is one line that begins with "<path>:<line>: " where a line is to
+// blame (for syntax "<path>:<line>:<column>: "), else with "<path>: "; `error.field` is the key, where there is one.
+struct ConfigProblem {
+  int line = 0;  // from 1; 0 where it is the file as a whole
+  Error error;
+};
+
 // Reads the file and sets every option it names, with the file and the key's line as source. Dotted keys
 // ("server.port: 80") mean the same as nested ones; a section without content is fine, and so is an empty file.
 //
-// Errors begin with "<path>:<line>: " where a line is to blame, and stop at the first: unknown or duplicate keys,
-// wrong types (also a quoted number, or an unquoted number where text belongs), null values, anchors, aliases, tags,
-// a second document, text that is not YAML or not UTF-8, a file that is missing, a directory or larger than 1 MiB.
-// After an error the options set before it keep their new values.
-Status ApplyYamlFile(const std::string& path, OptionTable& table);
+// Returns everything that is wrong, in the order of the lines: unknown or duplicate keys, wrong types (also a quoted
+// number, or an unquoted number where text belongs), null values, anchors, aliases, tags, a second document, text that
+// is not YAML or not UTF-8, a file that is missing, a directory or larger than 1 MiB. After a syntax error it goes on at
+// the next known section that begins a line. At most kMostConfigProblems and one that says that there are more. Options
+// whose values are right are set even where others are wrong.
+inline constexpr std::size_t kMostConfigProblems = 100;
+std::vector<ConfigProblem> ReadYamlFile(const std::string& path, OptionTable& table);
 
 // The same for text in memory; `name` stands for the file in messages and sources.
+std::vector<ConfigProblem> ReadYamlText(std::string_view text, const std::string& name, OptionTable& table);
+
+// As ReadYamlFile and ReadYamlText, with all problems as the lines of one error.
+Status ApplyYamlFile(const std::string& path, OptionTable& table);
 Status ApplyYamlText(std::string_view text, const std::string& name, OptionTable& table);
 
 }  // namespace cllm

@@ -26,10 +26,17 @@ scheduler: {max_batch_size: 32, batch_timeout_ms: 500, request_timeout: 60.0}
 
 class YamlConfigTest : public testing::Test {
  protected:
-  // The message of the error, or nothing where the text was accepted.
+  // The first problem, or nothing where the text was accepted.
   std::string Apply(std::string_view text) {
-    const Status status = ApplyYamlText(text, "c.yaml", table_);
-    return status ? "" : status.error().message;
+    const std::vector<ConfigProblem> problems = ReadYamlText(text, "c.yaml", table_);
+    return problems.empty() ? "" : problems.front().error.message;
+  }
+
+  // All problems.
+  std::vector<std::string> ApplyAll(std::string_view text) {
+    std::vector<std::string> messages;
+    for (const ConfigProblem& problem : ReadYamlText(text, "c.yaml", table_)) messages.push_back(problem.error.message);
+    return messages;
   }
 
   TestingOptions options_;
@@ -119,7 +126,9 @@ TEST_F(YamlConfigTest, WrongTypesAreErrorsWithLineAndKey) {
             "c.yaml:1: backend.llama_cpp.use_mmap: expected true or false, got the quoted text \"true\"");
   EXPECT_EQ(Apply("backend: {type: cuda}"),
             "c.yaml:1: backend.type: expected one of auto, llama_cpp, off, got \"cuda\"");
-  EXPECT_EQ(options_, TestingOptions());
+  TestingOptions beside;  // what is right beside a mistake is set
+  beside.host = "a";
+  EXPECT_EQ(options_, beside);
 }
 
 TEST_F(YamlConfigTest, TextMustReadAsText) {
@@ -182,14 +191,104 @@ TEST_F(YamlConfigTest, OnlyPlainDocumentsAreSupported) {
 }
 
 TEST_F(YamlConfigTest, SyntaxErrorsHaveALine) {
-  EXPECT_EQ(Apply("server: {port: 1}\nmodel: [1\n").substr(0, 10), "c.yaml:2: ");
-  EXPECT_EQ(Apply("server:\n  port: 1\n bad indent: 2\n").substr(0, 27), "c.yaml:3: not valid YAML: e");
+  EXPECT_EQ(Apply("server: {port: 1}\nmodel: {a b\n").substr(0, 9), "c.yaml:2:");
+  EXPECT_NE(Apply("server:\n  port: 1\nscheduler: {request_timeout: 1\n").find("not valid YAML:"), std::string::npos);
+  EXPECT_EQ(Apply("server:\n  port: 1\n bad indent: 2\n").substr(0, 29), "c.yaml:3:2: not valid YAML: e");
   EXPECT_EQ(Apply("server:\n\tport: 1\n"), "c.yaml:2: a tab in the indentation; use blanks");
   EXPECT_EQ(Apply("server:\n  port:\t1\t# tab\n\t# tab\n\t\n\t\r\n"), "");
   EXPECT_NE(Apply("server: *nowhere\n"), "");
   EXPECT_NE(Apply("server: {host: \"open\n"), "");
   // What is wrong first is reported, although the parser gives up later.
   EXPECT_EQ(Apply("server: {port: x}\nmodel: [1\n").substr(0, 22), "c.yaml:1: server.port:");
+}
+
+TEST_F(YamlConfigTest, AllProblemsAreFoundAndWhatIsRightIsSet) {
+  const std::vector<std::string> expected = {
+      "c.yaml:2: unknown key \"server.prot\"; the nearest known key is \"server.port\"",
+      "c.yaml:4: server.num_threads: expected integer from 1 to 256, got \"0\"",
+      "c.yaml:5: unknown key \"server.tls\"; the nearest known key is \"server\"",
+      "c.yaml:8: backend.type: expected one of auto, llama_cpp, off, got \"cuda\"",
+      "c.yaml:9: backend.llama_cpp.tensor_split: expected list of numbers of at least 0.0, got the item \"x\"",
+      "c.yaml:10: key \"model\" is set twice, first in line 7",
+      "c.yaml:11: anchors (&name) are not supported",
+      "c.yaml:12: aliases (*name) are not supported",
+      "c.yaml:13: scheduler.request_timeout: expected number of at least 0.001, in s, got \"soon\""};
+  EXPECT_EQ(ApplyAll("server:\n"
+                     "  prot: 1\n"
+                     "  host: here\n"
+                     "  num_threads: 0\n"
+                     "  tls: {certificate: [a, {b: c}], port: x}\n"
+                     "  port: 81\n"
+                     "model: {path: /a}\n"
+                     "backend: {type: cuda, llama_cpp: {n_batch: 7}}\n"
+                     "backend.llama_cpp.tensor_split: [1, x, 2]\n"
+                     "model: {quantization: q8}\n"
+                     "scheduler.max_batch_size: &a 3\n"
+                     "scheduler.batch_timeout_ms: *a\n"
+                     "scheduler: {request_timeout: soon}\n"),
+            expected);
+  TestingOptions right;
+  right.host = "here";
+  right.port = 81;
+  right.path = "/a";
+  right.n_batch = 7;
+  right.quantization = "q8";
+  right.max_batch_size = 3;
+  EXPECT_EQ(options_, right);
+}
+
+// What is no key takes its value with it, and the keys behind it are read as ever.
+TEST_F(YamlConfigTest, ReadsOnBehindWhatIsSkipped) {
+  EXPECT_EQ(ApplyAll("? [a, {b: c}]\n: {server: {port: x}}\n? {a: [b]}\n: [x]\n~: y\nserver: {port: 7}\n"),
+            (std::vector<std::string>{"c.yaml:1: a list cannot be a key", "c.yaml:3: a map cannot be a key",
+                                      "c.yaml:5: a key is missing"}));
+  EXPECT_EQ(options_.port, 7);
+  EXPECT_EQ(ApplyAll("server: [[1], {port: 3}]\nmodel: {path: [a, [b]], quantization: q4}\n"),
+            (std::vector<std::string>{"c.yaml:1: server: expected keys below it, got a list",
+                                      "c.yaml:2: model.path: expected text, got a list"}));
+  EXPECT_EQ(options_.quantization, "q4");
+  EXPECT_EQ(ApplyAll("backend.llama_cpp.tensor_split: [1, [2, [3]], {a: [b]}, ~, 4]\nserver: {port: 8}\n").size(), 3u);
+  EXPECT_EQ(options_.port, 8);
+  EXPECT_EQ(options_.tensor_split, TestingOptions().tensor_split);
+}
+
+TEST_F(YamlConfigTest, GoesOnBehindASyntaxErrorAtTheNextKnownSection) {
+  const std::vector<std::string> found = ApplyAll(
+      "server:\n  prot: 1\n bad indent: 2\nhost: x\nmodel:\n  pth: a\nbackend: ]\nscheduler: {max_batch_size: x}\n");
+  ASSERT_EQ(found.size(), 5u);
+  EXPECT_EQ(found[0].substr(0, 35), "c.yaml:2: unknown key \"server.prot\"");
+  EXPECT_EQ(found[1].substr(0, 28), "c.yaml:3:2: not valid YAML: ");
+  EXPECT_EQ(found[2].substr(0, 33), "c.yaml:6: unknown key \"model.pth\"");
+  EXPECT_EQ(found[3].substr(0, 29), "c.yaml:7:10: not valid YAML: ");
+  EXPECT_EQ(found[4].substr(0, 36), "c.yaml:8: scheduler.max_batch_size: ");
+}
+
+TEST_F(YamlConfigTest, SaysEveryLineThatNoParserIsGiven) {
+  EXPECT_EQ(ApplyAll("%YAML 1.2\nserver:\n\tport: x\n\thost: y\n"),
+            (std::vector<std::string>{"c.yaml:1: directives (%NAME) are not supported",
+                                      "c.yaml:3: a tab in the indentation; use blanks",
+                                      "c.yaml:4: a tab in the indentation; use blanks"}));
+}
+
+TEST_F(YamlConfigTest, TheNumberOfProblemsIsBounded) {
+  std::string text;
+  for (int i = 0; i < 20000; ++i) text.append(1, 'k').append(std::to_string(i)).append(": 1\n");
+  const std::vector<std::string> many = ApplyAll(text);
+  ASSERT_EQ(many.size(), kMostConfigProblems + 1);
+  EXPECT_EQ(many.front().substr(0, 24), "c.yaml:1: unknown key \"k");
+  EXPECT_EQ(many.back(), "c.yaml: more than 100 problems; the rest is not shown");
+  std::string broken;
+  for (int i = 0; i < 20000; ++i) broken += "server: ]\n";
+  EXPECT_EQ(ApplyAll(broken).size(), kMostConfigProblems + 1);
+}
+
+TEST_F(YamlConfigTest, OneErrorHoldsAllProblemsAsLines) {
+  const Status status = ApplyYamlText("server: {port: x}\nmodel: {path: 3}\n", "c.yaml", table_);
+  ASSERT_FALSE(status);
+  EXPECT_EQ(status.error().field, "server.port");
+  EXPECT_EQ(status.error().message,
+            "c.yaml:1: server.port: expected integer from 0 to 65535, got \"x\"\n"
+            "c.yaml:2: model.path: expected text, got 3 (write it in quotes if it is meant as text)");
 }
 
 TEST_F(YamlConfigTest, RefusesBytesThatAreNoText) {

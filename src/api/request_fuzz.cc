@@ -1,0 +1,59 @@
+// libFuzzer target: a hostile request body, read by every dialect and every helper endpoint. A refusal names no field that is
+// not valid UTF-8 and fits into an error body; what is accepted is within its bounds.
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+#include <string_view>
+
+#include "api/cllm_dialect.h"
+#include "api/endpoints.h"
+#include "api/json_object.h"
+#include "api/openai_chat.h"
+#include "api/openai_completions.h"
+#include "base/utf8.h"
+#include "service/testing_toys.h"
+
+namespace cllm {
+namespace {
+
+constexpr int kDefaultMaxTokens = 256;
+
+void Require(bool holds) {
+  if (!holds) std::abort();
+}
+
+void CheckJson(const std::string& text) { Require(IsValidUtf8(text) && Json::accept(text)); }
+
+void CheckDialect(const Dialect& dialect, std::string_view body) {
+  const Result<ParsedCall> call = dialect.Parse(body);
+  if (!call) {
+    Require(!call.error().message.empty());
+    return CheckJson(dialect.ErrorBody(call.error()));
+  }
+  Require(call->writer != nullptr);
+  Require(std::isfinite(call->request.sampling.temperature) && call->request.sampling.temperature >= 0);
+}
+
+void CheckBody(const Result<std::string>& body) {
+  if (body) CheckJson(*body);
+}
+
+}  // namespace
+}  // namespace cllm
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace cllm;
+  const std::string_view body(reinterpret_cast<const char*>(data), size);
+  const ModelCard card{.id = "toy", .created_unix_s = 1};
+  CheckDialect(CllmDialect(CllmDialect::Endpoint::kGenerate, kDefaultMaxTokens), body);
+  CheckDialect(CllmDialect(CllmDialect::Endpoint::kGenerateStream, kDefaultMaxTokens), body);
+  CheckDialect(OpenAiCompletionsDialect(card), body);
+  CheckDialect(OpenAiChatDialect(card), body);
+  const ToyTextModel model;
+  CheckBody(TokenizeBody(model, body));
+  CheckBody(DetokenizeBody(model, body));
+  CheckBody(ApplyTemplateBody(model, body));
+  return 0;
+}
