@@ -62,8 +62,7 @@ class ConfigReader final : public YAML::EventHandler {
     // The parser tags quoted scalars "!" and plain ones "?".
     const bool quoted = tag == "!";
     if (list_ == nullptr) return SetScalar(TakeKey(), value, quoted);
-    if (quoted) return Keep(table_.WrongValue(*list_, "the quoted text " + config::QuotedForMessage(value), source_));
-    items_.push_back(value);
+    AddItem(value, quoted);
   }
 
   void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
@@ -76,7 +75,7 @@ class ConfigReader final : public YAML::EventHandler {
     if (table_.IsSection(key)) return FailAt(source_.line, NeedsKeysBelow(key, "a list"));
     list_ = table_.Find(key);
     if (list_ == nullptr) return Keep(table_.UnknownKey(key, OptionTable::Candidates::kOptions, source_));
-    if (list_->type != OptionType::kDoubleList) return Keep(table_.WrongValue(*list_, "a list", source_));
+    if (!list_->is_list()) return Keep(table_.WrongValue(*list_, "a list", source_));
   }
 
   void OnSequenceEnd() override {
@@ -129,6 +128,15 @@ class ConfigReader final : public YAML::EventHandler {
     return std::move(maps_.back().pending_key);
   }
 
+  void AddItem(const std::string& value, bool quoted) {
+    const bool wants_text = list_->type == OptionType::kStringList;
+    if (quoted && !wants_text) {
+      return Keep(table_.WrongValue(*list_, "the quoted text " + config::QuotedForMessage(value), source_));
+    }
+    if (!quoted && wants_text && config::ReadsAsNonText(value)) return Keep(table_.WrongValue(*list_, NeedsQuotes(value), source_));
+    items_.push_back(value);
+  }
+
   void SetScalar(const std::string& key, const std::string& value, bool quoted) {
     const std::string given = config::QuotedForMessage(value);
     if (table_.IsSection(key)) return FailAt(source_.line, NeedsKeysBelow(key, given));
@@ -144,12 +152,13 @@ class ConfigReader final : public YAML::EventHandler {
         break;
       case OptionType::kString:
         if (!quoted && config::ReadsAsNonText(value)) {
-          return Keep(table_.WrongValue(*option, value + " (write it in quotes if it is meant as text)", source_));
+          return Keep(table_.WrongValue(*option, NeedsQuotes(value), source_));
         }
         break;
       case OptionType::kEnum:
         break;
       case OptionType::kDoubleList:
+      case OptionType::kStringList:
         return Keep(table_.WrongValue(*option, "the single value " + given + " (a list is written [1, 2])", source_));
     }
     Keep(table_.Set(key, value, source_));
@@ -162,6 +171,8 @@ class ConfigReader final : public YAML::EventHandler {
     if (tag != "?" && tag != "!" && !tag.empty()) FailAt(mark.line + 1, "tags (!name) are not supported");
     return status_.has_value();
   }
+
+  static std::string NeedsQuotes(const std::string& value) { return value + " (write it in quotes if it is meant as text)"; }
 
   static std::string NeedsKeysBelow(const std::string& section, const std::string& given) {
     return fmt::format("{}: expected keys below it, got {}", section, given);
