@@ -15,7 +15,7 @@ LIBRARY_HEADERS = {
     "histedit.h": {"chat"},
     "nlohmann/": {"api", "cli", "hub"},
     "curl/": {"chat", "hub"},
-    "openssl/": {"hub"},
+    "openssl/": {"http", "hub"},
 }
 
 

@@ -11,13 +11,13 @@ namespace cllm {
 
 struct Backend {
   // `service` outlives the backend.
-  Backend(Service& the_service, ServerFacts the_facts, int default_max_tokens)
+  Backend(Service& the_service, ServerFacts the_facts, const RequestDefaults& defaults)
       : service(the_service),
         facts(std::move(the_facts)),
-        generate(CllmDialect::Endpoint::kGenerate, default_max_tokens),
-        generate_stream(CllmDialect::Endpoint::kGenerateStream, default_max_tokens),
-        chat(facts.card),
-        completions(facts.card) {}
+        generate(CllmDialect::Endpoint::kGenerate, defaults),
+        generate_stream(CllmDialect::Endpoint::kGenerateStream, defaults),
+        chat(facts.card, defaults),
+        completions(facts.card, defaults) {}
 
   Service& service;
   ServerFacts facts;

@@ -11,6 +11,8 @@ const char* ReasonName(FinishReason reason) { return reason == FinishReason::kLe
 
 class CllmWriter : public AnswerWriter {
  public:
+  const std::string& id() const override { return id_; }
+
   std::string StreamDelta(const TextDelta& delta) override {
     return SseFrame(Dump(Json{{"id", id_}, {"token", delta.text}, {"done", false}}));
   }
@@ -62,7 +64,8 @@ Result<ParsedCall> CllmDialect::Parse(std::string_view body) const {
   if (!prompt && !object.Has("prompt")) object.Reject("prompt", "prompt is missing");
   call.request.prompt = prompt.value_or("");
   ReadMaxTokens(object, {"max_tokens"}, call.request);
-  call.request.default_max_tokens = default_max_tokens_;
+  call.request.default_max_tokens = defaults_.max_tokens > 0 ? defaults_.max_tokens : defaults_.generate_max_tokens;
+  call.request.sampling = defaults_.sampling;
   ReadSamplingFields(object, call.request);
   const auto stream = object.Bool("stream");
   call.stream = endpoint_ == Endpoint::kGenerateStream || stream.value_or(false);

@@ -14,11 +14,11 @@ namespace {
 constexpr const char* kLeast = R"({"prompt": "hi"})";
 
 const CllmDialect& Generate() {
-  static const CllmDialect dialect(CllmDialect::Endpoint::kGenerate, 128);
+  static const CllmDialect dialect(CllmDialect::Endpoint::kGenerate, {.generate_max_tokens = 128});
   return dialect;
 }
 const CllmDialect& Stream() {
-  static const CllmDialect dialect(CllmDialect::Endpoint::kGenerateStream, 128);
+  static const CllmDialect dialect(CllmDialect::Endpoint::kGenerateStream, {.generate_max_tokens = 128});
   return dialect;
 }
 
@@ -40,6 +40,21 @@ TEST(CllmDialectTest, APromptAloneGetsTheDefaults) {
   EXPECT_EQ(sampling.min_p, defaults.min_p);
   EXPECT_EQ(sampling.repetition_penalty, defaults.repetition_penalty);
   EXPECT_EQ(sampling.top_logprobs, kNoLogprobs);
+}
+
+TEST(CllmDialectTest, SettingsHoldWhereTheRequestSaysNothing) {
+  const RequestDefaults defaults{.sampling = {.temperature = 0.25, .top_k = 3, .top_p = 0.5}, .max_tokens = 9, .generate_max_tokens = 128};
+  const CllmDialect dialect(CllmDialect::Endpoint::kGenerate, defaults);
+  const ParsedCall least = Parsed(dialect, kLeast);
+  EXPECT_EQ(least.request.sampling.temperature, 0.25);
+  EXPECT_EQ(least.request.sampling.top_k, 3);
+  EXPECT_EQ(least.request.sampling.top_p, 0.5);
+  EXPECT_EQ(least.request.default_max_tokens, 9);
+  const ParsedCall own = Parsed(dialect, R"({"prompt": "x", "temperature": 1.5, "top_k": 0, "top_p": 1, "max_tokens": 2})");
+  EXPECT_EQ(own.request.sampling.temperature, 1.5);
+  EXPECT_EQ(own.request.sampling.top_k, 0);
+  EXPECT_EQ(own.request.sampling.top_p, 1.0);
+  EXPECT_EQ(own.request.max_tokens, 2);
 }
 
 TEST(CllmDialectTest, EveryFieldArrives) {

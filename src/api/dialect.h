@@ -21,6 +21,8 @@ struct ModelCard {
 class AnswerWriter {
  public:
   virtual ~AnswerWriter() = default;
+  // As the answer names itself.
+  virtual const std::string& id() const = 0;
   // Server-sent events, ready for the wire. StreamEnd's last frame says that the stream is complete, or why it is not.
   virtual std::string StreamDelta(const TextDelta& delta) = 0;
   virtual std::string StreamEnd(const GenerationEnd& end) = 0;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "api/body_frame.h"
 #include "api/json_object.h"
 #include "base/machine.h"
 #include "base/utf8.h"
@@ -89,41 +90,45 @@ std::string IndexBody(const std::string& version) {
 }
 
 Result<std::string> TokenizeBody(const TextModel& model, std::string_view body) {
-  const Result<Json> json = ParseJsonObject(body);
-  if (!json) return std::unexpected(json.error());
-  JsonObject object(*json);
-  const auto content = object.String("content");
-  if (!content && !object.Has("content")) object.Reject("content", "content is missing");
-  const bool add_special = object.Bool("add_special").value_or(false);
-  const bool parse_special = object.Bool("parse_special").value_or(true);
-  const bool with_pieces = object.Bool("with_pieces").value_or(false);
-  object.Ignore("model");
-  if (const Status status = object.Finish(); !status) return std::unexpected(status.error());
-  const auto tokens = model.Tokenize(*content, add_special, parse_special);
-  if (!tokens) return std::unexpected(tokens.error());
-  Json list = Json::array();
-  for (const TokenId token : *tokens) {
-    if (!with_pieces) {
-      list.push_back(token);
-      continue;
+  struct Fields {
+    std::string content;
+    bool add_special = false;
+    bool parse_special = true;
+    bool with_pieces = false;
+  };
+  const auto read = [](JsonObject& object) {
+    const auto content = object.String("content");
+    if (!content && !object.Has("content")) object.Reject("content", "content is missing");
+    return Fields{.content = content.value_or(""),
+                  .add_special = object.Bool("add_special").value_or(false),
+                  .parse_special = object.Bool("parse_special").value_or(true),
+                  .with_pieces = object.Bool("with_pieces").value_or(false)};
+  };
+  return AnswerBody(body, read, [&model](const Fields& fields) -> Result<Json> {
+    const auto tokens = model.Tokenize(fields.content, fields.add_special, fields.parse_special);
+    if (!tokens) return std::unexpected(tokens.error());
+    Json list = Json::array();
+    for (const TokenId token : *tokens) {
+      if (!fields.with_pieces) {
+        list.push_back(token);
+        continue;
+      }
+      const auto piece = model.Detokenize(std::span(&token, 1));
+      list.push_back({{"id", token}, {"piece", PieceValue(piece.value_or(""))}});
     }
-    const auto piece = model.Detokenize(std::span(&token, 1));
-    list.push_back({{"id", token}, {"piece", PieceValue(piece.value_or(""))}});
-  }
-  return Dump(Json{{"tokens", std::move(list)}});
+    return Json{{"tokens", std::move(list)}};
+  });
 }
 
 Result<std::string> DetokenizeBody(const TextModel& model, std::string_view body) {
-  const Result<Json> json = ParseJsonObject(body);
-  if (!json) return std::unexpected(json.error());
-  JsonObject object(*json);
-  const Json* list = object.Any("tokens");
-  std::vector<TokenId> tokens;
-  if (list == nullptr) {
-    object.Reject("tokens", "tokens is missing");
-  } else if (!list->is_array()) {
-    object.Reject("tokens", "tokens must be an array of token ids");
-  } else {
+  const auto read = [](JsonObject& object) {
+    std::vector<TokenId> tokens;
+    const Json* list = object.Any("tokens");
+    if (list == nullptr) object.Reject("tokens", "tokens is missing");
+    if (list == nullptr || !list->is_array()) {
+      object.Reject("tokens", "tokens must be an array of token ids");
+      return tokens;
+    }
     for (const Json& item : *list) {
       const bool is_id = item.is_number_unsigned() && item.get<std::uint64_t>() <= std::numeric_limits<TokenId>::max();
       if (!is_id) {
@@ -132,12 +137,13 @@ Result<std::string> DetokenizeBody(const TextModel& model, std::string_view body
       }
       tokens.push_back(item.get<TokenId>());
     }
-  }
-  object.Ignore("model");
-  if (const Status status = object.Finish(); !status) return std::unexpected(status.error());
-  const auto text = model.Detokenize(tokens);
-  if (!text) return std::unexpected(text.error());
-  return Dump(Json{{"content", *text}});
+    return tokens;
+  };
+  return AnswerBody(body, read, [&model](const std::vector<TokenId>& tokens) -> Result<Json> {
+    const auto text = model.Detokenize(tokens);
+    if (!text) return std::unexpected(text.error());
+    return Json{{"content", *text}};
+  });
 }
 
 }  // namespace cllm

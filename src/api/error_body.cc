@@ -12,6 +12,7 @@ struct ErrorNames {
 ErrorNames NamesOf(ErrorCode code) {
   switch (code) {
     case ErrorCode::kInvalidArgument: return {400, "invalid_argument", "invalid_request_error"};
+    case ErrorCode::kUnauthorized: return {401, "invalid_api_key", "invalid_request_error"};
     case ErrorCode::kNotFound: return {404, "not_found", "invalid_request_error"};
     case ErrorCode::kMethodNotAllowed: return {405, "method_not_allowed", "invalid_request_error"};
     case ErrorCode::kTimedOut: return {408, "timed_out", "timeout_error"};

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "api/body_frame.h"
 #include "api/error_body.h"
 #include "api/json_object.h"
 #include "api/openai_fields.h"
@@ -39,6 +40,8 @@ class ChatWriter : public AnswerWriter {
  public:
   ChatWriter(std::string model, bool logprobs, bool include_usage)
       : model_(std::move(model)), logprobs_(logprobs), include_usage_(include_usage) {}
+
+  const std::string& id() const override { return id_; }
 
   std::string StreamDelta(const TextDelta& delta) override {
     std::string frames = Opening();
@@ -187,6 +190,8 @@ Result<ParsedCall> OpenAiChatDialect::Parse(std::string_view body) const {
   if (!prompt) return std::unexpected(prompt.error());
   call.request.prompt = std::move(*prompt);
   ReadMaxTokens(object, {"max_completion_tokens", "max_tokens", "n_predict"}, call.request);
+  if (defaults_.max_tokens > 0) call.request.default_max_tokens = defaults_.max_tokens;
+  call.request.sampling = defaults_.sampling;
   ReadSamplingFields(object, call.request);
   const bool logprobs = ReadLogprobs(object, call.request.sampling);
   const StreamSettings stream = ReadStreamFields(object);
@@ -198,16 +203,17 @@ Result<ParsedCall> OpenAiChatDialect::Parse(std::string_view body) const {
 }
 
 Result<std::string> ApplyTemplateBody(const TextModel& model, std::string_view body) {
-  const Result<Json> json = ParseJsonObject(body);
-  if (!json) return std::unexpected(json.error());
-  JsonObject object(*json);
-  const Result<ChatPrompt> prompt = ReadChatPrompt(object);
-  if (!prompt) return std::unexpected(prompt.error());
-  object.Ignore("model");
-  if (const Status status = object.Finish(); !status) return std::unexpected(status.error());
-  const Result<std::string> text = model.RenderChat(*prompt);
-  if (!text) return std::unexpected(text.error());
-  return Dump(Json{{"prompt", *text}});
+  const auto read = [](JsonObject& object) {
+    Result<ChatPrompt> prompt = ReadChatPrompt(object);
+    if (prompt) return std::move(*prompt);
+    object.Reject(prompt.error().field.c_str(), prompt.error().message);
+    return ChatPrompt{};
+  };
+  return AnswerBody(body, read, [&model](const ChatPrompt& prompt) -> Result<Json> {
+    const Result<std::string> text = model.RenderChat(prompt);
+    if (!text) return std::unexpected(text.error());
+    return Json{{"prompt", *text}};
+  });
 }
 
 }  // namespace cllm

@@ -4,18 +4,21 @@
 #include <utility>
 
 #include "api/dialect.h"
+#include "api/request_defaults.h"
 #include "service/service.h"
 
 namespace cllm {
 
 class OpenAiChatDialect : public Dialect {
  public:
-  explicit OpenAiChatDialect(ModelCard model) : model_(std::move(model)) {}
+  explicit OpenAiChatDialect(ModelCard model, RequestDefaults defaults = {})
+      : model_(std::move(model)), defaults_(std::move(defaults)) {}
   Result<ParsedCall> Parse(std::string_view body) const override;
   std::string ErrorBody(const Error& error) const override;
 
  private:
   ModelCard model_;
+  RequestDefaults defaults_;
 };
 
 // POST /apply-template {messages, chat_template_kwargs} → {"prompt": …}, as llama-server has it.

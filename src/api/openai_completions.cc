@@ -40,6 +40,8 @@ class CompletionsWriter : public AnswerWriter {
   CompletionsWriter(std::string model, bool logprobs, bool include_usage)
       : model_(std::move(model)), logprobs_(logprobs), include_usage_(include_usage) {}
 
+  const std::string& id() const override { return id_; }
+
   std::string StreamDelta(const TextDelta& delta) override { return Chunk(delta, nullptr); }
 
   std::string StreamEnd(const GenerationEnd& end) override {
@@ -126,7 +128,8 @@ Result<ParsedCall> OpenAiCompletionsDialect::Parse(std::string_view body) const 
   ParsedCall call;
   ReadPrompt(object, call.request);
   ReadMaxTokens(object, {"max_tokens", "max_completion_tokens", "n_predict"}, call.request);
-  call.request.default_max_tokens = kOpenAiDefaultMaxTokens;
+  call.request.default_max_tokens = defaults_.max_tokens > 0 ? defaults_.max_tokens : kOpenAiDefaultMaxTokens;
+  call.request.sampling = defaults_.sampling;
   ReadSamplingFields(object, call.request);
   const auto logprobs = object.Int("logprobs", 0, kMostLogprobs);
   if (logprobs) call.request.sampling.top_logprobs = static_cast<std::int32_t>(*logprobs);

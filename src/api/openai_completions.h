@@ -4,17 +4,20 @@
 #include <utility>
 
 #include "api/dialect.h"
+#include "api/request_defaults.h"
 
 namespace cllm {
 
 class OpenAiCompletionsDialect : public Dialect {
  public:
-  explicit OpenAiCompletionsDialect(ModelCard model) : model_(std::move(model)) {}
+  explicit OpenAiCompletionsDialect(ModelCard model, RequestDefaults defaults = {})
+      : model_(std::move(model)), defaults_(std::move(defaults)) {}
   Result<ParsedCall> Parse(std::string_view body) const override;
   std::string ErrorBody(const Error& error) const override;
 
  private:
   ModelCard model_;
+  RequestDefaults defaults_;
 };
 
 }  // namespace cllm

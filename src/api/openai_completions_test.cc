@@ -46,6 +46,16 @@ TEST(OpenAiCompletionsTest, FieldsArrive) {
   EXPECT_EQ(call.request.stop, std::vector<std::string>{"a"});
 }
 
+TEST(OpenAiCompletionsTest, SettingsHoldWhereTheRequestSaysNothing) {
+  const OpenAiCompletionsDialect dialect({.id = "toy"}, {.sampling = {.temperature = 0.25, .top_k = 3, .top_p = 0.5}, .max_tokens = 9});
+  const ParsedCall least = Parsed(dialect, kLeast);
+  EXPECT_EQ(least.request.default_max_tokens, 9);
+  EXPECT_EQ(least.request.sampling.temperature, 0.25);
+  EXPECT_EQ(least.request.sampling.top_k, 3);
+  EXPECT_EQ(least.request.sampling.top_p, 0.5);
+  EXPECT_EQ(Parsed(dialect, With(kLeast, "temperature", "2")).request.sampling.temperature, 2.0);
+}
+
 TEST(OpenAiCompletionsTest, WrongFieldsAreNamed) {
   const char* prompt = "prompt must be a string or an array of token ids";
   const char* several = "more than one prompt in a request is not supported yet";

@@ -7,7 +7,6 @@
 namespace cllm {
 namespace {
 
-constexpr double kMostTemperature = 2.0;  // OpenAI's bound
 constexpr double kMostAdditivePenalty = 2.0;
 constexpr double kMostBias = 100.0;
 constexpr std::size_t kMostBiases = 1024;

@@ -7,10 +7,11 @@
 namespace cllm {
 
 inline constexpr std::size_t kMostStopStrings = 16;
+inline constexpr double kMostTemperature = 2.0;  // OpenAI's bound
 inline constexpr std::int64_t kMostTokensField = 1'000'000'000;
 
 // temperature, top_p, top_k, min_p, repetition_penalty (and llama.cpp's repeat_penalty, repeat_last_n), presence_penalty,
-// frequency_penalty, logit_bias, seed, stop, ignore_eos, timeout.
+// frequency_penalty, logit_bias, seed, stop, ignore_eos, timeout. A field that is absent leaves `request` as it is.
 void ReadSamplingFields(JsonObject& object, GenerateRequest& request);
 
 // max_tokens, at least 1, under any of `names`.

@@ -70,6 +70,8 @@ Result<AnswerSummary> LocalAnswerer::Ask(const std::vector<ChatMessage>& message
                                          const OnText& on_text) {
   GenerateRequest request;
   request.prompt = ChatPrompt{.messages = messages, .template_arguments = {}};
+  request.sampling = defaults_.sampling;
+  if (defaults_.max_tokens > 0) request.default_max_tokens = defaults_.max_tokens;
   if (const Status status = settings.Apply(request); !status) return std::unexpected(status.error());
   const int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (fd < 0) return Fail(ErrorCode::kInternal, fmt::format("an event descriptor cannot be made: {}", std::strerror(errno)));

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "api/request_defaults.h"
 #include "chat/answerer.h"
 #include "chat/interrupts.h"
 #include "service/service.h"
@@ -13,9 +14,9 @@ namespace cllm {
 
 class LocalAnswerer : public Answerer {
  public:
-  // `service` and `interrupts` outlive it.
-  LocalAnswerer(std::string name, Service& service, Interrupts& interrupts)
-      : name_(std::move(name)), service_(service), interrupts_(interrupts) {}
+  // `service` and `interrupts` outlive it. `defaults` hold where the chat's settings say nothing.
+  LocalAnswerer(std::string name, Service& service, RequestDefaults defaults, Interrupts& interrupts)
+      : name_(std::move(name)), service_(service), defaults_(std::move(defaults)), interrupts_(interrupts) {}
 
   std::string Name() const override { return name_; }
   Result<AnswerSummary> Ask(const std::vector<ChatMessage>& messages, const ChatSettings& settings,
@@ -27,6 +28,7 @@ class LocalAnswerer : public Answerer {
 
   std::string name_;
   Service& service_;
+  RequestDefaults defaults_;
   Interrupts& interrupts_;
 };
 

@@ -71,7 +71,7 @@ class LocalAnswererTest : public testing::Test {
     return options;
   }()};
   Service service_{model_, engine_, SchedulerOptions(), [] {}};
-  LocalAnswerer answerer_{"toy", service_, **interrupts_};
+  LocalAnswerer answerer_{"toy", service_, {}, **interrupts_};
   ChatSettings settings_;
   std::string text_;
   std::function<Status()> on_text_;
@@ -116,6 +116,22 @@ TEST_F(LocalAnswererTest, AnInterruptStopsALongAnswerAndTheNextOneIsWhole) {
   on_text_ = nullptr;
   ASSERT_TRUE(settings_.Set("max_tokens", "3"));
   ASSERT_TRUE(Ask(QuestionWithALongAnswer()));
+}
+
+TEST_F(LocalAnswererTest, DefaultsOfTheServerHoldWhereTheChatSaysNothing) {
+  RequestDefaults defaults;
+  defaults.max_tokens = 3;
+  LocalAnswerer answerer("toy", service_, defaults, **interrupts_);
+  const auto ask = [&] {
+    return answerer.Ask({{.role = "user", .content = QuestionWithALongAnswer()}}, settings_, [](std::string_view) { return Status(); });
+  };
+  auto summary = ask();
+  ASSERT_TRUE(summary) << summary.error().message;
+  EXPECT_EQ(summary->generated_tokens, 3);
+  ASSERT_TRUE(settings_.Set("max_tokens", "5"));
+  summary = ask();
+  ASSERT_TRUE(summary) << summary.error().message;
+  EXPECT_EQ(summary->generated_tokens, 5);
 }
 
 TEST_F(LocalAnswererTest, AReceiverThatFailsEndsTheAnswer) {

@@ -123,7 +123,10 @@ int BenchEngine(const ServeOptions& options, const BenchEngineOptions& bench) {
   ServeOptions wanted = options;
   wanted.llama_cpp.n_seq_max = *std::ranges::max_element(bench.streams);
   wanted.model.max_context_length = bench.prompt_tokens + bench.generate_tokens;
-  ConfigureLog(options.log);
+  if (const Status status = ConfigureLog(options.log); !status) {
+    std::fprintf(stderr, "cllm: %s\n", status.error().message.c_str());
+    return 1;
+  }
   auto loaded = LoadEngine(wanted);
   if (!loaded) {
     std::fprintf(stderr, "cllm: %s\n", loaded.error().message.c_str());

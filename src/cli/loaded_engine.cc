@@ -1,5 +1,8 @@
 #include "cli/loaded_engine.h"
 
+#include <algorithm>
+#include <filesystem>
+
 #include <fmt/format.h>
 
 #include "base/machine.h"
@@ -37,10 +40,16 @@ void WarnAboutSettings(const ServeOptions& options, const ModelInfo& info) {
 Status CheckModel(const std::string& path) {
   return CheckModelFile(path, {.probe_command = {"/proc/self/exe", kProbeCommand}, .verdicts_path = CacheFolder() / "verdicts"});
 }
+
 Result<LoadedEngine> LoadEngine(const ServeOptions& options) {
   LoadedEngine loaded;
   ExplainBusErrors(options.model.path);
   if (const Status status = CheckModel(options.model.path); !status) return std::unexpected(status.error());
+  // The file is a little more than its weights, and known before anything is loaded.
+  std::error_code ignored;
+  const auto file_bytes = std::filesystem::file_size(options.model.path, ignored);
+  const auto budget_mb = KvBudget(ignored ? 0 : static_cast<std::int64_t>(file_bytes), options.memory_limit_mb, options.kv_cache_max_memory_mb);
+  if (!budget_mb) return std::unexpected(budget_mb.error());
   auto model = Model::Load(options.model.path, options.llama_cpp.weights);
   if (!model) return std::unexpected(model.error());
   loaded.model = std::move(*model);
@@ -50,7 +59,7 @@ Result<LoadedEngine> LoadEngine(const ServeOptions& options) {
   WarnAboutSettings(options, info);
 
   const int context = ContextLength(options, info);
-  const auto sizing = SizeKvCache(info, options.llama_cpp, context, options.kv_cache_max_memory_mb, AvailableMemoryBytes());
+  const auto sizing = SizeKvCache(info, options.llama_cpp, context, *budget_mb, AvailableMemoryBytes());
   if (!sizing) return std::unexpected(sizing.error());
   loaded.kv_bytes_per_token = sizing->bytes_per_sequence / std::max(1, context);
   auto engine = LlamaCppEngine::Create(*loaded.model, options.llama_cpp, sizing->sequences, context);

@@ -1,11 +1,16 @@
 #include "cli/options.h"
 
+#include <limits>
+
+#include "api/sampling_fields.h"
+
 namespace cllm {
 namespace {
 
 constexpr std::int64_t kMostTokens = 1 << 24;
 
-void DeclareServer(HttpOptions& http, OptionTable& table) {
+void DeclareServer(ServeOptions& options, OptionTable& table) {
+  HttpOptions& http = options.http;
   table.Section("server", "HTTP server");
   table.String("server.host", &http.host, {.help = "Address to listen on.", .placeholder = "ADDRESS"});
   table.Int("server.port", &http.port, {.min = 0, .max = 65535, .help = "Port to listen on; 0 takes a free one."});
@@ -14,9 +19,33 @@ void DeclareServer(HttpOptions& http, OptionTable& table) {
   table.Int("server.min_threads", &http.min_threads, {.min = 1, .max = 256, .help = "Least HTTP event loops."});
   table.Double("server.shutdown_grace_s", &http.shutdown_grace_s,
                {.min = 0, .max = 86400, .help = "How long running requests may go on after SIGTERM or SIGINT.", .unit = "s"});
+  table.StringList("server.api_keys", &http.api_keys,
+                   {.help = "Keys of which a client must send one, as bearer token or x-api-key; with commas between them. The "
+                            "environment's CLLM_API_KEY beats the file. Empty: everybody may ask, unless api_key_file has keys. Other "
+                            "users of this machine can see the command line: a file or the environment is safer.",
+                    .flags = {"--api-key"}, .placeholder = "KEY,...", .secret = true});
+  table.String("server.api_key_file", &http.api_key_file,
+               {.help = "File with further keys, one a line; empty lines and lines that begin with # don't count.", .placeholder = "FILE"});
+  table.String("server.tls_certificate", &http.tls_certificate,
+               {.help = "Certificate chain in PEM form. With it and its key the server speaks HTTPS alone.", .placeholder = "FILE"});
+  table.String("server.tls_key", &http.tls_key, {.help = "Private key of the certificate, in PEM form.", .placeholder = "FILE"});
   table.Section("http", "HTTP limits");
   table.Int("http.max_body_mb", &http.max_body_mb,
             {.min = 1, .max = 1024, .help = "Largest request body; a larger one is answered with 413.", .unit = "MiB"});
+  table.Int("http.max_connections", &http.max_connections,
+            {.min = 1, .max = 1 << 20, .help = "Most connections at a time; further ones are answered with 503."});
+  table.Int("http.timeout_ms", &http.timeout_ms,
+            {.min = 100, .max = 3'600'000,
+             .help = "How long a client may take to send a request, head and body, from its first byte on, and how long a connection "
+                     "may idle between two requests. Answers have their own limit, scheduler.request_timeout.",
+             .unit = "ms"});
+  table.Int("http.max_input_tokens", &options.max_input_tokens,
+            {.min = 1, .max = kMostTokens, .help = "Longest prompt; a longer one is answered with 400. 'context' means what the context holds.",
+             .unit = "tokens", .value_names = {{"context", 0}}});
+  table.StringList("http.cors_origins", &http.cors_origins,
+                   {.help = "Origins whose web pages may use this server from a browser, such as https://example.org, or * for all. "
+                            "Empty: none.",
+                    .placeholder = "ORIGIN,..."});
 }
 
 void DeclareModel(ServeOptions& options, OptionTable& table) {
@@ -30,9 +59,9 @@ void DeclareModel(ServeOptions& options, OptionTable& table) {
   table.String("model.quantization", &options.model.quantization,
                {.help = "What the file is expected to be, such as q4_k_m. Where it is something else a warning says so.",
                 .placeholder = "TYPE"});
-  table.Int("model.default_max_tokens", &options.default_max_tokens,
+  table.Int("model.default_max_tokens", &options.defaults.generate_max_tokens,
             {.min = 1, .max = kMostTokens,
-             .help = "Length of an answer of /generate where the request names none and the context has room.",
+             .help = "Most tokens of an answer of /generate where neither the request nor scheduler.default_max_tokens says it.",
              .unit = "tokens"});
 }
 
@@ -66,9 +95,18 @@ void DeclareBackend(ServeOptions& options, OptionTable& table) {
             {.min = 0, .max = 255, .help = "GPU that holds the model where split_mode is none.", .flags = {"-mg"}});
   table.DoubleList("backend.llama_cpp.tensor_split", &llama.weights.tensor_split,
                    {.min = 0, .max = 1e6, .help = "Share of the model on each GPU; empty means by free memory.", .flags = {"-ts"}});
+  table.Enum("backend.llama_cpp.rope_scaling", &llama.rope_scaling,
+             {.choices = {"auto", "none", "linear", "yarn"},
+              .help = "How positions are stretched beyond the trained context; auto is what the file says."});
+  table.Double("backend.llama_cpp.rope_freq_base", &llama.rope_freq_base,
+               {.min = 0, .max = 1e12, .help = "Base frequency of the rotary position embedding; 0 is what the file says."});
+  table.Double("backend.llama_cpp.rope_freq_scale", &llama.rope_freq_scale,
+               {.min = 0, .max = 1e6,
+                .help = "Factor on rotary frequencies: 0.5 stretches the context to twice its length; 0 is what the file says."});
 }
 
-void DeclareScheduler(SchedulerOptions& scheduler, OptionTable& table) {
+void DeclareScheduler(ServeOptions& options, OptionTable& table) {
+  SchedulerOptions& scheduler = options.scheduler;
   table.Section("scheduler", "Scheduler");
   table.Int("scheduler.max_batch_size", &scheduler.max_batch_size,
             {.min = 1, .max = 4096, .help = "Most sequences of one step."});
@@ -81,24 +119,48 @@ void DeclareScheduler(SchedulerOptions& scheduler, OptionTable& table) {
                {.min = 0.001, .max = 1e6, .help = "From the arrival of a request to the end of its answer; then 408.", .unit = "s"});
   table.Int("scheduler.max_queue_size", &scheduler.max_queue_size,
             {.min = 0, .max = 1 << 20, .help = "Requests that may wait while all places are taken; more are answered with 429."});
+  RequestDefaults& defaults = options.defaults;
+  table.Double("scheduler.default_temperature", &defaults.sampling.temperature,
+               {.min = 0, .max = kMostTemperature, .help = "Temperature where a request names none; 0 is greedy."});
+  table.Double("scheduler.default_top_p", &defaults.sampling.top_p, {.min = 0, .max = 1, .help = "Top-p where a request names none; 1 turns it off."});
+  table.Int("scheduler.default_top_k", &defaults.sampling.top_k,
+            {.min = 0, .max = std::numeric_limits<int>::max(), .help = "Top-k where a request names none; 0 turns it off."});
+  table.Int("scheduler.default_max_tokens", &defaults.max_tokens,
+            {.min = 1, .max = kMostTokens,
+             .help = "Most tokens of an answer where a request names none and the context has room. 'auto' depends on the endpoint: "
+                     "/generate has model.default_max_tokens, /v1/completions 16, /v1/chat/completions what the context has room for.",
+             .unit = "tokens", .value_names = {{"auto", 0}}});
 }
 
 }  // namespace
 
 void DeclareOptions(ServeOptions& options, OptionTable& table) {
-  DeclareServer(options.http, table);
+  DeclareServer(options, table);
   DeclareModel(options, table);
   DeclareBackend(options, table);
-  DeclareScheduler(options.scheduler, table);
+  DeclareScheduler(options, table);
   table.Section("resources", "Resources");
   table.Int("resources.kv_cache_max_memory_mb", &options.kv_cache_max_memory_mb,
             {.min = 1, .max = 1 << 30,
              .help = "Most memory for the KV cache. Where n_seq_max requests of max_context_length don't fit, fewer run at a time.",
              .unit = "MiB", .value_names = {{"auto", 0}}});
+  table.Int("resources.memory_limit_mb", &options.memory_limit_mb,
+            {.min = 1, .max = 1 << 30,
+             .help = "Most memory for weights and KV cache together. Where the weights alone are larger the server does not start; the KV "
+                     "cache gets what they leave.",
+             .unit = "MiB", .value_names = {{"auto", 0}}});
   table.Section("logging", "Log");
   table.Enum("logging.level", &options.log.level,
              {.choices = {"trace", "debug", "info", "warn", "error", "off"}, .help = "Least important messages that are shown.",
               .flags = {"--log-level"}});
+  table.Enum("logging.format", &options.log.format,
+             {.choices = {"text", "json"}, .help = "Lines of text, or one JSON object a line.", .flags = {"--log-format"}});
+  table.String("logging.file", &options.log.file,
+               {.help = "File that the log is appended to instead of standard error. SIGHUP opens it again, for log rotation.",
+                .flags = {"--log-file"}, .placeholder = "FILE"});
+  table.Bool("logging.prompts", &options.log.prompts,
+             {.help = "Log the bodies of generating requests, prompts included. Without it no line holds text of a prompt or an answer.",
+              .flags = {"--log-prompts"}});
 }
 
 }  // namespace cllm

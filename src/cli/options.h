@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "api/request_defaults.h"
 #include "base/log.h"
 #include "config/option_table.h"
 #include "engine/llamacpp/llamacpp_engine.h"
@@ -15,11 +16,13 @@ namespace cllm {
 struct ServeOptions {
   HttpOptions http;
   ModelOptions model;
-  int default_max_tokens = 256;
+  RequestDefaults defaults;
+  int max_input_tokens = 0;  // 0 = what the context holds
   std::string backend_type = "auto";
   LlamaCppOptions llama_cpp;
   SchedulerOptions scheduler;
   std::int64_t kv_cache_max_memory_mb = 0;
+  std::int64_t memory_limit_mb = 0;  // weights and KV cache together; 0 = what the machine has
   LogOptions log;
 };
 

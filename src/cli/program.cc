@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <sstream>
@@ -47,14 +48,17 @@ CLI::App* Program::AddCommand(CLI::App& parent, const std::string& name, const s
 }
 
 void Program::UseSettings(CLI::App& command) {
-  command.add_option("--config", config_, "Configuration file. Default: config.yaml or config/config.yaml, if there is one.")
+  command
+      .add_option("--config", config_,
+                  "Configuration file. Default: the environment's CLLM_CONFIG, else config.yaml or config/config.yaml, if there is one.")
       ->type_name("FILE");
   command_line_.Bind(command, table_);
 }
 
-// --config, else config.yaml or config/config.yaml in the working folder, else none.
+// --config, else CLLM_CONFIG, else config.yaml or config/config.yaml in the working folder, else none.
 std::string Program::ConfigFile() const {
   if (!config_.empty()) return config_;
+  if (const char* path = std::getenv("CLLM_CONFIG"); path != nullptr && *path != '\0') return path;
   for (const char* path : {"config.yaml", "config/config.yaml"}) {
     if (std::filesystem::exists(path)) return path;
   }
@@ -64,6 +68,9 @@ std::string Program::ConfigFile() const {
 Status Program::LoadSettings() {
   if (const std::string file = ConfigFile(); !file.empty()) {
     if (Status status = ApplyYamlFile(file, table_); !status) return status;
+  }
+  if (const char* keys = std::getenv("CLLM_API_KEY"); keys != nullptr && *keys != '\0') {
+    if (Status status = table_.Set("server.api_keys", keys, ValueSource::Environment("CLLM_API_KEY")); !status) return status;
   }
   return command_line_.Apply();
 }

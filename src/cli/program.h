@@ -31,7 +31,7 @@ class Program {
   // Gives `command` --config and every option of the table. To be called after the command's own flags are declared.
   void UseSettings(CLI::App& command);
 
-  // Default, then configuration file, then command line. For commands with UseSettings.
+  // Default, then configuration file, then environment (CLLM_API_KEY), then command line. For commands with UseSettings.
   Status LoadSettings();
 
   // Makes options().model.path the file to load. MODEL on the command line beats --model and the configuration; without

@@ -40,7 +40,6 @@ struct Arguments {
   std::string prompt;         // PROMPT
   std::string prompt_option;  // --prompt
   std::string server_url;
-  std::string api_key;
   ChatOptions chat;
   std::map<std::string, std::optional<std::string>> settings;  // by the name of the setting
 };
@@ -70,10 +69,19 @@ Status TakeSettings(Arguments& arguments) {
   return {};
 }
 
+// The key for a server: --api-key, else CLLM_API_KEY. The configuration file's keys are of this machine's own server and
+// go to no other.
+std::string KeyForServer(const ServeOptions& options, const OptionTable& table) {
+  const ValueSource::Kind kind = table.Find("server.api_keys")->source.kind;
+  const bool is_meant = kind == ValueSource::Kind::kCommandLine || kind == ValueSource::Kind::kEnvironment;
+  return is_meant && !options.http.api_keys.empty() ? options.http.api_keys.front() : std::string();
+}
+
 // Settings of the engine say nothing to a server that runs already.
 Status CheckRemote(const Arguments& arguments, const OptionTable& table) {
   for (const ConfigOption& option : table.options()) {
     if (option.source.kind != ValueSource::Kind::kCommandLine || option.key.starts_with("logging.")) continue;
+    if (option.key == "server.api_keys") continue;
     return InvalidArgument(fmt::format("{} is set where the model runs: it has no effect beside --server-url", option.source.name));
   }
   if (arguments.prompt.empty() && arguments.model.find(' ') != std::string::npos) {
@@ -127,9 +135,8 @@ int CodeOf(const Error& error) {
   return error.code == ErrorCode::kCancelled ? kInterruptedExitCode : Complain(error);
 }
 
-int RunRemote(const Arguments& arguments, const Task& task, Interrupts& interrupts, Screen& screen) {
-  const char* key = std::getenv("CLLM_API_KEY");
-  const std::string api_key = !arguments.api_key.empty() || key == nullptr ? arguments.api_key : std::string(key);
+int RunRemote(const Arguments& arguments, const std::string& api_key, const Task& task, Interrupts& interrupts,
+              Screen& screen) {
   auto answerer = RemoteAnswerer::Connect(
       {.server_url = arguments.server_url, .model = arguments.model, .api_key = api_key}, interrupts);
   if (!answerer) return CodeOf(answerer.error());
@@ -146,7 +153,7 @@ int RunLocal(const Arguments& arguments, const ServeOptions& options, const Task
   Service service(**text, *loaded->engine, options.scheduler, [] {});
   if (const Status ready = service.WaitUntilReady(); !ready) return Complain(ready.error());
   loading->reset();
-  LocalAnswerer answerer(std::filesystem::path(options.model.path).stem().string(), service, interrupts);
+  LocalAnswerer answerer(std::filesystem::path(options.model.path).stem().string(), service, options.defaults, interrupts);
   const int code = AnswerTask(arguments, task, answerer, interrupts, screen);
   // A step of a large model takes long and cannot be stopped; nothing is lost by leaving it.
   if (!service.WaitUntilIdle(std::chrono::steady_clock::now() + kLastStep)) std::_Exit(code);
@@ -165,15 +172,15 @@ int Run(Program& program, Arguments& arguments) {
   const Status status = remote ? CheckRemote(arguments, program.table()) : program.ResolveModel(arguments.model);
   if (!status) return Complain(status.error());
   SuitOneChat(program.options(), program.table());
-  ConfigureLog(program.options().log);
+  if (const Status log = ConfigureLog(program.options().log); !log) return Complain(log.error());
   const char* no_color = std::getenv("NO_COLOR");
   Screen screen = Screen::OfProcess(no_color == nullptr || *no_color == '\0');
   auto interrupts = Interrupts::Create();
   if (!interrupts) return Complain(interrupts.error());
   const Result<Task> task = TaskOf(arguments, input, screen, **interrupts);
   if (!task) return CodeOf(task.error());
-  return remote ? RunRemote(arguments, *task, **interrupts, screen)
-                : RunLocal(arguments, program.options(), *task, **interrupts, screen);
+  if (!remote) return RunLocal(arguments, program.options(), *task, **interrupts, screen);
+  return RunRemote(arguments, KeyForServer(program.options(), program.table()), *task, **interrupts, screen);
 }
 
 std::string FlagOf(std::string name) {
@@ -191,7 +198,6 @@ void AddRunCommand(Program& program) {
   run->add_option("PROMPT", arguments->prompt, "Answer this and end. Text on standard input goes below it.");
   run->add_option("--prompt", arguments->prompt_option, "The same as PROMPT, where no MODEL is given.");
   run->add_option("--server-url", arguments->server_url, "Ask this server (OpenAI's API) instead of loading a model.");
-  run->add_option("--api-key", arguments->api_key, "Key for that server. Default: CLLM_API_KEY.");
   run->add_option("--system", arguments->chat.system, "Text that tells the model how to answer.");
   run->add_flag("--verbose", arguments->chat.verbose, "Show tokens and tokens per second after each answer.");
   for (const ChatSettings::Known& known : ChatSettings::All()) {

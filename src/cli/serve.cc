@@ -25,14 +25,16 @@ namespace {
 // Answers that take their whole time must not run into the limit for idle connections.
 constexpr double kIdleMarginSeconds = 30.0;
 
-// Receives SIGTERM and SIGINT on a thread of its own. Made before any other thread, so that all of them have the signals
-// blocked.
+// Receives SIGTERM, SIGINT and perhaps SIGHUP on a thread of its own. Made before any other thread, so that all of them
+// have the signals blocked.
 class EndSignals {
  public:
-  EndSignals() {
+  // With `reopens_log` SIGHUP opens the log's file again; otherwise it ends the process as it always does.
+  explicit EndSignals(bool reopens_log) {
     sigemptyset(&signals_);
     sigaddset(&signals_, SIGTERM);
     sigaddset(&signals_, SIGINT);
+    if (reopens_log) sigaddset(&signals_, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
     thread_ = std::jthread([this](std::stop_token stop) { Run(stop); });
   }
@@ -59,6 +61,10 @@ class EndSignals {
   void Run(const std::stop_token& stop) {
     int signal = 0;
     while (sigwait(&signals_, &signal) == 0 && !stop.stop_requested()) {
+      if (signal == SIGHUP) {
+        if (const Status status = ReopenLog(); !status) spdlog::error("{}", status.error().message);
+        continue;
+      }
       if (loading_) std::_Exit(0);
       const std::lock_guard lock(mutex_);
       ++received_;
@@ -116,9 +122,9 @@ class ModelThread {
     if (!loaded) return std::unexpected(loaded.error());
     auto text = ModelText::Create(*loaded->model);
     if (!text) return std::unexpected(text.error());
-    Service service(**text, *loaded->engine, options_.scheduler, [this] { http_.WakeSenders(); });
+    Service service(**text, *loaded->engine, options_.scheduler, [this] { http_.WakeSenders(); }, options_.max_input_tokens);
     if (const Status ready = service.WaitUntilReady(); !ready) return ready;
-    http_.SetBackend(std::make_shared<Backend>(service, Facts(options_, *loaded, version_), options_.default_max_tokens));
+    http_.SetBackend(std::make_shared<Backend>(service, Facts(options_, *loaded, version_), options_.defaults));
     http_.WaitUntilListening();  // a small model can be ready first
     signals_.SetLoading(false);
     PrintReady();
@@ -130,8 +136,9 @@ class ModelThread {
 
   void PrintReady() const {
     const std::string host = options_.http.host == "0.0.0.0" || options_.http.host == "::" ? "localhost" : options_.http.host;
-    spdlog::info("serving on http://{}:{} with {} event loops; try:", options_.http.host, http_.port(), http_.loops());
-    spdlog::info("  curl http://{}:{}/generate -d '{{\"prompt\": \"The capital of France is\", \"max_tokens\": 16}}'", host,
+    const char* scheme = options_.http.tls_certificate.empty() ? "http" : "https";
+    spdlog::info("serving on {}://{}:{} with {} event loops; try:", scheme, options_.http.host, http_.port(), http_.loops());
+    spdlog::info("  curl {}://{}:{}/generate -d '{{\"prompt\": \"The capital of France is\", \"max_tokens\": 16}}'", scheme, host,
                  http_.port());
   }
 
@@ -159,13 +166,15 @@ class ModelThread {
 }  // namespace
 
 int Serve(const ServeOptions& options, const std::string& version) {
-  ConfigureLog(options.log);
-  EndSignals signals;
+  Status status = ConfigureLog(options.log);
+  EndSignals signals(!options.log.file.empty());
   signal(SIGPIPE, SIG_IGN);
   HttpOptions http_options = options.http;
+  http_options.log_bodies = options.log.prompts;
   http_options.idle_timeout_s = options.scheduler.request_timeout + kIdleMarginSeconds;
   HttpServer http(http_options, version);
-  if (const Status status = http.Bind(); !status) {
+  if (status) status = http.Bind();
+  if (!status) {
     std::fprintf(stderr, "cllm: %s\n", status.error().message.c_str());
     return 1;
   }

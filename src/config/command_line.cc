@@ -73,7 +73,9 @@ Result<std::optional<std::string>> CommandLine::Parse(const std::vector<std::str
     std::ostringstream out;
     std::ostringstream unused;
     root_.exit(error, out, unused);
-    return out.str();
+    std::string text = out.str();
+    text.erase(text.find_last_not_of('\n') + 1);  // CLI11 ends it with several
+    return text + "\n";
   }
   return std::nullopt;
 }

@@ -156,6 +156,7 @@ TEST_F(CommandLineTest, HelpListsEverythingBySection) {
         "--use-mmap, --mmap, --no-use-mmap, --no-mmap\n"}) {
     EXPECT_NE((*help)->find(part), std::string::npos) << part << "\nin\n" << **help;
   }
+  EXPECT_TRUE((*help)->ends_with("\n") && !(*help)->ends_with("\n\n"));
   const auto root = line_.Parse({"--help"});
   ASSERT_TRUE(root && root->has_value());
   EXPECT_NE((*root)->find("serve"), std::string::npos);

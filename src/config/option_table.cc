@@ -114,6 +114,8 @@ std::string ValueSource::Text() const {
       return "default";
     case Kind::kFile:
       return fmt::format("{}:{}", config::OneLine(name), line);
+    case Kind::kEnvironment:
+      return fmt::format("the environment ({})", name);
     case Kind::kCommandLine:
       return "the command line";
   }
@@ -126,6 +128,7 @@ std::string ValueSource::MessagePrefix(std::string_view key) const {
       return fmt::format("{}: ", key);
     case Kind::kFile:
       return fmt::format("{}: {}: ", Text(), key);
+    case Kind::kEnvironment:
     case Kind::kCommandLine:
       return fmt::format("{} ({}): ", config::OneLine(name), key);
   }
@@ -143,6 +146,8 @@ std::string ConfigOption::Expectation() const {
       return "true or false";
     case OptionType::kString:
       return "text";
+    case OptionType::kStringList:
+      return "list of texts that are not empty";
     case OptionType::kEnum:
       return fmt::format("one of {}", fmt::join(choices, ", "));
   }
@@ -170,6 +175,13 @@ std::string ConfigOption::ValueText() const {
     case OptionType::kDoubleList: {
       std::vector<std::string> items;
       for (const double item : *std::get<std::vector<double>*>(target)) items.push_back(DoubleText(item));
+      return fmt::format("[{}]", fmt::join(items, ", "));
+    }
+    case OptionType::kStringList: {
+      const auto& texts = *std::get<std::vector<std::string>*>(target);
+      if (secret && !texts.empty()) return "<hidden>";
+      std::vector<std::string> items;
+      for (const std::string& item : texts) items.push_back(config::Quoted(item));
       return fmt::format("[{}]", fmt::join(items, ", "));
     }
   }
@@ -321,6 +333,16 @@ void OptionTable::DoubleList(std::string key, std::vector<double>* target, Doubl
   Declare(std::move(option), std::move(spec.flags));
 }
 
+void OptionTable::StringList(std::string key, std::vector<std::string>* target, StringListSpec spec) {
+  ConfigOption option{.key = std::move(key),
+                      .type = OptionType::kStringList,
+                      .help = std::move(spec.help),
+                      .placeholder = std::move(spec.placeholder),
+                      .secret = spec.secret,
+                      .target = target};
+  Declare(std::move(option), std::move(spec.flags));
+}
+
 Status OptionTable::Set(std::string_view key, std::string_view text, const ValueSource& source) {
   ConfigOption* option = FindMutable(key);
   if (option == nullptr) return UnknownKey(key, Candidates::kOptions, source);
@@ -334,7 +356,8 @@ Status OptionTable::Set(std::string_view key, std::string_view text, const Value
     case OptionType::kString:
     case OptionType::kEnum:
       return SetText(*option, text, source);
-    case OptionType::kDoubleList: {
+    case OptionType::kDoubleList:
+    case OptionType::kStringList: {
       std::vector<std::string> items;
       for (std::size_t at = 0; !text.empty() && at <= text.size();) {
         const std::size_t end = std::min(text.find(',', at), text.size());
@@ -350,7 +373,8 @@ Status OptionTable::Set(std::string_view key, std::string_view text, const Value
 Status OptionTable::SetList(std::string_view key, std::span<const std::string> items, const ValueSource& source) {
   ConfigOption* option = FindMutable(key);
   if (option == nullptr) return UnknownKey(key, Candidates::kOptions, source);
-  if (option->type != OptionType::kDoubleList) return WrongValue(*option, "a list", source);
+  if (!option->is_list()) return WrongValue(*option, "a list", source);
+  if (option->type == OptionType::kStringList) return SetTexts(*option, items, source);
   std::vector<double> values;
   for (const std::string& item : items) {
     const std::optional<double> value = ParseDouble(item);
@@ -413,10 +437,24 @@ Status OptionTable::SetText(ConfigOption& option, std::string_view text, const V
   return {};
 }
 
+Status OptionTable::SetTexts(ConfigOption& option, std::span<const std::string> items, const ValueSource& source) {
+  for (const std::string& item : items) {
+    if (item.empty()) return WrongValue(option, "an empty item", source);
+    if (config::FindInvalidUtf8(item) || item.contains('\0')) {
+      return WrongValue(option, "the item " + config::QuotedForMessage(item) + ", which is not valid UTF-8 text", source);
+    }
+  }
+  std::get<std::vector<std::string>*>(option.target)->assign(items.begin(), items.end());
+  option.source = source;
+  return {};
+}
+
 std::unexpected<Error> OptionTable::WrongValue(const ConfigOption& option, std::string_view given,
                                                const ValueSource& source) const {
   return InvalidArgument(
-      fmt::format("{}expected {}, got {}", source.MessagePrefix(option.key), option.Expectation(), given), option.key);
+      fmt::format("{}expected {}, got {}", source.MessagePrefix(option.key), option.Expectation(),
+                  option.secret ? "something else (not shown: it may be a secret)" : given),
+      option.key);
 }
 
 std::unexpected<Error> OptionTable::UnknownKey(std::string_view key, Candidates candidates,

@@ -17,16 +17,17 @@ namespace cllm {
 
 // Where the present value of an option comes from.
 struct ValueSource {
-  enum class Kind : std::uint8_t { kDefault, kFile, kCommandLine };
+  enum class Kind : std::uint8_t { kDefault, kFile, kEnvironment, kCommandLine };
 
   Kind kind = Kind::kDefault;
-  std::string name;  // the file as the user named it, or the flag as the user typed it
+  std::string name;  // the file as the user named it, the variable, or the flag as the user typed it
   int line = 0;      // in that file, from 1
 
   static ValueSource File(std::string file, int line) { return {Kind::kFile, std::move(file), line}; }
+  static ValueSource Environment(std::string variable) { return {Kind::kEnvironment, std::move(variable), 0}; }
   static ValueSource CommandLine(std::string flag) { return {Kind::kCommandLine, std::move(flag), 0}; }
 
-  // "default", "config.yaml:7" or "the command line".
+  // "default", "config.yaml:7", "the environment (CLLM_API_KEY)" or "the command line".
   std::string Text() const;
 
   // What a message about `key` begins with: "config.yaml:7: server.port: ", "-p (server.port): " or "server.port: ".
@@ -69,15 +70,22 @@ struct StringSpec {
   std::string placeholder = "TEXT";  // stands for the value in --help: "PATH", "ADDRESS"
 };
 
+struct StringListSpec {
+  std::string help = {};
+  std::vector<std::string> flags = {};
+  std::string placeholder = "TEXT,...";
+  bool secret = false;  // the values are never shown
+};
+
 struct EnumSpec {
   std::vector<std::string> choices = {};
   std::string help = {};
   std::vector<std::string> flags = {};
 };
 
-enum class OptionType : std::uint8_t { kInt, kDouble, kBool, kString, kEnum, kDoubleList };
+enum class OptionType : std::uint8_t { kInt, kDouble, kBool, kString, kEnum, kDoubleList, kStringList };
 
-using OptionTarget = std::variant<int*, std::int64_t*, double*, bool*, std::string*, std::vector<double>*>;
+using OptionTarget = std::variant<int*, std::int64_t*, double*, bool*, std::string*, std::vector<double>*, std::vector<std::string>*>;
 
 struct ConfigOption {
   std::string key = {};     // "backend.llama_cpp.n_batch"
@@ -91,13 +99,16 @@ struct ConfigOption {
   std::vector<NamedValue> value_names = {};
   std::int64_t int_min = 0, int_max = 0;  // of kInt
   double double_min = 0, double_max = 0;  // of kDouble, and of each item of kDoubleList
+  bool secret = false;                    // neither ValueText nor a message shows the value
   std::string default_text = {};          // as ValueText() at the declaration
   ValueSource source = {};
   OptionTarget target = {};
 
   // What values the option takes, in words: "integer from 0 to 65535", "one of auto, llama_cpp".
   std::string Expectation() const;
-  // The present value as YAML: 8080, 60.0, true, "0.0.0.0", auto, [3.0, 1.0].
+  bool is_list() const { return type == OptionType::kDoubleList || type == OptionType::kStringList; }
+  // The present value as YAML: 8080, 60.0, true, "0.0.0.0", auto, [3.0, 1.0], ["a", "b"]. A secret one that is set is
+  // <hidden>, which no list option reads back: a copy must not lose its secret in silence.
   std::string ValueText() const;
   // The flags that turn a kBool off: "--no-use-mmap" for each "--use-mmap". Empty for other types.
   std::vector<std::string> NegativeFlags() const;
@@ -129,6 +140,7 @@ class OptionTable {
   void String(std::string key, std::string* target, StringSpec spec);
   void Enum(std::string key, std::string* target, EnumSpec spec);
   void DoubleList(std::string key, std::vector<double>* target, DoubleSpec spec);
+  void StringList(std::string key, std::vector<std::string>* target, StringListSpec spec);
 
   // Parses `text` by the option's type and stores it. kInvalidArgument with the option's key as field, naming the
   // source, what was expected and what was given, for an unknown key (then with the nearest known one), text that is
@@ -137,7 +149,7 @@ class OptionTable {
   // without zero bytes; a list is its items with commas between them, and empty text is the empty list.
   Status Set(std::string_view key, std::string_view text, const ValueSource& source);
 
-  // As Set, for a kDoubleList whose items are already apart.
+  // As Set, for a list whose items are already apart. No item of a kStringList is empty.
   Status SetList(std::string_view key, std::span<const std::string> items, const ValueSource& source);
 
   // The error for a value that is wrong before its text is looked at: "expected <what key takes>, got <given>".
@@ -167,6 +179,7 @@ class OptionTable {
   Status SetDouble(ConfigOption& option, std::string_view text, const ValueSource& source);
   Status SetBool(ConfigOption& option, std::string_view text, const ValueSource& source);
   Status SetText(ConfigOption& option, std::string_view text, const ValueSource& source);
+  Status SetTexts(ConfigOption& option, std::span<const std::string> items, const ValueSource& source);
   ConfigOption* FindMutable(std::string_view key);
 
   std::vector<OptionSection> sections_;

@@ -156,6 +156,34 @@ TEST_F(OptionTableTest, ListsAreSetWholeOrNotAtAll) {
   EXPECT_FALSE(table_.SetList("server.port", items, {}));
 }
 
+TEST_F(OptionTableTest, ListsOfTextHoldTextThatIsNotEmpty) {
+  EXPECT_EQ(table_.Find("access.origins")->default_text, R"(["a b", "c"])");
+  EXPECT_TRUE(table_.Set("access.origins", "https://a, b,8080", {}));
+  EXPECT_EQ(options_.origins, (std::vector<std::string>{"https://a", " b", "8080"}));
+  EXPECT_EQ(SetMessage("access.origins", "a,,b"),
+            "access.origins: expected list of texts that are not empty, got an empty item");
+  for (const std::string& text : {","s, "a,"s, "a\xFF"s, "a\0b"s}) EXPECT_NE(SetMessage("access.origins", text), "");
+  EXPECT_EQ(options_.origins.size(), 3u);
+  const std::vector<std::string> items = {"1,2", "\"x\""};
+  EXPECT_TRUE(table_.SetList("access.origins", items, {}));
+  EXPECT_EQ(options_.origins, items);
+  EXPECT_EQ(table_.Find("access.origins")->ValueText(), R"(["1,2", "\"x\""])");
+  EXPECT_TRUE(table_.Set("access.origins", "", {}));
+  EXPECT_TRUE(options_.origins.empty());
+}
+
+TEST_F(OptionTableTest, SecretsAreShownNowhere) {
+  const ValueSource source = ValueSource::Environment("CLLM_API_KEY");
+  EXPECT_EQ(table_.Find("access.keys")->ValueText(), "[]");
+  EXPECT_TRUE(table_.Set("access.keys", "sesame,open", source));
+  EXPECT_EQ(options_.keys, (std::vector<std::string>{"sesame", "open"}));
+  EXPECT_EQ(table_.Find("access.keys")->ValueText(), "<hidden>");
+  EXPECT_EQ(table_.Find("access.keys")->source.Text(), "the environment (CLLM_API_KEY)");
+  const std::string message = MessageOf(table_.Set("access.keys", "sesame\xFF", source));
+  EXPECT_TRUE(message.starts_with("CLLM_API_KEY (access.keys): expected list")) << message;
+  EXPECT_EQ(message.find("sesame"), std::string::npos);
+}
+
 TEST_F(OptionTableTest, MessagesNameTheSource) {
   const auto message = [&](const ValueSource& source) { return MessageOf(table_.Set("server.port", "x", source)); };
   EXPECT_EQ(message(ValueSource::File("a/c.yaml", 3)),

@@ -106,7 +106,9 @@ std::string RenderMarkdown(const OptionTable& table) {
   std::string out =
       "# Configuration\n\n"
       "Made from the program's own table of options; a change here is lost.\n\n"
-      "The command line beats the configuration file, which beats the default. In the file a key is a path through\n"
+      "The command line beats the environment (`CLLM_API_KEY` alone), which beats the configuration file, which beats the\n"
+      "default. The file is the one of `--config`, else of the environment's `CLLM_CONFIG`, else `config.yaml` or\n"
+      "`config/config.yaml` in the working folder. In the file a key is a path through\n"
       "nested maps: `server.port` is `port` inside `server`. Text that looks like a number or a boolean needs quotes\n"
       "there, and numbers must have none. On the command line a value is the next argument or follows `=`; booleans\n"
       "take no next argument: `--x` turns x on, `--no-x` off. Of a flag given twice the last one counts.\n";

@@ -117,7 +117,18 @@ TEST_F(RenderTest, PrintConfigReadsBackToTheSameValues) {
   SetOddValues();
   EXPECT_EQ(Loaded(RenderPrintConfig(table_)), options_);
   options_.tensor_split.clear();
+  options_.origins = {"8080", "~", "a: \"b\"", "\xE4\xB8\xAD"};
   EXPECT_EQ(Loaded(RenderPrintConfig(table_)), options_);
+}
+
+TEST_F(RenderTest, ASecretIsNotPrintedAndItsCopyIsNoConfiguration) {
+  ASSERT_TRUE(table_.Set("access.keys", "sesame", ValueSource::CommandLine("--key")));
+  const std::string text = RenderPrintConfig(table_);
+  EXPECT_EQ(text.find("sesame"), std::string::npos) << text;
+  EXPECT_NE(text.find("keys: <hidden>  "), std::string::npos) << text;
+  const Status status = ApplyYamlText(text, "again.yaml", table_);
+  ASSERT_FALSE(status);
+  EXPECT_NE(status.error().message.find("access.keys: expected list of texts"), std::string::npos);
 }
 
 TEST_F(RenderTest, PrintConfigSaysWhereEachValueComesFrom) {

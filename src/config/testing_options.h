@@ -14,6 +14,8 @@ struct TestingOptions {
   int port = 8080;
   int num_threads = 8;
   int min_threads = 1;
+  std::vector<std::string> origins = {"a b", "c"};
+  std::vector<std::string> keys;
   std::string path;
   int max_context_length = 4096;
   std::string quantization;
@@ -66,6 +68,9 @@ inline OptionTable DeclareTestingOptions(TestingOptions& o) {
   table.Section("resources", "Memory");
   table.Int("resources.kv_cache_max_memory_mb", &o.kv_cache_max_memory_mb,
             {.min = 0, .help = "Memory of the KV cache.", .unit = "MB"});
+  table.Section("access", "Access");
+  table.StringList("access.origins", &o.origins, {.help = "Who may ask."});
+  table.StringList("access.keys", &o.keys, {.help = "Secrets.", .flags = {"--key"}, .secret = true});
   return table;
 }
 

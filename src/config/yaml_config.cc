@@ -111,8 +111,7 @@ class ConfigReader final : public YAML::EventHandler {
     // The parser tags quoted scalars "!" and plain ones "?".
     const bool quoted = tag == "!";
     if (list_ == nullptr) return SetScalar(TakeKey(), value, quoted);
-    if (quoted) return RefuseItem("the quoted text " + config::QuotedForMessage(value));
-    items_.push_back(value);
+    AddItem(value, quoted);
   }
 
   void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
@@ -127,7 +126,7 @@ class ConfigReader final : public YAML::EventHandler {
     if (table_.IsSection(key)) return FailAtKey(NeedsKeysBelow(key, "a list"));
     const ConfigOption* option = table_.Find(key);
     if (option == nullptr) return Keep(table_.UnknownKey(key, OptionTable::Candidates::kOptions, source_));
-    if (option->type != OptionType::kDoubleList) return Keep(table_.WrongValue(*option, "a list", source_));
+    if (!option->is_list()) return Keep(table_.WrongValue(*option, "a list", source_));
     skipped_ = 0;
     list_ = option;
     list_is_right_ = true;
@@ -196,6 +195,13 @@ class ConfigReader final : public YAML::EventHandler {
     maps_.back().has_pending = as_key;
   }
 
+  void AddItem(const std::string& value, bool quoted) {
+    const bool wants_text = list_->type == OptionType::kStringList;
+    if (quoted && !wants_text) return RefuseItem("the quoted text " + config::QuotedForMessage(value));
+    if (!quoted && wants_text && config::ReadsAsNonText(value)) return RefuseItem(NeedsQuotes(value));
+    items_.push_back(value);
+  }
+
   void SetScalar(const std::string& key, const std::string& value, bool quoted) {
     if (key.empty()) return;
     const std::string given = config::QuotedForMessage(value);
@@ -212,12 +218,13 @@ class ConfigReader final : public YAML::EventHandler {
         break;
       case OptionType::kString:
         if (!quoted && config::ReadsAsNonText(value)) {
-          return Keep(table_.WrongValue(*option, value + " (write it in quotes if it is meant as text)", source_));
+          return Keep(table_.WrongValue(*option, NeedsQuotes(value), source_));
         }
         break;
       case OptionType::kEnum:
         break;
       case OptionType::kDoubleList:
+      case OptionType::kStringList:
         return Keep(table_.WrongValue(*option, "the single value " + given + " (a list is written [1, 2])", source_));
     }
     Keep(table_.Set(key, value, source_));
@@ -242,6 +249,8 @@ class ConfigReader final : public YAML::EventHandler {
     if (done()) return true;
     return skipped_ > 0 && skipped_-- > 0;
   }
+
+  static std::string NeedsQuotes(const std::string& value) { return value + " (write it in quotes if it is meant as text)"; }
 
   static std::string NeedsKeysBelow(const std::string& section, const std::string& given) {
     return fmt::format("{}: expected keys below it, got {}", section, given);

@@ -164,6 +164,22 @@ TEST_F(YamlConfigTest, ListsHoldPlainNumbersOnly) {
   EXPECT_EQ(options_, TestingOptions());
 }
 
+TEST_F(YamlConfigTest, ListsOfTextTakeTextPlainOrQuoted) {
+  const std::string message = "c.yaml:1: access.origins: expected list of texts that are not empty, got ";
+  const auto apply = [&](const std::string& list) { return Apply("access: {origins: " + list + "}"); };
+  EXPECT_EQ(apply("[http://a:80, \"80\", 'b,c', \"*\"]"), "");
+  EXPECT_EQ(options_.origins, (std::vector<std::string>{"http://a:80", "80", "b,c", "*"}));
+  EXPECT_EQ(Apply("access:\n  origins:\n    - x\n"), "");
+  EXPECT_EQ(options_.origins, std::vector<std::string>{"x"});
+  EXPECT_EQ(apply("[80]"), message + "80 (write it in quotes if it is meant as text)");
+  EXPECT_EQ(apply("[\"\"]"), message + "an empty item");
+  EXPECT_EQ(apply("[a, [b]]"), message + "a list inside the list");
+  EXPECT_EQ(apply("a"), message + "the single value \"a\" (a list is written [1, 2])");
+  EXPECT_EQ(options_.origins, std::vector<std::string>{"x"});
+  EXPECT_EQ(Apply("access: {keys: sesame}").find("sesame"), std::string::npos);
+  EXPECT_EQ(Apply("access: {keys: [123456]}").find("123456"), std::string::npos);
+}
+
 TEST_F(YamlConfigTest, DuplicateKeysAreErrors) {
   EXPECT_EQ(Apply("server:\n  port: 1\n  host: a\n  port: 1\n"),
             "c.yaml:4: key \"server.port\" is set twice, first in line 2");

@@ -84,6 +84,7 @@ void Exchange::OnText(TextDelta delta) {
 
 void Exchange::OnEnd(const GenerationEnd& end) {
   const std::lock_guard lock(mutex_);
+  Log(end, has_text_);
   // A stream that has not begun can still answer with the error's own status.
   if (parts_.stream && (end.status || has_text_)) {
     has_text_ = true;
@@ -92,6 +93,17 @@ void Exchange::OnEnd(const GenerationEnd& end) {
   end_ = end;
   ended_ = true;
   Queue();
+}
+
+void Exchange::Log(const GenerationEnd& end, bool has_text) {
+  RequestRecord& record = parts_.record;
+  record.id = parts_.writer->id();
+  record.generation = end;
+  record.total_s = end.response_time_s;
+  if (!end.status) record.error = end.status.error().code;
+  // A stream that has begun has said 200, whatever its last frame says.
+  record.status = end.status || has_text ? 200 : HttpStatus(end.status.error().code);
+  LogRequest(record);
 }
 
 // Under the lock.
@@ -126,10 +138,10 @@ void Exchange::BeginStream() {
   const auto connection = connection_.lock();
   if (!connection || !connection->connected()) return Finish();
   if (EndsWithConnection(*parts_.request)) {
-    stream_ = std::make_unique<ClosingFrameStream>(
-        connection,
-        "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nCache-Control: no-cache\r\n"
-        "Connection: close\r\n\r\n");
+    std::string head =
+        "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nCache-Control: no-cache\r\nConnection: close\r\n";
+    for (const auto& [name, value] : parts_.headers) head += fmt::format("{}: {}\r\n", name, value);
+    stream_ = std::make_unique<ClosingFrameStream>(connection, head + "\r\n");
     return WriteFrames();
   }
   // Where earlier requests of a pipelining client are still open, Drogon calls back later; frames wait until then.
@@ -141,7 +153,8 @@ void Exchange::BeginStream() {
       true);
   response->setContentTypeString("text/event-stream; charset=utf-8");
   response->addHeader("Cache-Control", "no-cache");
-  response->addHeader("X-Accel-Buffering", "no");
+  response->addHeader(kStreamHeader, "no");
+  for (const auto& [name, value] : parts_.headers) response->addHeader(name, value);
   parts_.respond(response);
 }
 
@@ -172,6 +185,7 @@ void Exchange::WriteFrames() {
 
 void Exchange::Finish() {
   finished_ = true;
+  if (stream_) parts_.on_stream_end();
   stream_.reset();
   if (control_) tracker_.Remove(connection_key_, control_.get());
 }

@@ -11,7 +11,9 @@
 #include <drogon/HttpResponse.h>
 
 #include "api/backend.h"
+#include "http/access_log.h"
 #include "http/connection_tracker.h"
+#include "http/cors.h"
 #include "http/frame_stream.h"
 #include "http/mailbox.h"
 
@@ -32,6 +34,9 @@ class Exchange : public GenerationSink, public LoopClient, public std::enable_sh
     const Dialect* dialect;                  // a part of `backend`
     std::shared_ptr<const Backend> backend;  // kept alive until the answer is out
     bool stream = false;
+    HeaderList headers = {};  // further ones of a stream
+    RequestRecord record = {};  // what is known of the request before its answer
+    std::function<void()> on_stream_end = {};  // a stream's last byte was handed to the connection
   };
   Exchange(Parts parts, Mailbox& mailbox, ConnectionTracker& tracker);
   // An exchange that dies without its end (a bug) cuts its connection: a broken stream must not look complete.
@@ -51,6 +56,7 @@ class Exchange : public GenerationSink, public LoopClient, public std::enable_sh
   // A client that does not read its stream is cut off at this many bytes of unsent text.
   static constexpr std::size_t kMostUnsentBytes = std::size_t{1} << 20;
 
+  void Log(const GenerationEnd& end, bool has_text);
   void Queue();
   void RespondWhole();
   void BeginStream();

@@ -9,6 +9,9 @@
 
 namespace cllm {
 
+// Answers that go out in pieces, told from others by this header, which they alone have.
+inline constexpr const char* kStreamHeader = "x-accel-buffering";
+
 class FrameStream {
  public:
   virtual ~FrameStream() = default;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 namespace cllm {
 
@@ -12,8 +13,18 @@ struct HttpOptions {
   int num_threads = 8;
   int min_threads = 1;
   double shutdown_grace_s = 30.0;  // for running requests, after SIGTERM or SIGINT
+  // Clients must know one of these keys or of those in the file; without any, everybody may ask.
+  std::vector<std::string> api_keys;
+  std::string api_key_file;
+  // Both or neither.
+  std::string tls_certificate;
+  std::string tls_key;
   int max_body_mb = 16;
-  // Idle connections are closed after this; it must be longer than any answer may take.
+  int max_connections = 1000;
+  int timeout_ms = 30'000;  // for a request to arrive once it has begun, and for the next one to begin
+  std::vector<std::string> cors_origins;
+  bool log_bodies = false;
+  // A connection on which nothing moves is closed after this; it must be longer than any answer may take.
   double idle_timeout_s = 90.0;
 };
 

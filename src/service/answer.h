@@ -4,6 +4,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,8 @@ class Answer {
 
   Answer(Settings settings, std::shared_ptr<RequestControl> control, std::shared_ptr<GenerationSink> sink);
 
+  // The scheduler has admitted the request.
+  void Start(TimePoint now) { started_ = now; }
   // Sends what the token decides. At a stop string the request is told to stop and the answer ends.
   void Add(const SampledToken& token, const PieceFunction& piece, TimePoint now);
   // The scheduler's word that nothing further comes. Does nothing if a stop string has ended the answer before.
@@ -53,6 +56,7 @@ class Answer {
   std::size_t assembled_ = 0;  // bytes of text so far
   std::size_t sent_ = 0;
   int generated_ = 0;
+  std::optional<TimePoint> started_;
   TimePoint first_token_;
   TimePoint last_token_;
   bool ended_ = false;

@@ -54,7 +54,9 @@ struct GenerationEnd {
   int prompt_tokens = 0;
   int generated_tokens = 0;
   std::uint64_t seed = 0;
-  double response_time_s = 0;  // from acceptance to the end
+  double queue_time_s = 0;        // from acceptance to the start of computing; 0 if it never started
+  double first_token_time_s = 0;  // from acceptance to the first token; 0 if there was none
+  double response_time_s = 0;     // from acceptance to the end
   double generation_time_s = 0;  // from the first token to the last one
 };
 

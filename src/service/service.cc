@@ -27,10 +27,11 @@ struct Service::Accepted {
 };
 
 Service::Service(const TextModel& model, Engine& engine, const SchedulerOptions& options,
-                 std::function<void()> on_step_sent)
+                 std::function<void()> on_step_sent, int max_input_tokens)
     : model_(model),
       options_(options),
       max_context_(engine.capabilities().max_context),
+      max_input_tokens_(max_input_tokens),
       vocab_size_(engine.capabilities().vocab_size),
       max_open_(0),
       on_step_sent_(std::move(on_step_sent)),
@@ -43,11 +44,14 @@ Service::Service(const TextModel& model, Engine& engine, const SchedulerOptions&
 Service::~Service() { StopAccepting(); }
 
 Result<std::shared_ptr<RequestControl>> Service::Submit(GenerateRequest request, std::shared_ptr<GenerationSink> sink) {
+  // Counted before the look at accepting_: whoever stops the one and then waits for the other to be 0 misses nobody.
+  const int open_before = open_.fetch_add(1);
   if (!accepting_) {
+    CloseRequest();
     ++refused_;
     return Fail(ErrorCode::kUnavailable, "the server is shutting down");
   }
-  if (open_.fetch_add(1) >= max_open_) {
+  if (open_before >= max_open_) {
     CloseRequest();
     ++refused_;
     return Fail(ErrorCode::kQueueFull,
@@ -84,6 +88,7 @@ void Service::Prepare(const std::shared_ptr<Accepted>& accepted) {
   if (!status) {
     GenerationEnd end;
     end.status = status;
+    end.response_time_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - accepted->time).count();
     accepted->sink->OnEnd(end);
     on_step_sent_();
     CloseRequest();
@@ -105,6 +110,11 @@ Status Service::PrepareTokens(Accepted& accepted, SequenceRequest& sequence) {
   const char* field = std::holds_alternative<ChatPrompt>(request.prompt) ? "messages" : "prompt";
   const int prompt_tokens = static_cast<int>(tokens->size());
   if (prompt_tokens == 0) return InvalidArgument("the prompt is empty", field);
+  if (max_input_tokens_ > 0 && prompt_tokens > max_input_tokens_) {
+    return InvalidArgument(fmt::format("the prompt has {} tokens, more than the {} of http.max_input_tokens", prompt_tokens,
+                                       max_input_tokens_),
+                           field);
+  }
   const int room = max_context_ - prompt_tokens;
   const int least = request.max_tokens.value_or(1);
   if (room < least) {

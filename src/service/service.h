@@ -47,8 +47,10 @@ struct ServiceStats {
 
 class Service {
  public:
-  // `on_step_sent` is called after sinks were told something, once a step: the place to wake the senders. `model` and `engine` outlive the service.
-  Service(const TextModel& model, Engine& engine, const SchedulerOptions& options, std::function<void()> on_step_sent);
+  // `on_step_sent` is called after sinks were told something, once a step: the place to wake the senders. A prompt of more
+  // than `max_input_tokens` is an error; 0 means that the context alone is the bound. `model` and `engine` outlive the service.
+  Service(const TextModel& model, Engine& engine, const SchedulerOptions& options, std::function<void()> on_step_sent,
+          int max_input_tokens = 0);
   // Ends what is left with an error, then joins.
   ~Service();
   Service(const Service&) = delete;
@@ -85,6 +87,7 @@ class Service {
   const TextModel& model_;
   SchedulerOptions options_;
   int max_context_;
+  int max_input_tokens_;
   int vocab_size_;
   int max_open_;
   std::atomic<bool> accepting_ = true;

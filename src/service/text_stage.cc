@@ -48,6 +48,9 @@ void TextStage::Run() {
 void TextStage::Handle(Registration registration) { answers_.emplace(registration.id, std::move(registration.answer)); }
 
 void TextStage::Handle(Step step) {
+  for (const RequestId id : step.events.starts) {
+    if (const auto answer = answers_.find(id); answer != answers_.end()) answer->second->Start(step.time);
+  }
   for (const TokenEvent& event : step.events.tokens) {
     if (const auto answer = answers_.find(event.id); answer != answers_.end()) {
       answer->second->Add(event.token, piece_, step.time);

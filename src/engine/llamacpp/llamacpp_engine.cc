@@ -32,6 +32,13 @@ llama_flash_attn_type FlashAttention(const std::string& name) {
   return LLAMA_FLASH_ATTN_TYPE_AUTO;
 }
 
+llama_rope_scaling_type RopeScaling(const std::string& name) {
+  if (name == "none") return LLAMA_ROPE_SCALING_TYPE_NONE;
+  if (name == "linear") return LLAMA_ROPE_SCALING_TYPE_LINEAR;
+  if (name == "yarn") return LLAMA_ROPE_SCALING_TYPE_YARN;
+  return LLAMA_ROPE_SCALING_TYPE_UNSPECIFIED;
+}
+
 int PaddedContext(int max_context) { return (max_context + kCellPadding - 1) / kCellPadding * kCellPadding; }
 
 int ThreadCount(int wanted) {
@@ -53,6 +60,20 @@ struct LlamaCppEngine::Context {
   }
 };
 
+Result<std::int64_t> KvBudget(std::int64_t weight_bytes, std::int64_t limit_mb, std::int64_t kv_mb) {
+  if (limit_mb == 0) return kv_mb;
+  constexpr std::int64_t kBytesPerMb = 1 << 20;
+  const std::int64_t weights_mb = (weight_bytes + kBytesPerMb - 1) / kBytesPerMb;
+  const std::int64_t left_mb = limit_mb - weights_mb;
+  if (left_mb < 1) {
+    return InvalidArgument(fmt::format("the weights take {} MiB, the {} MiB of resources.memory_limit_mb leave nothing for the KV cache: "
+                                       "raise it, or choose a smaller quantisation of the model",
+                                       weights_mb, limit_mb),
+                           "resources.memory_limit_mb");
+  }
+  return kv_mb > 0 ? std::min(kv_mb, left_mb) : left_mb;
+}
+
 Result<KvSizing> SizeKvCache(const ModelInfo& model, const LlamaCppOptions& options, int max_context,
                              std::int64_t budget_mb, std::int64_t available_bytes) {
   const ggml_type type = KvType(options.kv_type);
@@ -67,7 +88,7 @@ Result<KvSizing> SizeKvCache(const ModelInfo& model, const LlamaCppOptions& opti
     return InvalidArgument(
         fmt::format("one request of {} tokens needs {} MiB of KV cache, only {} MiB may be used: lower "
                     "model.max_context_length, choose a smaller backend.llama_cpp.kv_type, or raise "
-                    "resources.kv_cache_max_memory_mb",
+                    "resources.kv_cache_max_memory_mb or resources.memory_limit_mb",
                     max_context, sizing.bytes_per_sequence >> 20, sizing.budget_bytes >> 20),
         "resources.kv_cache_max_memory_mb");
   }
@@ -88,6 +109,9 @@ Result<std::unique_ptr<LlamaCppEngine>> LlamaCppEngine::Create(const Model& mode
   params.type_k = KvType(options.kv_type);
   params.type_v = params.type_k;
   params.kv_unified = false;
+  params.rope_scaling_type = RopeScaling(options.rope_scaling);
+  params.rope_freq_base = static_cast<float>(options.rope_freq_base);
+  params.rope_freq_scale = static_cast<float>(options.rope_freq_scale);
   params.no_perf = true;
 
   auto context = std::make_unique<Context>();

@@ -16,6 +16,10 @@ struct LlamaCppOptions {
   int n_seq_max = 8;    // sequences that hold KV at a time
   std::string flash_attention = "auto";  // auto | on | off
   std::string kv_type = "f16";           // f32 | f16 | bf16 | q8_0 | q4_0
+  // Rotary position embedding, as llama.cpp has it.
+  std::string rope_scaling = "auto";  // auto (what the file says) | none | linear | yarn
+  double rope_freq_base = 0;          // 0 = what the file says
+  double rope_freq_scale = 0;         // likewise
   WeightOptions weights;
 };
 
@@ -25,6 +29,10 @@ struct KvSizing {
   std::int64_t bytes_per_sequence = 0;
   std::int64_t budget_bytes = 0;
 };
+
+// What weights may leave of the memory limit for the KV cache, in MiB, and not more than `kv_mb`; 0 stands for "no limit"
+// in all three. Fails where the weights alone exceed the limit.
+Result<std::int64_t> KvBudget(std::int64_t weight_bytes, std::int64_t limit_mb, std::int64_t kv_mb);
 
 // budget_mb 0: nine tenths of the memory that is still free once the weights are resident. Fails where not even one
 // sequence fits: a request's limit is never shrunk in silence.
