@@ -145,7 +145,9 @@ TEST(EndpointsTest, ABackendHoldsTheDialectsOfItsModel) {
   const ToyTextModel model;
   FakeEngine engine({});
   Service service(model, engine, {}, [] {});
-  const Backend backend(service, Facts(), 77);
+  RequestDefaults defaults;
+  defaults.generate_max_tokens = 77;
+  const Backend backend(service, Facts(), defaults);
   EXPECT_EQ(Parsed(backend.generate, R"({"prompt": "x"})").request.default_max_tokens, 77);
   EXPECT_FALSE(Parsed(backend.generate, R"({"prompt": "x"})").stream);
   EXPECT_TRUE(Parsed(backend.generate_stream, R"({"prompt": "x"})").stream);

@@ -6,7 +6,7 @@
 namespace cllm {
 
 struct RequestDefaults {
-  SamplingParams sampling;        // temperature, top-p and top-k are settings
+  SamplingParams sampling = {};   // temperature, top-p and top-k are settings
   int max_tokens = 0;             // in every dialect; 0: the dialect's own
   int generate_max_tokens = 256;  // the own one of /generate and /generate_stream
 };

@@ -63,7 +63,7 @@ std::string TextValue(const LogValue& value) {
   if (const auto* number = std::get_if<double>(&value)) return fmt::format("{:.4f}", *number);
   std::string text = EscapedForLog(std::get<std::string>(value));
   if (!NeedsQuotes(text)) return text;
-  for (std::size_t at = 0; (at = text.find('"', at)) != std::string::npos; at += 2) text.insert(at, "\\");
+  for (std::size_t at = 0; (at = text.find('"', at)) != std::string::npos; at += 2) text.insert(at, 1, '\\');
   return fmt::format("\"{}\"", text);
 }
 

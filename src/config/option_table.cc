@@ -43,9 +43,10 @@ bool IsFlag(std::string_view flag) {
   return flag.starts_with('-') && !name.empty() && name[0] != '-' && name.find('=') == std::string_view::npos;
 }
 
-std::string DerivedFlag(std::string_view key) {
-  std::string flag = "--" + std::string(LastSegment(key));
+std::string FlagNamed(std::string_view name) {
+  std::string flag = "--" + std::string(name);
   std::ranges::replace(flag, '_', '-');
+  std::ranges::replace(flag, '.', '-');
   return flag;
 }
 
@@ -222,7 +223,9 @@ void OptionTable::Declare(ConfigOption option, std::vector<std::string> extra_fl
   if (Find(option.key) != nullptr) ProgrammingError(fmt::format("option {} is declared twice", option.key));
   option.section = sections_.size() - 1;
 
-  option.flags = {DerivedFlag(option.key)};
+  // Of two keys with the same name in their sections the second one's flag has the section in it.
+  option.flags = {FlagNamed(LastSegment(option.key))};
+  if (FindFlag(option.flags.front()).option != nullptr) option.flags = {FlagNamed(option.key)};
   const auto is_short = [](const std::string& flag) { return !flag.starts_with("--"); };
   std::ranges::stable_partition(extra_flags, is_short);
   const auto first_long = std::ranges::find_if_not(extra_flags, is_short);

@@ -132,7 +132,8 @@ class OptionTable {
   void Section(std::string path, std::string title);
 
   // Each declares one option of the current section. `key` is the section's path, a dot and a name in snake_case;
-  // the flag derived from it is the name with dashes ("--n-batch").
+  // the flag derived from it is the name with dashes ("--n-batch"), or the whole key ("--scheduler-default-max-tokens")
+  // where an earlier option has that flag.
   void Int(std::string key, int* target, IntSpec spec);
   void Int(std::string key, std::int64_t* target, IntSpec spec);
   void Double(std::string key, double* target, DoubleSpec spec);

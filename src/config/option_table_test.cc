@@ -242,9 +242,9 @@ TEST_F(OptionTableDeathTest, RefusesWrongDeclarations) {
   EXPECT_DEATH(table_.Int("server.other", &number, {}), "server.other is outside the section declared last");
   EXPECT_DEATH(table_.Int("extra", &number, {}), "outside the section");
   EXPECT_DEATH(table_.Int("extra.Big", &number, {}), "outside the section");
-  EXPECT_DEATH(table_.Int("extra.port", &number, {}), "flag --port of extra.port belongs to server.port already");
+  EXPECT_DEATH(table_.Int("extra.x", &number, {.flags = {"--port"}}), "flag --port of extra.x belongs to server.port already");
   EXPECT_DEATH(table_.Int("extra.x", &number, {.flags = {"-p"}}), "belongs to server.port already");
-  EXPECT_DEATH(table_.Int("extra.no_mmap", &number, {}), "belongs to backend.llama_cpp.use_mmap already");
+  EXPECT_DEATH(table_.Int("extra.x", &number, {.flags = {"--no-mmap"}}), "belongs to backend.llama_cpp.use_mmap already");
   EXPECT_DEATH(table_.Bool("extra.x", &flag, {.flags = {"--x"}}), "has the flag --x twice");
   EXPECT_DEATH(table_.Int("extra.x", &number, {.flags = {"x"}}), "bad flag");
   EXPECT_DEATH(table_.Int("extra.x", &number, {.flags = {"--x=1"}}), "bad flag");

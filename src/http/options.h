@@ -14,15 +14,15 @@ struct HttpOptions {
   int min_threads = 1;
   double shutdown_grace_s = 30.0;  // for running requests, after SIGTERM or SIGINT
   // Clients must know one of these keys or of those in the file; without any, everybody may ask.
-  std::vector<std::string> api_keys;
-  std::string api_key_file;
+  std::vector<std::string> api_keys = {};
+  std::string api_key_file = {};
   // Both or neither.
-  std::string tls_certificate;
-  std::string tls_key;
+  std::string tls_certificate = {};
+  std::string tls_key = {};
   int max_body_mb = 16;
   int max_connections = 1000;
   int timeout_ms = 30'000;  // for a request to arrive once it has begun, and for the next one to begin
-  std::vector<std::string> cors_origins;
+  std::vector<std::string> cors_origins = {};
   bool log_bodies = false;
   // A connection on which nothing moves is closed after this; it must be longer than any answer may take.
   double idle_timeout_s = 90.0;

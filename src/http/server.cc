@@ -116,7 +116,7 @@ class HttpServer::Application {
   int port() const { return options_.port; }
   int loops() const;
   void Run();
-  void SetBackend(std::shared_ptr<const Backend> backend) { backend_.store(std::move(backend)); }
+  void SetBackend(std::shared_ptr<const Backend> backend);
   void WakeSenders() { mailbox_.Deliver(); }
   void WaitUntilListening();
   void Quit();
@@ -221,11 +221,16 @@ Status HttpServer::Application::BindOnce(const addrinfo& address) {
               NI_NUMERICHOST | NI_NUMERICSERV);
   options_.host = host.data();
   options_.port = std::atoi(service.data());
-  if (open_to_all_ && !IsLoopback(chosen)) {
+  open_to_all_ = open_to_all_ && !IsLoopback(chosen);
+  return {};
+}
+
+void HttpServer::Application::SetBackend(std::shared_ptr<const Backend> backend) {
+  if (backend && open_to_all_) {
     spdlog::warn("{} is not this machine alone and no API key is set: whoever reaches port {} can use the model "
                  "(--api-key-file FILE, or --host 127.0.0.1)", options_.host, options_.port);
   }
-  return {};
+  backend_.store(std::move(backend));
 }
 
 void HttpServer::Application::ConfigureApp() {

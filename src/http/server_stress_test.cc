@@ -115,14 +115,18 @@ TEST(ServerStressTest, ClientsThatComeAndGoWhileItShutsDown) {
   engine_options.max_step_tokens = 16;
   engine_options.max_context = 128;
   FakeEngine engine(engine_options);
-  HttpServer http({.host = "127.0.0.1", .port = 0, .num_threads = 2, .min_threads = 2}, "test");
+  HttpOptions options;
+  options.host = "127.0.0.1";
+  options.port = 0;
+  options.num_threads = options.min_threads = 2;
+  HttpServer http(options, "test");
   ASSERT_TRUE(http.Bind());
 
   // Drogon's loop has to run on the thread that made it: the clients get threads of their own.
   std::thread driver([&] {
     Service service(model, engine, {.max_queue_size = 3}, [&http] { http.WakeSenders(); });
     ASSERT_TRUE(service.WaitUntilReady());
-    http.SetBackend(std::make_shared<Backend>(service, ServerFacts{}, 16));
+    http.SetBackend(std::make_shared<Backend>(service, ServerFacts{}, RequestDefaults{}));
     http.WaitUntilListening();
     std::atomic<int> calls = 0;
     std::vector<std::jthread> clients;

@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "base/utf8.h"
@@ -47,7 +48,7 @@ std::string Text(const std::string& bytes) {
 // A prompt whose answer of `most` tokens meets the end token after at least one token, or does not.
 std::string PromptThatEnds(bool ends, int most) {
   for (int i = 0;; ++i) {
-    const std::string prompt = "p" + std::to_string(i);
+    const std::string prompt = fmt::format("p{}", i);
     const auto length = static_cast<int>(Bytes(prompt, most).size());
     if (ends ? length > 0 && length < most : length == most) return prompt;
   }
