@@ -18,8 +18,6 @@
 namespace cllm {
 namespace {
 
-constexpr int kDefaultMaxTokens = 256;
-
 void Require(bool holds) {
   if (!holds) std::abort();
 }
@@ -47,10 +45,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   using namespace cllm;
   const std::string_view body(reinterpret_cast<const char*>(data), size);
   const ModelCard card{.id = "toy", .created_unix_s = 1};
-  CheckDialect(CllmDialect(CllmDialect::Endpoint::kGenerate, kDefaultMaxTokens), body);
-  CheckDialect(CllmDialect(CllmDialect::Endpoint::kGenerateStream, kDefaultMaxTokens), body);
-  CheckDialect(OpenAiCompletionsDialect(card), body);
-  CheckDialect(OpenAiChatDialect(card), body);
+  const RequestDefaults defaults;
+  CheckDialect(CllmDialect(CllmDialect::Endpoint::kGenerate, defaults), body);
+  CheckDialect(CllmDialect(CllmDialect::Endpoint::kGenerateStream, defaults), body);
+  CheckDialect(OpenAiCompletionsDialect(card, defaults), body);
+  CheckDialect(OpenAiChatDialect(card, defaults), body);
   const ToyTextModel model;
   CheckBody(TokenizeBody(model, body));
   CheckBody(DetokenizeBody(model, body));

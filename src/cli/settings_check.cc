@@ -7,6 +7,9 @@
 
 #include "cli/models.h"
 #include "formats/gguf_file.h"
+#include "http/api_keys.h"
+#include "http/cors.h"
+#include "http/tls_files.h"
 #include "hub/reference.h"
 #include "model/model_facts.h"
 
@@ -68,10 +71,10 @@ void CheckModelPath(const ModelOptions& model, Checker& checker) {
 void CheckModel(const ServeOptions& options, Checker& checker) {
   const ModelOptions& model = options.model;
   CheckModelPath(model, checker);
-  if (model.max_context_length > 0 && options.default_max_tokens >= model.max_context_length) {
+  if (model.max_context_length > 0 && options.defaults.generate_max_tokens >= model.max_context_length) {
     checker.Warn({"model.default_max_tokens"},
                  fmt::format("{} tokens never fit beside a prompt into max_context_length {}: answers will be shorter",
-                             options.default_max_tokens, model.max_context_length));
+                             options.defaults.generate_max_tokens, model.max_context_length));
   }
 }
 
@@ -98,15 +101,25 @@ void CheckEngine(const ServeOptions& options, int cores, Checker& checker) {
   }
 }
 
+void CheckServer(const HttpOptions& http, Checker& checker) {
+  if (http.min_threads > http.num_threads) {
+    checker.Warn({"server.min_threads", "server.num_threads"},
+                 fmt::format("min_threads {} is more than num_threads {}: there will be {} event loops", http.min_threads,
+                             http.num_threads, http.min_threads));
+  }
+  const auto keys = ApiKeys::Create(http.api_keys, http.api_key_file);
+  if (!keys) checker.Fail({keys.error().field, "server.api_key_file", "server.api_keys"}, keys.error().message);
+  if (const auto cors = Cors::Create(http.cors_origins); !cors) checker.Fail({"http.cors_origins"}, cors.error().message);
+  if (const Status tls = CheckTlsFiles(http.tls_certificate, http.tls_key); !tls) {
+    checker.Fail({tls.error().field, "server.tls_certificate", "server.tls_key"}, tls.error().message);
+  }
+}
+
 }  // namespace
 
 std::vector<SettingFinding> CheckSettings(const ServeOptions& options, const OptionTable& table, int cores) {
   Checker checker(table);
-  if (options.http.min_threads > options.http.num_threads) {
-    checker.Warn({"server.min_threads", "server.num_threads"},
-                 fmt::format("min_threads {} is more than num_threads {}: there will be {} event loops",
-                             options.http.min_threads, options.http.num_threads, options.http.min_threads));
-  }
+  CheckServer(options.http, checker);
   CheckModel(options, checker);
   CheckEngine(options, cores, checker);
   const SchedulerOptions& scheduler = options.scheduler;

@@ -69,6 +69,26 @@ TEST_F(SettingsCheckTest, AModelThatServeWouldRefuseIsAnError) {
                                       "directory"}));
 }
 
+TEST_F(SettingsCheckTest, AModelByNameIsNotFetched) {
+  EXPECT_TRUE(Check("model: {path: smollm2-135m}").empty());
+  EXPECT_TRUE(Check("model: {path: \"hf:owner/repo:Q8_0\"}").empty());
+  const std::vector<std::string> found = Check("model: {path: \"hf:owner\"}");
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_TRUE(found[0].starts_with("c.yaml:1 error model.path: ")) << found[0];
+}
+
+// Each is what the server would refuse once it starts.
+TEST_F(SettingsCheckTest, KeysOriginsAndCertificate) {
+  EXPECT_TRUE(Check("server: {api_keys: [one, two]}\nhttp: {cors_origins: [\"https://example.org\"]}").empty());
+  const std::vector<std::string> found = Check(
+      "server:\n  api_key_file: /nowhere/keys\n  tls_key: /nowhere/key.pem\nhttp:\n  cors_origins: [nonsense]\n");
+  std::vector<std::string> starts;
+  for (const std::string& line : found) starts.push_back(line.substr(0, line.find(':', 8)));
+  std::ranges::sort(starts);
+  EXPECT_EQ(starts, (std::vector<std::string>{"c.yaml:2 error server.api_key_file", "c.yaml:3 error server.tls_key",
+                                              "c.yaml:5 error http.cors_origins"}));
+}
+
 TEST_F(SettingsCheckTest, Engine) {
   const std::vector<std::string> found = Check(
       "backend:\n  llama_cpp:\n    n_threads: 5\n    n_gpu_layers: 3\n    kv_type: q4_0\n    flash_attention: off\n"

@@ -79,7 +79,7 @@ std::string Setting(const ConfigOption& option) {
 std::string Settings(const OptionTable& table) {
   std::string out =
       ".SH SETTINGS\n"
-      "The command line beats the configuration file, which beats the default. In the file a key is a path through nested\n"
+      "The command line beats the environment, which beats the configuration file, which beats the default. In the file a key is a path through nested\n"
       "maps. On the command line a value is the next argument or follows \\(lq=\\(rq; booleans take none. Of a flag given\n"
       "twice the last one counts.\n";
   for (std::size_t section = 0; section < table.sections().size(); ++section) {
@@ -96,13 +96,17 @@ std::string Settings(const OptionTable& table) {
 std::string Rest() {
   std::string out = ".SH FILES\n";
   out += Entry(Italic("config.yaml") + ", " + Italic("config/config.yaml"),
-               "The configuration, in the working folder, where none is named.");
+               "The configuration, in the working folder, where neither \\-\\-config nor CLLM_CONFIG names one.");
   out += Entry(Italic("$XDG_CACHE_HOME/cllm/models") + ", " + Italic("~/.cache/cllm/models"), "Models.");
   out += ".SH ENVIRONMENT\n";
-  out += Entry(Bold("NO_COLOR"), "Where it is set and not empty, the log has no colours.");
+  out += Entry(Bold("CLLM_CONFIG"), "The configuration file where \\-\\-config names none.");
+  out += Entry(Bold("CLLM_API_KEY"), "Keys that clients of the server must know; the key that \\fBcllm run\\fR sends.");
+  out += Entry(Bold("HF_ENDPOINT") + ", " + Bold("HF_TOKEN"), "A mirror of Hugging Face, and your token for it.");
+  out += Entry(Bold("NO_COLOR"), "Where it is set and not empty, there are no colours.");
   out += Entry(Bold("XDG_CACHE_HOME"), "Where caches are; \\(lq~/.cache\\(rq otherwise.");
   out += ".SH EXIT STATUS\n";
   out += Entry(Bold("0"), "All went well; a server that a signal ended is such a case.");
+  out += Entry(Bold("130"), "Ctrl\\-C ended a pull.");
   out += Entry(Bold("1"), "It did not: wrong usage, wrong settings, or a failure. One line for each reason is on standard error.");
   out += ".SH EXAMPLES\n"
          ".nf\n"
