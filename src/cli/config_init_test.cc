@@ -31,7 +31,7 @@ TEST(ConfigInitTest, ThreadsAreTheCores) {
 
 TEST(ConfigInitTest, AnyMachineGetsAFileThatIsRight) {
   for (const int cores : {1, 2, 64, 1024}) {
-    for (const std::int64_t memory : {0LL, 1LL << 20, 200LL << 20, kGiB, 7 * kGiB, 4096 * kGiB}) {
+    for (const std::int64_t memory : {std::int64_t{0}, std::int64_t{1} << 20, std::int64_t{200} << 20, kGiB, 7 * kGiB, 4096 * kGiB}) {
       for (const int trained : {0, 1, 128, 512, 2048, 131072}) {
         for (const std::int64_t per_token : {0, 22 << 10, 512 << 10}) {
           const ServeOptions options = ReadBack({cores, memory}, ModelToServe{"a b: \"#", kGiB, trained, per_token});

@@ -59,7 +59,6 @@ void CheckModelPath(const ModelOptions& model, Checker& checker) {
   }
   const auto path = FindLocalModel(model.path);
   if (!path) return checker.Fail({"model.path"}, path.error().message);
-  if (const Status file = CheckModelFile(*path); !file) return checker.Fail({"model.path"}, file.error().message);
   const auto gguf = GgufFile::Open(*path);
   if (!gguf) return checker.Fail({"model.path"}, gguf.error().message);
   if (const Status good = CheckModelMetadata(*gguf); !good) return checker.Fail({"model.path"}, good.error().message);
