@@ -65,7 +65,7 @@ TEST_F(SettingsCheckTest, AnAnswerLongerThanTheContext) {
 
 TEST_F(SettingsCheckTest, AModelThatServeWouldRefuseIsAnError) {
   EXPECT_EQ(Check("model: {path: /nowhere/x.gguf}"),
-            (std::vector<std::string>{"c.yaml:1 error model.path: cannot open the model /nowhere/x.gguf: No such file or "
+            (std::vector<std::string>{"c.yaml:1 error model.path: cannot open /nowhere/x.gguf: No such file or "
                                       "directory"}));
 }
 
