@@ -127,7 +127,7 @@ def test_bash_completes(program: Program, tmp_path: Path) -> None:
     assert complete(program, "cllm serve --por", tmp_path) == {"--port"}
     assert "tiny.gguf" in complete(program, "cllm serve ti", tmp_path)
     assert complete(program, "cllm completion ", tmp_path) == {"bash", "zsh", "fish"}
-    assert complete(program, "cllm serve smol", tmp_path) == {"smollm2-135m"}
+    assert complete(program, "cllm serve smollm2-13", tmp_path) == {"smollm2-135m"}
     assert complete(program, "cllm serve -- --por", tmp_path) == {""}
     assert complete(program, "cllm bench engine --kv", tmp_path) >= {"--kv-type"}
     assert complete(program, "cllm serve --port ", tmp_path) == {""}

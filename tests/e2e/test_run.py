@@ -485,7 +485,7 @@ def test_mistakes_are_explained_and_the_chat_goes_on(toy: ToyOpenAI, terminal: C
 
 
 def test_one_shot_from_a_terminal(program: Program, terminal: Callable[..., Chat]) -> None:
-    chat = terminal(program.model, "Say hello.", "-c", 256, "--max-tokens", 8)
+    chat = terminal(program.model, "Say hello.", "-c", 256, "--max-tokens", 8, "--temperature", 0)
     assert chat.code() == 0
     assert PROMPT not in chat.child.before and len(chat.child.before.strip()) > 3
 
