@@ -37,7 +37,7 @@ fuzz: setup ## Each fuzz target (or FUZZ="yaml gguf") for SECONDS=30
 	@scripts/build fuzz fuzzers
 	@scripts/fuzz build/fuzz $(SECONDS) $(FUZZ)
 
-check: ## What CI runs: tests under the sanitizers, short fuzzing, then every test
+check: ## Tests under the sanitizers, short fuzzing, then every test
 	@$(MAKE) --no-print-directory test-unit PRESET=tsan
 	@$(MAKE) --no-print-directory test PRESET=asan
 	@$(MAKE) --no-print-directory fuzz
