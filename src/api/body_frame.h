@@ -8,8 +8,8 @@
 
 namespace cllm {
 
-// `read(JsonObject&)` takes the fields and rejects wrong ones; `answer(its result)` gives a Result<Json> and is called only
-// where nothing was rejected. Any `model` is accepted.
+// `read(JsonObject&)` takes the fields and rejects wrong ones; `answer(its result)` gives a Result<Json> and is called
+// only where nothing was rejected. Any `model` is accepted.
 template <typename Read, typename Answer>
 Result<std::string> AnswerBody(std::string_view body, Read read, Answer answer) {
   const Result<Json> json = ParseJsonObject(body);

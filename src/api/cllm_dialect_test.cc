@@ -43,14 +43,16 @@ TEST(CllmDialectTest, APromptAloneGetsTheDefaults) {
 }
 
 TEST(CllmDialectTest, SettingsHoldWhereTheRequestSaysNothing) {
-  const RequestDefaults defaults{.sampling = {.temperature = 0.25, .top_k = 3, .top_p = 0.5}, .max_tokens = 9, .generate_max_tokens = 128};
+  const RequestDefaults defaults{
+      .sampling = {.temperature = 0.25, .top_k = 3, .top_p = 0.5}, .max_tokens = 9, .generate_max_tokens = 128};
   const CllmDialect dialect(CllmDialect::Endpoint::kGenerate, defaults);
   const ParsedCall least = Parsed(dialect, kLeast);
   EXPECT_EQ(least.request.sampling.temperature, 0.25);
   EXPECT_EQ(least.request.sampling.top_k, 3);
   EXPECT_EQ(least.request.sampling.top_p, 0.5);
   EXPECT_EQ(least.request.default_max_tokens, 9);
-  const ParsedCall own = Parsed(dialect, R"({"prompt": "x", "temperature": 1.5, "top_k": 0, "top_p": 1, "max_tokens": 2})");
+  const ParsedCall own =
+      Parsed(dialect, R"({"prompt": "x", "temperature": 1.5, "top_k": 0, "top_p": 1, "max_tokens": 2})");
   EXPECT_EQ(own.request.sampling.temperature, 1.5);
   EXPECT_EQ(own.request.sampling.top_k, 0);
   EXPECT_EQ(own.request.sampling.top_p, 1.0);

@@ -28,7 +28,8 @@ struct LogOptions {
 // Standard output stays free for what a command prints. Fails where the file can't be written.
 Status ConfigureLog(const LogOptions& options);
 
-// Any thread: opens the file again under its name, after somebody has moved it away. Keeps the old one where that fails.
+// Any thread: opens the file again under its name, after somebody has moved it away. Keeps the old one where that
+// fails.
 Status ReopenLog();
 
 using LogValue = std::variant<std::string, std::int64_t, double>;

@@ -123,7 +123,8 @@ TEST_F(LocalAnswererTest, DefaultsOfTheServerHoldWhereTheChatSaysNothing) {
   defaults.max_tokens = 3;
   LocalAnswerer answerer("toy", service_, defaults, **interrupts_);
   const auto ask = [&] {
-    return answerer.Ask({{.role = "user", .content = QuestionWithALongAnswer()}}, settings_, [](std::string_view) { return Status(); });
+    return answerer.Ask({{.role = "user", .content = QuestionWithALongAnswer()}}, settings_,
+                        [](std::string_view) { return Status(); });
   };
   auto summary = ask();
   ASSERT_TRUE(summary) << summary.error().message;

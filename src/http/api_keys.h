@@ -13,13 +13,14 @@ namespace cllm {
 class ApiKeys {
  public:
   ApiKeys() = default;  // no key: everybody may ask
-  // The given keys and those of `file`, where it is not empty: one a line, without blanks around it; empty lines and lines
-  // that begin with # don't count. An unreadable file, one without a key, and a key that no header can carry are errors.
+  // The given keys and those of `file`, where it is not empty: one a line, without blanks around it; empty lines and
+  // lines that begin with # don't count. An unreadable file, one without a key, and a key that no header can carry are
+  // errors.
   static Result<ApiKeys> Create(const std::vector<std::string>& keys, const std::string& file);
 
   bool required() const { return !digests_.empty(); }
-  // Whether "Bearer KEY" in Authorization, or x-api-key, holds a key. Takes a time that depends on the length of what the
-  // client sent alone, neither on the keys nor on how much of one is right.
+  // Whether "Bearer KEY" in Authorization, or x-api-key, holds a key. Takes a time that depends on the length of what
+  // the client sent alone, neither on the keys nor on how much of one is right.
   bool Allow(std::string_view authorization, std::string_view x_api_key) const;
 
  private:

@@ -42,7 +42,8 @@ class ConnectionGate : public std::enable_shared_from_this<ConnectionGate> {
   enum class State : std::uint8_t {
     kReading,    // for a request, or a part of it
     kAnswering,  // a request is with Drogon; what follows waits in the connection's buffer
-    kDraining,   // nothing further is answered; what still comes is dropped, so that the last answer is not lost to a reset
+    kDraining,   // nothing further is answered; what still comes is dropped, so that the last answer is not lost to a
+                 // reset
   };
 
   void Read(trantor::MsgBuffer& bytes);

@@ -14,14 +14,19 @@ bool IsOrigin(std::string_view text) {
   const std::size_t end = text.find("://");
   if (end == std::string_view::npos || end == 0) return false;
   const std::string_view host = text.substr(end + 3);
-  const auto is_bad = [](unsigned char c) { return c <= 0x20 || c >= 0x7F || std::isupper(c) != 0 || std::string_view("/?#@,*").contains(static_cast<char>(c)); };
+  const auto is_bad = [](unsigned char c) {
+    return c <= 0x20 || c >= 0x7F || std::isupper(c) != 0 || std::string_view("/?#@,*").contains(static_cast<char>(c));
+  };
   return !host.empty() && std::ranges::none_of(host, is_bad) &&
-         std::ranges::all_of(text.substr(0, end), [](unsigned char c) { return std::islower(c) != 0 || c == '-' || c == '+' || c == '.'; });
+         std::ranges::all_of(text.substr(0, end),
+                             [](unsigned char c) { return std::islower(c) != 0 || c == '-' || c == '+' || c == '.'; });
 }
 
 // A list of header names, which may go back into a header.
 bool IsNameList(std::string_view text) {
-  return std::ranges::all_of(text, [](unsigned char c) { return std::isalnum(c) != 0 || std::string_view("-_, ").contains(static_cast<char>(c)); });
+  return std::ranges::all_of(text, [](unsigned char c) {
+    return std::isalnum(c) != 0 || std::string_view("-_, ").contains(static_cast<char>(c));
+  });
 }
 
 }  // namespace
@@ -34,9 +39,11 @@ Result<Cors> Cors::Create(const std::vector<std::string>& origins) {
     } else if (IsOrigin(origin)) {
       cors.origins_.push_back(origin);
     } else {
-      return InvalidArgument(fmt::format("http.cors_origins: \"{}\" is neither * nor an origin such as https://example.org or "
-                                         "http://localhost:3000 (lower case, no path)", origin),
-                             "http.cors_origins");
+      return InvalidArgument(
+          fmt::format("http.cors_origins: \"{}\" is neither * nor an origin such as https://example.org or "
+                      "http://localhost:3000 (lower case, no path)",
+                      origin),
+          "http.cors_origins");
     }
   }
   return cors;
@@ -60,11 +67,12 @@ HeaderList Cors::AnswerHeaders(std::string_view origin) const {
 HeaderList Cors::PreflightHeaders(std::string_view origin, std::string_view requested_headers) const {
   HeaderList headers = AnswerHeaders(origin);
   if (origin.empty() || !enabled() || !Allows(origin)) return headers;
-  // Authorization has to be named: a * does not cover it. Client libraries send headers of their own, so the list that is
-  // asked for is allowed.
+  // Authorization has to be named: a * does not cover it. Client libraries send headers of their own, so the list that
+  // is asked for is allowed.
   const bool named = !requested_headers.empty() && IsNameList(requested_headers);
   headers.emplace_back("Access-Control-Allow-Methods", "GET, POST, OPTIONS");
-  headers.emplace_back("Access-Control-Allow-Headers", named ? std::string(requested_headers) : "Authorization, Content-Type, X-Api-Key");
+  headers.emplace_back("Access-Control-Allow-Headers",
+                       named ? std::string(requested_headers) : "Authorization, Content-Type, X-Api-Key");
   headers.emplace_back("Access-Control-Max-Age", kPreflightSeconds);
   return headers;
 }

@@ -21,7 +21,8 @@ class Cors {
   bool enabled() const { return any_ || !origins_.empty(); }
   // What every answer to a page of `origin` carries; `origin` is empty where the client is no page.
   HeaderList AnswerHeaders(std::string_view origin) const;
-  // What the answer to a browser's question beforehand carries. `requested_headers` is its Access-Control-Request-Headers.
+  // What the answer to a browser's question beforehand carries. `requested_headers` is its
+  // Access-Control-Request-Headers.
   HeaderList PreflightHeaders(std::string_view origin, std::string_view requested_headers) const;
 
  private:

@@ -139,7 +139,8 @@ void Exchange::BeginStream() {
   if (!connection || !connection->connected()) return Finish();
   if (EndsWithConnection(*parts_.request)) {
     std::string head =
-        "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nCache-Control: no-cache\r\nConnection: close\r\n";
+        "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nCache-Control: no-cache\r\nConnection: "
+        "close\r\n";
     for (const auto& [name, value] : parts_.headers) head += fmt::format("{}: {}\r\n", name, value);
     stream_ = std::make_unique<ClosingFrameStream>(connection, head + "\r\n");
     return WriteFrames();

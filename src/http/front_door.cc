@@ -34,10 +34,13 @@ const char* ReasonPhrase(int status) {
   }
 }
 
-bool SentAKey(const RequestHead& head) { return !head.Find("authorization").empty() || !head.Find("x-api-key").empty(); }
+bool SentAKey(const RequestHead& head) {
+  return !head.Find("authorization").empty() || !head.Find("x-api-key").empty();
+}
 
 bool IsPreflight(const RequestHead& head) {
-  return head.method == "OPTIONS" && !head.Find("origin").empty() && !head.Find("access-control-request-method").empty();
+  return head.method == "OPTIONS" && !head.Find("origin").empty() &&
+         !head.Find("access-control-request-method").empty();
 }
 
 }  // namespace
@@ -67,12 +70,16 @@ void FrontDoor::OnConnection(const trantor::TcpConnectionPtr& connection) {
     gates_[connection.get()] = gate;
     open = gates_.size();
   }
-  connection->setRecvMsgCallback([gate](const trantor::TcpConnectionPtr&, trantor::MsgBuffer* bytes) { gate->OnBytes(bytes); });
+  connection->setRecvMsgCallback(
+      [gate](const trantor::TcpConnectionPtr&, trantor::MsgBuffer* bytes) { gate->OnBytes(bytes); });
   const auto most = static_cast<std::size_t>(settings_.max_connections);
   if (open <= most) return gate->Open();
   // A flood is not worth an answer each.
   if (open > 2 * most) return connection->forceClose();
-  gate->Refuse({503, {ErrorCode::kUnavailable, fmt::format("all {} connections of http.max_connections are taken: try again later", most), {}}});
+  gate->Refuse({503,
+                {ErrorCode::kUnavailable,
+                 fmt::format("all {} connections of http.max_connections are taken: try again later", most),
+                 {}}});
 }
 
 void FrontDoor::OnAnswered(const std::weak_ptr<trantor::TcpConnection>& weak) {
@@ -99,7 +106,8 @@ std::optional<Refusal> FrontDoor::CheckKey(const RequestHead& head) const {
   return Refusal{401, {ErrorCode::kUnauthorized, message, {}}};
 }
 
-std::string FrontDoor::Render(const Refusal& refusal, const RequestHead& head, const trantor::TcpConnection& connection) const {
+std::string FrontDoor::Render(const Refusal& refusal, const RequestHead& head,
+                              const trantor::TcpConnection& connection) const {
   LogRequest({.id = {},
               .method = head.method,
               .path = std::string(head.path()),
@@ -111,14 +119,17 @@ std::string FrontDoor::Render(const Refusal& refusal, const RequestHead& head, c
   const bool is_openai = head.target.starts_with("/v1/");
   const std::string body = is_openai ? OpenAiErrorBody(refusal.error) : CllmErrorBody(refusal.error);
   std::string text = fmt::format(
-      "HTTP/1.1 {} {}\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: {}\r\nConnection: close\r\nServer: cLLM\r\n",
+      "HTTP/1.1 {} {}\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: {}\r\nConnection: "
+      "close\r\nServer: cLLM\r\n",
       refusal.status, ReasonPhrase(refusal.status), body.size());
   if (refusal.status == 401) {
-    text += fmt::format("WWW-Authenticate: Bearer realm=\"cLLM\"{}\r\n", SentAKey(head) ? ", error=\"invalid_token\"" : "");
+    text +=
+        fmt::format("WWW-Authenticate: Bearer realm=\"cLLM\"{}\r\n", SentAKey(head) ? ", error=\"invalid_token\"" : "");
   }
   if (refusal.status == 503) text += "Retry-After: 1\r\n";
   if (refusal.status == 405) text += "Allow: GET, HEAD, POST, OPTIONS\r\n";
-  for (const auto& [name, value] : settings_.cors.AnswerHeaders(head.Find("origin"))) text += fmt::format("{}: {}\r\n", name, value);
+  for (const auto& [name, value] : settings_.cors.AnswerHeaders(head.Find("origin")))
+    text += fmt::format("{}: {}\r\n", name, value);
   text += "\r\n";
   return head.method == "HEAD" ? text : text + body;
 }

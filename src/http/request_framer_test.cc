@@ -56,7 +56,8 @@ Outcome Feed(const std::string& input, std::size_t piece) {
 
 Outcome Feed(const std::string& input) {
   const Outcome whole = Feed(input, input.size());
-  for (std::size_t piece = 1; piece <= 3; ++piece) EXPECT_EQ(Feed(input, piece), whole) << "in pieces of " << piece << ": " << input;
+  for (std::size_t piece = 1; piece <= 3; ++piece)
+    EXPECT_EQ(Feed(input, piece), whole) << "in pieces of " << piece << ": " << input;
   return whole;
 }
 
@@ -67,7 +68,9 @@ int StatusOf(const std::string& input) {
 }
 
 std::string Get(const std::string& target) { return "GET " + target + " HTTP/1.1\r\nHost: h\r\n\r\n"; }
-std::string Post(const std::string& fields, const std::string& body) { return "POST /x HTTP/1.1\r\nHost: h\r\n" + fields + "\r\n" + body; }
+std::string Post(const std::string& fields, const std::string& body) {
+  return "POST /x HTTP/1.1\r\nHost: h\r\n" + fields + "\r\n" + body;
+}
 std::string TargetOf(const std::string& input) {
   const Outcome outcome = Feed(input);
   if (outcome.requests.size() != 1) return "refused";
@@ -78,22 +81,29 @@ std::string TargetOf(const std::string& input) {
 
 TEST(RequestFramerTest, APlainRequestComesThroughInCanonicalForm) {
   const Outcome outcome = Feed(Post("X-A:  b \t\r\nContent-LENGTH: 3\r\nConnection: keep-alive\r\n", "abc"));
-  EXPECT_EQ(outcome.requests, std::vector<std::string>{"POST /x HTTP/1.1\r\nhost: h\r\nx-a: b\r\ncontent-length: 3\r\n\r\nabc"});
+  EXPECT_EQ(outcome.requests,
+            std::vector<std::string>{"POST /x HTTP/1.1\r\nhost: h\r\nx-a: b\r\ncontent-length: 3\r\n\r\nabc"});
   EXPECT_EQ(outcome.heads, 1u);
-  EXPECT_EQ(Feed(Get("/")).requests, std::vector<std::string>{"GET / HTTP/1.1\r\nhost: h\r\ncontent-length: 0\r\n\r\n"});
+  EXPECT_EQ(Feed(Get("/")).requests,
+            std::vector<std::string>{"GET / HTTP/1.1\r\nhost: h\r\ncontent-length: 0\r\n\r\n"});
 }
 
 TEST(RequestFramerTest, WhatIsOfTheConnectionStaysHere) {
   const Outcome outcome = Feed(
-      "GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade, CLOSE\r\nTE: trailers\r\nKeep-Alive: 5\r\n\r\n");
-  EXPECT_EQ(outcome.requests, std::vector<std::string>{"GET / HTTP/1.1\r\nhost: h\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"});
+      "GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade, CLOSE\r\nTE: trailers\r\nKeep-Alive: "
+      "5\r\n\r\n");
+  EXPECT_EQ(outcome.requests,
+            std::vector<std::string>{"GET / HTTP/1.1\r\nhost: h\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"});
   EXPECT_NE(Feed("GET / HTTP/1.0\r\n\r\n").requests.at(0).find("connection: close"), std::string::npos);
-  EXPECT_NE(Feed("GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n").requests.at(0).find("connection: keep-alive"), std::string::npos);
-  EXPECT_EQ(Feed("GET / HTTP/1.1\r\nHost: h\r\nConnection: closed\r\n\r\n").requests.at(0).find("connection"), std::string::npos);
+  EXPECT_NE(Feed("GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n").requests.at(0).find("connection: keep-alive"),
+            std::string::npos);
+  EXPECT_EQ(Feed("GET / HTTP/1.1\r\nHost: h\r\nConnection: closed\r\n\r\n").requests.at(0).find("connection"),
+            std::string::npos);
 }
 
 TEST(RequestFramerTest, RequestsFollowEachOther) {
-  const Outcome outcome = Feed(Post("Content-Length: 2\r\n", "ab") + "\r\n" + Post("Transfer-Encoding: chunked\r\n", "1\r\nc\r\n0\r\n\r\n") + Get("/y"));
+  const Outcome outcome = Feed(Post("Content-Length: 2\r\n", "ab") + "\r\n" +
+                               Post("Transfer-Encoding: chunked\r\n", "1\r\nc\r\n0\r\n\r\n") + Get("/y"));
   ASSERT_EQ(outcome.requests.size(), 3u);
   EXPECT_TRUE(outcome.requests[0].ends_with("\r\n\r\nab"));
   EXPECT_TRUE(outcome.requests[1].ends_with("\r\ncontent-length: 1\r\n\r\nc"));
@@ -110,8 +120,9 @@ TEST(RequestFramerTest, ChunksBecomeABody) {
   EXPECT_EQ(body("0\r\n\r\n"), "");
   EXPECT_EQ(body("1\r\na\r\n0\r\nTrailer: x\r\nOther: y\r\n\r\n"), "a");
   EXPECT_EQ(body("00000000000000000001\r\na\r\n0\r\n\r\n"), "a");
-  for (const char* wrong : {"\r\n", "g\r\n", "-1\r\na\r\n", "+1\r\na\r\n", "0x1\r\na\r\n", " 1\r\na\r\n", "1 \r\na\r\n", "1\r\nab\r\n0\r\n\r\n", "1\na\n",
-                            "1\r\na0\r\n\r\n", ";\r\n", "1\r\na\n0\r\n\r\n", "1\x01\r\na\r\n"}) {
+  for (const char* wrong :
+       {"\r\n", "g\r\n", "-1\r\na\r\n", "+1\r\na\r\n", "0x1\r\na\r\n", " 1\r\na\r\n", "1 \r\na\r\n",
+        "1\r\nab\r\n0\r\n\r\n", "1\na\n", "1\r\na0\r\n\r\n", ";\r\n", "1\r\na\n0\r\n\r\n", "1\x01\r\na\r\n"}) {
     EXPECT_EQ(body(wrong), "400") << wrong;
   }
   EXPECT_EQ(body("33\r\n"), "413") << "51 bytes";
@@ -144,12 +155,14 @@ TEST(RequestFramerTest, ABodyIsDelimitedInOneWay) {
 }
 
 TEST(RequestFramerTest, HeadersAreOneLineWithAPlainName) {
-  for (const char* wrong : {"no colon", "X : y", " X: y", "\tX: y", ": y", "X\x80: y", "X(: y", "X: a\n", "X: a\rb", "X: a\x01", "X: a\x7F"}) {
+  for (const char* wrong : {"no colon", "X : y", " X: y", "\tX: y", ": y", "X\x80: y", "X(: y", "X: a\n", "X: a\rb",
+                            "X: a\x01", "X: a\x7F"}) {
     EXPECT_EQ(StatusOf(Post(wrong + "\r\n"s, "")), 400) << wrong;
   }
   EXPECT_EQ(StatusOf(Post("X: a\r\n folded\r\n", "")), 400);
   EXPECT_EQ(StatusOf(Post("X: a\0b\r\n"s, "")), 400);
-  EXPECT_EQ(Feed(Post("X:\r\nY: \xC3\xA9 t\tu\r\n", "")).requests.at(0), "POST /x HTTP/1.1\r\nhost: h\r\nx: \r\ny: \xC3\xA9 t\tu\r\ncontent-length: 0\r\n\r\n");
+  EXPECT_EQ(Feed(Post("X:\r\nY: \xC3\xA9 t\tu\r\n", "")).requests.at(0),
+            "POST /x HTTP/1.1\r\nhost: h\r\nx: \r\ny: \xC3\xA9 t\tu\r\ncontent-length: 0\r\n\r\n");
 }
 
 TEST(RequestFramerTest, OneHost) {
@@ -160,17 +173,36 @@ TEST(RequestFramerTest, OneHost) {
 }
 
 TEST(RequestFramerTest, TheFirstLineIsThreeWords) {
-  for (const char* wrong : {"GET /", "GET", "GET  / HTTP/1.1", "GET / HTTP/1.1 ", " GET / HTTP/1.1", "GET / /a HTTP/1.1", "GET /\tHTTP/1.1", "GET / http/1.1",
-                            "GET / HTTP/1", "GET x HTTP/1.1", "GET * HTTP/1.1", "G@T / HTTP/1.1", "GET http:/// HTTP/1.1", "GET http HTTP/1.1",
-                            "GET /\x80 HTTP/1.1", "GET /a#b HTTP/1.1", "GET /%zz HTTP/1.1", "GET /%0 HTTP/1.1", "GET /% HTTP/1.1", "GET /%00 HTTP/1.1",
-                            "GET /a?b=%00 HTTP/1.1", "GET host:80 HTTP/1.1"}) {
+  for (const char* wrong : {"GET /",
+                            "GET",
+                            "GET  / HTTP/1.1",
+                            "GET / HTTP/1.1 ",
+                            " GET / HTTP/1.1",
+                            "GET / /a HTTP/1.1",
+                            "GET /\tHTTP/1.1",
+                            "GET / http/1.1",
+                            "GET / HTTP/1",
+                            "GET x HTTP/1.1",
+                            "GET * HTTP/1.1",
+                            "G@T / HTTP/1.1",
+                            "GET http:/// HTTP/1.1",
+                            "GET http HTTP/1.1",
+                            "GET /\x80 HTTP/1.1",
+                            "GET /a#b HTTP/1.1",
+                            "GET /%zz HTTP/1.1",
+                            "GET /%0 HTTP/1.1",
+                            "GET /% HTTP/1.1",
+                            "GET /%00 HTTP/1.1",
+                            "GET /a?b=%00 HTTP/1.1",
+                            "GET host:80 HTTP/1.1"}) {
     EXPECT_EQ(StatusOf(wrong + "\r\nHost: h\r\n\r\n"s), 400) << wrong;
   }
   for (const char* version : {"HTTP/2.0", "HTTP/0.9", "HTTP/1.2", "HTTP/9.9", "HTTP/1,1"}) {
     EXPECT_EQ(StatusOf("GET / "s + version + "\r\nHost: h\r\n\r\n"), 505) << version;
   }
   EXPECT_EQ(StatusOf("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), 505);
-  for (const char* method : {"FOO", "get", "TRACE", "CONNECT", "G-E.T"}) EXPECT_EQ(StatusOf(method + " / HTTP/1.1\r\nHost: h\r\n\r\n"s), 405) << method;
+  for (const char* method : {"FOO", "get", "TRACE", "CONNECT", "G-E.T"})
+    EXPECT_EQ(StatusOf(method + " / HTTP/1.1\r\nHost: h\r\n\r\n"s), 405) << method;
 }
 
 TEST(RequestFramerTest, TargetsOfEveryForm) {

@@ -55,7 +55,8 @@ RequestRecord RecordOf(const drogon::HttpRequestPtr& request) {
 // The error behind a status of our own answers.
 std::optional<ErrorCode> CodeOfStatus(int status) {
   if (status < 400) return std::nullopt;
-  for (const ErrorCode code : {ErrorCode::kNotFound, ErrorCode::kMethodNotAllowed, ErrorCode::kUnavailable, ErrorCode::kInternal}) {
+  for (const ErrorCode code :
+       {ErrorCode::kNotFound, ErrorCode::kMethodNotAllowed, ErrorCode::kUnavailable, ErrorCode::kInternal}) {
     if (HttpStatus(code) == status) return code;
   }
   return ErrorCode::kInvalidArgument;
@@ -71,7 +72,8 @@ void LogDrogon(const char* line, const std::uint64_t length) {
 // What to do about an address that can't be bound.
 std::string BindAdvice(int error) {
   switch (error) {
-    case EADDRINUSE: return ": another server runs there; stop it, or choose another port with --port (0 takes a free one)";
+    case EADDRINUSE:
+      return ": another server runs there; stop it, or choose another port with --port (0 takes a free one)";
     case EACCES: return ": ports below 1024 need root or CAP_NET_BIND_SERVICE; choose another with --port";
     case EADDRNOTAVAIL: return ": that is no address of this machine; choose another with --host (0.0.0.0 means all)";
     default: return "";
@@ -82,7 +84,8 @@ bool IsLoopback(const sockaddr_storage& address) {
   if (address.ss_family == AF_INET) {
     return ntohl(reinterpret_cast<const sockaddr_in&>(address).sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
   }
-  return address.ss_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&reinterpret_cast<const sockaddr_in6&>(address).sin6_addr);
+  return address.ss_family == AF_INET6 &&
+         IN6_IS_ADDR_LOOPBACK(&reinterpret_cast<const sockaddr_in6&>(address).sin6_addr);
 }
 
 // Each connection is a descriptor. Many systems allow 1024 by default and far more when asked.
@@ -94,7 +97,8 @@ void AllowDescriptors(int connections) {
   limit.rlim_cur = std::min(wanted, limit.rlim_max);
   setrlimit(RLIMIT_NOFILE, &limit);
   if (limit.rlim_cur < wanted) {
-    spdlog::warn("http.max_connections {} is more than the limit of {} open files allows (ulimit -n)", connections, limit.rlim_cur);
+    spdlog::warn("http.max_connections {} is more than the limit of {} open files allows (ulimit -n)", connections,
+                 limit.rlim_cur);
   }
 }
 
@@ -180,8 +184,8 @@ Status HttpServer::Application::MakeFrontDoor() {
   settings.limits.body_bytes = static_cast<std::size_t>(options_.max_body_mb) << 20;
   settings.limits.body_text = fmt::format("{} MiB of http.max_body_mb", options_.max_body_mb);
   open_to_all_ = !settings.keys.required();
-  front_door_ = std::make_unique<FrontDoor>(std::move(settings),
-                                            [this](const trantor::TcpConnection* connection) { tracker_.OnDisconnect(connection); });
+  front_door_ = std::make_unique<FrontDoor>(
+      std::move(settings), [this](const trantor::TcpConnection* connection) { tracker_.OnDisconnect(connection); });
   return {};
 }
 
@@ -211,8 +215,8 @@ Status HttpServer::Application::BindOnce(const addrinfo& address) {
   getsockname(listener, reinterpret_cast<sockaddr*>(&chosen), &length);
   close(listener);
   if (!bound) {
-    return InvalidArgument(fmt::format("cannot listen on {}:{}: {}{}", options_.host, options_.port, std::strerror(bind_error),
-                                       BindAdvice(bind_error)),
+    return InvalidArgument(fmt::format("cannot listen on {}:{}: {}{}", options_.host, options_.port,
+                                       std::strerror(bind_error), BindAdvice(bind_error)),
                            "server.port");
   }
   std::array<char, NI_MAXHOST> host{};
@@ -251,12 +255,16 @@ void HttpServer::Application::ConfigureApp() {
       .setIdleConnectionTimeout(static_cast<std::size_t>(options_.idle_timeout_s))
       .setClientMaxBodySize(most_body)
       .setClientMaxMemoryBodySize(most_body)
-      .addListener(options_.host, static_cast<std::uint16_t>(options_.port), tls, options_.tls_certificate, options_.tls_key);
-  app.setConnectionCallback([this](const trantor::TcpConnectionPtr& connection) { front_door_->OnConnection(connection); });
-  app.setCustomErrorHandler([this](drogon::HttpStatusCode code, const drogon::HttpRequestPtr& request) { return ErrorPage(code, request); });
+      .addListener(options_.host, static_cast<std::uint16_t>(options_.port), tls, options_.tls_certificate,
+                   options_.tls_key);
+  app.setConnectionCallback(
+      [this](const trantor::TcpConnectionPtr& connection) { front_door_->OnConnection(connection); });
+  app.setCustomErrorHandler(
+      [this](drogon::HttpStatusCode code, const drogon::HttpRequestPtr& request) { return ErrorPage(code, request); });
 }
 
-drogon::HttpResponsePtr HttpServer::Application::ErrorPage(drogon::HttpStatusCode code, const drogon::HttpRequestPtr& request) const {
+drogon::HttpResponsePtr HttpServer::Application::ErrorPage(drogon::HttpStatusCode code,
+                                                           const drogon::HttpRequestPtr& request) const {
   const std::string path = Shortened(request->path());
   Error error{ErrorCode::kInvalidArgument, "bad request", {}};
   if (code == drogon::k404NotFound) {
@@ -268,7 +276,8 @@ drogon::HttpResponsePtr HttpServer::Application::ErrorPage(drogon::HttpStatusCod
   }
   auto response = ErrorResponse(error, ErrorBodyFor(request->path(), error));
   const Route* route = FindRoute(request->path());
-  if (code == drogon::k405MethodNotAllowed && route != nullptr) response->addHeader("Allow", AllowedMethods(route->is_get));
+  if (code == drogon::k405MethodNotAllowed && route != nullptr)
+    response->addHeader("Allow", AllowedMethods(route->is_get));
   return response;
 }
 
@@ -282,11 +291,14 @@ const HttpServer::Application::Route* HttpServer::Application::FindRoute(const s
 void HttpServer::Application::AddAdvices() {
   auto& app = drogon::app();
   // Drogon itself would answer OPTIONS with headers that allow every origin.
-  app.registerPreRoutingAdvice([this](const drogon::HttpRequestPtr& request, drogon::AdviceCallback&& respond, drogon::AdviceChainCallback&& go_on) {
+  app.registerPreRoutingAdvice([this](const drogon::HttpRequestPtr& request, drogon::AdviceCallback&& respond,
+                                      drogon::AdviceChainCallback&& go_on) {
     if (request->method() != drogon::Options) return go_on();
     respond(Options(request));
   });
-  app.registerPreSendingAdvice([this](const drogon::HttpRequestPtr& request, const drogon::HttpResponsePtr& response) { OnResponse(request, response); });
+  app.registerPreSendingAdvice([this](const drogon::HttpRequestPtr& request, const drogon::HttpResponsePtr& response) {
+    OnResponse(request, response);
+  });
 }
 
 drogon::HttpResponsePtr HttpServer::Application::Options(const drogon::HttpRequestPtr& request) const {
@@ -295,22 +307,27 @@ drogon::HttpResponsePtr HttpServer::Application::Options(const drogon::HttpReque
   auto response = drogon::HttpResponse::newHttpResponse(drogon::k204NoContent, drogon::CT_NONE);
   response->addHeader("Allow", AllowedMethods(route->is_get));
   if (request->getHeader("access-control-request-method").empty()) return response;
-  for (const auto& [name, value] : front_door_->cors().PreflightHeaders(request->getHeader("origin"), request->getHeader("access-control-request-headers"))) {
+  for (const auto& [name, value] : front_door_->cors().PreflightHeaders(
+           request->getHeader("origin"), request->getHeader("access-control-request-headers"))) {
     response->addHeader(name, value);
   }
   return response;
 }
 
 // Sees every answer but a stream that ends with its connection.
-void HttpServer::Application::OnResponse(const drogon::HttpRequestPtr& request, const drogon::HttpResponsePtr& response) const {
-  for (const auto& [name, value] : front_door_->cors().AnswerHeaders(request->getHeader("origin"))) response->addHeader(name, value);
+void HttpServer::Application::OnResponse(const drogon::HttpRequestPtr& request,
+                                         const drogon::HttpResponsePtr& response) const {
+  for (const auto& [name, value] : front_door_->cors().AnswerHeaders(request->getHeader("origin")))
+    response->addHeader(name, value);
   if (response->getHeader(kStreamHeader).empty()) front_door_->OnAnswered(request->getConnectionPtr());
   const Route* route = FindRoute(request->path());
   if (route != nullptr && route->generates && request->method() == drogon::Post) return;
   RequestRecord record = RecordOf(request);
   record.status = response->statusCode();
   record.error = CodeOfStatus(record.status);
-  record.total_s = static_cast<double>(trantor::Date::now().microSecondsSinceEpoch() - request->creationDate().microSecondsSinceEpoch()) * 1e-6;
+  record.total_s = static_cast<double>(trantor::Date::now().microSecondsSinceEpoch() -
+                                       request->creationDate().microSecondsSinceEpoch()) *
+                   1e-6;
   LogRequest(record);
 }
 
@@ -331,11 +348,13 @@ void HttpServer::Application::AddRoutes() {
   AddTokens("/apply-template", ApplyTemplateBody);
 }
 
-void HttpServer::Application::AddGet(const std::string& path, std::function<drogon::HttpResponsePtr(const drogon::HttpRequestPtr&)> answer) {
+void HttpServer::Application::AddGet(const std::string& path,
+                                     std::function<drogon::HttpResponsePtr(const drogon::HttpRequestPtr&)> answer) {
   routes_[path] = {.is_get = true};
-  drogon::app().registerHandler(path, [answer = std::move(answer)](const drogon::HttpRequestPtr& request, ResponseCallback&& respond) {
-    respond(answer(request));
-  }, {drogon::Get});
+  drogon::app().registerHandler(path,
+                                [answer = std::move(answer)](const drogon::HttpRequestPtr& request,
+                                                             ResponseCallback&& respond) { respond(answer(request)); },
+                                {drogon::Get});
 }
 
 drogon::HttpResponsePtr HttpServer::Application::Health(const drogon::HttpRequestPtr& request) const {
@@ -375,15 +394,16 @@ void HttpServer::Application::Generate(const drogon::HttpRequestPtr& request, co
   Result<ParsedCall> call = dialect.Parse(request->body());
   if (!call) return fail(call.error());
   auto exchange = std::make_shared<Exchange>(
-      Exchange::Parts{.request = request,
-                      .respond = respond,
-                      .writer = std::move(call->writer),
-                      .dialect = &dialect,
-                      .backend = backend,
-                      .stream = call->stream,
-                      .headers = front_door_->cors().AnswerHeaders(request->getHeader("origin")),
-                      .record = record,
-                      .on_stream_end = [this, connection = request->getConnectionPtr()] { front_door_->OnAnswered(connection); }},
+      Exchange::Parts{
+          .request = request,
+          .respond = respond,
+          .writer = std::move(call->writer),
+          .dialect = &dialect,
+          .backend = backend,
+          .stream = call->stream,
+          .headers = front_door_->cors().AnswerHeaders(request->getHeader("origin")),
+          .record = record,
+          .on_stream_end = [this, connection = request->getConnectionPtr()] { front_door_->OnAnswered(connection); }},
       mailbox_, tracker_);
   auto control = backend->service.Submit(std::move(call->request), exchange);
   if (!control) {

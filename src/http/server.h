@@ -16,8 +16,8 @@ class HttpServer {
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;
 
-  // Checks the settings (keys, origins, certificate), resolves the host and checks that the port is free. Port 0 becomes a
-  // free one. Warns where the server will be open to the world. Call it before Run.
+  // Checks the settings (keys, origins, certificate), resolves the host and checks that the port is free. Port 0
+  // becomes a free one. Warns where the server will be open to the world. Call it before Run.
   Status Bind();
   int port() const;
   int loops() const;

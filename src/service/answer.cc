@@ -68,7 +68,9 @@ void Answer::Finish(Status status, FinishReason reason, TimePoint now) {
   end.prompt_tokens = settings_.prompt_tokens;
   end.generated_tokens = generated_;
   end.seed = settings_.seed;
-  const auto since_accepted = [this](TimePoint time) { return std::chrono::duration<double>(time - settings_.accepted).count(); };
+  const auto since_accepted = [this](TimePoint time) {
+    return std::chrono::duration<double>(time - settings_.accepted).count();
+  };
   end.queue_time_s = started_ ? since_accepted(*started_) : 0;
   end.first_token_time_s = generated_ > 0 ? since_accepted(first_token_) : 0;
   end.response_time_s = since_accepted(now);

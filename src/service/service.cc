@@ -111,8 +111,8 @@ Status Service::PrepareTokens(Accepted& accepted, SequenceRequest& sequence) {
   const int prompt_tokens = static_cast<int>(tokens->size());
   if (prompt_tokens == 0) return InvalidArgument("the prompt is empty", field);
   if (max_input_tokens_ > 0 && prompt_tokens > max_input_tokens_) {
-    return InvalidArgument(fmt::format("the prompt has {} tokens, more than the {} of http.max_input_tokens", prompt_tokens,
-                                       max_input_tokens_),
+    return InvalidArgument(fmt::format("the prompt has {} tokens, more than the {} of http.max_input_tokens",
+                                       prompt_tokens, max_input_tokens_),
                            field);
   }
   const int room = max_context_ - prompt_tokens;

@@ -47,8 +47,9 @@ struct ServiceStats {
 
 class Service {
  public:
-  // `on_step_sent` is called after sinks were told something, once a step: the place to wake the senders. A prompt of more
-  // than `max_input_tokens` is an error; 0 means that the context alone is the bound. `model` and `engine` outlive the service.
+  // `on_step_sent` is called after sinks were told something, once a step: the place to wake the senders. A prompt of
+  // more than `max_input_tokens` is an error; 0 means that the context alone is the bound. `model` and `engine` outlive
+  // the service.
   Service(const TextModel& model, Engine& engine, const SchedulerOptions& options, std::function<void()> on_step_sent,
           int max_input_tokens = 0);
   // Ends what is left with an error, then joins.

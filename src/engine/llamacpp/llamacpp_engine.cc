@@ -66,10 +66,11 @@ Result<std::int64_t> KvBudget(std::int64_t weight_bytes, std::int64_t limit_mb, 
   const std::int64_t weights_mb = (weight_bytes + kBytesPerMb - 1) / kBytesPerMb;
   const std::int64_t left_mb = limit_mb - weights_mb;
   if (left_mb < 1) {
-    return InvalidArgument(fmt::format("the weights take {} MiB, the {} MiB of resources.memory_limit_mb leave nothing for the KV cache: "
-                                       "raise it, or choose a smaller quantisation of the model",
-                                       weights_mb, limit_mb),
-                           "resources.memory_limit_mb");
+    return InvalidArgument(
+        fmt::format("the weights take {} MiB, the {} MiB of resources.memory_limit_mb leave nothing for the KV cache: "
+                    "raise it, or choose a smaller quantisation of the model",
+                    weights_mb, limit_mb),
+        "resources.memory_limit_mb");
   }
   return kv_mb > 0 ? std::min(kv_mb, left_mb) : left_mb;
 }

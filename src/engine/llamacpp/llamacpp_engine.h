@@ -30,8 +30,8 @@ struct KvSizing {
   std::int64_t budget_bytes = 0;
 };
 
-// What weights may leave of the memory limit for the KV cache, in MiB, and not more than `kv_mb`; 0 stands for "no limit"
-// in all three. Fails where the weights alone exceed the limit.
+// What weights may leave of the memory limit for the KV cache, in MiB, and not more than `kv_mb`; 0 stands for "no
+// limit" in all three. Fails where the weights alone exceed the limit.
 Result<std::int64_t> KvBudget(std::int64_t weight_bytes, std::int64_t limit_mb, std::int64_t kv_mb);
 
 // budget_mb 0: nine tenths of the memory that is still free once the weights are resident. Fails where not even one
