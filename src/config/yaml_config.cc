@@ -302,8 +302,8 @@ std::string_view LineProblem(std::string_view line) {
 
 // Finds what the parser would take for something else than it is: broken UTF-8, which it replaces, UTF-16, which it
 // detects and converts, and control characters, one of which it takes for the end of the file. False where the text is
-// not to be parsed.
-bool CheckText(std::string_view text, ProblemList& problems) {
+// not to be parsed at all; a line that is wrong by itself is emptied, so that the others can be.
+bool CheckText(std::string& text, ProblemList& problems) {
   if (text.size() > kMaxFileBytes) {
     problems.AddAt(0, 0, fmt::format("larger than {} bytes, which is no configuration", kMaxFileBytes));
     return false;
@@ -323,17 +323,17 @@ bool CheckText(std::string_view text, ProblemList& problems) {
                    "contains a control character");
     return false;
   }
-  bool good = true;
   int line = 1;
   for (std::size_t start = 0; start < text.size(); ++line) {
     const std::size_t end = std::min(text.find('\n', start), text.size());
-    if (const std::string_view problem = LineProblem(text.substr(start, end - start)); !problem.empty()) {
+    const std::string_view content = std::string_view(text).substr(start, end - start);
+    if (const std::string_view problem = LineProblem(content); !problem.empty()) {
       problems.AddAt(line, 0, std::string(problem));
-      good = false;
+      text.replace(start, end - start, end - start, ' ');
     }
     start = end + 1;
   }
-  return good;
+  return true;
 }
 
 // A part of the text that begins with a line.
@@ -408,8 +408,9 @@ Result<std::string> ReadWholeFile(const std::string& path) {
 
 }  // namespace
 
-std::vector<ConfigProblem> ReadYamlText(std::string_view text, const std::string& name, OptionTable& table) {
+std::vector<ConfigProblem> ReadYamlText(std::string_view given, const std::string& name, OptionTable& table) {
   ProblemList problems(name);
+  std::string text(given);
   if (!CheckText(text, problems)) return problems.TakeSorted();
   ConfigReader reader(name, table, problems);
   std::optional<TextFrom> from = TextFrom{};

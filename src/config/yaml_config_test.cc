@@ -279,6 +279,14 @@ TEST_F(YamlConfigTest, GoesOnBehindASyntaxErrorAtTheNextKnownSection) {
   EXPECT_EQ(found[4].substr(0, 36), "c.yaml:8: scheduler.max_batch_size: ");
 }
 
+TEST_F(YamlConfigTest, LinesThatNoParserIsGivenHideNoOthers) {
+  EXPECT_EQ(ApplyAll("server:\n\tport: 1\nmodel: {pth: a}\n%x\nserver.host: 3\n"),
+            (std::vector<std::string>{"c.yaml:2: a tab in the indentation; use blanks",
+                                      "c.yaml:3: unknown key \"model.pth\"; the nearest known key is \"model.path\"",
+                                      "c.yaml:4: directives (%NAME) are not supported",
+                                      "c.yaml:5: server.host: expected text, got 3 (write it in quotes if it is meant as text)"}));
+}
+
 TEST_F(YamlConfigTest, SaysEveryLineThatNoParserIsGiven) {
   EXPECT_EQ(ApplyAll("%YAML 1.2\nserver:\n\tport: x\n\thost: y\n"),
             (std::vector<std::string>{"c.yaml:1: directives (%NAME) are not supported",
