@@ -37,11 +37,10 @@ fuzz: setup ## Each fuzz target (or FUZZ="yaml gguf") for SECONDS=30
 	@scripts/build fuzz fuzzers
 	@scripts/fuzz build/fuzz $(SECONDS) $(FUZZ)
 
-check: ## Tests under the sanitizers, short fuzzing, then every test
+check: ## Short fuzzing, the unit tests under ThreadSanitizer, every test under AddressSanitizer
+	@$(MAKE) --no-print-directory fuzz
 	@$(MAKE) --no-print-directory test-unit PRESET=tsan
 	@$(MAKE) --no-print-directory test PRESET=asan
-	@$(MAKE) --no-print-directory fuzz
-	@$(MAKE) --no-print-directory test
 
 hostile: setup model ## The unit tests, then 300 hostile model files through the program
 	@scripts/build $(PRESET) all $(CLLM_GPU)

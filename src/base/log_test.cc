@@ -1,6 +1,7 @@
 #include "base/log.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <filesystem>
@@ -37,7 +38,7 @@ class LogTest : public testing::Test {
   }
   std::vector<std::string> Lines() const { return Lines(path_); }
 
-  std::string path_ = testing::TempDir() + "log_test.log";
+  std::string path_ = testing::TempDir() + "log_test_" + std::to_string(getpid()) + ".log";
 };
 
 TEST_F(LogTest, TextIsOneLineWhateverItHolds) {

@@ -1,5 +1,7 @@
 #include "http/access_log.h"
 
+#include <unistd.h>
+
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -32,7 +34,7 @@ class AccessLogTest : public testing::Test {
     std::filesystem::resize_file(path_, 0);
     return last.empty() ? last : last.substr(last.find("request"));
   }
-  std::string path_ = testing::TempDir() + "access_log_test.log";
+  std::string path_ = testing::TempDir() + "access_log_test_" + std::to_string(getpid()) + ".log";
 };
 
 RequestRecord Record() {

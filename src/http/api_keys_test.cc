@@ -1,5 +1,7 @@
 #include "http/api_keys.h"
 
+#include <unistd.h>
+
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -30,7 +32,7 @@ class ApiKeysTest : public testing::Test {
     return result ? "" : result.error().message;
   }
 
-  std::string path_ = testing::TempDir() + "api_keys_test.txt";
+  std::string path_ = testing::TempDir() + "api_keys_test_" + std::to_string(getpid()) + ".txt";
 };
 
 TEST_F(ApiKeysTest, WithoutKeysEverybodyMayAsk) {

@@ -17,6 +17,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "base/log.h"
 #include "engine/fake/fake_engine.h"
 #include "http/server.h"
 #include "service/testing_toys.h"
@@ -110,6 +111,9 @@ void Call(int port, int number, unsigned kind) {
 
 TEST(ServerStressTest, ClientsThatComeAndGoWhileItShutsDown) {
   std::signal(SIGPIPE, SIG_IGN);
+  // Before there are threads, as the program does: spdlog makes its registry at the first use, where ThreadSanitizer
+  // does not look.
+  ASSERT_TRUE(ConfigureLog({.level = "error", .format = "text", .file = "", .prompts = false}));
   const ToyTextModel model;
   FakeEngineOptions engine_options;
   engine_options.max_step_tokens = 16;
