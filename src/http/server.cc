@@ -29,6 +29,7 @@
 #include "http/exchange.h"
 #include "http/front_door.h"
 #include "http/mailbox.h"
+#include "http/metrics_page.h"
 #include "http/tls_files.h"
 
 namespace cllm {
@@ -338,6 +339,13 @@ void HttpServer::Application::AddRoutes() {
     const auto backend = backend_.load();
     if (!backend) return ErrorResponse(kLoading, OpenAiErrorBody(kLoading));
     return JsonResponse(ModelsBody(backend->facts, backend->service.max_context()));
+  });
+  AddGet("/metrics", [this](const drogon::HttpRequestPtr&) {
+    const auto backend = backend_.load();
+    if (!backend) return ErrorResponse(kLoading, CllmErrorBody(kLoading));
+    auto response = JsonResponse(MetricsPage(*backend));
+    response->setContentTypeString(kMetricsContentType);
+    return response;
   });
   AddGenerating("/generate", [](const Backend& backend) -> const Dialect& { return backend.generate; });
   AddGenerating("/generate_stream", [](const Backend& backend) -> const Dialect& { return backend.generate_stream; });

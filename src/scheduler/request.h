@@ -73,6 +73,7 @@ struct StepEvents {
   std::vector<TokenEvent> tokens;
   std::vector<EndEvent> ends;
   int prompt_tokens = 0;  // computed
+  TimePoint planned_at{};  // when the step was planned: what starts in it has waited until then
 
   bool empty() const { return starts.empty() && tokens.empty() && ends.empty(); }
   void Clear() {

@@ -4,12 +4,21 @@
 
 namespace cllm {
 
-Answer::Answer(Settings settings, std::shared_ptr<RequestControl> control, std::shared_ptr<GenerationSink> sink)
-    : settings_(std::move(settings)), control_(std::move(control)), sink_(std::move(sink)), stops_(settings_.stop) {}
+Answer::Answer(Settings settings, std::shared_ptr<RequestControl> control, std::shared_ptr<GenerationSink> sink,
+               RequestMetrics& metrics)
+    : settings_(std::move(settings)),
+      control_(std::move(control)),
+      sink_(std::move(sink)),
+      metrics_(metrics),
+      stops_(settings_.stop) {}
 
 void Answer::Add(const SampledToken& token, const PieceFunction& piece, TimePoint now) {
   if (ended_) return;
-  if (generated_++ == 0) first_token_ = now;
+  if (generated_++ == 0) {
+    first_token_ = now;
+  } else {
+    metrics_.RecordGap(std::chrono::duration<double>(now - last_token_).count());
+  }
   last_token_ = now;
   std::string bytes = piece(token.token);
   const std::size_t text_start = assembled_;
@@ -75,6 +84,7 @@ void Answer::Finish(Status status, FinishReason reason, TimePoint now) {
   end.first_token_time_s = generated_ > 0 ? since_accepted(first_token_) : 0;
   end.response_time_s = since_accepted(now);
   end.generation_time_s = generated_ > 0 ? std::chrono::duration<double>(last_token_ - first_token_).count() : 0;
+  metrics_.RecordEnd(end);
   sink_->OnEnd(end);
 }
 

@@ -11,6 +11,7 @@
 #include "base/utf8.h"
 #include "model/tokenizer.h"
 #include "service/generation.h"
+#include "service/metrics.h"
 #include "service/stop_matcher.h"
 
 namespace cllm {
@@ -28,7 +29,9 @@ class Answer {
     TimePoint accepted;
   };
 
-  Answer(Settings settings, std::shared_ptr<RequestControl> control, std::shared_ptr<GenerationSink> sink);
+  // `metrics` outlives the answer.
+  Answer(Settings settings, std::shared_ptr<RequestControl> control, std::shared_ptr<GenerationSink> sink,
+         RequestMetrics& metrics);
 
   // The scheduler has admitted the request.
   void Start(TimePoint now) { started_ = now; }
@@ -46,6 +49,7 @@ class Answer {
   Settings settings_;
   std::shared_ptr<RequestControl> control_;
   std::shared_ptr<GenerationSink> sink_;
+  RequestMetrics& metrics_;
   Utf8Assembler assembler_;
   StopMatcher stops_;
   struct PendingToken {

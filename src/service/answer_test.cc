@@ -22,7 +22,7 @@ class AnswerTest : public testing::Test {
                                                         .prompt_tokens = 7,
                                                         .seed = 42,
                                                         .accepted = now_},
-                                       control_, sink_);
+                                       control_, sink_, metrics_);
   }
 
   void Add(const std::string& piece, std::vector<TokenLogprob> top = {}) {
@@ -53,6 +53,7 @@ class AnswerTest : public testing::Test {
   std::vector<std::string> pieces_;
   std::shared_ptr<RequestControl> control_ = std::make_shared<RequestControl>();
   std::shared_ptr<RememberingSink> sink_ = std::make_shared<RememberingSink>();
+  RequestMetrics metrics_;
   std::unique_ptr<Answer> answer_;
 };
 
@@ -234,6 +235,33 @@ TEST_F(AnswerTest, ATokenWithoutTextIsNotLost) {
   End();
   EXPECT_EQ(sink_->text(), "ab");
   EXPECT_EQ(TokenBytes(), (Texts{"a", "", "b", ""}));
+}
+
+TEST_F(AnswerTest, ItsTimesAreMeasured) {
+  Start({});
+  answer_->Start(now_ += milliseconds(3));
+  Add("a");
+  Add("b");
+  Add("c");
+  End();
+  EXPECT_EQ(metrics_.ended(RequestOutcome::kFinished), 1);
+  EXPECT_DOUBLE_EQ(metrics_.queue_seconds.Read().sum, 0.003);
+  EXPECT_DOUBLE_EQ(metrics_.first_token_seconds.Read().sum, 0.013);
+  EXPECT_EQ(metrics_.inter_token_seconds.Read().count(), 2);
+  EXPECT_DOUBLE_EQ(metrics_.inter_token_seconds.Read().sum, 0.02);
+  EXPECT_DOUBLE_EQ(metrics_.response_seconds.Read().sum, 0.033);
+  EXPECT_DOUBLE_EQ(metrics_.prompt_tokens.Read().sum, 7);
+  EXPECT_DOUBLE_EQ(metrics_.generated_tokens.Read().sum, 3);
+}
+
+TEST_F(AnswerTest, OnlyAFinishedAnswerCountsForTheTimeOfTheWhole) {
+  Start({});
+  Add("a");
+  End(RequestState::kTimedOut, FinishReason::kStop, {ErrorCode::kTimedOut, "late", {}});
+  EXPECT_EQ(metrics_.ended(RequestOutcome::kTimedOut), 1);
+  EXPECT_EQ(metrics_.ended(RequestOutcome::kFinished), 0);
+  EXPECT_EQ(metrics_.response_seconds.Read().count(), 0);
+  EXPECT_EQ(metrics_.first_token_seconds.Read().count(), 1);
 }
 
 }  // namespace

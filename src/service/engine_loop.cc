@@ -86,23 +86,32 @@ void EngineLoop::MoveInbox() {
 }
 
 void EngineLoop::Step() {
-  const StepPlan& plan = scheduler_.Plan(Clock::now());
+  const Clock::time_point planned_at = Clock::now();
+  const StepPlan& plan = scheduler_.Plan(planned_at);
   if (!plan.empty()) {
     const Clock::time_point start = Clock::now();
     idle_with_work_ns_ += std::chrono::nanoseconds(start - idle_since_).count();
     engine_.Wait(engine_.Submit(plan), result_);
     idle_since_ = Clock::now();
     computing_ns_ += std::chrono::nanoseconds(idle_since_ - start).count();
+    if (!plan.sequences.empty()) RecordStep(plan, idle_since_ - start);
     scheduler_.Commit(result_, idle_since_);
     if (!plan.sequences.empty() && open_requests() == 0) answered_at_ = Clock::now();
   }
   scheduler_.TakeEvents(events_);
-  PublishStats(plan.empty());
+  events_.planned_at = planned_at;
+  PublishStats();
   if (!events_.empty()) on_events_(std::move(events_));
 }
 
-void EngineLoop::PublishStats(bool idle) {
-  if (!idle) ++steps_;
+void EngineLoop::RecordStep(const StepPlan& plan, Clock::duration time) {
+  ++steps_;
+  step_metrics_.seconds.Record(std::chrono::duration<double>(time).count());
+  step_metrics_.sequences.Record(static_cast<double>(plan.sequences.size()));
+  step_metrics_.tokens.Record(static_cast<double>(plan.tokens.size()));
+}
+
+void EngineLoop::PublishStats() {
   prompt_tokens_ += events_.prompt_tokens;
   generated_tokens_ += static_cast<std::int64_t>(events_.tokens.size());
   queued_ = scheduler_.queued();

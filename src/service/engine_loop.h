@@ -13,6 +13,7 @@
 
 #include "scheduler/scheduler.h"
 #include "service/merge_window.h"
+#include "service/metrics.h"
 
 namespace cllm {
 
@@ -44,6 +45,7 @@ class EngineLoop {
   // Any thread.
   void Submit(SequenceRequest request);
   EngineLoopStats stats() const;
+  const StepMetrics& step_metrics() const { return step_metrics_; }
   int max_running() const { return max_running_; }
 
  private:
@@ -58,7 +60,8 @@ class EngineLoop {
   void Step();
   int open_requests() const { return scheduler_.queued() + scheduler_.running(); }
   void CancelAll();
-  void PublishStats(bool idle);
+  void RecordStep(const StepPlan& plan, Clock::duration time);
+  void PublishStats();
 
   Engine& engine_;
   Scheduler scheduler_;
@@ -85,6 +88,7 @@ class EngineLoop {
   StepResult result_;
   StepEvents events_;
 
+  StepMetrics step_metrics_;
   std::atomic<std::int64_t> steps_ = 0;
   std::atomic<std::int64_t> computing_ns_ = 0;
   std::atomic<std::int64_t> idle_with_work_ns_ = 0;

@@ -89,6 +89,7 @@ void Service::Prepare(const std::shared_ptr<Accepted>& accepted) {
     GenerationEnd end;
     end.status = status;
     end.response_time_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - accepted->time).count();
+    request_metrics_.RecordEnd(end);
     accepted->sink->OnEnd(end);
     on_step_sent_();
     CloseRequest();
@@ -99,7 +100,7 @@ void Service::Prepare(const std::shared_ptr<Accepted>& accepted) {
                             .prompt_tokens = static_cast<int>(sequence.prompt.size()),
                             .seed = sequence.sampling.seed,
                             .accepted = accepted->time};
-  text_stage_.Register(sequence.id, std::make_unique<Answer>(std::move(settings), accepted->control, accepted->sink));
+  text_stage_.Register(sequence.id, std::make_unique<Answer>(std::move(settings), accepted->control, accepted->sink, request_metrics_));
   loop_.Submit(std::move(sequence));
 }
 

@@ -17,6 +17,7 @@
 #include "scheduler/scheduler.h"
 #include "service/engine_loop.h"
 #include "service/generation.h"
+#include "service/metrics.h"
 #include "service/text_stage.h"
 
 namespace cllm {
@@ -72,6 +73,8 @@ class Service {
   bool WaitUntilIdle(TimePoint until);
 
   ServiceStats stats() const;
+  const StepMetrics& step_metrics() const { return loop_.step_metrics(); }
+  const RequestMetrics& request_metrics() const { return request_metrics_; }
   const TextModel& model() const { return model_; }
   int max_context() const { return max_context_; }
 
@@ -99,6 +102,7 @@ class Service {
   std::atomic<std::int64_t> refused_ = 0;
   std::atomic<RequestId> next_id_ = 1;
   std::function<void()> on_step_sent_;
+  RequestMetrics request_metrics_;
   // Destroyed from the last to the first: no new jobs, then no new events, then the last texts.
   TextStage text_stage_;
   EngineLoop loop_;

@@ -49,7 +49,7 @@ void TextStage::Handle(Registration registration) { answers_.emplace(registratio
 
 void TextStage::Handle(Step step) {
   for (const RequestId id : step.events.starts) {
-    if (const auto answer = answers_.find(id); answer != answers_.end()) answer->second->Start(step.time);
+    if (const auto answer = answers_.find(id); answer != answers_.end()) answer->second->Start(step.events.planned_at);
   }
   for (const TokenEvent& event : step.events.tokens) {
     if (const auto answer = answers_.find(event.id); answer != answers_.end()) {

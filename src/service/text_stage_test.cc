@@ -22,7 +22,8 @@ class TextStageTest : public testing::Test {
   std::shared_ptr<RememberingSink> Register(RequestId id, std::vector<std::string> stop = {}) {
     auto sink = std::make_shared<RememberingSink>();
     auto control = std::make_shared<RequestControl>();
-    stage_->Register(id, std::make_unique<Answer>(Answer::Settings{.stop = std::move(stop), .accepted = {}}, control, sink));
+    stage_->Register(id, std::make_unique<Answer>(Answer::Settings{.stop = std::move(stop), .accepted = {}}, control,
+                                                 sink, metrics_));
     return sink;
   }
 
@@ -36,6 +37,7 @@ class TextStageTest : public testing::Test {
 
   std::atomic<int> steps_sent_ = 0;
   std::atomic<int> ended_ = 0;
+  RequestMetrics metrics_;
   std::unique_ptr<TextStage> stage_;
 };
 
@@ -88,6 +90,16 @@ TEST_F(TextStageTest, TheDestructorHandlesWhatWasPosted) {
   Finish();
   for (const auto& sink : sinks) EXPECT_EQ(sink->ends(), 1);
   EXPECT_EQ(ended_, 100);
+}
+
+// Not until the step is computed, whose events they are.
+TEST_F(TextStageTest, ARequestWaitsUntilTheStepThatItStartsInIsPlanned) {
+  const auto sink = Register(1);
+  StepEvents events{.starts = {1}, .tokens = {Token(1, 'a')}, .ends = {End(1)}};
+  events.planned_at = TimePoint() + std::chrono::milliseconds(5);
+  stage_->Post(std::move(events));
+  Finish();
+  EXPECT_DOUBLE_EQ(metrics_.queue_seconds.Read().sum, 0.005);
 }
 
 }  // namespace

@@ -1,0 +1,14 @@
+// GET /metrics: what the server counts and measures, in the text format that Prometheus reads.
+#pragma once
+
+#include <string>
+
+#include "api/backend.h"
+
+namespace cllm {
+
+inline constexpr const char* kMetricsContentType = "text/plain; version=0.0.4; charset=utf-8";
+
+std::string MetricsPage(const Backend& backend);
+
+}  // namespace cllm

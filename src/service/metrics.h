@@ -1,0 +1,49 @@
+// What the service measures of its steps and requests, for the metrics page. Recorded without a lock, read at any time.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <string_view>
+
+#include "base/histogram.h"
+#include "service/generation.h"
+
+namespace cllm {
+
+// Bounds from 0.1 ms to 52 s: from a step of a tiny model to a long prompt on a slow machine.
+Histogram StepSecondsHistogram();
+
+struct StepMetrics {
+  Histogram seconds = StepSecondsHistogram();      // inside the engine
+  Histogram sequences{GeometricBounds(1, 2, 9)};   // that computed in the step
+  Histogram tokens{GeometricBounds(1, 2, 13)};     // computed by the step: prompt chunks and decodes
+};
+
+enum class RequestOutcome : std::uint8_t { kFinished, kCancelled, kTimedOut, kInvalid, kFailed };
+inline constexpr std::size_t kRequestOutcomes = 5;
+
+std::string_view RequestOutcomeName(RequestOutcome outcome);
+RequestOutcome OutcomeOf(const Status& status);
+
+// Of accepted requests. Times are in seconds from acceptance, those between tokens aside.
+class RequestMetrics {
+ public:
+  RequestMetrics();
+
+  void RecordGap(double seconds) { inter_token_seconds.Record(seconds); }
+  void RecordEnd(const GenerationEnd& end);
+  std::int64_t ended(RequestOutcome outcome) const { return ended_[static_cast<std::size_t>(outcome)]; }
+
+  Histogram queue_seconds;        // until it is admitted
+  Histogram first_token_seconds;
+  Histogram inter_token_seconds;  // between two tokens of one answer
+  Histogram response_seconds;     // until the end; finished requests
+  Histogram prompt_tokens;        // of finished requests
+  Histogram generated_tokens;     // of finished requests
+
+ private:
+  std::array<std::atomic<std::int64_t>, kRequestOutcomes> ended_{};
+};
+
+}  // namespace cllm

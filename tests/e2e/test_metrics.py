@@ -1,0 +1,79 @@
+"""GET /metrics, read with Prometheus' own parser."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from conftest import Server
+from prometheus_client.parser import text_string_to_metric_families
+
+Samples = dict[tuple[str, str], float]  # by name and the label that tells samples of one name apart
+
+TELLING_LABELS = ("outcome", "le")
+
+
+def samples(server: Server) -> Samples:
+    response = server.get("/metrics")
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    found = {}
+    for family in text_string_to_metric_families(response.text):
+        assert family.documentation and family.name.startswith("cllm_")
+        for sample in family.samples:
+            label = "".join(sample.labels.get(name, "") for name in TELLING_LABELS)
+            assert (sample.name, label) not in found
+            found[sample.name, label] = sample.value
+    return found
+
+
+def test_what_two_requests_leave(serve: Callable[..., Server]) -> None:
+    server = serve()
+    before = samples(server)
+    assert before["cllm_requests_total", "finished"] == 0
+    answers = [server.generate(prompt="Once upon a time", max_tokens=n, ignore_eos=True) for n in (1, 5)]
+    server.wait_idle()
+    after = samples(server)
+    assert after["cllm_requests_total", "finished"] == after["cllm_requests_accepted_total", ""] == 2
+    assert after["cllm_prompt_tokens_total", ""] == sum(answer["prompt_tokens"] for answer in answers)
+    assert after["cllm_generation_tokens_total", ""] == 6
+    assert after["cllm_request_generation_tokens_sum", ""] == 6
+    assert after["cllm_inter_token_latency_seconds_count", ""] == 4
+    assert after["cllm_time_to_first_token_seconds_count", ""] == 2
+    assert after["cllm_e2e_request_latency_seconds_sum", ""] == pytest.approx(
+        sum(answer["response_time"] for answer in answers))
+    assert after["cllm_steps_total", ""] == after["cllm_step_duration_seconds_count", ""] == 6
+    assert after["cllm_step_tokens_sum", ""] == sum(answer["prompt_tokens"] for answer in answers) + 4
+    assert after["cllm_requests_running", ""] == after["cllm_requests_waiting", ""] == after["cllm_kv_tokens", ""] == 0
+    assert after["cllm_kv_capacity_tokens", ""] > 0
+
+
+def test_histograms_are_whole(serve: Callable[..., Server]) -> None:
+    server = serve()
+    server.generate(prompt="Once", max_tokens=3, ignore_eos=True)
+    server.wait_idle()
+    found = samples(server)
+    counts = [name for name, _ in found if name.endswith("_count")]
+    assert len(counts) >= 9
+    for name in counts:
+        base = name.removesuffix("_count")
+        buckets = [(float(label), value) for (bucket, label), value in found.items() if bucket == base + "_bucket"]
+        values = [value for _, value in sorted(buckets)]
+        assert values == sorted(values) and values[-1] == found[name, ""], base
+
+
+def test_how_requests_end_is_told_apart(serve: Callable[..., Server]) -> None:
+    server = serve()
+    too_long = server.post("/generate", {"prompt": "x", "max_tokens": 10_000_000 // 100})
+    assert too_long.status_code == 400
+    late = server.post("/generate", {"prompt": "Once", "max_tokens": 2000, "ignore_eos": True, "timeout": 0.02})
+    assert late.status_code == 408
+    server.wait_idle()
+    found = samples(server)
+    assert found["cllm_requests_total", "invalid"] == 1
+    assert found["cllm_requests_total", "timed_out"] == 1
+    assert found["cllm_requests_total", "finished"] == 0
+
+
+def test_it_asks_for_the_key(serve: Callable[..., Server]) -> None:
+    assert serve("--api-key", "secret").get("/metrics").status_code == 401
