@@ -185,7 +185,7 @@ TEST(OpenAiChatTest, UsageIsAChunkOfItsOwnAndNullBefore) {
   ASSERT_EQ(frames.size(), 5U);
   for (int i = 0; i < 3; ++i) EXPECT_TRUE(frames[i].contains("usage") && frames[i]["usage"].is_null()) << i;
   EXPECT_EQ(frames[3]["choices"], Json::array());
-  EXPECT_EQ(frames[3]["usage"], Json::parse(R"({"prompt_tokens":7,"completion_tokens":10,"total_tokens":17})"));
+  EXPECT_EQ(frames[3]["usage"], Json::parse(R"({"prompt_tokens":7,"completion_tokens":10,"total_tokens":17,"prompt_tokens_details":{"cached_tokens":3}})"));
   EXPECT_EQ(frames[4], "[DONE]");
 }
 
@@ -200,7 +200,7 @@ TEST(OpenAiChatTest, TheWholeAnswer) {
   const Json body = Json::parse(Parsed(Chat(), kLeast).writer->Whole({"text", {}}, GoodEnd(FinishReason::kStop)));
   EXPECT_EQ(Stripped(body), Json::parse(R"({"object":"chat.completion","model":"toy","choices":[{"index":0,
     "message":{"role":"assistant","content":"text","refusal":null},"logprobs":null,"finish_reason":"stop"}],
-    "usage":{"prompt_tokens":7,"completion_tokens":10,"total_tokens":17},"seed":42})"));
+    "usage":{"prompt_tokens":7,"completion_tokens":10,"total_tokens":17,"prompt_tokens_details":{"cached_tokens":3}},"seed":42})"));
 }
 
 TEST(OpenAiChatTest, LogprobsOfEachToken) {

@@ -62,7 +62,8 @@ std::string OpenAiFinishReason(FinishReason reason) { return reason == FinishRea
 Json UsageObject(const GenerationEnd& end) {
   return {{"prompt_tokens", end.prompt_tokens},
           {"completion_tokens", end.generated_tokens},
-          {"total_tokens", end.prompt_tokens + end.generated_tokens}};
+          {"total_tokens", end.prompt_tokens + end.generated_tokens},
+          {"prompt_tokens_details", {{"cached_tokens", end.cached_tokens}}}};
 }
 
 std::string TokenShown(const std::string& bytes) {

@@ -69,6 +69,7 @@ inline GenerationEnd GoodEnd(FinishReason reason = FinishReason::kLength) {
   return {.status = {},
           .reason = reason,
           .prompt_tokens = 7,
+          .cached_tokens = 3,
           .generated_tokens = 10,
           .seed = 42,
           .response_time_s = 2.0,

@@ -132,6 +132,17 @@ void DeclareScheduler(ServeOptions& options, OptionTable& table) {
              .unit = "tokens", .value_names = {{"auto", 0}}});
 }
 
+void DeclareCaches(ServeOptions& options, OptionTable& table) {
+  table.Section("cache", "Caches");
+  table.Int("cache.result_max_memory_mb", &options.result_cache.max_memory_mb,
+            {.min = 0, .max = 1 << 20,
+             .help = "Memory for answers of greedy or seeded requests, which are given again where a request repeats; 0 turns the "
+                     "cache off.",
+             .unit = "MiB"});
+  table.Double("cache.result_ttl_s", &options.result_cache.ttl_s,
+               {.min = 0.001, .max = 1e9, .help = "How long an answer may be given again.", .unit = "s"});
+}
+
 }  // namespace
 
 void DeclareOptions(ServeOptions& options, OptionTable& table) {
@@ -139,6 +150,7 @@ void DeclareOptions(ServeOptions& options, OptionTable& table) {
   DeclareModel(options, table);
   DeclareBackend(options, table);
   DeclareScheduler(options, table);
+  DeclareCaches(options, table);
   table.Section("resources", "Resources");
   table.Int("resources.kv_cache_max_memory_mb", &options.kv_cache_max_memory_mb,
             {.min = 1, .max = 1 << 30,

@@ -10,6 +10,7 @@
 #include "http/options.h"
 #include "model/model.h"
 #include "scheduler/scheduler.h"
+#include "service/result_cache.h"
 
 namespace cllm {
 
@@ -21,6 +22,7 @@ struct ServeOptions {
   std::string backend_type = "auto";
   LlamaCppOptions llama_cpp;
   SchedulerOptions scheduler;
+  ResultCacheOptions result_cache;
   std::int64_t kv_cache_max_memory_mb = 0;
   std::int64_t memory_limit_mb = 0;  // weights and KV cache together; 0 = what the machine has
   LogOptions log;

@@ -122,7 +122,8 @@ class ModelThread {
     if (!loaded) return std::unexpected(loaded.error());
     auto text = ModelText::Create(*loaded->model);
     if (!text) return std::unexpected(text.error());
-    Service service(**text, *loaded->engine, options_.scheduler, [this] { http_.WakeSenders(); }, options_.max_input_tokens);
+    Service service(**text, *loaded->engine, options_.scheduler, [this] { http_.WakeSenders(); }, options_.max_input_tokens,
+                    options_.result_cache);
     if (const Status ready = service.WaitUntilReady(); !ready) return ready;
     http_.SetBackend(std::make_shared<Backend>(service, Facts(options_, *loaded, version_), options_.defaults));
     http_.WaitUntilListening();  // a small model can be ready first

@@ -13,6 +13,7 @@ namespace cllm {
 namespace {
 
 constexpr int kRetryAfterSeconds = 1;
+constexpr const char* kCacheHeader = "X-cLLM-Cache";
 
 // Whether the body must end with the connection: HTTP/1.0 knows no chunks, and "Connection: close" asks for it.
 bool EndsWithConnection(const drogon::HttpRequest& request) {
@@ -67,6 +68,17 @@ void Exchange::Track(std::shared_ptr<RequestControl> control) {
   } else {
     control_->Send(RequestControl::Signal::kCancel);
   }
+}
+
+void Exchange::OnStart(const CacheUse& cache) {
+  const std::lock_guard lock(mutex_);
+  cache_ = cache;
+}
+
+std::string Exchange::CacheHeader() {
+  const std::lock_guard lock(mutex_);
+  if (cache_.result) return "hit";
+  return cache_.prefix_tokens > 0 ? fmt::format("prefix={}", cache_.prefix_tokens) : "miss";
 }
 
 void Exchange::OnText(TextDelta delta) {
@@ -126,11 +138,11 @@ void Exchange::Flush() {
 }
 
 void Exchange::RespondWhole() {
-  if (end_.status) {
-    parts_.respond(JsonResponse(parts_.writer->Whole(answer_, end_)));
-  } else {
-    parts_.respond(ErrorResponse(end_.status.error(), parts_.dialect->ErrorBody(end_.status.error())));
-  }
+  const auto response = end_.status
+                            ? JsonResponse(parts_.writer->Whole(answer_, end_))
+                            : ErrorResponse(end_.status.error(), parts_.dialect->ErrorBody(end_.status.error()));
+  response->addHeader(kCacheHeader, CacheHeader());
+  parts_.respond(response);
   Finish();
 }
 
@@ -141,6 +153,7 @@ void Exchange::BeginStream() {
     std::string head =
         "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nCache-Control: no-cache\r\nConnection: "
         "close\r\n";
+    head += fmt::format("{}: {}\r\n", kCacheHeader, CacheHeader());
     for (const auto& [name, value] : parts_.headers) head += fmt::format("{}: {}\r\n", name, value);
     stream_ = std::make_unique<ClosingFrameStream>(connection, head + "\r\n");
     return WriteFrames();
@@ -155,6 +168,7 @@ void Exchange::BeginStream() {
   response->setContentTypeString("text/event-stream; charset=utf-8");
   response->addHeader("Cache-Control", "no-cache");
   response->addHeader(kStreamHeader, "no");
+  response->addHeader(kCacheHeader, CacheHeader());
   for (const auto& [name, value] : parts_.headers) response->addHeader(name, value);
   parts_.respond(response);
 }

@@ -48,6 +48,7 @@ class Exchange : public GenerationSink, public LoopClient, public std::enable_sh
   // Loop thread: the request was refused, somebody else answers.
   void Abandon() { finished_ = true; }
 
+  void OnStart(const CacheUse& cache) override;
   void OnText(TextDelta delta) override;
   void OnEnd(const GenerationEnd& end) override;
   void Flush() override;
@@ -56,6 +57,7 @@ class Exchange : public GenerationSink, public LoopClient, public std::enable_sh
   // A client that does not read its stream is cut off at this many bytes of unsent text.
   static constexpr std::size_t kMostUnsentBytes = std::size_t{1} << 20;
 
+  std::string CacheHeader();
   void Log(const GenerationEnd& end, bool has_text);
   void Queue();
   void RespondWhole();
@@ -70,7 +72,8 @@ class Exchange : public GenerationSink, public LoopClient, public std::enable_sh
   const trantor::TcpConnection* connection_key_ = nullptr;
   trantor::EventLoop* loop_ = nullptr;
 
-  std::mutex mutex_;  // guards the next five, between the service's threads and the loop
+  std::mutex mutex_;  // guards the next six, between the service's threads and the loop
+  CacheUse cache_;
   bool queued_ = false;
   bool has_text_ = false;
   bool ended_ = false;

@@ -104,6 +104,16 @@ void AddEngine(Page& page, const ServerFacts& facts, const EngineLoopStats& loop
              static_cast<double>(facts.kv_tokens_capacity));
 }
 
+void AddResultCache(Page& page, const ResultCacheStats& stats) {
+  page.Counter("cllm_result_cache_hits_total", "Requests answered from the result cache.", static_cast<double>(stats.hits));
+  page.Counter("cllm_result_cache_misses_total", "Repeatable requests that were not in the result cache.",
+               static_cast<double>(stats.misses));
+  page.Counter("cllm_result_cache_evictions_total", "Answers that made room or grew too old.",
+               static_cast<double>(stats.evictions));
+  page.Gauge("cllm_result_cache_entries", "Answers in the result cache.", static_cast<double>(stats.entries));
+  page.Gauge("cllm_result_cache_bytes", "Memory of the result cache.", static_cast<double>(stats.bytes));
+}
+
 }  // namespace
 
 std::string MetricsPage(const Backend& backend) {
@@ -114,6 +124,7 @@ std::string MetricsPage(const Backend& backend) {
   AddFacts(page, facts);
   AddRequests(page, stats, service.request_metrics());
   AddEngine(page, facts, stats.loop, service.step_metrics());
+  AddResultCache(page, service.result_cache_stats());
   return page.Text();
 }
 

@@ -12,6 +12,11 @@ Answer::Answer(Settings settings, std::shared_ptr<RequestControl> control, std::
       metrics_(metrics),
       stops_(settings_.stop) {}
 
+void Answer::Start(TimePoint now) {
+  started_ = now;
+  sink_->OnStart({.result = settings_.from_cache, .prefix_tokens = 0});
+}
+
 void Answer::Add(const SampledToken& token, const PieceFunction& piece, TimePoint now) {
   if (ended_) return;
   if (generated_++ == 0) {
@@ -20,6 +25,7 @@ void Answer::Add(const SampledToken& token, const PieceFunction& piece, TimePoin
     metrics_.RecordGap(std::chrono::duration<double>(now - last_token_).count());
   }
   last_token_ = now;
+  if (settings_.keep) kept_.tokens.push_back(token);
   std::string bytes = piece(token.token);
   const std::size_t text_start = assembled_;
   std::string text = assembler_.Push(bytes);
@@ -75,6 +81,7 @@ void Answer::Finish(Status status, FinishReason reason, TimePoint now) {
   end.status = std::move(status);
   end.reason = reason;
   end.prompt_tokens = settings_.prompt_tokens;
+  end.cached_tokens = settings_.from_cache ? settings_.prompt_tokens : 0;
   end.generated_tokens = generated_;
   end.seed = settings_.seed;
   const auto since_accepted = [this](TimePoint time) {
@@ -85,6 +92,10 @@ void Answer::Finish(Status status, FinishReason reason, TimePoint now) {
   end.response_time_s = since_accepted(now);
   end.generation_time_s = generated_ > 0 ? std::chrono::duration<double>(last_token_ - first_token_).count() : 0;
   metrics_.RecordEnd(end);
+  if (end.status && settings_.keep) {
+    kept_.reason = reason;
+    settings_.keep(std::move(kept_));
+  }
   sink_->OnEnd(end);
 }
 

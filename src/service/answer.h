@@ -12,6 +12,7 @@
 #include "model/tokenizer.h"
 #include "service/generation.h"
 #include "service/metrics.h"
+#include "service/result_cache.h"
 #include "service/stop_matcher.h"
 
 namespace cllm {
@@ -27,6 +28,10 @@ class Answer {
     int prompt_tokens = 0;
     std::uint64_t seed = 0;
     TimePoint accepted;
+    // Called with all tokens of an answer that finished; empty: nobody wants them.
+    std::function<void(CachedResult)> keep = {};
+    // The answer's tokens come from the result cache.
+    bool from_cache = false;
   };
 
   // `metrics` outlives the answer.
@@ -34,7 +39,7 @@ class Answer {
          RequestMetrics& metrics);
 
   // The scheduler has admitted the request.
-  void Start(TimePoint now) { started_ = now; }
+  void Start(TimePoint now);
   // Sends what the token decides. At a stop string the request is told to stop and the answer ends.
   void Add(const SampledToken& token, const PieceFunction& piece, TimePoint now);
   // The scheduler's word that nothing further comes. Does nothing if a stop string has ended the answer before.
@@ -60,6 +65,7 @@ class Answer {
   std::size_t assembled_ = 0;  // bytes of text so far
   std::size_t sent_ = 0;
   int generated_ = 0;
+  CachedResult kept_;  // so far, where they are wanted
   std::optional<TimePoint> started_;
   TimePoint first_token_;
   TimePoint last_token_;

@@ -48,10 +48,17 @@ struct TextDelta {
   std::vector<TokenText> tokens;
 };
 
+// How much of an answer came from a cache.
+struct CacheUse {
+  bool result = false;    // the whole answer was there
+  int prefix_tokens = 0;  // of the prompt whose keys and values were there
+};
+
 struct GenerationEnd {
   Status status;  // an error: what was sent before is incomplete
   FinishReason reason = FinishReason::kStop;
   int prompt_tokens = 0;
+  int cached_tokens = 0;  // of the prompt, that were not computed for this answer
   int generated_tokens = 0;
   std::uint64_t seed = 0;
   double queue_time_s = 0;        // from acceptance to the start of computing; 0 if it never started
@@ -60,11 +67,13 @@ struct GenerationEnd {
   double generation_time_s = 0;  // from the first token to the last one
 };
 
-// Receives an answer: OnText any number of times, then OnEnd exactly once. Called on threads of the service, never on two
-// at a time; must not block.
+// Receives an answer: OnStart at most once, OnText any number of times, then OnEnd exactly once. Called on threads of the
+// service, never on two at a time; must not block.
 class GenerationSink {
  public:
   virtual ~GenerationSink() = default;
+  // Before the first text of a request that was admitted.
+  virtual void OnStart(const CacheUse& /*cache*/) {}
   virtual void OnText(TextDelta delta) = 0;
   virtual void OnEnd(const GenerationEnd& end) = 0;
 };

@@ -27,7 +27,8 @@ struct Service::Accepted {
 };
 
 Service::Service(const TextModel& model, Engine& engine, const SchedulerOptions& options,
-                 std::function<void()> on_step_sent, int max_input_tokens)
+                 std::function<void()> on_step_sent, int max_input_tokens,
+                 const ResultCacheOptions& result_cache)
     : model_(model),
       options_(options),
       max_context_(engine.capabilities().max_context),
@@ -35,6 +36,7 @@ Service::Service(const TextModel& model, Engine& engine, const SchedulerOptions&
       vocab_size_(engine.capabilities().vocab_size),
       max_open_(0),
       on_step_sent_(std::move(on_step_sent)),
+      result_cache_(result_cache),
       text_stage_([this](TokenId token) { return model_.Piece(token); }, on_step_sent_, [this] { CloseRequest(); }),
       loop_(engine, options, [this](StepEvents&& events) { text_stage_.Post(std::move(events)); }),
       workers_(kPrepareThreads) {
@@ -85,23 +87,48 @@ void Service::Prepare(const std::shared_ptr<Accepted>& accepted) {
   } else {
     status = Fail(ErrorCode::kCancelled, "the request was cancelled");
   }
-  if (!status) {
-    GenerationEnd end;
-    end.status = status;
-    end.response_time_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - accepted->time).count();
-    request_metrics_.RecordEnd(end);
-    accepted->sink->OnEnd(end);
-    on_step_sent_();
-    CloseRequest();
-    return;
-  }
-  Answer::Settings settings{.stop = accepted->request.stop,
+  if (!status) return Refuse(*accepted, status);
+  const GenerateRequest& request = accepted->request;
+  Answer::Settings settings{.stop = request.stop,
                             .wants_tokens = sequence.sampling.top_logprobs != kNoLogprobs,
                             .prompt_tokens = static_cast<int>(sequence.prompt.size()),
                             .seed = sequence.sampling.seed,
                             .accepted = accepted->time};
-  text_stage_.Register(sequence.id, std::make_unique<Answer>(std::move(settings), accepted->control, accepted->sink, request_metrics_));
+  std::shared_ptr<const CachedResult> known;
+  if (result_cache_.enabled() && IsRepeatable(sequence, request.seed.has_value())) {
+    std::string key = ResultKey(sequence, request.stop);
+    known = result_cache_.Find(key, std::chrono::steady_clock::now());
+    settings.from_cache = known != nullptr;
+    if (!known) {
+      settings.keep = [this, key = std::move(key)](CachedResult result) mutable {
+        result_cache_.Insert(std::move(key), std::move(result), std::chrono::steady_clock::now());
+      };
+    }
+  }
+  text_stage_.Register(sequence.id, std::make_unique<Answer>(std::move(settings), accepted->control, accepted->sink,
+                                                             request_metrics_));
+  if (known) return Replay(sequence.id, *known);
   loop_.Submit(std::move(sequence));
+}
+
+void Service::Refuse(Accepted& accepted, const Status& status) {
+  GenerationEnd end;
+  end.status = status;
+  end.response_time_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - accepted.time).count();
+  request_metrics_.RecordEnd(end);
+  accepted.sink->OnEnd(end);
+  on_step_sent_();
+  CloseRequest();
+}
+
+// The events of a request whose steps were all computed before.
+void Service::Replay(RequestId id, const CachedResult& result) {
+  StepEvents events;
+  events.planned_at = std::chrono::steady_clock::now();
+  events.starts.push_back(id);
+  for (const SampledToken& token : result.tokens) events.tokens.push_back({id, token});
+  events.ends.push_back({.id = id, .state = RequestState::kFinished, .reason = result.reason, .error = {}});
+  text_stage_.Post(std::move(events));
 }
 
 Status Service::PrepareTokens(Accepted& accepted, SequenceRequest& sequence) {

@@ -18,6 +18,7 @@
 #include "service/engine_loop.h"
 #include "service/generation.h"
 #include "service/metrics.h"
+#include "service/result_cache.h"
 #include "service/text_stage.h"
 
 namespace cllm {
@@ -52,7 +53,7 @@ class Service {
   // more than `max_input_tokens` is an error; 0 means that the context alone is the bound. `model` and `engine` outlive
   // the service.
   Service(const TextModel& model, Engine& engine, const SchedulerOptions& options, std::function<void()> on_step_sent,
-          int max_input_tokens = 0);
+          int max_input_tokens = 0, const ResultCacheOptions& result_cache = {});
   // Ends what is left with an error, then joins.
   ~Service();
   Service(const Service&) = delete;
@@ -75,6 +76,7 @@ class Service {
   ServiceStats stats() const;
   const StepMetrics& step_metrics() const { return loop_.step_metrics(); }
   const RequestMetrics& request_metrics() const { return request_metrics_; }
+  ResultCacheStats result_cache_stats() const { return result_cache_.stats(); }
   const TextModel& model() const { return model_; }
   int max_context() const { return max_context_; }
 
@@ -87,6 +89,8 @@ class Service {
   void Prepare(const std::shared_ptr<Accepted>& accepted);
   void CloseRequest();
   Status PrepareTokens(Accepted& accepted, SequenceRequest& sequence);
+  void Refuse(Accepted& accepted, const Status& status);
+  void Replay(RequestId id, const CachedResult& result);
 
   const TextModel& model_;
   SchedulerOptions options_;
@@ -103,6 +107,7 @@ class Service {
   std::atomic<RequestId> next_id_ = 1;
   std::function<void()> on_step_sent_;
   RequestMetrics request_metrics_;
+  ResultCache result_cache_;
   // Destroyed from the last to the first: no new jobs, then no new events, then the last texts.
   TextStage text_stage_;
   EngineLoop loop_;

@@ -64,11 +64,12 @@ GenerateRequest Ask(std::string prompt, std::optional<int> max_tokens) {
 
 class ServiceTest : public testing::Test {
  protected:
-  void Start(FakeEngineOptions engine = {}, SchedulerOptions options = {}, bool held = false) {
+  void Start(FakeEngineOptions engine = {}, SchedulerOptions options = {}, bool held = false,
+             const ResultCacheOptions& cache = {}) {
     engine.on_step = gate_.Hook();
     if (!held) gate_.Open();
     engine_ = std::make_unique<FakeEngine>(std::move(engine));
-    service_ = std::make_unique<Service>(model_, *engine_, options, [this] { ++steps_sent_; });
+    service_ = std::make_unique<Service>(model_, *engine_, options, [this] { ++steps_sent_; }, 0, cache);
   }
   ~ServiceTest() override { gate_.Open(); }
 
@@ -404,6 +405,106 @@ TEST_F(ServiceTest, ManyRequestsFromManyThreadsGetOneEndEach) {
   }
   EXPECT_EQ(service_->stats().accepted, kThreads * kEach);
   EXPECT_EQ(service_->stats().open_requests, 0);
+}
+
+class ResultCacheServiceTest : public ServiceTest {
+ protected:
+  ResultCacheServiceTest() { Start({}, {}, false, {.max_memory_mb = 1, .ttl_s = 1000}); }
+
+  // The steps that the engine computed for the request.
+  int StepsFor(GenerateRequest request) {
+    const int before = engine_->steps();
+    sink_ = Submit(std::move(request));
+    end_ = sink_->WaitForEnd();
+    EXPECT_TRUE(service_->WaitUntilIdle(Later()));
+    return engine_->steps() - before;
+  }
+
+  std::shared_ptr<RememberingSink> sink_;
+  GenerationEnd end_;
+};
+
+TEST_F(ResultCacheServiceTest, ARepeatedGreedyRequestIsNotComputedAndLooksTheSame) {
+  for (const bool ends : {true, false}) {
+    const std::string prompt = PromptThatEnds(ends, 20);
+    EXPECT_GT(StepsFor(Ask(prompt, 20)), 0);
+    const auto first = sink_;
+    const GenerationEnd first_end = end_;
+    EXPECT_FALSE(first->start().result);
+    EXPECT_EQ(StepsFor(Ask(prompt, 20)), 0);
+    EXPECT_TRUE(sink_->start().result);
+    EXPECT_TRUE(end_.status);
+    EXPECT_EQ(end_.reason, first_end.reason);
+    EXPECT_EQ(end_.generated_tokens, first_end.generated_tokens);
+    EXPECT_EQ(end_.cached_tokens, end_.prompt_tokens);
+    ASSERT_EQ(sink_->deltas().size(), first->deltas().size()) << "frame by frame";
+    for (std::size_t i = 0; i < first->deltas().size(); ++i) {
+      EXPECT_EQ(sink_->deltas()[i].text, first->deltas()[i].text);
+    }
+  }
+  EXPECT_EQ(service_->result_cache_stats().hits, 2);
+}
+
+TEST_F(ResultCacheServiceTest, AnotherParameterOrPromptIsComputed) {
+  const std::string prompt = PromptThatEnds(false, 20);
+  StepsFor(Ask(prompt, 20));
+  EXPECT_GT(StepsFor(Ask(prompt, 19)), 0);
+  EXPECT_GT(StepsFor(Ask(prompt + "x", 20)), 0);
+  GenerateRequest stops = Ask(prompt, 20);
+  stops.stop = {"never"};
+  EXPECT_GT(StepsFor(std::move(stops)), 0);
+}
+
+TEST_F(ResultCacheServiceTest, WithLogprobsTheyComeBackToo) {
+  const std::string prompt = PromptThatEnds(false, 5);
+  GenerateRequest request = Ask(prompt, 5);
+  request.sampling.top_logprobs = 2;
+  StepsFor(request);
+  const auto first = sink_->tokens();
+  EXPECT_EQ(StepsFor(request), 0);
+  ASSERT_EQ(sink_->tokens().size(), 5U);
+  for (std::size_t i = 0; i < first.size(); ++i) {
+    EXPECT_EQ(sink_->tokens()[i].token.logprob, first[i].token.logprob);
+    EXPECT_EQ(sink_->tokens()[i].token.top, first[i].token.top);
+    EXPECT_EQ(sink_->tokens()[i].top_bytes, first[i].top_bytes);
+  }
+}
+
+TEST_F(ResultCacheServiceTest, OnlyASeedMakesASampledRequestRepeatable) {
+  GenerateRequest request = Ask(PromptThatEnds(false, 20), 20);
+  request.sampling.temperature = 1;
+  EXPECT_GT(StepsFor(request), 0);
+  EXPECT_GT(StepsFor(request), 0);
+  request.seed = 5;
+  EXPECT_GT(StepsFor(request), 0);
+  EXPECT_EQ(StepsFor(request), 0);
+  EXPECT_EQ(end_.seed, 5U);
+  request.seed = 6;
+  EXPECT_GT(StepsFor(request), 0);
+}
+
+TEST_F(ResultCacheServiceTest, AStopStringCutsTheSameAgain) {
+  const std::string prompt = PromptThatEnds(false, 20);
+  StepsFor(Ask(prompt, 20));
+  GenerateRequest request = Ask(prompt, 20);
+  request.stop = {sink_->deltas().at(3).text};
+  EXPECT_GT(StepsFor(request), 0);
+  const std::string text = sink_->text();
+  EXPECT_EQ(StepsFor(request), 0);
+  EXPECT_EQ(sink_->text(), text);
+  EXPECT_EQ(end_.reason, FinishReason::kStop);
+}
+
+TEST_F(ServiceTest, AnAnswerThatDidNotFinishIsNotKept) {
+  Start({}, {}, /*held=*/true, {.max_memory_mb = 1, .ttl_s = 1000});
+  const std::string prompt = PromptThatEnds(false, 20);
+  const auto sink = Submit(Ask(prompt, 20));
+  gate_.WaitForStep();
+  control_->Send(RequestControl::Signal::kCancel);
+  gate_.Open();
+  EXPECT_FALSE(sink->WaitForEnd().status);
+  EXPECT_EQ(service_->result_cache_stats().entries, 0);
+  EXPECT_EQ(Submit(Ask(prompt, 20))->WaitForEnd().generated_tokens, 20);
 }
 
 }  // namespace

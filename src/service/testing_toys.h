@@ -64,6 +64,10 @@ class ToyTextModel : public TextModel {
 // Remembers an answer; WaitForEnd is how a test waits for it.
 class RememberingSink : public GenerationSink {
  public:
+  void OnStart(const CacheUse& cache) override {
+    const std::lock_guard lock(mutex_);
+    start_ = cache;
+  }
   void OnText(TextDelta delta) override {
     const std::lock_guard lock(mutex_);
     if (!ends_.empty()) text_after_end_ = true;
@@ -88,6 +92,7 @@ class RememberingSink : public GenerationSink {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [this] { return !text_.empty(); });
   }
+  CacheUse start() const { return Locked(start_); }
   std::string text() const { return Locked(text_); }
   std::vector<TextDelta> deltas() const { return Locked(deltas_); }
   // The tokens of all deltas.
@@ -104,6 +109,7 @@ class RememberingSink : public GenerationSink {
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
+  CacheUse start_;
   std::string text_;
   std::vector<TextDelta> deltas_;
   std::vector<TokenText> tokens_;
