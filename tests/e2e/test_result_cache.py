@@ -15,7 +15,7 @@ STORY = "Once upon a time, in a small village by the sea,"
 
 
 @pytest.fixture(scope="module")
-def caching(program: Program) -> Iterator[Server]:
+def caching(program: Program, shared_server: Server) -> Iterator[Server]:
     before = len(program.servers)
     yield program.serve("--result-max-memory-mb", 16)
     program.stop_since(before)
