@@ -98,6 +98,11 @@ TEST(CllmDialectTest, SpecialValues) {
 
 TEST(CllmDialectTest, WrongValuesNameTheirFieldAndBounds) {
   const std::string many_stops = Json(std::vector<std::string>(17, "x")).dump();
+  Json biases;
+  for (int token = 0; token < 1024; ++token) biases[std::to_string(token)] = 1;
+  EXPECT_EQ(Parsed(Generate(), With(kLeast, "logit_bias", biases.dump())).request.sampling.logit_bias.size(), 1024U);
+  biases["1024"] = 1;
+  const std::string many_biases = biases.dump();
   const char* bias = "logit_bias must be an object of at most 1024 token ids with numbers from -100 to 100";
   const char* stops = "stop must be a string that is not empty, or an array of at most 16 of them, not an array";
   ExpectWrongFields(
@@ -137,6 +142,7 @@ TEST(CllmDialectTest, WrongValuesNameTheirFieldAndBounds) {
        {"logit_bias", R"({"99999999999": 1})", bias},
        {"logit_bias", R"({"5": 101})", bias},
        {"logit_bias", R"({"5": "1"})", bias},
+       {"logit_bias", many_biases.c_str(), bias},
        {"n_predict", "5", "unknown field n_predict"},
        {"model", "\"x\"", "unknown field model"},
        {"Prompt", "\"x\"", "unknown field Prompt"}});

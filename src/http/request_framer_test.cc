@@ -122,7 +122,7 @@ TEST(RequestFramerTest, ChunksBecomeABody) {
   EXPECT_EQ(body("00000000000000000001\r\na\r\n0\r\n\r\n"), "a");
   for (const char* wrong :
        {"\r\n", "g\r\n", "-1\r\na\r\n", "+1\r\na\r\n", "0x1\r\na\r\n", " 1\r\na\r\n", "1 \r\na\r\n",
-        "1\r\nab\r\n0\r\n\r\n", "1\na\n", "1\r\na0\r\n\r\n", ";\r\n", "1\r\na\n0\r\n\r\n", "1\x01\r\na\r\n"}) {
+        "1\r\nab\r\n0\r\n\r\n", "1\na\n", "1\r\na0\r\n\r\n", "1\r\naxx0\r\n\r\n", ";\r\n", "1\r\na\n0\r\n\r\n", "1\x01\r\na\r\n"}) {
     EXPECT_EQ(body(wrong), "400") << wrong;
   }
   EXPECT_EQ(body("33\r\n"), "413") << "51 bytes";

@@ -412,12 +412,12 @@ class ResultCacheServiceTest : public ServiceTest {
   ResultCacheServiceTest() { Start({}, {}, false, {.max_memory_mb = 1, .ttl_s = 1000}); }
 
   // The steps that the engine computed for the request.
-  int StepsFor(GenerateRequest request) {
-    const int before = engine_->steps();
+  std::int64_t StepsFor(GenerateRequest request) {
+    const std::int64_t before = service_->stats().loop.steps;
     sink_ = Submit(std::move(request));
     end_ = sink_->WaitForEnd();
     EXPECT_TRUE(service_->WaitUntilIdle(Later()));
-    return engine_->steps() - before;
+    return service_->stats().loop.steps - before;
   }
 
   std::shared_ptr<RememberingSink> sink_;

@@ -248,6 +248,18 @@ def test_a_body_over_its_limit_is_413_however_it_comes(strict: Server) -> None:
         assert response.json()["error"]["type"]
 
 
+def test_a_flood_behind_an_unanswered_request_ends_the_connection(strict: Server) -> None:
+    """A second request may wait for the first one's answer; megabytes may not."""
+    body = {"prompt": "Hello", "max_tokens": 400, "ignore_eos": True}
+    with RawClient(strict.port) as client:
+        client.post("/generate", body, f"X-Api-Key: {KEY}")
+        try:
+            client.send(b"x" * (4 << 20))
+        except OSError:  # closed while we still sent
+            pass
+        assert client.read_to_end() == b"", "the request is not answered any more"
+
+
 def test_prompts_above_max_input_tokens_are_refused(serve: Callable[..., Server]) -> None:
     server = serve("-c", 512, "--max-input-tokens", 8, "--scheduler-default-max-tokens", 3)
     response = server.post("/generate", {"prompt": "one two three four five six seven eight nine ten", "max_tokens": 1})
