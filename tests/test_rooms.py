@@ -16,6 +16,7 @@ LIBRARY_HEADERS = {
     "nlohmann/": {"api", "cli", "hub"},
     "curl/": {"chat", "hub"},
     "openssl/": {"http", "hub"},
+    "prometheus/": {"http"},
 }
 
 

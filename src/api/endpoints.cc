@@ -21,6 +21,7 @@ Json EngineObject(const ServerFacts& facts, const EngineLoopStats& loop) {
   return {{"name", facts.engine_name},
           {"steps", loop.steps},
           {"prompt_tokens", loop.prompt_tokens},
+          {"cached_prompt_tokens", loop.cached_prompt_tokens},
           {"generated_tokens", loop.generated_tokens},
           {"computing_s", static_cast<double>(loop.computing_ns) * 1e-9},
           {"idle_with_work_s", static_cast<double>(loop.idle_with_work_ns) * 1e-9},
@@ -60,6 +61,7 @@ std::string DetailedHealthBody(const ServerFacts& facts, const ServiceStats& sta
   data["engine"] = EngineObject(facts, stats.loop);
   data["queue"] = QueueObject(stats);
   data["kv"] = {{"tokens", stats.loop.kv_tokens},
+                {"idle_tokens", stats.loop.kv_idle_tokens},
                 {"capacity_tokens", facts.kv_tokens_capacity},
                 {"bytes", stats.loop.kv_tokens * facts.kv_bytes_per_token},
                 {"capacity_bytes", facts.kv_tokens_capacity * facts.kv_bytes_per_token}};

@@ -134,6 +134,8 @@ void DeclareScheduler(ServeOptions& options, OptionTable& table) {
 
 void DeclareCaches(ServeOptions& options, OptionTable& table) {
   table.Section("cache", "Caches");
+  table.Bool("cache.prefix", &options.scheduler.prefix_cache,
+             {.help = "Keys and values of earlier and of running requests are used where prompts begin with the same tokens."});
   table.Int("cache.result_max_memory_mb", &options.result_cache.max_memory_mb,
             {.min = 0, .max = 1 << 20,
              .help = "Memory for answers of greedy or seeded requests, which are given again where a request repeats; 0 turns the "

@@ -23,18 +23,29 @@ struct EngineCapabilities {
   int max_step_tokens = 512;
   // Most tokens of one sequence, prompt and answer together.
   int max_context = 2048;
-  // Whether a step is cheaper when the slots in use are neighbours and start at 0.
+  // Whether a step is cheaper when the slots in use are neighbours, and its sequences stand in their order.
   bool prefers_dense_slots = false;
   // Whether one sequence's KV can be copied to another slot.
   bool can_copy_sequences = false;
+  // Whether the last tokens of a sequence's KV can be dropped.
+  bool can_trim_sequences = false;
+  // Kernels may change with the number of rows. A prompt of at least this many tokens computes this many of them anew after
+  // a cached prefix, so that a repeated request is answered in the same bytes.
+  int rows_after_prefix = 1;
 };
 
 // Runs before the rows of a step, in order.
 struct KvOperation {
-  enum class Kind : std::uint8_t { kDrop, kMove };
+  enum class Kind : std::uint8_t {
+    kDrop,  // frees the slot
+    kMove,  // to the target slot, which is empty; empties the slot
+    kCopy,  // the first `tokens` to the target slot, which is empty
+    kTrim,  // keeps the first `tokens`
+  };
   Kind kind = Kind::kDrop;
-  int slot = 0;         // kDrop: frees it; kMove: the source, empty afterwards
-  int target_slot = 0;  // kMove only; must be empty
+  int slot = 0;
+  int target_slot = 0;  // kMove, kCopy
+  int tokens = 0;       // kCopy, kTrim; no more than the slot holds
   bool operator==(const KvOperation&) const = default;
 };
 

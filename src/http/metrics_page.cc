@@ -89,6 +89,8 @@ void AddRequests(Page& page, const ServiceStats& stats, const RequestMetrics& me
 
 void AddEngine(Page& page, const ServerFacts& facts, const EngineLoopStats& loop, const StepMetrics& metrics) {
   page.Counter("cllm_prompt_tokens_total", "Prompt tokens computed.", static_cast<double>(loop.prompt_tokens));
+  page.Counter("cllm_prefix_cached_tokens_total", "Prompt tokens whose keys and values were there already.",
+               static_cast<double>(loop.cached_prompt_tokens));
   page.Counter("cllm_generation_tokens_total", "Tokens generated.", static_cast<double>(loop.generated_tokens));
   page.Counter("cllm_steps_total", "Steps of the engine.", static_cast<double>(loop.steps));
   page.Counter("cllm_computing_seconds_total", "Time inside the engine.",
@@ -98,8 +100,10 @@ void AddEngine(Page& page, const ServerFacts& facts, const EngineLoopStats& loop
   page.Histogram("cllm_step_duration_seconds", "Time of a step inside the engine.", metrics.seconds.Read());
   page.Histogram("cllm_step_sequences", "Sequences that computed in a step.", metrics.sequences.Read());
   page.Histogram("cllm_step_tokens", "Tokens computed in a step, prompts and answers.", metrics.tokens.Read());
-  page.Gauge("cllm_kv_tokens", "Tokens whose keys and values the engine holds for requests.",
+  page.Gauge("cllm_kv_tokens", "Tokens whose keys and values the engine holds for running requests.",
              static_cast<double>(loop.kv_tokens));
+  page.Gauge("cllm_kv_idle_tokens", "Tokens whose keys and values are kept for requests to come.",
+             static_cast<double>(loop.kv_idle_tokens));
   page.Gauge("cllm_kv_capacity_tokens", "Tokens that the KV cache has room for.",
              static_cast<double>(facts.kv_tokens_capacity));
 }

@@ -56,6 +56,11 @@ struct SequenceRequest {
 };
 
 // What a step did, in order: starts, then tokens, then ends.
+struct StartEvent {
+  RequestId id = 0;
+  int cached_tokens = 0;  // of the prompt, whose KV was there already
+};
+
 struct TokenEvent {
   RequestId id = 0;
   SampledToken token;
@@ -69,7 +74,7 @@ struct EndEvent {
 };
 
 struct StepEvents {
-  std::vector<RequestId> starts;
+  std::vector<StartEvent> starts;
   std::vector<TokenEvent> tokens;
   std::vector<EndEvent> ends;
   int prompt_tokens = 0;  // computed

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <span>
 #include <utility>
 
 #include <fmt/format.h>
@@ -43,7 +44,10 @@ struct Scheduler::Sequence {
 Scheduler::Scheduler(const SchedulerOptions& options, const EngineCapabilities& engine)
     : engine_(engine),
       max_running_(std::max(1, std::min({options.max_batch_size, engine.max_sequences, engine.max_step_tokens}))),
-      slot_used_(engine.max_sequences, false) {}
+      slots_({.slots = engine.max_sequences,
+              .shares_prefixes = options.prefix_cache && engine.can_copy_sequences && engine.can_trim_sequences,
+              .dense = engine.prefers_dense_slots && engine.can_copy_sequences,
+              .rows_after_prefix = engine.rows_after_prefix}) {}
 
 Scheduler::~Scheduler() = default;
 
@@ -61,11 +65,9 @@ const StepPlan& Scheduler::Plan(TimePoint now) {
   plan_.operations.swap(pending_operations_);
 
   int budget = engine_.max_step_tokens;
-  for (const auto& sequence : running_) {
-    if (sequence->missing() == 1) {
-      AddWork(*sequence, 1);
-      --budget;
-    }
+  for (Sequence* sequence : Decodes()) {
+    AddWork(*sequence, 1);
+    --budget;
   }
   for (const auto& sequence : running_) {
     const int missing = sequence->missing();
@@ -75,6 +77,16 @@ const StepPlan& Scheduler::Plan(TimePoint now) {
     budget -= rows;
   }
   return plan_;
+}
+
+// What misses one token, in the order in which the engine computes it best.
+std::span<Scheduler::Sequence* const> Scheduler::Decodes() {
+  decodes_.clear();
+  for (const auto& sequence : running_) {
+    if (sequence->missing() == 1) decodes_.push_back(sequence.get());
+  }
+  if (engine_.prefers_dense_slots) std::ranges::sort(decodes_, {}, [](const Sequence* s) { return s->slot; });
+  return decodes_;
 }
 
 // Ends what must not go on, in the queue and among the running.
@@ -107,36 +119,36 @@ bool Scheduler::EndIfDue(Sequence& sequence, TimePoint now) {
   return true;
 }
 
+// In order of arrival; but who would compute what a running sequence is computing already lets others pass.
 void Scheduler::Admit() {
-  while (!queue_.empty() && running() < max_running_) {
-    std::unique_ptr<Sequence> sequence = std::move(queue_.front());
-    queue_.pop_front();
-    sequence->slot = LowestFreeSlot();
-    slot_used_[sequence->slot] = true;
-    sequence->state = RequestState::kRunning;
-    events_.starts.push_back(sequence->request.id);
-    running_.push_back(std::move(sequence));
+  for (auto next = queue_.begin(); next != queue_.end() && running() < max_running_;) {
+    if (slots_.IsWorthWaiting((*next)->tokens)) {
+      ++next;
+      continue;
+    }
+    Start(std::move(*next));
+    next = queue_.erase(next);
   }
+}
+
+void Scheduler::Start(std::unique_ptr<Sequence> sequence) {
+  const auto grant = slots_.Admit(sequence->tokens, pending_operations_);
+  Check(grant.has_value(), "there are as many slots as sequences may run");
+  sequence->slot = grant->slot;
+  sequence->computed = grant->cached_tokens;
+  sequence->state = RequestState::kRunning;
+  events_.starts.push_back({sequence->request.id, grant->cached_tokens});
+  running_.push_back(std::move(sequence));
 }
 
 // Where the engine computes neighbouring slots together, the sequence in the highest slot fills the lowest gap.
 void Scheduler::CloseSlotGaps() {
-  if (!engine_.prefers_dense_slots || !engine_.can_copy_sequences || running_.empty()) return;
-  const int gap = LowestFreeSlot();
-  const auto highest = std::ranges::max_element(running_, {}, [](const auto& sequence) { return sequence->slot; });
-  Sequence& sequence = **highest;
-  if (gap < 0 || gap > sequence.slot || sequence.remaining() < kLeastTokensWorthAMove) return;
-  if (sequence.computed > 0) {
-    pending_operations_.push_back({.kind = KvOperation::Kind::kMove, .slot = sequence.slot, .target_slot = gap});
-  }
-  slot_used_[sequence.slot] = false;
-  slot_used_[gap] = true;
-  sequence.slot = gap;
-}
-
-int Scheduler::LowestFreeSlot() const {
-  const auto free = std::ranges::find(slot_used_, false);
-  return free == slot_used_.end() ? -1 : static_cast<int>(free - slot_used_.begin());
+  const auto gap = slots_.GapToClose();
+  if (!gap) return;
+  Sequence& sequence = **std::ranges::find(running_, gap->from, [](const auto& s) { return s->slot; });
+  if (sequence.remaining() < kLeastTokensWorthAMove) return;
+  slots_.Close(*gap, pending_operations_);
+  sequence.slot = gap->to;
 }
 
 void Scheduler::AddWork(Sequence& sequence, int rows) {
@@ -153,22 +165,23 @@ void Scheduler::AddWork(Sequence& sequence, int rows) {
 void Scheduler::Commit(const StepResult& result, TimePoint now) {
   Check(result.sequences.size() == planned_.size(), "a step has one result for each sequence");
   for (std::size_t i = 0; i < planned_.size(); ++i) {
-    // What ended while the step computed gets no further token.
-    if (!EndIfDue(*planned_[i], now)) CommitSequence(*planned_[i], plan_.sequences[i], result.sequences[i]);
+    CommitSequence(*planned_[i], plan_.sequences[i], result.sequences[i], now);
   }
   planned_.clear();
   RemoveEnded();
 }
 
-void Scheduler::CommitSequence(Sequence& sequence, const SequenceWork& work, const SequenceResult& result) {
+void Scheduler::CommitSequence(Sequence& sequence, const SequenceWork& work, const SequenceResult& result, TimePoint now) {
   if (!result.status) {
-    End(sequence, RequestState::kFailed, FinishReason::kStop, result.status.error());
+    End(sequence, RequestState::kFailed, FinishReason::kStop, result.status.error(), /*keep_kv=*/false);
     return;
   }
   const int prompt_left = static_cast<int>(sequence.request.prompt.size()) - sequence.computed;
   events_.prompt_tokens += std::clamp(prompt_left, 0, work.rows);
+  slots_.Append(sequence.slot, std::span(sequence.tokens).subspan(sequence.computed, work.rows));
   sequence.computed += work.rows;
-  if (!work.wants_logits) return;
+  // What ended while the step computed gets no further token.
+  if (EndIfDue(sequence, now) || !work.wants_logits) return;
   // The position of the token that is about to be drawn: the draw depends on nothing else.
   Result<SampledToken> token = sequence.sampler.Sample(result.logits, static_cast<std::uint64_t>(sequence.known()), scratch_);
   if (!token) {
@@ -191,13 +204,12 @@ void Scheduler::AppendToken(Sequence& sequence, const SampledToken& token) {
   }
 }
 
-void Scheduler::End(Sequence& sequence, RequestState state, FinishReason reason, Error error) {
+void Scheduler::End(Sequence& sequence, RequestState state, FinishReason reason, Error error, bool keep_kv) {
   Check(CanTransition(sequence.state, state), "a request changes its state only as the table allows");
   sequence.state = state;
   events_.ends.push_back({sequence.request.id, state, reason, std::move(error)});
   if (sequence.slot < 0) return;
-  pending_operations_.push_back({.kind = KvOperation::Kind::kDrop, .slot = sequence.slot});
-  slot_used_[sequence.slot] = false;
+  slots_.Release(sequence.slot, keep_kv, pending_operations_);
   sequence.slot = -1;
   sequence.computed = 0;
 }
@@ -226,16 +238,19 @@ std::int64_t Scheduler::computed_tokens() const {
 
 void Scheduler::CheckInvariants() const {
   Check(running() <= max_running_, "no more sequences run than may");
-  std::vector<bool> used(slot_used_.size(), false);
+  slots_.CheckInvariants();
+  Check(slots_.in_use() == running(), "a slot is taken only by a running sequence");
+  std::vector<bool> used(static_cast<std::size_t>(engine_.max_sequences), false);
   for (const auto& sequence : running_) {
     Check(sequence->state == RequestState::kRunning, "what is among the running is running");
     Check(sequence->slot >= 0 && !used.at(sequence->slot), "each running sequence has a slot of its own");
     used[sequence->slot] = true;
+    Check(std::ranges::equal(slots_.computed(sequence->slot), std::span(sequence->tokens).first(sequence->computed)),
+          "a slot holds what its sequence has computed");
     Check(sequence->missing() >= 1, "a running sequence has a token to compute");
     Check(sequence->remaining() >= 1, "a running sequence has a token to generate");
     Check(sequence->known() <= engine_.max_context, "a sequence fits into the context");
   }
-  Check(used == slot_used_, "a slot is taken only by a running sequence");
   for (const auto& sequence : queue_) {
     Check(sequence->state == RequestState::kQueued && sequence->slot < 0 && sequence->computed == 0,
           "a queued sequence holds nothing");

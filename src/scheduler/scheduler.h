@@ -8,10 +8,12 @@
 
 #include <deque>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "engine/engine.h"
+#include "kvcache/slot_cache.h"
 #include "scheduler/request.h"
 
 namespace cllm {
@@ -21,6 +23,7 @@ struct SchedulerOptions {
   int batch_timeout_ms = 5;         // longest wait of an idle engine for further arrivals
   double request_timeout = 60.0;    // seconds from acceptance to the end of the answer
   int max_queue_size = 256;         // requests that wait while all sequences are taken; more are refused
+  bool prefix_cache = true;         // keys and values of earlier and of running sequences are used where prompts begin alike
 };
 
 // Owned and called by one thread. Time is passed in, so that tests and simulations need no clock.
@@ -51,8 +54,10 @@ class Scheduler {
   int running() const { return static_cast<int>(running_.size()); }
   // Sequences that can run at a time.
   int max_running() const { return max_running_; }
-  // Tokens whose KV the engine holds.
+  // Tokens whose KV the engine holds for running sequences.
   std::int64_t computed_tokens() const;
+  // Tokens whose KV it holds for sequences to come.
+  std::int64_t cached_tokens() const { return slots_.idle_tokens(); }
 
   // Aborts with a message where the scheduler's own books don't agree; tests call it after every step.
   void CheckInvariants() const;
@@ -62,22 +67,25 @@ class Scheduler {
 
   void Sweep(TimePoint now);
   void Admit();
+  void Start(std::unique_ptr<Sequence> sequence);
   void CloseSlotGaps();
+  std::span<Sequence* const> Decodes();
   void AddWork(Sequence& sequence, int rows);
-  void CommitSequence(Sequence& sequence, const SequenceWork& work, const SequenceResult& result);
+  void CommitSequence(Sequence& sequence, const SequenceWork& work, const SequenceResult& result, TimePoint now);
   void AppendToken(Sequence& sequence, const SampledToken& token);
-  void End(Sequence& sequence, RequestState state, FinishReason reason, Error error = {});
+  // `keep_kv`: what the engine holds of it is sound.
+  void End(Sequence& sequence, RequestState state, FinishReason reason, Error error = {}, bool keep_kv = true);
   // Whether a signal or the deadline ends the sequence now; ends it.
   bool EndIfDue(Sequence& sequence, TimePoint now);
-  int LowestFreeSlot() const;
   void RemoveEnded();
 
   EngineCapabilities engine_;
   int max_running_;
   std::deque<std::unique_ptr<Sequence>> queue_;
   std::vector<std::unique_ptr<Sequence>> running_;  // by admission
-  std::vector<bool> slot_used_;
+  SlotCache slots_;
   std::vector<KvOperation> pending_operations_;
+  std::vector<Sequence*> decodes_;  // of the step that is planned
   StepPlan plan_;
   std::vector<Sequence*> planned_;  // as plan_.sequences
   SamplerScratch scratch_;

@@ -200,11 +200,11 @@ TEST(SchedulerTest, AGapInTheMiddleOfTheQueueChangesNoOrder) {
   EXPECT_EQ(rig.outcome(second).starts, 0);
 }
 
-// A running neighbour moves from slot 1 into the gap at slot 0, or stays.
+// A sequence moves from slot 2 into the gap at slot 1, or stays.
 struct MoveCase {
   bool prefers_dense;
   bool can_copy;
-  int remaining;  // tokens that the neighbour still has to generate when the gap opens
+  int remaining;  // tokens that it still has to generate when the gap opens
   bool moves;
 };
 
@@ -215,19 +215,20 @@ TEST(SchedulerTest, ASequenceMovesIntoAGapOnlyWhereThatPays) {
     EngineCapabilities capabilities = FakeEngine(options).capabilities();
     capabilities.can_copy_sequences = can_copy;
     SchedulerRig rig(options, {}, capabilities);
+    rig.Add(SomePrompt(4, 3), 200);
     rig.Add(SomePrompt(4, 1), 2);
-    const RequestId neighbour = rig.Add(SomePrompt(6, 2), 2 + remaining);
+    const RequestId last = rig.Add(SomePrompt(6, 2), 2 + remaining);
     rig.Step();
-    rig.Step();  // slot 0 is free, and the neighbour has 2 tokens
+    rig.Step();  // slot 1 is free, and the last one has 2 tokens
     const StepPlan plan = rig.Step();
-    std::vector<KvOperation> expected{{KvOperation::Kind::kDrop, 0, 0}};
-    if (moves) expected.push_back({KvOperation::Kind::kMove, 1, 0});
+    std::vector<KvOperation> expected{{.kind = KvOperation::Kind::kDrop, .slot = 1}};
+    if (moves) expected.push_back({.kind = KvOperation::Kind::kMove, .slot = 2, .target_slot = 1});
     EXPECT_EQ(plan.operations, expected) << "remaining " << remaining;
-    ASSERT_EQ(plan.sequences.size(), 1U);
-    EXPECT_EQ(plan.sequences[0].slot, moves ? 0 : 1);
+    ASSERT_EQ(plan.sequences.size(), 2U);
+    EXPECT_EQ(plan.sequences[1].slot, moves ? 1 : 2);
     EXPECT_TRUE(rig.Step().operations.empty());
     rig.RunToEnd();
-    EXPECT_EQ(rig.tokens(neighbour), FakeAnswer(SomePrompt(6, 2), 2 + remaining));
+    EXPECT_EQ(rig.tokens(last), FakeAnswer(SomePrompt(6, 2), 2 + remaining));
   }
 }
 
@@ -238,36 +239,53 @@ TEST(SchedulerTest, SlotsWithoutAGapStay) {
   const RequestId last = rig.Add(SomePrompt(4, 3), 60);
   for (int i = 0; i < 3; ++i) EXPECT_TRUE(rig.Step().operations.empty());
   rig.Signal(last, RequestControl::Signal::kCancel);
-  EXPECT_EQ(rig.Step().operations, (std::vector<KvOperation>{{KvOperation::Kind::kDrop, 2, 0}}))
+  EXPECT_EQ(rig.Step().operations, (std::vector<KvOperation>{{.kind = KvOperation::Kind::kDrop, .slot = 2}}))
       << "the free slots are all behind those in use";
   rig.RunToEnd();
 }
 
 TEST(SchedulerTest, TheHighestSlotMovesIntoTheLowestGap) {
-  SchedulerRig rig({.prefers_dense_slots = true});
+  SchedulerRig rig({.max_sequences = 5, .prefers_dense_slots = true});
   std::vector<RequestId> ids;
-  for (int i = 0; i < 4; ++i) ids.push_back(rig.Add(SomePrompt(4, i), 60));
+  for (int i = 0; i < 5; ++i) ids.push_back(rig.Add(SomePrompt(4, i), 60));
   rig.Step();
-  rig.Signal(ids[0], RequestControl::Signal::kCancel);
   rig.Signal(ids[1], RequestControl::Signal::kCancel);
+  rig.Signal(ids[2], RequestControl::Signal::kCancel);
   using Kind = KvOperation::Kind;
-  EXPECT_EQ(rig.Step().operations, (std::vector<KvOperation>{{Kind::kDrop, 0, 0}, {Kind::kDrop, 1, 0}, {Kind::kMove, 3, 0}}));
-  EXPECT_EQ(rig.Step().operations, (std::vector<KvOperation>{{Kind::kMove, 2, 1}}));
+  EXPECT_EQ(rig.Step().operations, (std::vector<KvOperation>{{.kind = Kind::kDrop, .slot = 1},
+                                                             {.kind = Kind::kDrop, .slot = 2},
+                                                             {.kind = Kind::kMove, .slot = 4, .target_slot = 1}}));
+  EXPECT_EQ(rig.Step().operations,
+            (std::vector<KvOperation>{{.kind = Kind::kMove, .slot = 3, .target_slot = 2}}));
   EXPECT_TRUE(rig.Step().operations.empty());
   rig.RunToEnd();
-  for (const int i : {2, 3}) EXPECT_EQ(rig.tokens(ids[i]), FakeAnswer(SomePrompt(4, i), 60));
+  for (const int i : {0, 3, 4}) EXPECT_EQ(rig.tokens(ids[i]), FakeAnswer(SomePrompt(4, i), 60));
 }
 
 TEST(SchedulerTest, ASequenceWithoutKvChangesItsSlotForNothing) {
   SchedulerRig rig({.max_step_tokens = 4, .prefers_dense_slots = true});
-  const RequestId first = rig.Add(SomePrompt(1, 1), 60);
-  rig.Add(SomePrompt(9, 2), 60);
+  rig.Add(SomePrompt(1, 1), 60);
+  const RequestId second = rig.Add(SomePrompt(9, 2), 60);
   rig.Add(SomePrompt(9, 3), 60);
   rig.Step();  // slot 2 has nothing yet
-  rig.Signal(first, RequestControl::Signal::kCancel);
+  rig.Signal(second, RequestControl::Signal::kCancel);
   const StepPlan plan = rig.Step();
-  EXPECT_EQ(plan.operations, (std::vector<KvOperation>{{KvOperation::Kind::kDrop, 0, 0}}));
-  EXPECT_EQ(rig.Step().sequences.back().slot, 0);
+  EXPECT_EQ(plan.operations, (std::vector<KvOperation>{{.kind = KvOperation::Kind::kDrop, .slot = 1}}));
+  EXPECT_EQ(rig.Step().sequences.back().slot, 1);
+  rig.RunToEnd();
+}
+
+// The engine takes neighbours together only in the order of their slots.
+TEST(SchedulerTest, DenseDecodesStandInTheOrderOfTheirSlots) {
+  SchedulerRig rig({.max_sequences = 4, .prefers_dense_slots = true});
+  for (int i = 0; i < 3; ++i) rig.Add(SomePrompt(4, i), i == 0 ? 2 : 60);
+  rig.Step();
+  rig.Step();
+  rig.Add(SomePrompt(4, 9), 60);  // starts in the slot that the first one left
+  rig.Step();
+  const StepPlan plan = rig.Step();
+  ASSERT_EQ(plan.sequences.size(), 3U);
+  for (int i = 1; i < 3; ++i) EXPECT_EQ(plan.sequences[i].slot, plan.sequences[i - 1].slot + 1);
   rig.RunToEnd();
 }
 

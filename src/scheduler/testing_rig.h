@@ -44,6 +44,7 @@ class SchedulerRig {
  public:
   struct Outcome {
     int starts = 0;
+    int cached_tokens = 0;
     std::vector<TokenId> tokens;
     std::vector<EndEvent> ends;
     std::shared_ptr<RequestControl> control;
@@ -89,14 +90,15 @@ class SchedulerRig {
   void RunToEnd(int most_steps = 10'000) {
     while (scheduler.HasWork() && most_steps-- > 0) Step();
     EXPECT_FALSE(scheduler.HasWork()) << "the run does not end";
-    EXPECT_EQ(engine.tokens_held(), 0) << "KV was left in the engine";
+    EXPECT_EQ(engine.tokens_held(), scheduler.cached_tokens()) << "KV was left in the engine";
   }
 
   // Takes events outside of a step.
   void TakeEvents() {
     StepEvents events;
     scheduler.TakeEvents(events);
-    for (const RequestId id : events.starts) {
+    for (const auto& [id, cached_tokens] : events.starts) {
+      outcomes_.at(id).cached_tokens = cached_tokens;
       EXPECT_EQ(++outcomes_.at(id).starts, 1) << "request " << id << " started twice";
       start_order.push_back(id);
     }
@@ -137,12 +139,19 @@ class SchedulerRig {
  private:
   void CheckPlan(const StepPlan& plan) {
     for (const KvOperation& operation : plan.operations) {
-      if (operation.kind == KvOperation::Kind::kMove) {
-        EXPECT_GT(held_.at(operation.slot), 0) << "a move of an empty slot";
+      using Kind = KvOperation::Kind;
+      const int held = held_.at(operation.slot);
+      if (operation.kind == Kind::kMove || operation.kind == Kind::kCopy) {
+        EXPECT_GT(held, 0) << "a move of an empty slot";
         EXPECT_EQ(held_.at(operation.target_slot), 0) << "a move onto a slot in use";
-        held_[operation.target_slot] = held_[operation.slot];
+        held_[operation.target_slot] = operation.kind == Kind::kMove ? held : operation.tokens;
       }
-      held_.at(operation.slot) = 0;
+      if (operation.kind == Kind::kCopy || operation.kind == Kind::kTrim) {
+        EXPECT_LE(operation.tokens, held) << "more than the slot holds";
+        EXPECT_GT(operation.tokens, 0);
+      }
+      if (operation.kind == Kind::kTrim) held_[operation.slot] = operation.tokens;
+      if (operation.kind == Kind::kMove || operation.kind == Kind::kDrop) held_[operation.slot] = 0;
     }
     const int budget = engine.capabilities().max_step_tokens;
     int rows = 0;

@@ -12,9 +12,10 @@ Answer::Answer(Settings settings, std::shared_ptr<RequestControl> control, std::
       metrics_(metrics),
       stops_(settings_.stop) {}
 
-void Answer::Start(TimePoint now) {
+void Answer::Start(TimePoint now, int cached_tokens) {
   started_ = now;
-  sink_->OnStart({.result = settings_.from_cache, .prefix_tokens = 0});
+  cached_tokens_ = cached_tokens;
+  sink_->OnStart({.result = settings_.from_cache, .prefix_tokens = cached_tokens});
 }
 
 void Answer::Add(const SampledToken& token, const PieceFunction& piece, TimePoint now) {
@@ -81,7 +82,7 @@ void Answer::Finish(Status status, FinishReason reason, TimePoint now) {
   end.status = std::move(status);
   end.reason = reason;
   end.prompt_tokens = settings_.prompt_tokens;
-  end.cached_tokens = settings_.from_cache ? settings_.prompt_tokens : 0;
+  end.cached_tokens = cached_tokens_;
   end.generated_tokens = generated_;
   end.seed = settings_.seed;
   const auto since_accepted = [this](TimePoint time) {

@@ -38,8 +38,8 @@ class Answer {
   Answer(Settings settings, std::shared_ptr<RequestControl> control, std::shared_ptr<GenerationSink> sink,
          RequestMetrics& metrics);
 
-  // The scheduler has admitted the request.
-  void Start(TimePoint now);
+  // The scheduler has admitted the request; of its prompt `cached_tokens` need not be computed.
+  void Start(TimePoint now, int cached_tokens);
   // Sends what the token decides. At a stop string the request is told to stop and the answer ends.
   void Add(const SampledToken& token, const PieceFunction& piece, TimePoint now);
   // The scheduler's word that nothing further comes. Does nothing if a stop string has ended the answer before.
@@ -65,6 +65,7 @@ class Answer {
   std::size_t assembled_ = 0;  // bytes of text so far
   std::size_t sent_ = 0;
   int generated_ = 0;
+  int cached_tokens_ = 0;
   CachedResult kept_;  // so far, where they are wanted
   std::optional<TimePoint> started_;
   TimePoint first_token_;

@@ -239,11 +239,13 @@ TEST_F(AnswerTest, ATokenWithoutTextIsNotLost) {
 
 TEST_F(AnswerTest, ItsTimesAreMeasured) {
   Start({});
-  answer_->Start(now_ += milliseconds(3));
+  answer_->Start(now_ += milliseconds(3), 5);
   Add("a");
   Add("b");
   Add("c");
   End();
+  EXPECT_EQ(sink_->start().prefix_tokens, 5);
+  EXPECT_EQ(sink_->WaitForEnd().cached_tokens, 5);
   EXPECT_EQ(metrics_.ended(RequestOutcome::kFinished), 1);
   EXPECT_DOUBLE_EQ(metrics_.queue_seconds.Read().sum, 0.003);
   EXPECT_DOUBLE_EQ(metrics_.first_token_seconds.Read().sum, 0.013);

@@ -113,10 +113,12 @@ void EngineLoop::RecordStep(const StepPlan& plan, Clock::duration time) {
 
 void EngineLoop::PublishStats() {
   prompt_tokens_ += events_.prompt_tokens;
+  for (const StartEvent& start : events_.starts) cached_prompt_tokens_ += start.cached_tokens;
   generated_tokens_ += static_cast<std::int64_t>(events_.tokens.size());
   queued_ = scheduler_.queued();
   running_ = scheduler_.running();
   kv_tokens_ = scheduler_.computed_tokens();
+  kv_idle_tokens_ = scheduler_.cached_tokens();
 }
 
 // The end: every request gets its answer, whatever state it is in.
@@ -131,10 +133,12 @@ EngineLoopStats EngineLoop::stats() const {
           .computing_ns = computing_ns_,
           .idle_with_work_ns = idle_with_work_ns_,
           .prompt_tokens = prompt_tokens_,
+          .cached_prompt_tokens = cached_prompt_tokens_,
           .generated_tokens = generated_tokens_,
           .queued = queued_,
           .running = running_,
-          .kv_tokens = kv_tokens_};
+          .kv_tokens = kv_tokens_,
+          .kv_idle_tokens = kv_idle_tokens_};
 }
 
 }  // namespace cllm

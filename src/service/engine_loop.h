@@ -24,10 +24,12 @@ struct EngineLoopStats {
   // Wall time in which there was work to run and no step was computing: planning, sampling, committing, waiting to merge.
   std::int64_t idle_with_work_ns = 0;
   std::int64_t prompt_tokens = 0;     // computed
+  std::int64_t cached_prompt_tokens = 0;  // found in the KV cache
   std::int64_t generated_tokens = 0;  // sampled
   int queued = 0;
   int running = 0;
-  std::int64_t kv_tokens = 0;  // tokens whose KV the engine holds
+  std::int64_t kv_tokens = 0;  // tokens whose KV the engine holds for running sequences
+  std::int64_t kv_idle_tokens = 0;  // for sequences to come
 };
 
 class EngineLoop {
@@ -93,10 +95,12 @@ class EngineLoop {
   std::atomic<std::int64_t> computing_ns_ = 0;
   std::atomic<std::int64_t> idle_with_work_ns_ = 0;
   std::atomic<std::int64_t> prompt_tokens_ = 0;
+  std::atomic<std::int64_t> cached_prompt_tokens_ = 0;
   std::atomic<std::int64_t> generated_tokens_ = 0;
   std::atomic<int> queued_ = 0;
   std::atomic<int> running_ = 0;
   std::atomic<std::int64_t> kv_tokens_ = 0;
+  std::atomic<std::int64_t> kv_idle_tokens_ = 0;
 
   std::promise<Status> warmed_up_;
   std::shared_future<Status> ready_ = warmed_up_.get_future().share();

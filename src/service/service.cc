@@ -107,7 +107,7 @@ void Service::Prepare(const std::shared_ptr<Accepted>& accepted) {
   }
   text_stage_.Register(sequence.id, std::make_unique<Answer>(std::move(settings), accepted->control, accepted->sink,
                                                              request_metrics_));
-  if (known) return Replay(sequence.id, *known);
+  if (known) return Replay(sequence.id, static_cast<int>(sequence.prompt.size()), *known);
   loop_.Submit(std::move(sequence));
 }
 
@@ -122,10 +122,10 @@ void Service::Refuse(Accepted& accepted, const Status& status) {
 }
 
 // The events of a request whose steps were all computed before.
-void Service::Replay(RequestId id, const CachedResult& result) {
+void Service::Replay(RequestId id, int prompt_tokens, const CachedResult& result) {
   StepEvents events;
   events.planned_at = std::chrono::steady_clock::now();
-  events.starts.push_back(id);
+  events.starts.push_back({.id = id, .cached_tokens = prompt_tokens});
   for (const SampledToken& token : result.tokens) events.tokens.push_back({id, token});
   events.ends.push_back({.id = id, .state = RequestState::kFinished, .reason = result.reason, .error = {}});
   text_stage_.Post(std::move(events));

@@ -90,7 +90,7 @@ class Service {
   void CloseRequest();
   Status PrepareTokens(Accepted& accepted, SequenceRequest& sequence);
   void Refuse(Accepted& accepted, const Status& status);
-  void Replay(RequestId id, const CachedResult& result);
+  void Replay(RequestId id, int prompt_tokens, const CachedResult& result);
 
   const TextModel& model_;
   SchedulerOptions options_;

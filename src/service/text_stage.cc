@@ -48,8 +48,10 @@ void TextStage::Run() {
 void TextStage::Handle(Registration registration) { answers_.emplace(registration.id, std::move(registration.answer)); }
 
 void TextStage::Handle(Step step) {
-  for (const RequestId id : step.events.starts) {
-    if (const auto answer = answers_.find(id); answer != answers_.end()) answer->second->Start(step.events.planned_at);
+  for (const auto& [id, cached_tokens] : step.events.starts) {
+    if (const auto answer = answers_.find(id); answer != answers_.end()) {
+      answer->second->Start(step.events.planned_at, cached_tokens);
+    }
   }
   for (const TokenEvent& event : step.events.tokens) {
     if (const auto answer = answers_.find(event.id); answer != answers_.end()) {

@@ -44,7 +44,7 @@ class TextStageTest : public testing::Test {
 TEST_F(TextStageTest, EachAnswerGetsItsOwnTokensInOrder) {
   const auto one = Register(1);
   const auto two = Register(2);
-  stage_->Post({.starts = {1, 2}, .tokens = {Token(1, 'a'), Token(2, 'x')}, .ends = {}});
+  stage_->Post({.starts = {{.id = 1}, {.id = 2}}, .tokens = {Token(1, 'a'), Token(2, 'x')}, .ends = {}});
   stage_->Post({.starts = {}, .tokens = {Token(2, 'y'), Token(1, 'b')}, .ends = {End(2)}});
   stage_->Post({.starts = {}, .tokens = {Token(1, 'c')}, .ends = {End(1)}});
   Finish();
@@ -58,7 +58,7 @@ TEST_F(TextStageTest, EachAnswerGetsItsOwnTokensInOrder) {
 
 TEST_F(TextStageTest, AnAnswerThatAStopStringEndedLeavesWithTheSchedulersEnd) {
   const auto sink = Register(1, {"b"});
-  stage_->Post({.starts = {1}, .tokens = {Token(1, 'a')}, .ends = {}});
+  stage_->Post({.starts = {{.id = 1}}, .tokens = {Token(1, 'a')}, .ends = {}});
   stage_->Post({.starts = {}, .tokens = {Token(1, 'b')}, .ends = {}});
   sink->WaitForEnd();
   EXPECT_EQ(ended_, 0) << "it still has its place in the engine";
@@ -85,7 +85,7 @@ TEST_F(TextStageTest, TheDestructorHandlesWhatWasPosted) {
   std::vector<std::shared_ptr<RememberingSink>> sinks;
   for (RequestId id = 1; id <= 100; ++id) {
     sinks.push_back(Register(id));
-    stage_->Post({.starts = {id}, .tokens = {Token(id, 'a')}, .ends = {End(id)}});
+    stage_->Post({.starts = {{.id = id}}, .tokens = {Token(id, 'a')}, .ends = {End(id)}});
   }
   Finish();
   for (const auto& sink : sinks) EXPECT_EQ(sink->ends(), 1);
@@ -95,7 +95,7 @@ TEST_F(TextStageTest, TheDestructorHandlesWhatWasPosted) {
 // Not until the step is computed, whose events they are.
 TEST_F(TextStageTest, ARequestWaitsUntilTheStepThatItStartsInIsPlanned) {
   const auto sink = Register(1);
-  StepEvents events{.starts = {1}, .tokens = {Token(1, 'a')}, .ends = {End(1)}};
+  StepEvents events{.starts = {{.id = 1}}, .tokens = {Token(1, 'a')}, .ends = {End(1)}};
   events.planned_at = TimePoint() + std::chrono::milliseconds(5);
   stage_->Post(std::move(events));
   Finish();

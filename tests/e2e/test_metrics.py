@@ -31,11 +31,14 @@ def test_what_two_requests_leave(serve: Callable[..., Server]) -> None:
     server = serve()
     before = samples(server)
     assert before["cllm_requests_total", "finished"] == 0
-    answers = [server.generate(prompt="Once upon a time", max_tokens=n, ignore_eos=True) for n in (1, 5)]
+    prompt = "Once upon a time"
+    answers = [server.generate(prompt=prompt, max_tokens=n, ignore_eos=True) for n in (1, 5)]
+    tokens = answers[0]["prompt_tokens"]
     server.wait_idle()
     after = samples(server)
     assert after["cllm_requests_total", "finished"] == after["cllm_requests_accepted_total", ""] == 2
-    assert after["cllm_prompt_tokens_total", ""] == sum(answer["prompt_tokens"] for answer in answers)
+    assert after["cllm_prompt_tokens_total", ""] == tokens + 1
+    assert after["cllm_prefix_cached_tokens_total", ""] == tokens - 1
     assert after["cllm_generation_tokens_total", ""] == 6
     assert after["cllm_request_generation_tokens_sum", ""] == 6
     assert after["cllm_inter_token_latency_seconds_count", ""] == 4
@@ -43,8 +46,9 @@ def test_what_two_requests_leave(serve: Callable[..., Server]) -> None:
     assert after["cllm_e2e_request_latency_seconds_sum", ""] == pytest.approx(
         sum(answer["response_time"] for answer in answers))
     assert after["cllm_steps_total", ""] == after["cllm_step_duration_seconds_count", ""] == 6
-    assert after["cllm_step_tokens_sum", ""] == sum(answer["prompt_tokens"] for answer in answers) + 4
+    assert after["cllm_step_tokens_sum", ""] == tokens + 1 + 4
     assert after["cllm_requests_running", ""] == after["cllm_requests_waiting", ""] == after["cllm_kv_tokens", ""] == 0
+    assert after["cllm_kv_idle_tokens", ""] == tokens + 4
     assert after["cllm_kv_capacity_tokens", ""] > 0
 
 

@@ -155,13 +155,14 @@ def test_system_and_developer_are_the_same_role(client: openai.OpenAI) -> None:
     prompts = [[{"role": role, "content": "Answer in one word."}, *MESSAGES] for role in ("system", "developer")]
     system, developer = (chat(client, messages=messages) for messages in prompts)
     assert system.choices[0].message == developer.choices[0].message
-    assert system.usage == developer.usage != chat(client).usage
+    assert system.usage.prompt_tokens == developer.usage.prompt_tokens != chat(client).usage.prompt_tokens
 
 
 def test_content_parts_are_joined(client: openai.OpenAI) -> None:
     parts = [{"type": "text", "text": "Name three"}, {"type": "text", "text": " fruits."}]
     answer = chat(client, messages=[{"role": "user", "content": parts}])
-    assert answer.usage == chat(client).usage and answer.choices[0].message == chat(client).choices[0].message
+    whole = chat(client)
+    assert answer.usage.prompt_tokens == whole.usage.prompt_tokens and answer.choices[0].message == whole.choices[0].message
 
 
 def test_max_completion_tokens(client: openai.OpenAI) -> None:

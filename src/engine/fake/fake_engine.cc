@@ -13,7 +13,8 @@ FakeEngine::FakeEngine(FakeEngineOptions options) : options_(std::move(options))
                    .max_step_tokens = options_.max_step_tokens,
                    .max_context = options_.max_context,
                    .prefers_dense_slots = options_.prefers_dense_slots,
-                   .can_copy_sequences = true};
+                   .can_copy_sequences = true,
+                   .can_trim_sequences = options_.can_trim_sequences};
   slots_.resize(options_.max_sequences);
   logits_.resize(options_.max_sequences, std::vector<float>(options_.vocab_size));
 }
@@ -47,11 +48,22 @@ void FakeEngine::Wait([[maybe_unused]] Ticket ticket, StepResult& result) {
 
 void FakeEngine::Apply(const KvOperation& operation) {
   std::vector<TokenId>& slot = slots_.at(operation.slot);
-  if (operation.kind == KvOperation::Kind::kMove) {
-    assert(slots_.at(operation.target_slot).empty());
-    slots_.at(operation.target_slot) = slot;
+  const auto tokens = static_cast<std::size_t>(operation.tokens);
+  switch (operation.kind) {
+    case KvOperation::Kind::kDrop: slot.clear(); break;
+    case KvOperation::Kind::kMove:
+      assert(slots_.at(operation.target_slot).empty());
+      slots_.at(operation.target_slot) = std::exchange(slot, {});
+      break;
+    case KvOperation::Kind::kCopy:
+      assert(slots_.at(operation.target_slot).empty() && tokens <= slot.size());
+      slots_.at(operation.target_slot).assign(slot.begin(), slot.begin() + operation.tokens);
+      break;
+    case KvOperation::Kind::kTrim:
+      assert(capabilities_.can_trim_sequences && tokens <= slot.size());
+      slot.resize(tokens);
+      break;
   }
-  slot.clear();
 }
 
 SequenceResult FakeEngine::Compute(const SequenceWork& work, std::span<const TokenId> tokens) {

@@ -15,6 +15,7 @@ struct FakeEngineOptions {
   int max_step_tokens = 64;
   int max_context = 256;
   bool prefers_dense_slots = false;
+  bool can_trim_sequences = false;
   // Called inside Wait with the plan: tests use it to advance a clock, block, or look at the plan.
   std::function<void(const StepPlan&)> on_step = {};
   // A sequence whose context contains this token fails; -1 for none.

@@ -13,6 +13,9 @@
 namespace cllm {
 namespace {
 
+// From this many rows of a sequence on, attention on a CPU works in tiles, whose sums differ in their last bits.
+constexpr int kRowsOfAnAttentionTile = 64;
+
 // llama.cpp rounds a stream's cells up to a multiple of this.
 constexpr int kCellPadding = 256;
 // Sequence ids beyond this do not exist in llama.cpp (LLAMA_MAX_SEQ).
@@ -135,7 +138,11 @@ Result<std::unique_ptr<LlamaCppEngine>> LlamaCppEngine::Create(const Model& mode
                                   .max_step_tokens = step_tokens,
                                   .max_context = max_context,
                                   .prefers_dense_slots = true,
-                                  .can_copy_sequences = true};
+                                  .can_copy_sequences = true,
+                                  // Recurrent state has no positions. (Sliding windows are kept at full size, so theirs can go.)
+                                  .can_trim_sequences = !llama_model_is_recurrent(model.handle()) &&
+                                                        !llama_model_is_hybrid(model.handle()),
+                                  .rows_after_prefix = kRowsOfAnAttentionTile};
   return std::unique_ptr<LlamaCppEngine>(new LlamaCppEngine(std::move(context), std::move(capabilities)));
 }
 
@@ -174,10 +181,18 @@ void LlamaCppEngine::Wait([[maybe_unused]] Ticket ticket, StepResult& result) {
 
 void LlamaCppEngine::Apply(const KvOperation& operation) {
   llama_memory_t memory = llama_get_memory(context_->handle);
-  if (operation.kind == KvOperation::Kind::kMove) {
-    llama_memory_seq_cp(memory, operation.slot, operation.target_slot, -1, -1);
+  switch (operation.kind) {
+    case KvOperation::Kind::kDrop: llama_memory_seq_rm(memory, operation.slot, -1, -1); break;
+    case KvOperation::Kind::kMove:
+      llama_memory_seq_cp(memory, operation.slot, operation.target_slot, -1, -1);
+      llama_memory_seq_rm(memory, operation.slot, -1, -1);
+      break;
+    case KvOperation::Kind::kCopy:  // between streams only as a whole
+      llama_memory_seq_cp(memory, operation.slot, operation.target_slot, -1, -1);
+      llama_memory_seq_rm(memory, operation.target_slot, operation.tokens, -1);
+      break;
+    case KvOperation::Kind::kTrim: llama_memory_seq_rm(memory, operation.slot, operation.tokens, -1); break;
   }
-  llama_memory_seq_rm(memory, operation.slot, -1, -1);
 }
 
 // Runs sequences [first, first + count) of the plan; 0 is success, anything else llama.cpp's code.

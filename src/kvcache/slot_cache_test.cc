@@ -1,0 +1,303 @@
+#include "kvcache/slot_cache.h"
+
+#include <algorithm>
+#include <map>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "base/rng.h"
+
+namespace cllm {
+namespace {
+
+using Tokens = std::vector<TokenId>;
+using Kind = KvOperation::Kind;
+
+// `shared` tokens that all of one `family` begin with, then `own` tokens of the `salt` alone.
+Tokens Prompt(int family, int shared, int salt = 0, int own = 0) {
+  Tokens tokens;
+  for (int i = 0; i < shared; ++i) tokens.push_back(1000 * family + i);
+  for (int i = 0; i < own; ++i) tokens.push_back(1'000'000 + 1000 * salt + i);
+  return tokens;
+}
+
+Tokens Join(Tokens first, const Tokens& second) {
+  first.insert(first.end(), second.begin(), second.end());
+  return first;
+}
+
+// A cache, and an engine that does what it is told.
+class Rig {
+ public:
+  explicit Rig(int slots, bool dense = false, bool shares = true)
+      : cache({.slots = slots, .shares_prefixes = shares, .dense = dense}), engine_(slots) {}
+
+  // Admits and computes the prompt.
+  SlotGrant Run(const Tokens& prompt) {
+    const SlotGrant grant = Admit(prompt);
+    Compute(grant, prompt);
+    return grant;
+  }
+  SlotGrant Admit(const Tokens& prompt) {
+    const auto grant = cache.Admit(prompt, operations_);
+    EXPECT_TRUE(grant);
+    Apply();
+    const Tokens& held = engine_.at(grant->slot);
+    EXPECT_EQ(static_cast<int>(held.size()), grant->cached_tokens);
+    EXPECT_LT(grant->cached_tokens, static_cast<int>(prompt.size()));
+    EXPECT_TRUE(std::equal(held.begin(), held.end(), prompt.begin())) << "the slot holds the prompt's first tokens";
+    return *grant;
+  }
+  void Compute(const SlotGrant& grant, const Tokens& prompt) {
+    const Tokens rest(prompt.begin() + grant.cached_tokens, prompt.end());
+    Append(grant.slot, rest);
+  }
+  void Append(int slot, const Tokens& tokens) {
+    cache.Append(slot, tokens);
+    engine_.at(slot) = Join(engine_.at(slot), tokens);
+    Apply();
+  }
+  void Release(int slot, bool keep = true) {
+    cache.Release(slot, keep, operations_);
+    Apply();
+  }
+  void Close(const SlotMove& gap) {
+    cache.Close(gap, operations_);
+    Apply();
+  }
+  int Count(Kind kind) const { return counts_.contains(kind) ? counts_.at(kind) : 0; }
+  const Tokens& held(int slot) const { return engine_.at(slot); }
+
+  SlotCache cache;
+
+ private:
+  void Apply() {
+    for (const KvOperation& operation : operations_) {
+      ++counts_[operation.kind];
+      Tokens& slot = engine_.at(operation.slot);
+      switch (operation.kind) {
+        case Kind::kDrop: slot.clear(); break;
+        case Kind::kTrim:
+          ASSERT_LE(operation.tokens, static_cast<int>(slot.size()));
+          slot.resize(operation.tokens);
+          break;
+        case Kind::kMove:
+        case Kind::kCopy: {
+          Tokens& target = engine_.at(operation.target_slot);
+          ASSERT_TRUE(target.empty());
+          target = slot;
+          if (operation.kind == Kind::kCopy) target.resize(operation.tokens);
+          else slot.clear();
+        }
+      }
+    }
+    operations_.clear();
+    cache.CheckInvariants();
+  }
+
+  std::vector<Tokens> engine_;
+  std::vector<KvOperation> operations_;
+  std::map<Kind, int> counts_;
+};
+
+TEST(SlotCacheTest, ARepeatedPromptNeedsItsLastTokenOnly) {
+  Rig rig(2);
+  rig.Release(rig.Run(Prompt(1, 100)).slot);
+  EXPECT_EQ(rig.cache.idle_tokens(), 100);
+  EXPECT_EQ(rig.Admit(Prompt(1, 100)).cached_tokens, 99);
+  EXPECT_EQ(rig.Count(Kind::kCopy), 0) << "what is idle is taken over";
+}
+
+TEST(SlotCacheTest, TheNextTurnOfAConversationFindsTheAnswerToo) {
+  Rig rig(2);
+  const Tokens first = Prompt(1, 50);
+  const SlotGrant grant = rig.Run(first);
+  const Tokens answer = Prompt(2, 20);
+  rig.Append(grant.slot, answer);
+  rig.Release(grant.slot);
+  EXPECT_EQ(rig.Admit(Join(Join(first, answer), Prompt(3, 5))).cached_tokens, 70);
+}
+
+TEST(SlotCacheTest, AnotherPromptLeavesALongConversationAlone) {
+  Rig rig(2);
+  const int slot = rig.Run(Prompt(1, 500)).slot;
+  rig.Release(slot);
+  // The same first words, and nothing else.
+  const SlotGrant other = rig.Admit(Join(Prompt(1, 20), Prompt(2, 30)));
+  EXPECT_NE(other.slot, slot);
+  EXPECT_EQ(other.cached_tokens, 0) << "20 tokens are not worth a copy";
+  EXPECT_EQ(rig.held(slot).size(), 500U);
+}
+
+TEST(SlotCacheTest, ALongPrefixIsCopiedWhereTheRestIsWorthKeeping) {
+  Rig rig(2);
+  const int slot = rig.Run(Prompt(1, 500)).slot;
+  rig.Release(slot);
+  const SlotGrant other = rig.Admit(Join(Prompt(1, 100), Prompt(2, 30)));
+  EXPECT_NE(other.slot, slot);
+  EXPECT_EQ(other.cached_tokens, 100);
+  EXPECT_EQ(rig.held(slot).size(), 500U);
+}
+
+TEST(SlotCacheTest, TheOnlySlotIsTakenOverWhateverItHolds) {
+  Rig rig(1);
+  rig.Release(rig.Run(Prompt(1, 500)).slot);
+  EXPECT_EQ(rig.Admit(Join(Prompt(1, 20), Prompt(2, 30))).cached_tokens, 20);
+}
+
+TEST(SlotCacheTest, RowsThatAnEngineWantsTogetherAreComputedAgain) {
+  SlotCache cache({.slots = 2, .shares_prefixes = true, .dense = false, .rows_after_prefix = 64});
+  std::vector<KvOperation> operations;
+  for (const auto& [length, cached] : std::vector<std::pair<int, int>>{{300, 236}, {130, 66}, {64, 0}, {63, 62}, {1, 0}}) {
+    const Tokens prompt = Prompt(length, length);
+    for (const int expected : {0, cached}) {
+      const auto grant = cache.Admit(prompt, operations);
+      ASSERT_TRUE(grant);
+      EXPECT_EQ(grant->cached_tokens, expected) << length;
+      cache.Append(grant->slot, std::span(prompt).subspan(grant->cached_tokens));
+      cache.Release(grant->slot, true, operations);
+      cache.CheckInvariants();
+    }
+  }
+}
+
+TEST(SlotCacheTest, TheLeastRecentlyUsedMakesRoom) {
+  Rig rig(3);
+  for (int family : {1, 2, 3}) rig.Release(rig.Run(Prompt(family, 100)).slot);
+  rig.Release(rig.Run(Prompt(1, 100)).slot);
+  rig.Run(Prompt(4, 100));
+  EXPECT_EQ(rig.Admit(Prompt(1, 100)).cached_tokens, 99);
+  EXPECT_EQ(rig.Admit(Prompt(3, 100)).cached_tokens, 99) << "2 was the oldest";
+}
+
+TEST(SlotCacheTest, RunningSequencesShareWhatTheyHaveComputed) {
+  Rig rig(4);
+  const SlotGrant leader = rig.Run(Prompt(1, 200, 1, 10));
+  const SlotGrant follower = rig.Admit(Prompt(1, 200, 2, 10));
+  EXPECT_NE(follower.slot, leader.slot);
+  EXPECT_EQ(follower.cached_tokens, 200);
+  EXPECT_EQ(rig.Count(Kind::kCopy), 1);
+  EXPECT_EQ(rig.held(leader.slot).size(), 210U);
+}
+
+TEST(SlotCacheTest, AFollowerWaitsWhileALeaderComputesThePrefixAndNoLonger) {
+  Rig rig(4);
+  const Tokens prompt = Prompt(1, 200, 1, 10);
+  const Tokens follower = Prompt(1, 200, 2, 10);
+  EXPECT_FALSE(rig.cache.IsWorthWaiting(follower));
+  const SlotGrant leader = rig.Admit(prompt);
+  EXPECT_TRUE(rig.cache.IsWorthWaiting(follower));
+  EXPECT_FALSE(rig.cache.IsWorthWaiting(Prompt(2, 200)));
+  EXPECT_FALSE(rig.cache.IsWorthWaiting(Prompt(1, 40, 2, 10))) << "too little to gain";
+  rig.Append(leader.slot, Tokens(prompt.begin(), prompt.begin() + 150));
+  EXPECT_TRUE(rig.cache.IsWorthWaiting(follower));
+  rig.Append(leader.slot, Tokens(prompt.begin() + 150, prompt.begin() + 200));
+  EXPECT_FALSE(rig.cache.IsWorthWaiting(follower)) << "the shared part is there";
+}
+
+TEST(SlotCacheTest, WithoutItsLeaderAFollowerTakesWhatThereIs) {
+  Rig rig(4);
+  const Tokens prompt = Prompt(1, 200, 1, 10);
+  const SlotGrant leader = rig.Admit(prompt);
+  rig.Append(leader.slot, Tokens(prompt.begin(), prompt.begin() + 150));
+  rig.Release(leader.slot);
+  EXPECT_FALSE(rig.cache.IsWorthWaiting(Prompt(1, 200, 2, 10)));
+  EXPECT_EQ(rig.Admit(Prompt(1, 200, 2, 10)).cached_tokens, 150);
+}
+
+TEST(SlotCacheTest, WhatFailedIsNotShared) {
+  Rig rig(2);
+  rig.Release(rig.Run(Prompt(1, 100)).slot, /*keep=*/false);
+  EXPECT_EQ(rig.cache.idle_tokens(), 0);
+  EXPECT_EQ(rig.Admit(Prompt(1, 100)).cached_tokens, 0);
+}
+
+TEST(SlotCacheTest, WhereTheEngineCannotShareNothingStays) {
+  Rig rig(2, false, /*shares=*/false);
+  rig.Release(rig.Run(Prompt(1, 100)).slot);
+  EXPECT_EQ(rig.cache.idle_tokens(), 0);
+  EXPECT_EQ(rig.Admit(Prompt(1, 100)).cached_tokens, 0);
+  EXPECT_FALSE(rig.cache.IsWorthWaiting(Prompt(1, 100)));
+}
+
+TEST(SlotCacheTest, NothingIsGrantedWhereAllRun) {
+  Rig rig(1);
+  rig.Run(Prompt(1, 10));
+  std::vector<KvOperation> operations;
+  EXPECT_FALSE(rig.cache.Admit(Prompt(2, 10), operations));
+  EXPECT_TRUE(operations.empty());
+}
+
+TEST(SlotCacheTest, DenseSequencesStartBesideEachOtherAndIdleOnesMakeWay) {
+  Rig rig(4, /*dense=*/true);
+  const int a = rig.Run(Prompt(1, 100)).slot;
+  const int b = rig.Run(Prompt(2, 100)).slot;
+  rig.Release(a);
+  const int c = rig.Run(Prompt(3, 100)).slot;
+  EXPECT_EQ(std::abs(b - c), 1);
+  EXPECT_EQ(rig.cache.idle_tokens(), 100) << "what lay there has moved";
+  const SlotGrant again = rig.Run(Prompt(1, 100));
+  EXPECT_EQ(again.cached_tokens, 99);
+  EXPECT_FALSE(rig.cache.GapToClose());
+}
+
+TEST(SlotCacheTest, AGapIsClosedAndKeepsWhatIsIdle) {
+  Rig rig(4, /*dense=*/true);
+  std::vector<int> slots;
+  for (int family : {1, 2, 3}) slots.push_back(rig.Run(Prompt(family, 100)).slot);
+  EXPECT_FALSE(rig.cache.GapToClose());
+  rig.Release(slots[1]);
+  const auto gap = rig.cache.GapToClose();
+  ASSERT_TRUE(gap);
+  EXPECT_EQ(gap->from, slots[2]);
+  EXPECT_EQ(gap->to, slots[1]);
+  rig.Close(*gap);
+  EXPECT_FALSE(rig.cache.GapToClose());
+  EXPECT_EQ(rig.held(gap->to), Prompt(3, 100));
+  EXPECT_EQ(rig.cache.idle_tokens(), 100);
+  EXPECT_EQ(rig.Admit(Prompt(2, 100)).cached_tokens, 99);
+}
+
+// Whatever happens, in any order: what is granted is what the engine holds.
+TEST(SlotCacheTest, RandomLivesKeepTheBooks) {
+  for (const bool dense : {false, true}) {
+    Rig rig(5, dense);
+    std::map<int, Tokens> left;  // of each running slot's prompt
+    std::int64_t cached = 0;
+    for (std::uint64_t turn = 0; turn < 5000; ++turn) {
+      const auto pick = [&](std::uint32_t stream, int most) {
+        return static_cast<int>(UniformAt(dense ? 1 : 2, stream, turn) * most);
+      };
+      const int action = pick(0, 4);
+      if (action == 0 && left.size() < 5) {
+        const Tokens prompt = Prompt(1 + pick(1, 3), 1 + pick(2, 300), pick(3, 4), pick(4, 100));
+        const SlotGrant grant = rig.Admit(prompt);
+        cached += grant.cached_tokens;
+        ASSERT_FALSE(left.contains(grant.slot));
+        left[grant.slot] = Tokens(prompt.begin() + grant.cached_tokens, prompt.end());
+      } else if (!left.empty()) {
+        auto running = std::next(left.begin(), pick(5, static_cast<int>(left.size())));
+        if (action == 1) {
+          rig.Release(running->first, pick(6, 5) > 0);
+          left.erase(running);
+        } else {
+          const auto rows = std::min<std::size_t>(running->second.size(), 1 + pick(7, 60));
+          rig.Append(running->first, Tokens(running->second.begin(), running->second.begin() + rows));
+          running->second.erase(running->second.begin(), running->second.begin() + rows);
+        }
+      }
+      if (const auto gap = rig.cache.GapToClose(); gap && pick(8, 2) == 0) {
+        ASSERT_TRUE(left.contains(gap->from) && !left.contains(gap->to));
+        rig.Close(*gap);
+        left[gap->to] = std::move(left[gap->from]);
+        left.erase(gap->from);
+      }
+      ASSERT_EQ(rig.cache.in_use(), static_cast<int>(left.size()));
+    }
+    EXPECT_GT(cached, 10'000);
+  }
+}
+
+}  // namespace
+}  // namespace cllm

@@ -1,0 +1,103 @@
+"""Prefixes of prompts that are computed once: counters, headers, and the same answers as without."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from clients import in_parallel
+from conftest import Program, Server
+
+CACHE = "X-cLLM-Cache"
+STORY = " ".join(f"Chapter {n}: the old fisherman went out to sea again." for n in range(1, 25))
+GREEDY = {"temperature": 0, "ignore_eos": True}
+ROWS_AFTER_PREFIX = 64  # which llama.cpp computes anew, so that its kernels are those of a whole prompt
+
+
+@pytest.fixture(scope="module")
+def plain(program: Program, shared_server: Server) -> Iterator[Server]:
+    """A server without the cache."""
+    before = len(program.servers)
+    yield program.serve("--no-prefix", "--max-context-length", 1024)
+    program.stop_since(before)
+
+
+def engine(server: Server) -> dict[str, int]:
+    server.wait_idle()
+    return server.health()["engine"]
+
+
+def test_a_repeat_computes_its_last_rows_only(serve: Callable[..., Server], plain: Server) -> None:
+    server = serve("--max-context-length", 1024)
+    body = {"prompt": STORY, "max_tokens": 8, **GREEDY}
+    answers = [server.post("/generate", body) for _ in range(2)]
+    tokens = answers[0].json()["data"]["prompt_tokens"]
+    cached = tokens - ROWS_AFTER_PREFIX
+    assert [answer.headers[CACHE] for answer in answers] == ["miss", f"prefix={cached}"]
+    assert engine(server)["prompt_tokens"] == tokens + ROWS_AFTER_PREFIX
+    assert engine(server)["cached_prompt_tokens"] == cached
+    texts = {answer.json()["data"]["text"] for answer in answers} | {plain.generate(**body)["text"]}
+    assert len(texts) == 1
+    with server.open_stream(**body) as stream:
+        assert stream.response.headers[CACHE] == f"prefix={cached}"
+
+
+def test_a_short_repeat_computes_its_last_token_only(serve: Callable[..., Server]) -> None:
+    server = serve()
+    body = {"prompt": "Once upon a time, in a small village by the sea,", "max_tokens": 3, **GREEDY}
+    tokens = server.generate(**body)["prompt_tokens"]
+    assert server.post("/generate", body).headers[CACHE] == f"prefix={tokens - 1}"
+
+
+def test_the_next_turn_of_a_chat_goes_on(serve: Callable[..., Server], plain: Server) -> None:
+    server = serve("--max-context-length", 1024)
+    messages = [{"role": "user", "content": STORY}]
+    ask = {"max_tokens": 20, "temperature": 0}
+    first = server.post("/v1/chat/completions", {"messages": messages, **ask}).json()
+    messages += [first["choices"][0]["message"], {"role": "user", "content": "And then?" + " Tell me." * 30}]
+    second = server.post("/v1/chat/completions", {"messages": messages, **ask}).json()
+    cached = second["usage"]["prompt_tokens_details"]["cached_tokens"]
+    assert cached > first["usage"]["prompt_tokens"] - 5
+    assert plain.post("/v1/chat/completions", {"messages": messages, **ask}).json()["usage"] == second["usage"] | {
+        "prompt_tokens_details": {"cached_tokens": 0}}
+
+
+def first_token(server: Server, prompt: str) -> dict[str, float]:
+    """The likeliest first tokens of the answer with their logprobs."""
+    answer = server.post("/v1/completions", {"prompt": prompt, "max_tokens": 1, "temperature": 0, "logprobs": 3}).json()
+    return answer["choices"][0]["logprobs"]["top_logprobs"][0]
+
+
+def assert_same_first_tokens(found: list[dict[str, float]], alone: list[dict[str, float]]) -> None:
+    """llama.cpp's sums depend on what else is in the batch and on how a prompt is cut; a wrong prefix is far off."""
+    for ours, theirs in zip(found, alone, strict=True):
+        best = max(theirs, key=theirs.__getitem__)
+        assert ours[best] == pytest.approx(theirs[best], abs=0.3)
+
+
+def test_many_at_once_compute_their_prefix_once(serve: Callable[..., Server], plain: Server) -> None:
+    server = serve("--max-context-length", 1024, "--n-seq-max", 8)
+    prompts = [f"{STORY} The end, number {n}, came" for n in range(12)]
+    found = in_parallel(lambda prompt: first_token(server, prompt), prompts)
+    figures = engine(server)
+    prefix = len(server.tokens(STORY))
+    assert figures["prompt_tokens"] < prefix + 12 * (ROWS_AFTER_PREFIX + 10)
+    assert figures["cached_prompt_tokens"] >= 11 * (prefix - ROWS_AFTER_PREFIX)
+    assert_same_first_tokens(found, [first_token(plain, prompt) for prompt in prompts])
+
+
+def test_a_leader_that_leaves_takes_nobody_with_it(serve: Callable[..., Server], plain: Server) -> None:
+    server = serve("--max-context-length", 1024, "--n-batch", 32)
+    prompts = [f"{STORY} The end, number {n}, came" for n in range(4)]
+    leader = server.open_stream(prompt=prompts[0], max_tokens=400, **GREEDY)
+    with leader:
+        pass  # gone, most likely before its prompt is computed
+    found = in_parallel(lambda prompt: first_token(server, prompt), prompts[1:])
+    assert_same_first_tokens(found, [first_token(plain, prompt) for prompt in prompts[1:]])
+
+
+def test_switched_off_nothing_is_kept(plain: Server) -> None:
+    plain.generate(prompt=STORY, max_tokens=2, **GREEDY)
+    assert plain.post("/generate", {"prompt": STORY, "max_tokens": 2, **GREEDY}).headers[CACHE] == "miss"
+    plain.wait_idle()
+    assert plain.health()["kv"]["idle_tokens"] == 0
