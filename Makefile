@@ -11,7 +11,7 @@ PYTEST_ARGS ?=
 PREFIX ?= /usr/local
 DESTDIR ?=
 
-.PHONY: run build test test-unit test-tsan hostile fuzz check model tools setup docs bench bench-engine install uninstall clean
+.PHONY: run build test test-unit test-tsan hostile fuzz simulate check model tools setup docs bench bench-engine bench-interference bench-sharing bench-overload bench-sampler install uninstall clean
 
 run: build model ## Set up, build, fetch the default model and serve it on port 8080
 	@exec build/cllm serve $(ARGS)
@@ -36,6 +36,13 @@ fuzz: setup ## Each fuzz target (or FUZZ="yaml gguf") for SECONDS=30
 	@scripts/bootstrap --fuzz
 	@scripts/build fuzz fuzzers
 	@scripts/fuzz build/fuzz $(SECONDS) $(FUZZ)
+
+SEED ?= 1
+REQUESTS ?= 1000000
+CHECK_EVERY ?= 1000
+simulate: setup ## The scheduler under REQUESTS random requests in virtual time
+	@scripts/build $(PRESET) simulate
+	@$(BUILD)/src/simulation/simulate $(SEED) $(REQUESTS) $(CHECK_EVERY)
 
 check: ## Short fuzzing, the unit tests under ThreadSanitizer, every test under AddressSanitizer
 	@$(MAKE) --no-print-directory fuzz
@@ -75,3 +82,19 @@ bench: build model ## cLLM beside llama-server on MODEL, as a Markdown table
 
 bench-engine: build model ## The engine alone beside llama.cpp's own benchmarks on MODEL
 	@tools=$$(scripts/deps --tools) && bench/engine_side_by_side.py --cllm build/cllm --llama-tools $$tools --model $(MODEL) $(ARGS)
+
+bench-interference: build ## A long prompt beside running streams, cLLM and llama-server in turn
+	@tools=$$(scripts/deps --tools) && bench/interference.py --cllm build/cllm --llama-server $$tools/llama-server --model $(MODEL) $(ARGS)
+
+bench-sharing: build model ## What shared prefixes and the result cache save
+	@bench/sharing.py --cllm build/cllm --model $(MODEL) $(ARGS)
+
+bench-overload: build model ## Ten times the load that the server can carry
+	@scripts/build $(PRESET) load_client
+	@bench/overload.py --cllm build/cllm --client $(BUILD)/bench/load_client --model $(MODEL) $(ARGS)
+
+bench-sampler: setup ## The samplers beside llama.cpp's, on 152 k logits
+	@scripts/bootstrap --bench
+	@[ ! -f $(BUILD)/build.ninja ] || cmake $(BUILD) >/dev/null
+	@scripts/build $(PRESET) sampler_benchmark
+	@$(BUILD)/bench/sampler_benchmark $(ARGS)

@@ -69,6 +69,19 @@ void ReadSamplingFields(JsonObject& object, GenerateRequest& request) {
   set(request.stop, object.Strings("stop", kMostStopStrings));
   set(request.ignore_eos, object.Bool("ignore_eos"));
   request.timeout_s = object.Number("timeout", 0.001, 1e9);
+  set(request.priority, object.Int("priority", -kMostPriority, kMostPriority));
+}
+
+Status ReadPriorityHeader(std::string_view value, GenerateRequest& request) {
+  int priority = 0;
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), priority);
+  const bool is_number = error == std::errc() && end == value.data() + value.size();
+  if (!is_number || priority < -kMostPriority || priority > kMostPriority) {
+    return InvalidArgument(fmt::format("{} must be an integer from -{} to {}", kPriorityHeader, kMostPriority, kMostPriority),
+                           kPriorityHeader);
+  }
+  if (!request.priority) request.priority = priority;
+  return {};
 }
 
 void ReadMaxTokens(JsonObject& object, std::initializer_list<const char*> names, GenerateRequest& request) {

@@ -8,11 +8,16 @@ namespace cllm {
 
 inline constexpr std::size_t kMostStopStrings = 16;
 inline constexpr double kMostTemperature = 2.0;  // OpenAI's bound
+inline constexpr int kMostPriority = 100;
 inline constexpr std::int64_t kMostTokensField = 1'000'000'000;
 
 // temperature, top_p, top_k, min_p, repetition_penalty (and llama.cpp's repeat_penalty, repeat_last_n), presence_penalty,
-// frequency_penalty, logit_bias, seed, stop, ignore_eos, timeout. A field that is absent leaves `request` as it is.
+// frequency_penalty, logit_bias, seed, stop, ignore_eos, timeout, priority. A field that is absent leaves `request` as it is.
 void ReadSamplingFields(JsonObject& object, GenerateRequest& request);
+
+// The header X-cLLM-Priority, for a proxy that sets it; the body's `priority` comes first.
+inline constexpr const char* kPriorityHeader = "X-cLLM-Priority";
+Status ReadPriorityHeader(std::string_view value, GenerateRequest& request);
 
 // max_tokens, at least 1, under any of `names`.
 void ReadMaxTokens(JsonObject& object, std::initializer_list<const char*> names, GenerateRequest& request);

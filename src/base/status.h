@@ -27,6 +27,8 @@ struct Error {
   std::string message;
   // The request field, configuration key or file that the message is about; empty where there is none.
   std::string field;
+  // Where trying again later may help: when. 0 where nothing is known.
+  int retry_after_s = 0;
 
   bool operator==(const Error&) const = default;
 };
@@ -36,7 +38,7 @@ using Result = std::expected<T, Error>;
 using Status = Result<void>;
 
 inline std::unexpected<Error> Fail(ErrorCode code, std::string message, std::string field = {}) {
-  return std::unexpected(Error{code, std::move(message), std::move(field)});
+  return std::unexpected(Error{code, std::move(message), std::move(field), 0});
 }
 
 inline std::unexpected<Error> InvalidArgument(std::string message, std::string field = {}) {

@@ -119,6 +119,14 @@ void DeclareScheduler(ServeOptions& options, OptionTable& table) {
                {.min = 0.001, .max = 1e6, .help = "From the arrival of a request to the end of its answer; then 408.", .unit = "s"});
   table.Int("scheduler.max_queue_size", &scheduler.max_queue_size,
             {.min = 0, .max = 1 << 20, .help = "Requests that may wait while all places are taken; more are answered with 429."});
+  table.Double("scheduler.queue_timeout", &scheduler.queue_timeout,
+               {.min = 0, .max = 1e9,
+                .help = "How long a request may wait for a free place; 0: as long as its whole answer may take.", .unit = "s"});
+  table.Int("scheduler.target_step_ms", &scheduler.target_step_ms,
+            {.min = 0, .max = 1'000'000,
+             .help = "How long a step may take in which new prompts are computed beside running answers: longer computes prompts "
+                     "faster, shorter keeps answers smoother. 'auto' is twice the time of a step without prompts.",
+             .unit = "ms", .value_names = {{"auto", 0}}});
   RequestDefaults& defaults = options.defaults;
   table.Double("scheduler.default_temperature", &defaults.sampling.temperature,
                {.min = 0, .max = kMostTemperature, .help = "Temperature where a request names none; 0 is greedy."});

@@ -12,6 +12,7 @@
 namespace cllm {
 namespace {
 
+// Where nothing better is known.
 constexpr int kRetryAfterSeconds = 1;
 constexpr const char* kCacheHeader = "X-cLLM-Cache";
 
@@ -36,7 +37,7 @@ drogon::HttpResponsePtr ErrorResponse(const Error& error, std::string body) {
   auto response = JsonResponse(std::move(body));
   response->setStatusCode(static_cast<drogon::HttpStatusCode>(HttpStatus(error.code)));
   if (error.code == ErrorCode::kQueueFull || error.code == ErrorCode::kUnavailable) {
-    response->addHeader("Retry-After", std::to_string(kRetryAfterSeconds));
+    response->addHeader("Retry-After", std::to_string(std::max(kRetryAfterSeconds, error.retry_after_s)));
   }
   return response;
 }

@@ -100,6 +100,10 @@ void AddEngine(Page& page, const ServerFacts& facts, const EngineLoopStats& loop
   page.Histogram("cllm_step_duration_seconds", "Time of a step inside the engine.", metrics.seconds.Read());
   page.Histogram("cllm_step_sequences", "Sequences that computed in a step.", metrics.sequences.Read());
   page.Histogram("cllm_step_tokens", "Tokens computed in a step, prompts and answers.", metrics.tokens.Read());
+  page.Histogram("cllm_step_duration_over_prediction", "Time of a step over what the scheduler thought it would be.",
+                 metrics.over_prediction.Read());
+  page.Gauge("cllm_step_target_seconds", "How long the last step might take; 0 where nothing bounded it.", loop.target_step_s);
+  page.Gauge("cllm_queue_seconds_per_start", "Time between two requests that leave the queue.", loop.seconds_per_start);
   page.Gauge("cllm_kv_tokens", "Tokens whose keys and values the engine holds for running requests.",
              static_cast<double>(loop.kv_tokens));
   page.Gauge("cllm_kv_idle_tokens", "Tokens whose keys and values are kept for requests to come.",

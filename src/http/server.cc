@@ -23,6 +23,7 @@
 
 #include "api/error_body.h"
 #include "api/json_object.h"
+#include "api/sampling_fields.h"
 #include "base/log.h"
 #include "base/machine.h"
 #include "http/connection_tracker.h"
@@ -401,6 +402,9 @@ void HttpServer::Application::Generate(const drogon::HttpRequestPtr& request, co
   const Dialect& dialect = dialect_of(*backend);
   Result<ParsedCall> call = dialect.Parse(request->body());
   if (!call) return fail(call.error());
+  if (const std::string& priority = request->getHeader(kPriorityHeader); !priority.empty()) {
+    if (Status status = ReadPriorityHeader(priority, call->request); !status) return fail(status.error());
+  }
   auto exchange = std::make_shared<Exchange>(
       Exchange::Parts{
           .request = request,

@@ -51,7 +51,11 @@ struct SequenceRequest {
   int max_tokens = 1;           // prompt and max_tokens together fit into the engine's context
   SamplingParams sampling;
   std::vector<TokenId> stop_tokens;  // end the answer and are not a part of it; sorted
-  TimePoint deadline = TimePoint::max();
+  TimePoint arrived{};
+  // A request is served as if it had arrived this many seconds earlier. So what came much earlier is never overtaken for ever.
+  int priority = 0;
+  TimePoint start_by = TimePoint::max();  // it may wait for a free place until then
+  TimePoint deadline = TimePoint::max();  // the whole answer
   std::shared_ptr<RequestControl> control;
 };
 

@@ -15,6 +15,12 @@ namespace {
 // weights in every step. So a sequence moves only if it will run this many more steps.
 constexpr int kLeastTokensWorthAMove = 16;
 
+// A step in which prompts and decodes meet may take this many times as long as the decodes alone: half of the time goes to
+// the prompts, and a reader hardly notices.
+constexpr double kAutomaticSlowdown = 2;
+// Fewer rows than this are hardly cheaper, and would tell nothing about what a chunk costs.
+constexpr int kLeastChunk = 8;
+
 void Check(bool holds, const char* what) {
   if (holds) return;
   std::fprintf(stderr, "scheduler invariant broken: %s\n", what);
@@ -37,7 +43,9 @@ struct Scheduler::Sequence {
   Sampler sampler;
   std::vector<TokenId> tokens;  // known: prompt and answer
   int computed = 0;             // tokens whose KV the engine holds
+  bool has_begun = false;       // some of its prompt is computed, not all
   int slot = -1;
+  TimePoint turn;               // in the queue
   RequestState state = RequestState::kQueued;
 };
 
@@ -47,13 +55,26 @@ Scheduler::Scheduler(const SchedulerOptions& options, const EngineCapabilities& 
       slots_({.slots = engine.max_sequences,
               .shares_prefixes = options.prefix_cache && engine.can_copy_sequences && engine.can_trim_sequences,
               .dense = engine.prefers_dense_slots && engine.can_copy_sequences,
-              .rows_after_prefix = engine.rows_after_prefix}) {}
+              .rows_after_prefix = engine.rows_after_prefix}),
+      target_step_ms_(options.target_step_ms) {}
 
 Scheduler::~Scheduler() = default;
 
 void Scheduler::Submit(SequenceRequest request) {
   Check(!request.prompt.empty(), "a prompt has at least one token");
-  queue_.push_back(std::make_unique<Sequence>(std::move(request)));
+  auto sequence = std::make_unique<Sequence>(std::move(request));
+  sequence->turn = TurnOf(*sequence);
+  const auto place = std::ranges::upper_bound(queue_, sequence->turn, {}, [](const auto& queued) { return queued->turn; });
+  queue_.insert(place, std::move(sequence));
+}
+
+// The sooner the earlier it came, the less of its prompt is missing, and the higher its priority.
+TimePoint Scheduler::TurnOf(const Sequence& sequence) const {
+  StepLoad missing;
+  missing.Add(sequence.missing(), sequence.computed, true);
+  const std::chrono::duration<double> prompt_time(step_time_.Predict(missing));
+  return sequence.request.arrived + std::chrono::duration_cast<TimePoint::duration>(prompt_time) -
+         std::chrono::seconds(sequence.request.priority);
 }
 
 const StepPlan& Scheduler::Plan(TimePoint now) {
@@ -64,29 +85,55 @@ const StepPlan& Scheduler::Plan(TimePoint now) {
   CloseSlotGaps();
   plan_.operations.swap(pending_operations_);
 
-  int budget = engine_.max_step_tokens;
-  for (Sequence* sequence : Decodes()) {
-    AddWork(*sequence, 1);
-    --budget;
-  }
-  for (const auto& sequence : running_) {
-    const int missing = sequence->missing();
-    if (missing == 1 || budget == 0) continue;
-    const int rows = std::min(missing, budget);
-    AddWork(*sequence, rows);
-    budget -= rows;
-  }
+  PlanDecodes();
+  PlanPrompts();
+  predicted_step_s_ = step_time_.Predict(load_);
+  planned_at_ = now;
   return plan_;
 }
 
 // What misses one token, in the order in which the engine computes it best.
-std::span<Scheduler::Sequence* const> Scheduler::Decodes() {
+void Scheduler::PlanDecodes() {
   decodes_.clear();
+  load_ = {};
   for (const auto& sequence : running_) {
     if (sequence->missing() == 1) decodes_.push_back(sequence.get());
   }
   if (engine_.prefers_dense_slots) std::ranges::sort(decodes_, {}, [](const Sequence* s) { return s->slot; });
-  return decodes_;
+  for (Sequence* sequence : decodes_) AddWork(*sequence, 1);
+  target_step_s_ = 0;
+  if (decodes_.empty() || !step_time_.known()) return;
+  target_step_s_ = target_step_ms_ > 0 ? target_step_ms_ * 1e-3 : kAutomaticSlowdown * step_time_.Predict(load_);
+}
+
+// By turn. At most one prompt is partly computed: while one is, others go into the step only as a whole.
+void Scheduler::PlanPrompts() {
+  prompts_.clear();
+  for (const auto& sequence : running_) {
+    if (sequence->missing() > 1) prompts_.push_back(sequence.get());
+  }
+  std::ranges::stable_sort(prompts_, {}, [this](const Sequence* sequence) { return TurnOf(*sequence); });
+  bool one_has_begun = std::ranges::any_of(prompts_, &Sequence::has_begun);
+  while (!prompts_.empty()) {
+    const auto next = std::ranges::find_if(prompts_, [&](const Sequence* sequence) {
+      return !one_has_begun || sequence->has_begun || RoomFor(*sequence) == sequence->missing();
+    });
+    Sequence& sequence = **next;
+    const int rows = RoomFor(sequence);
+    if (rows == 0) return;
+    if (sequence.has_begun) one_has_begun = false;
+    sequence.has_begun = rows < sequence.missing();
+    AddWork(sequence, rows);
+    if (sequence.has_begun) return;
+    prompts_.erase(next);
+  }
+}
+
+int Scheduler::RoomFor(const Sequence& sequence) const {
+  const int most = std::min(sequence.missing(), engine_.max_step_tokens - load_.rows);
+  if (target_step_s_ == 0) return most;
+  const int least = load_.chunks == 0 ? std::min(most, kLeastChunk) : 0;
+  return std::max(least, step_time_.RowsWithin(target_step_s_, load_, sequence.computed, most));
 }
 
 // Ends what must not go on, in the queue and among the running.
@@ -108,18 +155,23 @@ bool Scheduler::EndIfDue(Sequence& sequence, TimePoint now) {
       return true;
     case RequestControl::Signal::kNone: break;
   }
-  if (now < sequence.request.deadline) return false;
   const bool queued = sequence.state == RequestState::kQueued;
-  End(sequence, RequestState::kTimedOut, FinishReason::kStop,
-      {ErrorCode::kTimedOut,
-       queued ? std::string("the request's deadline passed while it waited for a free place")
-              : fmt::format("the request's deadline passed after {} of at most {} tokens", sequence.generated(),
-                            sequence.request.max_tokens),
-       {}});
+  std::string message;
+  if (queued && now >= sequence.request.start_by) {
+    message = "no place became free in the time that a request may wait (scheduler.queue_timeout)";
+  } else if (now < sequence.request.deadline) {
+    return false;
+  } else if (queued) {
+    message = "the request's deadline passed while it waited for a free place";
+  } else {
+    message = fmt::format("the request's deadline passed after {} of at most {} tokens", sequence.generated(),
+                          sequence.request.max_tokens);
+  }
+  End(sequence, RequestState::kTimedOut, FinishReason::kStop, {ErrorCode::kTimedOut, std::move(message), {}});
   return true;
 }
 
-// In order of arrival; but who would compute what a running sequence is computing already lets others pass.
+// In turn; but who would compute what a running sequence is computing already lets others pass.
 void Scheduler::Admit() {
   for (auto next = queue_.begin(); next != queue_.end() && running() < max_running_;) {
     if (slots_.IsWorthWaiting((*next)->tokens)) {
@@ -160,15 +212,27 @@ void Scheduler::AddWork(Sequence& sequence, int rows) {
   const auto first = sequence.tokens.begin() + sequence.computed;
   plan_.tokens.insert(plan_.tokens.end(), first, first + rows);
   planned_.push_back(&sequence);
+  load_.Add(rows, sequence.computed, rows == sequence.missing());
 }
 
 void Scheduler::Commit(const StepResult& result, TimePoint now) {
   Check(result.sequences.size() == planned_.size(), "a step has one result for each sequence");
+  LearnStepTime(result, now);
   for (std::size_t i = 0; i < planned_.size(); ++i) {
     CommitSequence(*planned_[i], plan_.sequences[i], result.sequences[i], now);
   }
   planned_.clear();
   RemoveEnded();
+}
+
+// A step that copied or moved keys and values, or that failed, says little about others.
+void Scheduler::LearnStepTime(const StepResult& result, TimePoint now) {
+  const double seconds = std::chrono::duration<double>(now - planned_at_).count();
+  const bool is_plain = std::ranges::none_of(plan_.operations, [](const KvOperation& operation) {
+    return operation.kind == KvOperation::Kind::kMove || operation.kind == KvOperation::Kind::kCopy;
+  });
+  const bool is_whole = std::ranges::all_of(result.sequences, [](const SequenceResult& r) { return r.status.has_value(); });
+  if (load_.rows > 0 && seconds > 0 && is_plain && is_whole) step_time_.Observe(load_, seconds);
 }
 
 void Scheduler::CommitSequence(Sequence& sequence, const SequenceWork& work, const SequenceResult& result, TimePoint now) {

@@ -2,8 +2,11 @@
 //
 // There are no prefill and decode phases. A sequence has known tokens (prompt and answer so far) and computed ones; a
 // step lets the computed ones catch up. Sequences join and leave at every step. Decodes (one token missing) come
-// first, then prompt chunks in order of arrival, within the engine's token budget, so that a long prompt holds running
-// streams up for one chunk at most.
+// first, then prompt chunks. Where sequences decode, the chunks are no longer than the target step time allows, by a model
+// that learns what a step costs: a long prompt slows running streams down and never freezes them.
+//
+// Requests take turns in the order of arrival + predicted time of the prompt - priority, in seconds: short prompts pass long
+// ones that came a moment before, and nothing waits for ever, since time goes on (shortest remaining time with ageing).
 #pragma once
 
 #include <deque>
@@ -15,6 +18,7 @@
 #include "engine/engine.h"
 #include "kvcache/slot_cache.h"
 #include "scheduler/request.h"
+#include "scheduler/step_time_model.h"
 
 namespace cllm {
 
@@ -23,6 +27,8 @@ struct SchedulerOptions {
   int batch_timeout_ms = 5;         // longest wait of an idle engine for further arrivals
   double request_timeout = 60.0;    // seconds from acceptance to the end of the answer
   int max_queue_size = 256;         // requests that wait while all sequences are taken; more are refused
+  double queue_timeout = 0;         // seconds that a request may wait for a free place; 0: its whole time
+  int target_step_ms = 0;           // of a step in which prompts and decodes meet; 0: twice that of the decodes alone
   bool prefix_cache = true;         // keys and values of earlier and of running sequences are used where prompts begin alike
 };
 
@@ -59,6 +65,11 @@ class Scheduler {
   // Tokens whose KV it holds for sequences to come.
   std::int64_t cached_tokens() const { return slots_.idle_tokens(); }
 
+  // What the last plan was made for; 0 where nothing bounded it but the engine's budget.
+  double target_step_s() const { return target_step_s_; }
+  // How long the last plan was thought to take; 0 where nothing is known yet.
+  double predicted_step_s() const { return predicted_step_s_; }
+
   // Aborts with a message where the scheduler's own books don't agree; tests call it after every step.
   void CheckInvariants() const;
 
@@ -69,8 +80,13 @@ class Scheduler {
   void Admit();
   void Start(std::unique_ptr<Sequence> sequence);
   void CloseSlotGaps();
-  std::span<Sequence* const> Decodes();
+  TimePoint TurnOf(const Sequence& sequence) const;
+  void PlanDecodes();
+  void PlanPrompts();
+  // Rows of the prompt that may go into the step that is being planned.
+  int RoomFor(const Sequence& sequence) const;
   void AddWork(Sequence& sequence, int rows);
+  void LearnStepTime(const StepResult& result, TimePoint now);
   void CommitSequence(Sequence& sequence, const SequenceWork& work, const SequenceResult& result, TimePoint now);
   void AppendToken(Sequence& sequence, const SampledToken& token);
   // `keep_kv`: what the engine holds of it is sound.
@@ -81,11 +97,19 @@ class Scheduler {
 
   EngineCapabilities engine_;
   int max_running_;
-  std::deque<std::unique_ptr<Sequence>> queue_;
+  std::deque<std::unique_ptr<Sequence>> queue_;     // by turn
   std::vector<std::unique_ptr<Sequence>> running_;  // by admission
   SlotCache slots_;
+  int target_step_ms_;
   std::vector<KvOperation> pending_operations_;
-  std::vector<Sequence*> decodes_;  // of the step that is planned
+  StepTimeModel step_time_;
+  // Of the step that is planned.
+  std::vector<Sequence*> decodes_;
+  std::vector<Sequence*> prompts_;
+  StepLoad load_;
+  double target_step_s_ = 0;
+  double predicted_step_s_ = 0;
+  TimePoint planned_at_;
   StepPlan plan_;
   std::vector<Sequence*> planned_;  // as plan_.sequences
   SamplerScratch scratch_;

@@ -88,6 +88,7 @@ void EngineLoop::MoveInbox() {
 void EngineLoop::Step() {
   const Clock::time_point planned_at = Clock::now();
   const StepPlan& plan = scheduler_.Plan(planned_at);
+  target_step_s_ = scheduler_.target_step_s();
   if (!plan.empty()) {
     const Clock::time_point start = Clock::now();
     idle_with_work_ns_ += std::chrono::nanoseconds(start - idle_since_).count();
@@ -106,7 +107,9 @@ void EngineLoop::Step() {
 
 void EngineLoop::RecordStep(const StepPlan& plan, Clock::duration time) {
   ++steps_;
-  step_metrics_.seconds.Record(std::chrono::duration<double>(time).count());
+  const double seconds = std::chrono::duration<double>(time).count();
+  step_metrics_.seconds.Record(seconds);
+  if (scheduler_.predicted_step_s() > 0) step_metrics_.over_prediction.Record(seconds / scheduler_.predicted_step_s());
   step_metrics_.sequences.Record(static_cast<double>(plan.sequences.size()));
   step_metrics_.tokens.Record(static_cast<double>(plan.tokens.size()));
 }
@@ -115,6 +118,8 @@ void EngineLoop::PublishStats() {
   prompt_tokens_ += events_.prompt_tokens;
   for (const StartEvent& start : events_.starts) cached_prompt_tokens_ += start.cached_tokens;
   generated_tokens_ += static_cast<std::int64_t>(events_.tokens.size());
+  drain_rate_.Record(static_cast<int>(events_.starts.size()), queued_ > 0, Clock::now());
+  seconds_per_start_ = drain_rate_.seconds_per_start();
   queued_ = scheduler_.queued();
   running_ = scheduler_.running();
   kv_tokens_ = scheduler_.computed_tokens();
@@ -138,7 +143,9 @@ EngineLoopStats EngineLoop::stats() const {
           .queued = queued_,
           .running = running_,
           .kv_tokens = kv_tokens_,
-          .kv_idle_tokens = kv_idle_tokens_};
+          .kv_idle_tokens = kv_idle_tokens_,
+          .seconds_per_start = seconds_per_start_,
+          .target_step_s = target_step_s_};
 }
 
 }  // namespace cllm

@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "scheduler/admission.h"
 #include "scheduler/scheduler.h"
 #include "service/merge_window.h"
 #include "service/metrics.h"
@@ -30,6 +31,8 @@ struct EngineLoopStats {
   int running = 0;
   std::int64_t kv_tokens = 0;  // tokens whose KV the engine holds for running sequences
   std::int64_t kv_idle_tokens = 0;  // for sequences to come
+  double seconds_per_start = 0;  // between two admissions while others waited, smoothed; 0 where nobody has waited yet
+  double target_step_s = 0;      // of the last step; 0 where nothing bounded its time
 };
 
 class EngineLoop {
@@ -46,6 +49,7 @@ class EngineLoop {
 
   // Any thread.
   void Submit(SequenceRequest request);
+  double seconds_per_start() const { return seconds_per_start_; }
   EngineLoopStats stats() const;
   const StepMetrics& step_metrics() const { return step_metrics_; }
   int max_running() const { return max_running_; }
@@ -87,6 +91,7 @@ class EngineLoop {
   Clock::time_point second_arrival_;
   Clock::time_point answered_at_;  // when the last open request ended
   Clock::time_point idle_since_;  // when the last step ended, or work came to an idle loop
+  DrainRate drain_rate_;
   StepResult result_;
   StepEvents events_;
 
@@ -101,6 +106,8 @@ class EngineLoop {
   std::atomic<int> running_ = 0;
   std::atomic<std::int64_t> kv_tokens_ = 0;
   std::atomic<std::int64_t> kv_idle_tokens_ = 0;
+  std::atomic<double> seconds_per_start_ = 0;
+  std::atomic<double> target_step_s_ = 0;
 
   std::promise<Status> warmed_up_;
   std::shared_future<Status> ready_ = warmed_up_.get_future().share();

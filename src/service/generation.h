@@ -32,6 +32,7 @@ struct GenerateRequest {
   std::vector<std::string> stop;
   bool ignore_eos = false;
   std::optional<double> timeout_s;  // less than the server's request_timeout
+  std::optional<int> priority;      // seconds, as in SequenceRequest
 };
 
 // One generated token as the client may want to see it.

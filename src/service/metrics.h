@@ -18,6 +18,7 @@ struct StepMetrics {
   Histogram seconds = StepSecondsHistogram();      // inside the engine
   Histogram sequences{GeometricBounds(1, 2, 9)};   // that computed in the step
   Histogram tokens{GeometricBounds(1, 2, 13)};     // computed by the step: prompt chunks and decodes
+  Histogram over_prediction{GeometricBounds(0.5, 1.1, 15)};  // time over what the scheduler thought it would be
 };
 
 enum class RequestOutcome : std::uint8_t { kFinished, kCancelled, kTimedOut, kInvalid, kFailed };

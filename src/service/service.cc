@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "scheduler/admission.h"
+
 namespace cllm {
 namespace {
 
@@ -53,12 +55,11 @@ Result<std::shared_ptr<RequestControl>> Service::Submit(GenerateRequest request,
     ++refused_;
     return Fail(ErrorCode::kUnavailable, "the server is shutting down");
   }
-  if (open_before >= max_open_) {
+  const AdmissionLimits limits{.max_running = loop_.max_running(), .max_queue = options_.max_queue_size};
+  if (Status room = CheckRoom(limits, open_before, loop_.seconds_per_start(), TimeoutOf(request)); !room) {
     CloseRequest();
     ++refused_;
-    return Fail(ErrorCode::kQueueFull,
-                fmt::format("{} requests run and {} wait already: try again later", loop_.max_running(),
-                            options_.max_queue_size));
+    return std::unexpected(room.error());
   }
   ++accepted_;
   auto accepted = std::make_shared<Accepted>();
@@ -66,6 +67,10 @@ Result<std::shared_ptr<RequestControl>> Service::Submit(GenerateRequest request,
   accepted->sink = std::move(sink);
   workers_.Post([this, accepted] { Prepare(accepted); });
   return accepted->control;
+}
+
+double Service::TimeoutOf(const GenerateRequest& request) const {
+  return std::min(options_.request_timeout, request.timeout_s.value_or(options_.request_timeout));
 }
 
 void Service::CloseRequest() {
@@ -167,8 +172,13 @@ Status Service::PrepareTokens(Accepted& accepted, SequenceRequest& sequence) {
   } else {
     sequence.stop_tokens = model_.end_of_generation_tokens();
   }
-  const double timeout_s = std::min(options_.request_timeout, request.timeout_s.value_or(options_.request_timeout));
-  sequence.deadline = accepted.time + std::chrono::duration_cast<TimePoint::duration>(std::chrono::duration<double>(timeout_s));
+  const auto after = [&accepted](double seconds) {
+    return accepted.time + std::chrono::duration_cast<TimePoint::duration>(std::chrono::duration<double>(seconds));
+  };
+  sequence.arrived = accepted.time;
+  sequence.priority = request.priority.value_or(0);
+  sequence.deadline = after(TimeoutOf(request));
+  if (options_.queue_timeout > 0) sequence.start_by = after(options_.queue_timeout);
   sequence.control = accepted.control;
   return {};
 }

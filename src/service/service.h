@@ -88,6 +88,7 @@ class Service {
   struct Accepted;
   void Prepare(const std::shared_ptr<Accepted>& accepted);
   void CloseRequest();
+  double TimeoutOf(const GenerateRequest& request) const;
   Status PrepareTokens(Accepted& accepted, SequenceRequest& sequence);
   void Refuse(Accepted& accepted, const Status& status);
   void Replay(RequestId id, int prompt_tokens, const CachedResult& result);

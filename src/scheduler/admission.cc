@@ -1,0 +1,40 @@
+#include "scheduler/admission.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/format.h>
+
+namespace cllm {
+namespace {
+
+// How much one admission tells of the rate: about the last ten count.
+constexpr double kGain = 0.1;
+// The expected time may be this part of a timeout.
+constexpr double kMostExpectedShare = 0.8;
+constexpr double kLongestRetryAfter = 600;
+
+}  // namespace
+
+void DrainRate::Record(int starts, bool others_waited, TimePoint now) {
+  if (starts > 0 && others_waited) {
+    const double sample = std::chrono::duration<double>(now - last_start_).count() / starts;
+    seconds_per_start_ = seconds_per_start_ > 0 ? seconds_per_start_ + kGain * (sample - seconds_per_start_) : sample;
+  }
+  if (starts > 0 || !others_waited) last_start_ = now;
+}
+
+Status CheckRoom(const AdmissionLimits& limits, int open, double seconds_per_start, double timeout_s) {
+  const int waiting = open - limits.max_running;
+  if (waiting < 0) return {};
+  const double expected_s = open * seconds_per_start;
+  const bool is_full = waiting >= limits.max_queue;
+  if (!is_full && expected_s <= kMostExpectedShare * timeout_s) return {};
+  std::string message = fmt::format("{} requests run and {} wait already", limits.max_running, waiting);
+  if (!is_full) message += fmt::format(", for about {:.0f} s in all, and this one may take {:g} s", expected_s, timeout_s);
+  Error error{ErrorCode::kQueueFull, message + ": try again later", {}};
+  error.retry_after_s = static_cast<int>(std::clamp(std::ceil(waiting * seconds_per_start), 1.0, kLongestRetryAfter));
+  return std::unexpected(std::move(error));
+}
+
+}  // namespace cllm

@@ -1,0 +1,185 @@
+// Who comes first, and how much of a prompt goes into a step beside answers that run.
+#include <algorithm>
+#include <chrono>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "scheduler/scheduler.h"
+#include "scheduler/testing_rig.h"
+
+namespace cllm {
+namespace {
+
+using std::chrono::duration_cast;
+using std::chrono::microseconds;
+using std::chrono::seconds;
+
+FakeEngineOptions OneAtATime() { return {.max_sequences = 1, .max_step_tokens = 64, .max_context = 4096}; }
+
+// A step takes 10 ms and 1 ms for each row.
+TimePoint::duration TimeOf(const StepPlan& plan) {
+  return milliseconds(10) + milliseconds(1) * static_cast<int>(plan.tokens.size());
+}
+
+class SchedulerOrderTest : public testing::Test {
+ protected:
+  static std::function<void(SequenceRequest&)> Arriving(TimePoint when, int priority = 0) {
+    return [=](SequenceRequest& request) {
+      request.arrived = when;
+      request.priority = priority;
+    };
+  }
+};
+
+TEST_F(SchedulerOrderTest, APriorityIsAHeadStartOfThatManySeconds) {
+  SchedulerRig rig(OneAtATime());
+  const TimePoint start = rig.now;
+  const RequestId running = rig.Add(SomePrompt(4, 1), 4, Arriving(start));
+  rig.Step();
+  const RequestId first = rig.Add(SomePrompt(4, 2), 2, Arriving(start + seconds(1)));
+  const RequestId low = rig.Add(SomePrompt(4, 3), 2, Arriving(start + seconds(1), -2));
+  const RequestId soon = rig.Add(SomePrompt(4, 4), 2, Arriving(start + seconds(2), 2));
+  const RequestId later = rig.Add(SomePrompt(4, 5), 2, Arriving(start + seconds(2)));
+  const RequestId much_later = rig.Add(SomePrompt(4, 6), 2, Arriving(start + seconds(4)));
+  rig.RunToEnd();
+  EXPECT_EQ(rig.start_order, (std::vector<RequestId>{running, soon, first, later, low, much_later}))
+      << "low comes before what arrived more than two seconds after it";
+}
+
+TEST_F(SchedulerOrderTest, EqualTurnsAreServedAsTheyCame) {
+  SchedulerRig rig(OneAtATime());
+  for (int salt = 0; salt < 5; ++salt) rig.Add(SomePrompt(4, salt), 2, Arriving(rig.now, 3));
+  rig.RunToEnd();
+  EXPECT_TRUE(std::ranges::is_sorted(rig.start_order));
+}
+
+// Once steps have been measured, a long prompt that came a moment before lets a short one pass, and no more than that.
+TEST_F(SchedulerOrderTest, AShortPromptPassesALongOneThatCameAMomentBefore) {
+  SchedulerRig rig(OneAtATime());
+  rig.step_time = TimeOf;
+  for (int salt = 0; salt < 3; ++salt) rig.Add(SomePrompt(50 + 40 * salt, salt), 5, Arriving(rig.now));
+  rig.RunToEnd();
+  rig.Add(SomePrompt(4, 10), 4, Arriving(rig.now));
+  rig.Step();
+  const TimePoint start = rig.now;
+  const RequestId long_one = rig.Add(SomePrompt(2000, 11), 2, Arriving(start));
+  const RequestId short_one = rig.Add(SomePrompt(10, 12), 2, Arriving(start + milliseconds(500)));
+  const RequestId late_one = rig.Add(SomePrompt(10, 13), 2, Arriving(start + seconds(4)));
+  rig.RunToEnd();
+  const std::vector<RequestId> last(rig.start_order.end() - 3, rig.start_order.end());
+  EXPECT_EQ(last, (std::vector<RequestId>{short_one, long_one, late_one}));
+}
+
+TEST_F(SchedulerOrderTest, AtMostOnePromptIsPartlyComputed) {
+  SchedulerRig rig({.max_sequences = 6, .max_step_tokens = 20, .max_context = 256});
+  std::vector<RequestId> ids;
+  for (int salt = 0; salt < 6; ++salt) ids.push_back(rig.Add(SomePrompt(25 + salt, salt), 3, Arriving(rig.now)));
+  std::vector<int> computed(6, 0);
+  while (rig.scheduler.HasWork()) {
+    for (const SequenceWork& work : rig.Step().sequences) computed.at(work.slot) = work.computed + work.rows;
+    int partly = 0;
+    for (int i = 0; i < 6; ++i) {
+      const bool has_all = computed[i] >= 25 + i;  // each has the slot of its number: all start at once
+      if (computed[i] > 0 && !has_all) ++partly;
+    }
+    EXPECT_LE(partly, 1);
+  }
+  for (int i = 0; i < 6; ++i) EXPECT_EQ(rig.tokens(ids[i]), FakeAnswer(SomePrompt(25 + i, i), 3));
+}
+
+// The long one is begun; a short one that fits goes beside it, one that doesn't waits.
+TEST_F(SchedulerOrderTest, BesideABegunPromptOnlyWholeOnesGoIn) {
+  SchedulerRig rig({.max_sequences = 4, .max_step_tokens = 20, .max_context = 256});
+  rig.Add(SomePrompt(100, 1), 2, Arriving(rig.now));
+  rig.Step();
+  rig.Add(SomePrompt(30, 2), 2, Arriving(rig.now - seconds(2)));
+  rig.Add(SomePrompt(6, 3), 2, Arriving(rig.now - seconds(1)));
+  const StepPlan plan = rig.Step();
+  ASSERT_EQ(plan.sequences.size(), 2U);
+  EXPECT_EQ(plan.sequences[0].rows, 6);
+  EXPECT_EQ(plan.sequences[1].rows, 14);
+  EXPECT_EQ(plan.sequences[1].slot, 0);
+  rig.RunToEnd();
+}
+
+TEST_F(SchedulerOrderTest, ChunksBesideDecodesKeepToTheTarget) {
+  for (const int target_ms : {0, 60}) {
+    SchedulerRig rig({.max_sequences = 4, .max_step_tokens = 200, .max_context = 4096}, {.target_step_ms = target_ms});
+    rig.step_time = TimeOf;
+    for (int salt = 0; salt < 3; ++salt) rig.Add(SomePrompt(10 + 10 * salt, salt), 300, Arriving(rig.now));
+    for (int step = 0; step < 20; ++step) rig.Step();
+    EXPECT_EQ(rig.scheduler.target_step_s() > 0, true);
+    rig.Add(SomePrompt(3000, 9), 2, Arriving(rig.now));
+    std::vector<double> times;
+    do {
+      const StepPlan plan = rig.Step();
+      if (plan.sequences.size() == 4) times.push_back(std::chrono::duration<double>(TimeOf(plan)).count());
+    } while (rig.scheduler.running() == 4);
+    ASSERT_GT(times.size(), 40U);
+    // Three decodes alone take 13 ms.
+    const double target = target_ms > 0 ? target_ms * 1e-3 : 2 * 0.013;
+    const std::vector<double> learned(times.begin() + 20, times.end() - 2);
+    EXPECT_LE(std::ranges::max(learned), 1.1 * target) << target_ms;
+    EXPECT_GE(std::ranges::min(learned), 0.85 * target) << target_ms;
+    rig.RunToEnd();
+  }
+}
+
+TEST_F(SchedulerOrderTest, WithoutDecodesAPromptGetsTheWholeStep) {
+  SchedulerRig rig({.max_sequences = 4, .max_step_tokens = 200, .max_context = 4096}, {.target_step_ms = 12});
+  rig.step_time = TimeOf;
+  rig.Add(SomePrompt(1000, 1), 2, Arriving(rig.now));
+  for (int step = 0; step < 5; ++step) EXPECT_EQ(rig.Step().tokens.size(), 200U);
+  rig.RunToEnd();
+}
+
+TEST_F(SchedulerOrderTest, AChunkIsNeverTinyHoweverLowTheTarget) {
+  SchedulerRig rig({.max_sequences = 4, .max_step_tokens = 200, .max_context = 4096}, {.target_step_ms = 1});
+  rig.step_time = TimeOf;
+  rig.Add(SomePrompt(10, 1), 100, Arriving(rig.now));
+  for (int step = 0; step < 5; ++step) rig.Step();
+  rig.Add(SomePrompt(100, 2), 2, Arriving(rig.now));
+  EXPECT_EQ(rig.Step().tokens.size(), 9U) << "one decode, eight rows of the prompt";
+  rig.RunToEnd();
+}
+
+// A step that fails ends at once: that is not how fast the engine is.
+TEST_F(SchedulerOrderTest, NothingIsLearnedFromAStepThatFailed) {
+  constexpr TokenId kPoison = 0;
+  SchedulerRig rig({.max_sequences = 4, .max_step_tokens = 200, .max_context = 4096, .poison_token = kPoison});
+  bool fails = false;
+  rig.step_time = [&](const StepPlan& plan) { return fails ? TimePoint::duration(microseconds(10)) : TimeOf(plan); };
+  for (int salt = 0; salt < 2; ++salt) rig.Add(SomePrompt(30 + 20 * salt, salt), 100, Arriving(rig.now));
+  for (int step = 0; step < 20; ++step) rig.Step();
+  const double before = rig.scheduler.predicted_step_s();
+  EXPECT_NEAR(before, 0.012, 0.001);
+  fails = true;
+  const RequestId poisoned = rig.Add({kPoison}, 5, Arriving(rig.now));
+  rig.Step();
+  EXPECT_EQ(rig.end(poisoned).state, RequestState::kFailed);
+  fails = false;
+  rig.Step();
+  EXPECT_NEAR(rig.scheduler.predicted_step_s(), before, 0.001);
+  rig.RunToEnd();
+}
+
+TEST_F(SchedulerOrderTest, AQueueTimeoutEndsOnlyWhatWaits) {
+  SchedulerRig rig(OneAtATime());
+  const auto until = [&](TimePoint when) { return [=](SequenceRequest& request) { request.start_by = when; }; };
+  const RequestId running = rig.Add(SomePrompt(4, 1), 50, until(rig.now + milliseconds(10)));
+  rig.Step();
+  const RequestId waiting = rig.Add(SomePrompt(4, 2), 5, until(rig.now + milliseconds(10)));
+  rig.now += milliseconds(9);
+  rig.Step();
+  EXPECT_FALSE(rig.ended(waiting));
+  rig.now += milliseconds(1);
+  rig.Step();
+  EXPECT_EQ(rig.end(waiting).state, RequestState::kTimedOut);
+  EXPECT_EQ(rig.end(waiting).error.message, "no place became free in the time that a request may wait (scheduler.queue_timeout)");
+  rig.RunToEnd();
+  EXPECT_EQ(rig.end(running).state, RequestState::kFinished);
+}
+
+}  // namespace
+}  // namespace cllm
