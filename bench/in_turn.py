@@ -1,4 +1,4 @@
-"""Two things in turn, so that a machine whose speed drifts favours neither."""
+"""Things in turn, so that a machine whose speed drifts favours none."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def in_turn(rounds: int, first: T, second: T) -> Iterator[tuple[int, T]]:
+def in_turn(rounds: int, *things: T) -> Iterator[tuple[int, T]]:
     """Yields (round, which): first, second, second, first, first, second …"""
     for number in range(rounds):
-        for which in (first, second) if number % 2 == 0 else (second, first):
+        for which in things if number % 2 == 0 else reversed(things):
             yield number, which

@@ -10,24 +10,19 @@ prefix flatters. In each round every server is started, measured and stopped; th
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
-import shlex
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import requests
 from in_turn import in_turn
+from servers import cllm_command, cores, llama_server_command, running
 
 SCRIPT = Path(__file__).resolve().parent.parent / "tools" / "unified_benchmark.py"
-START_TIMEOUT_S = 120
 
 
 @dataclass
@@ -48,7 +43,7 @@ class Server:
     figures: dict[str, list[float]] = field(default_factory=dict)
     failed: int = 0
     idle_shares: list[float] = field(default_factory=list)
-    version: str = ""
+    cached_tokens: int = 0
 
 
 def loads(streams: list[int], tokens: int, requests_per_stream: int) -> list[Load]:
@@ -65,38 +60,6 @@ def loads(streams: list[int], tokens: int, requests_per_stream: int) -> list[Loa
                            ["--test-type", "api-concurrent", "--concurrency", str(n), "--requests",
                             str(n * requests_per_stream), "--max-tokens", str(tokens), *common]))
     return listed
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-@contextlib.contextmanager
-def running(server: Server) -> Iterator[str]:
-    """Starts the server and yields its URL once it is healthy."""
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen([*server.command, "--port", str(port)], stdout=log, stderr=log)
-        try:
-            deadline = time.monotonic() + START_TIMEOUT_S
-            while True:
-                with contextlib.suppress(requests.ConnectionError):
-                    if requests.get(url + "/health", timeout=5).status_code == 200:
-                        break
-                if process.poll() is not None or time.monotonic() > deadline:
-                    log.seek(0)
-                    sys.exit(f"{server.name} did not start:\n{log.read().decode(errors='replace')[-2000:]}")
-                time.sleep(0.1)
-            yield url
-        finally:
-            process.terminate()
-            try:
-                process.wait(timeout=30)
-            except subprocess.TimeoutExpired:
-                process.kill()
 
 
 def measure(server: Server, url: str, load: Load) -> None:
@@ -117,11 +80,13 @@ def engine_counters(url: str) -> dict[str, float]:
 
 
 def run_round(server: Server, planned: list[Load]) -> None:
-    with running(server) as url:
+    with running(server.name, server.command) as url:
         for load in planned:
             measure(server, url, load)
         if server.server_type == "cllm":
-            server.idle_shares.append(engine_counters(url)["idle_with_work_share"])
+            engine = engine_counters(url)
+            server.idle_shares.append(engine["idle_with_work_share"])
+            server.cached_tokens += int(engine["cached_prompt_tokens"])
 
 
 def spread(values: list[float]) -> str:
@@ -141,7 +106,8 @@ def table(servers: list[Server], planned: list[Load], rounds: int) -> str:
     lines += ["", f"Median (least–most) of {rounds} rounds; the ratio is the median of the rounds' ratios. "
               f"Failed requests: {ours.name} {ours.failed}, {theirs.name} {theirs.failed}. "
               f"Idle-with-work share of {ours.name}: "
-              + ", ".join(f"{share:.1%}" for share in ours.idle_shares) + "."]
+              + ", ".join(f"{share:.1%}" for share in ours.idle_shares)
+              + f". Prompt tokens from its caches: {ours.cached_tokens}."]
     return "\n".join(lines)
 
 
@@ -160,13 +126,10 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=0, help="compute threads of both; 0 = all cores")
     args = parser.parse_args()
 
-    threads = str(args.threads) if args.threads else subprocess.run(["nproc"], capture_output=True, text=True, check=True).stdout.strip()
-    ours = Server("cLLM", [args.cllm, "serve", args.model, "--host", "127.0.0.1", "-np", str(args.places), "-c",
-                           str(args.context), "-t", threads], "cllm")
-    theirs = Server("llama-server",
-                    [args.llama_server, "-m", args.model, "--host", "127.0.0.1", "-np", str(args.places), "-c",
-                     str(args.context * args.places), "-t", threads, "--no-cache-prompt", "--cache-ram", "0", "--log-disable",
-                     *shlex.split(args.llama_flags)], "openai")
+    threads = str(args.threads) if args.threads else cores()
+    ours = Server("cLLM", cllm_command(args.cllm, args.model, args.places, args.context, threads, "--no-prefix"), "cllm")
+    theirs = Server("llama-server", llama_server_command(args.llama_server, args.model, args.places, args.context, threads,
+                                                         "--no-cache-prompt --cache-ram 0 " + args.llama_flags), "openai")
     planned = loads(args.streams, args.tokens, args.requests_per_stream)
     for number, server in in_turn(args.rounds, ours, theirs):
         print(f"round {number + 1} of {args.rounds}: {server.name}", file=sys.stderr)

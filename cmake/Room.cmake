@@ -1,12 +1,12 @@
 # cllm_room(NAME [USES room …] [LIBRARIES target …]): the library of the room in the current folder, and its unit tests.
-# Every *.cc belongs to the room, except x_test.cc (one test program a room), x_fuzz.cc (a libFuzzer program each, in the
-# fuzz preset) and x_benchmark.cc.
+# Every *.cc belongs to the room, except x_test.cc (one test program a room) and x_fuzz.cc (a libFuzzer program each, in the
+# fuzz preset).
 # USES are the rooms that it may include; libraries stay private to it.
 function(cllm_room name)
   cmake_parse_arguments(ROOM "" "" "USES;LIBRARIES;TEST_USES" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS *.cc)
   set(tests ${sources})
-  list(FILTER sources EXCLUDE REGEX "(_test|_fuzz|_benchmark|/main)\\.cc$")
+  list(FILTER sources EXCLUDE REGEX "(_test|_fuzz|/main)\\.cc$")
   list(FILTER tests INCLUDE REGEX "_test\\.cc$")
   file(GLOB fuzzers CONFIGURE_DEPENDS *_fuzz.cc)
 

@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include "api/sampling_fields.h"
 #include "api/testing_json.h"
 
 namespace cllm {
@@ -63,6 +64,7 @@ TEST(CllmDialectTest, EveryFieldArrives) {
   const ParsedCall call = Parsed(Generate(), R"({"prompt": "人", "max_tokens": 9, "temperature": 0, "top_p": 0.5, "top_k": 7,
     "min_p": 0.25, "repetition_penalty": 1.5, "repeat_last_n": 33, "presence_penalty": -2, "frequency_penalty": 2,
     "logit_bias": {"5": -100, "6": 1.5}, "seed": 9223372036854775807, "stop": ["a", "b"], "ignore_eos": true,
+    "allowed_token_ids": [3, 2147483647], "banned_token_ids": [], "stop_token_ids": [8], "min_tokens": 4, "priority": -100,
     "timeout": 2.5, "stream": true})");
   const GenerateRequest& request = call.request;
   EXPECT_EQ(std::get<std::string>(request.prompt), "人");
@@ -80,6 +82,11 @@ TEST(CllmDialectTest, EveryFieldArrives) {
   EXPECT_EQ(request.stop, (std::vector<std::string>{"a", "b"}));
   EXPECT_TRUE(request.ignore_eos);
   EXPECT_EQ(request.timeout_s, 2.5);
+  EXPECT_EQ(request.sampling.allowed, (std::vector<std::int32_t>{3, 2147483647}));
+  EXPECT_TRUE(request.sampling.banned.empty());
+  EXPECT_EQ(request.stop_tokens, std::vector<std::int32_t>{8});
+  EXPECT_EQ(request.min_tokens, 4);
+  EXPECT_EQ(request.priority, -100);
   EXPECT_TRUE(call.stream);
 }
 
@@ -143,9 +150,30 @@ TEST(CllmDialectTest, WrongValuesNameTheirFieldAndBounds) {
        {"logit_bias", R"({"5": 101})", bias},
        {"logit_bias", R"({"5": "1"})", bias},
        {"logit_bias", many_biases.c_str(), bias},
+       {"priority", "101", "priority must be an integer from -100 to 100, not 101"},
+       {"min_tokens", "-1", "min_tokens must be an integer from 0 to 1000000000, not -1"},
+       {"stop_token_ids", "5", "stop_token_ids must be an array of at most 1024 token ids, not 5"},
+       {"stop_token_ids", "[-1]", "stop_token_ids must be an array of at most 1024 token ids, not an array"},
+       {"banned_token_ids", "[2147483648]", "banned_token_ids must be an array of at most 1024 token ids, not an array"},
+       {"allowed_token_ids", "[\"a\"]", "allowed_token_ids must be an array of at most 1024 token ids, not an array"},
+       {"allowed_token_ids", "[]", "allowed_token_ids must name a token: without one nothing could be sampled"},
        {"n_predict", "5", "unknown field n_predict"},
        {"model", "\"x\"", "unknown field model"},
        {"Prompt", "\"x\"", "unknown field Prompt"}});
+}
+
+TEST(PriorityHeaderTest, ItIsForBodiesThatNameNone) {
+  GenerateRequest request;
+  EXPECT_TRUE(ReadPriorityHeader("-7", request));
+  EXPECT_EQ(request.priority, -7);
+  EXPECT_TRUE(ReadPriorityHeader("9", request));
+  EXPECT_EQ(request.priority, -7);
+  for (const char* wrong : {"", "x", "1x", " 1", "+1", "1.5", "101", "-101", "99999999999"}) {
+    const Status status = ReadPriorityHeader(wrong, request);
+    ASSERT_FALSE(status) << wrong;
+    EXPECT_EQ(status.error().field, "X-cLLM-Priority");
+    EXPECT_EQ(status.error().message, "X-cLLM-Priority must be an integer from -100 to 100");
+  }
 }
 
 TEST(CllmDialectTest, AMissingPromptAndABadBodyAreErrors) {

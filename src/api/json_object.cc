@@ -135,6 +135,20 @@ std::optional<std::vector<std::string>> JsonObject::Strings(const char* name, st
   });
 }
 
+std::optional<std::vector<std::int32_t>> JsonObject::TokenIds(const char* name, std::size_t most) {
+  const std::string expected = fmt::format("an array of at most {} token ids", most);
+  using Values = std::vector<std::int32_t>;
+  return Read<Values>(name, expected.c_str(), [&](const Json& json) -> std::optional<Values> {
+    if (!json.is_array() || json.size() > most) return std::nullopt;
+    Values values;
+    for (const Json& item : json) {
+      if (!item.is_number_unsigned() || item.get<std::uint64_t>() > std::numeric_limits<std::int32_t>::max()) return std::nullopt;
+      values.push_back(item.get<std::int32_t>());
+    }
+    return values;
+  });
+}
+
 void JsonObject::Reject(const char* name, std::string message) {
   known_.insert(name);
   if (!error_) error_ = Error{ErrorCode::kInvalidArgument, std::move(message), path_ + name};

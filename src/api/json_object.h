@@ -43,6 +43,8 @@ class JsonObject {
   std::optional<double> Number(const char* name, double least, double most);
   // A string or an array of at most `most` strings; none of them empty.
   std::optional<std::vector<std::string>> Strings(const char* name, std::size_t most);
+  // An array of at most `most` integers from 0 to 2^31-1.
+  std::optional<std::vector<std::int32_t>> TokenIds(const char* name, std::size_t most);
   // Any value; nullptr where absent.
   const Json* Any(const char* name);
   // Accepts the field whatever it holds: a hint that changes no answer.

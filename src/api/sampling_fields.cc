@@ -65,9 +65,16 @@ void ReadSamplingFields(JsonObject& object, GenerateRequest& request) {
   set(sampling.presence_penalty, object.Number("presence_penalty", -kMostAdditivePenalty, kMostAdditivePenalty));
   set(sampling.frequency_penalty, object.Number("frequency_penalty", -kMostAdditivePenalty, kMostAdditivePenalty));
   ReadLogitBias(object, sampling);
+  set(sampling.allowed, object.TokenIds("allowed_token_ids", kMostTokenIds));
+  if (object.Has("allowed_token_ids") && sampling.allowed.empty()) {
+    object.Reject("allowed_token_ids", "allowed_token_ids must name a token: without one nothing could be sampled");
+  }
+  set(sampling.banned, object.TokenIds("banned_token_ids", kMostTokenIds));
   ReadSeed(object, request);
   set(request.stop, object.Strings("stop", kMostStopStrings));
+  set(request.stop_tokens, object.TokenIds("stop_token_ids", kMostTokenIds));
   set(request.ignore_eos, object.Bool("ignore_eos"));
+  set(request.min_tokens, object.Int("min_tokens", 0, kMostTokensField));
   request.timeout_s = object.Number("timeout", 0.001, 1e9);
   set(request.priority, object.Int("priority", -kMostPriority, kMostPriority));
 }

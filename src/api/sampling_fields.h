@@ -8,11 +8,13 @@ namespace cllm {
 
 inline constexpr std::size_t kMostStopStrings = 16;
 inline constexpr double kMostTemperature = 2.0;  // OpenAI's bound
+inline constexpr std::size_t kMostTokenIds = 1024;
 inline constexpr int kMostPriority = 100;
 inline constexpr std::int64_t kMostTokensField = 1'000'000'000;
 
 // temperature, top_p, top_k, min_p, repetition_penalty (and llama.cpp's repeat_penalty, repeat_last_n), presence_penalty,
-// frequency_penalty, logit_bias, seed, stop, ignore_eos, timeout, priority. A field that is absent leaves `request` as it is.
+// frequency_penalty, logit_bias, allowed_token_ids, banned_token_ids, seed, stop, stop_token_ids, ignore_eos, min_tokens,
+// timeout, priority. A field that is absent leaves `request` as it is.
 void ReadSamplingFields(JsonObject& object, GenerateRequest& request);
 
 // The header X-cLLM-Priority, for a proxy that sets it; the body's `priority` comes first.

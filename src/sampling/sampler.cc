@@ -29,18 +29,15 @@ constexpr std::size_t kSortedGrowth = 8;
          std::ranges::all_of(params.logit_bias, [](const auto& bias) { return bias.second < kInfinity; });
 }
 
-// One entry for each token, ascending; the biases of one token add up in their given order.
-std::vector<std::pair<std::int32_t, float>> MergedBiases(const SamplingParams& params) {
-  std::vector<std::pair<std::int32_t, float>> all = params.logit_bias;
-  for (const std::int32_t token : params.banned) all.emplace_back(token, -kInfinity);
-  std::erase_if(all, [](const auto& bias) { return bias.first < 0; });
-  std::ranges::stable_sort(all, {}, &std::pair<std::int32_t, float>::first);
-  std::vector<std::pair<std::int32_t, float>> merged;
-  for (const auto& [token, bias] : all) {
-    if (merged.empty() || merged.back().first != token) merged.emplace_back(token, 0.0F);
-    merged.back().second += bias;
+// The row with nothing left in it but the tokens that may be sampled.
+std::span<const float> OnlyAllowed(std::span<const float> logits, std::span<const std::int32_t> allowed,
+                                   std::vector<float>& row) {
+  row.assign(logits.size(), -kInfinity);
+  for (const std::int32_t token : allowed) {
+    const auto index = static_cast<std::size_t>(token);
+    if (token >= 0 && index < logits.size()) row[index] = logits[index];
   }
-  return merged;
+  return row;
 }
 
 // Sorts more and more candidates until `find` has a result in them; nothing if it has none in all of them.
@@ -78,8 +75,29 @@ std::vector<TokenLogprob> TopLogprobs(const LogitRow& raw, std::size_t count, do
 }  // namespace
 
 Sampler::Sampler(SamplingParams params, std::uint32_t choice)
-    : params_(std::move(params)), choice_(choice), biases_(MergedBiases(params_)), window_(params_.penalty_last_n) {
+    : params_(std::move(params)),
+      choice_(choice),
+      biases_(MergedBiases(params_, false)),
+      biases_at_first_(MergedBiases(params_, true)),
+      window_(params_.penalty_last_n) {
   assert(InBounds(params_));
+}
+
+// One entry for each token, ascending; the biases of one token add up in their given order.
+Sampler::Biases Sampler::MergedBiases(const SamplingParams& params, bool at_first) {
+  Biases all = params.logit_bias;
+  for (const std::int32_t token : params.banned) all.emplace_back(token, -kInfinity);
+  if (at_first) {
+    for (const std::int32_t token : params.banned_at_first) all.emplace_back(token, -kInfinity);
+  }
+  std::erase_if(all, [](const auto& bias) { return bias.first < 0; });
+  std::ranges::stable_sort(all, {}, &std::pair<std::int32_t, float>::first);
+  Biases merged;
+  for (const auto& [token, bias] : all) {
+    if (merged.empty() || merged.back().first != token) merged.emplace_back(token, 0.0F);
+    merged.back().second += bias;
+  }
+  return merged;
 }
 
 bool Sampler::Penalizes() const {
@@ -107,7 +125,12 @@ Result<SampledToken> Sampler::Sample(std::span<const float> logits, std::uint64_
     sampled.top = TopLogprobs(*row, static_cast<std::size_t>(params_.top_logprobs), log_normalizer, scratch.ranking);
   }
 
-  BuildPatches(logits, scratch.patches);
+  std::span<const float> candidates = logits;
+  if (!params_.allowed.empty()) {
+    candidates = OnlyAllowed(logits, params_.allowed, scratch.allowed);
+    row = LogitRow::Scan(candidates, scratch.block_max);
+  }
+  BuildPatches(candidates, position < params_.banned_until ? biases_at_first_ : biases_, scratch.patches);
   row->Patch(scratch.patches);
   if (row->Max() == -kInfinity) {
     return Fail(ErrorCode::kInternal, "no token is left to sample: all are banned or have a logit of -infinity");
@@ -120,14 +143,14 @@ Result<SampledToken> Sampler::Sample(std::span<const float> logits, std::uint64_
 }
 
 // Merges the two ascending lists of tokens whose logits change.
-void Sampler::BuildPatches(std::span<const float> logits, std::vector<LogitPatch>& patches) const {
+void Sampler::BuildPatches(std::span<const float> logits, const Biases& biases, std::vector<LogitPatch>& patches) const {
   patches.clear();
-  auto bias = biases_.begin();
+  auto bias = biases.begin();
   const std::span<const TokenCount> counts = window_.counts();
   auto count = counts.begin();
-  while (bias != biases_.end() || count != counts.end()) {
-    const bool has_bias = bias != biases_.end() && (count == counts.end() || bias->first <= count->token);
-    const bool has_count = count != counts.end() && (bias == biases_.end() || count->token <= bias->first);
+  while (bias != biases.end() || count != counts.end()) {
+    const bool has_bias = bias != biases.end() && (count == counts.end() || bias->first <= count->token);
+    const bool has_count = count != counts.end() && (bias == biases.end() || count->token <= bias->first);
     const std::int32_t token = has_bias ? bias->first : count->token;
     if (static_cast<std::size_t>(token) >= logits.size()) return;
     float logit = logits[static_cast<std::size_t>(token)];

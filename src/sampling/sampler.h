@@ -33,10 +33,11 @@ struct SampledToken {
 };
 
 // Working memory of Sample(): one for each thread, handed to any sampler. It grows to what the rows need (some 10 KB
-// for the usual chain, up to 8 bytes a token of the vocabulary without top-k) and carries nothing from call to call.
+// for the usual chain, up to 8 bytes a token of the vocabulary without top-k, 4 more with allowed tokens) and carries nothing from call to call.
 struct SamplerScratch {
   std::vector<float> block_max;
   std::vector<LogitPatch> patches;
+  std::vector<float> allowed;
   RankingScratch ranking;
 };
 
@@ -62,14 +63,17 @@ class Sampler {
  private:
   bool Penalizes() const;
   bool HasTopK(const LogitRow& row) const;
-  void BuildPatches(std::span<const float> logits, std::vector<LogitPatch>& patches) const;
+  using Biases = std::vector<std::pair<std::int32_t, float>>;
+  static Biases MergedBiases(const SamplingParams& params, bool at_first);
+  void BuildPatches(std::span<const float> logits, const Biases& biases, std::vector<LogitPatch>& patches) const;
   std::int32_t Draw(const LogitRow& row, double uniform, RankingScratch& scratch) const;
   std::span<const Candidate> Truncate(const LogitRow& row, RankedCandidates& ranked, double floor) const;
 
   SamplingParams params_;
   std::uint32_t choice_;
   // Biases and bans (as -infinity), ascending by token, one entry each.
-  std::vector<std::pair<std::int32_t, float>> biases_;
+  Biases biases_;
+  Biases biases_at_first_;
   TokenWindow window_;
 };
 

@@ -41,7 +41,7 @@ TEST(SamplerAllocationTest, AStepAllocatesNothing) {
 
   for (SamplingParams params :
        {SamplingParams{.temperature = 0.0}, SamplingParams{}, SamplingParams{.top_k = 0, .top_p = 0.5, .min_p = 0.0},
-        SamplingParams{.top_k = 0, .top_p = 1.0, .min_p = 0.0}}) {
+        SamplingParams{.top_k = 0, .top_p = 1.0, .min_p = 0.0}, SamplingParams{.allowed = {1, 2, 3, 500, 700}}}) {
     params.repetition_penalty = 1.2;
     params.logit_bias = {{5, 1.0F}};
     params.top_logprobs = 0;

@@ -24,16 +24,30 @@ struct Kept {
   double weight;
 };
 
+// Allowed tokens, biases and bans at `position`, long-hand.
+std::vector<float> Restricted(const SamplingParams& params, std::size_t position, std::vector<float> logits) {
+  const auto ban = [&](std::int32_t token) {
+    if (static_cast<std::size_t>(token) < logits.size()) logits[static_cast<std::size_t>(token)] = -kInfinity;
+  };
+  for (const auto& [token, bias] : params.logit_bias) {
+    if (token >= 0 && static_cast<std::size_t>(token) < logits.size()) logits[static_cast<std::size_t>(token)] += bias;
+  }
+  for (const std::int32_t token : params.banned) ban(token);
+  for (const std::int32_t token : params.banned_at_first) {
+    if (position < params.banned_until) ban(token);
+  }
+  for (std::size_t i = 0; i < logits.size() && !params.allowed.empty(); ++i) {
+    const auto token = static_cast<std::int32_t>(i);
+    if (std::ranges::find(params.allowed, token) == params.allowed.end()) ban(token);
+  }
+  return logits;
+}
+
 // The chain as one would write it with no thought of speed: a copy, a full sort, and long-hand steps. Returns what may
 // be drawn, with the weight of each.
 std::vector<Kept> ReferenceKept(const SamplingParams& params, const std::vector<std::int32_t>& history,
                                 std::vector<float> logits) {
-  for (const auto& [token, bias] : params.logit_bias) {
-    if (token >= 0 && static_cast<std::size_t>(token) < logits.size()) logits[static_cast<std::size_t>(token)] += bias;
-  }
-  for (const std::int32_t token : params.banned) {
-    if (static_cast<std::size_t>(token) < logits.size()) logits[static_cast<std::size_t>(token)] = -kInfinity;
-  }
+  logits = Restricted(params, history.size(), std::move(logits));
   std::map<std::int32_t, int> counts;
   for (std::size_t i = 0; i < history.size(); ++i) {
     const std::size_t age = history.size() - i;
@@ -135,6 +149,10 @@ class Random {
     }
     const std::size_t bans = vocabulary < 10 ? 0 : OneOf({0U, 0U, 1U, 3U});
     for (std::size_t i = 0; i < bans; ++i) params.banned.push_back(Token(vocabulary));
+    for (std::size_t i = 0; i < bans; ++i) params.banned_at_first.push_back(Token(vocabulary + 3));
+    params.banned_until = OneOf<std::uint64_t>({0, 4, 65, 1'000});
+    const std::size_t allowed = OneOf({0U, 0U, 0U, 0U, 4U, 100U});
+    for (std::size_t i = 0; i < allowed; ++i) params.allowed.push_back(Token(vocabulary + 3));
     return params;
   }
 
@@ -148,12 +166,8 @@ Result<SampledToken> SampleOnce(const SamplingParams& params, const std::vector<
   return Sampler(params, 0).Sample(logits, position, scratch);
 }
 
-bool AnyLeft(const SamplingParams& params, std::vector<float> logits) {
-  for (const auto& [token, bias] : params.logit_bias) {
-    if (static_cast<std::size_t>(token) < logits.size()) logits[static_cast<std::size_t>(token)] += bias;
-  }
-  for (const std::int32_t token : params.banned) logits[static_cast<std::size_t>(token)] = -kInfinity;
-  return *std::ranges::max_element(logits) > -kInfinity;
+bool AnyLeft(const SamplingParams& params, std::size_t position, const std::vector<float>& logits) {
+  return std::ranges::max(Restricted(params, position, logits)) > -kInfinity;
 }
 
 // One scratch for all, as a thread of the server has it.
@@ -175,7 +189,7 @@ TEST(SamplerTest, EqualsTheReferenceOnManyRowsAndParameters) {
       const std::vector<float> logits = random.Row(vocabulary);
       const std::uint64_t position = history.size();
       const auto sampled = sampler.Sample(logits, position, scratch);
-      if (!AnyLeft(params, logits)) {
+      if (!AnyLeft(params, position, logits)) {
         ASSERT_FALSE(sampled);
         continue;
       }
@@ -188,7 +202,25 @@ TEST(SamplerTest, EqualsTheReferenceOnManyRowsAndParameters) {
       ++compared;
     }
   }
-  EXPECT_GT(compared, 11'000);
+  EXPECT_GT(compared, 10'500);
+}
+
+TEST(SamplerTest, OnlyAllowedTokensAreSampledAndABiasBringsNoOtherBack) {
+  std::vector<float> logits(1'000, 0.0F);
+  logits[7] = 9.0F;
+  EXPECT_EQ(SampleOnce({.temperature = 0.0, .logit_bias = {{7, 100.0F}}, .allowed = {900, 3, 5000}}, logits)->token, 3);
+  EXPECT_EQ(SampleOnce({.temperature = 0.0, .banned = {3}, .allowed = {900, 3}}, logits)->token, 900);
+  EXPECT_FALSE(SampleOnce({.temperature = 0.0, .allowed = {5000}}, logits));
+  const auto sampled = SampleOnce({.temperature = 0.0, .allowed = {3}, .top_logprobs = 1}, logits);
+  EXPECT_EQ(sampled->top.at(0).token, 7) << "log-probabilities are those of the engine's own row";
+}
+
+TEST(SamplerTest, SomeBansEndAtAPosition) {
+  std::vector<float> logits(10, 0.0F);
+  logits[7] = 9.0F;
+  const SamplingParams params{.temperature = 0.0, .banned_at_first = {7}, .banned_until = 5};
+  EXPECT_EQ(SampleOnce(params, logits, 4)->token, 0);
+  EXPECT_EQ(SampleOnce(params, logits, 5)->token, 7);
 }
 
 TEST(SamplerTest, GreedyTakesTheLowestIdAmongEquals) {

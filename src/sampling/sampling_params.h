@@ -16,7 +16,7 @@ inline constexpr std::int32_t kWholeContext = -1;
 inline constexpr std::int32_t kNoLogprobs = -1;
 
 // Defaults and the order of the chain are llama-server's:
-// logit bias and bans, penalties, top-k, top-p, min-p, temperature, draw.
+// allowed tokens, logit bias and bans, penalties, top-k, top-p, min-p, temperature, draw.
 struct SamplingParams {
   // [0, kMaxTemperature]. Exactly 0 is greedy: the highest logit, the lowest token id among equals, no random number.
   double temperature = 0.8;
@@ -40,6 +40,11 @@ struct SamplingParams {
   std::vector<std::pair<std::int32_t, float>> logit_bias = {};
   // Tokens that are never sampled, such as the end-of-generation tokens under ignore_eos.
   std::vector<std::int32_t> banned = {};
+  // Tokens that are not sampled for positions below `banned_until`, such as those that end an answer before min_tokens.
+  std::vector<std::int32_t> banned_at_first = {};
+  std::uint64_t banned_until = 0;
+  // Where there are any, no other token is sampled. Ids beyond the vocabulary are ignored.
+  std::vector<std::int32_t> allowed = {};
   // kNoLogprobs; 0: the log-probability of the chosen token; n > 0: also those of the n most likely tokens.
   std::int32_t top_logprobs = kNoLogprobs;
 };

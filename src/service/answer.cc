@@ -36,7 +36,7 @@ void Answer::Add(const SampledToken& token, const PieceFunction& piece, TimePoin
     for (const TokenLogprob& other : token.top) shown.top_bytes.push_back(piece(other.token));
     pending_tokens_.push_back({text_start, std::move(shown)});
   }
-  Send(stops_.Push(text));
+  Send(generated_ <= settings_.min_tokens ? std::move(text) : stops_.Push(text));
   if (stops_.matched()) {
     control_->Send(RequestControl::Signal::kStop);
     Finish({}, FinishReason::kStop, now);

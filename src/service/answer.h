@@ -24,6 +24,7 @@ class Answer {
  public:
   struct Settings {
     std::vector<std::string> stop;
+    int min_tokens = 0;         // the text of so many first tokens isn't searched for stop strings
     bool wants_tokens = false;  // deltas carry TokenText
     int prompt_tokens = 0;
     std::uint64_t seed = 0;

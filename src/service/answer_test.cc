@@ -16,8 +16,9 @@ using std::chrono::milliseconds;
 // An answer whose tokens are the pieces of a list, numbered from 0.
 class AnswerTest : public testing::Test {
  protected:
-  void Start(std::vector<std::string> stop, bool wants_tokens = false) {
+  void Start(std::vector<std::string> stop, bool wants_tokens = false, int min_tokens = 0) {
     answer_ = std::make_unique<Answer>(Answer::Settings{.stop = std::move(stop),
+                                                        .min_tokens = min_tokens,
                                                         .wants_tokens = wants_tokens,
                                                         .prompt_tokens = 7,
                                                         .seed = 42,
@@ -56,6 +57,15 @@ class AnswerTest : public testing::Test {
   RequestMetrics metrics_;
   std::unique_ptr<Answer> answer_;
 };
+
+TEST_F(AnswerTest, StopStringsAreSearchedForBehindTheMinTokens) {
+  Start({"ab"}, false, 2);
+  for (const char* piece : {"ab", "a", "b", "xa"}) Add(piece);
+  EXPECT_FALSE(answer_->ended()) << "one lies in the first two tokens, one begins there";
+  Add("b");
+  EXPECT_TRUE(answer_->ended());
+  EXPECT_EQ(sink_->text(), "ababx");
+}
 
 TEST_F(AnswerTest, TokensBecomeTextAtOnceAndTheEndSaysWhatItWas) {
   Start({});

@@ -31,6 +31,8 @@ struct GenerateRequest {
   std::optional<std::uint64_t> seed;  // absent: a random one, which the answer names
   std::vector<std::string> stop;
   bool ignore_eos = false;
+  int min_tokens = 0;                // before them nothing ends the answer
+  std::vector<TokenId> stop_tokens;  // beside the model's own ends of text; also under ignore_eos
   std::optional<double> timeout_s;  // less than the server's request_timeout
   std::optional<int> priority;      // seconds, as in SequenceRequest
 };

@@ -53,6 +53,9 @@ void AddSampling(KeyWriter& key, const SamplingParams& sampling) {
   key.Add(sampling.temperature == 0 ? std::uint64_t{0} : sampling.seed);
   key.Add(sampling.logit_bias);
   key.Add(sampling.banned);
+  key.Add(sampling.banned_at_first);
+  key.Add(sampling.banned_until);
+  key.Add(sampling.allowed);
   key.Add(sampling.top_logprobs);
 }
 

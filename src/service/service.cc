@@ -95,6 +95,7 @@ void Service::Prepare(const std::shared_ptr<Accepted>& accepted) {
   if (!status) return Refuse(*accepted, status);
   const GenerateRequest& request = accepted->request;
   Answer::Settings settings{.stop = request.stop,
+                            .min_tokens = request.min_tokens,
                             .wants_tokens = sequence.sampling.top_logprobs != kNoLogprobs,
                             .prompt_tokens = static_cast<int>(sequence.prompt.size()),
                             .seed = sequence.sampling.seed,
@@ -156,22 +157,17 @@ Status Service::PrepareTokens(Accepted& accepted, SequenceRequest& sequence) {
                     prompt_tokens, least, least - room, max_context_),
         field);
   }
-  for (const auto& [token, bias] : request.sampling.logit_bias) {
-    if (token < vocab_size_) continue;
-    return InvalidArgument(fmt::format("logit_bias names token {}, the vocabulary has {} tokens", token, vocab_size_),
-                           "logit_bias");
-  }
+  if (Status status = CheckTokenIds(request); !status) return status;
   sequence.id = next_id_++;
   sequence.prompt = std::move(*tokens);
   sequence.max_tokens = request.max_tokens.value_or(std::min(room, request.default_max_tokens.value_or(room)));
+  if (request.min_tokens > sequence.max_tokens) {
+    return InvalidArgument(fmt::format("min_tokens is {}, more than the {} tokens that the answer may have", request.min_tokens,
+                                       sequence.max_tokens), "min_tokens");
+  }
   sequence.sampling = request.sampling;
   sequence.sampling.seed = request.seed ? *request.seed : RandomSeed();
-  if (request.ignore_eos) {
-    const auto& banned = model_.end_of_generation_tokens();
-    sequence.sampling.banned.insert(sequence.sampling.banned.end(), banned.begin(), banned.end());
-  } else {
-    sequence.stop_tokens = model_.end_of_generation_tokens();
-  }
+  SetEnds(request, sequence);
   const auto after = [&accepted](double seconds) {
     return accepted.time + std::chrono::duration_cast<TimePoint::duration>(std::chrono::duration<double>(seconds));
   };
@@ -181,6 +177,40 @@ Status Service::PrepareTokens(Accepted& accepted, SequenceRequest& sequence) {
   if (options_.queue_timeout > 0) sequence.start_by = after(options_.queue_timeout);
   sequence.control = accepted.control;
   return {};
+}
+
+Status Service::CheckTokenIds(const GenerateRequest& request) const {
+  const auto check = [this](TokenId token, const char* field) -> Status {
+    if (token < vocab_size_) return {};
+    return InvalidArgument(fmt::format("{} names token {}, the vocabulary has {} tokens", field, token, vocab_size_), field);
+  };
+  Status status;
+  const auto check_all = [&](const std::vector<TokenId>& tokens, const char* field) {
+    for (const TokenId token : tokens) {
+      if (status) status = check(token, field);
+    }
+  };
+  for (const auto& [token, bias] : request.sampling.logit_bias) {
+    if (status) status = check(token, "logit_bias");
+  }
+  check_all(request.sampling.banned, "banned_token_ids");
+  check_all(request.sampling.allowed, "allowed_token_ids");
+  check_all(request.stop_tokens, "stop_token_ids");
+  return status;
+}
+
+// Which tokens end the answer, and from where on.
+void Service::SetEnds(const GenerateRequest& request, SequenceRequest& sequence) const {
+  const std::vector<TokenId>& ends_of_text = model_.end_of_generation_tokens();
+  const auto append = [](std::vector<TokenId>& to, const std::vector<TokenId>& tokens) {
+    to.insert(to.end(), tokens.begin(), tokens.end());
+  };
+  append(request.ignore_eos ? sequence.sampling.banned : sequence.stop_tokens, ends_of_text);
+  append(sequence.stop_tokens, request.stop_tokens);
+  std::ranges::sort(sequence.stop_tokens);
+  if (request.min_tokens == 0) return;
+  sequence.sampling.banned_at_first = sequence.stop_tokens;
+  sequence.sampling.banned_until = sequence.prompt.size() + static_cast<std::size_t>(request.min_tokens);
 }
 
 ServiceStats Service::stats() const {

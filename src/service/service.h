@@ -88,6 +88,8 @@ class Service {
   struct Accepted;
   void Prepare(const std::shared_ptr<Accepted>& accepted);
   void CloseRequest();
+  Status CheckTokenIds(const GenerateRequest& request) const;
+  void SetEnds(const GenerateRequest& request, SequenceRequest& sequence) const;
   double TimeoutOf(const GenerateRequest& request) const;
   Status PrepareTokens(Accepted& accepted, SequenceRequest& sequence);
   void Refuse(Accepted& accepted, const Status& status);

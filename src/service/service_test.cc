@@ -132,6 +132,47 @@ TEST_F(ServiceTest, PromptsAreTextTokensOrChats) {
   }
 }
 
+TEST_F(ServiceTest, NothingEndsAnAnswerBeforeItsMinTokens) {
+  Start();
+  const std::string prompt = PromptThatEnds(true, 60);
+  const auto natural = static_cast<int>(Bytes(prompt, 60).size());
+  GenerateRequest request = Ask(prompt, 60);
+  request.min_tokens = natural + 3;
+  const auto sink = Submit(request);
+  EXPECT_TRUE(sink->WaitForEnd().status);
+  EXPECT_GE(sink->WaitForEnd().generated_tokens, natural + 3);
+  request.min_tokens = natural;
+  const auto as_ever = Submit(request);
+  EXPECT_EQ(as_ever->WaitForEnd().generated_tokens, natural) << "the end may come right after them";
+  request.min_tokens = 61;
+  EXPECT_EQ(ErrorOf(request), (Error{ErrorCode::kInvalidArgument, "min_tokens is 61, more than the 60 tokens that the answer may have",
+                                     "min_tokens"}));
+}
+
+TEST_F(ServiceTest, FurtherStopTokensEndAnAnswerAlsoWhenTheEndOfTextIsIgnored) {
+  Start();
+  const std::string prompt = PromptThatEnds(false, 20);
+  const auto answer = Bytes(prompt, 20);
+  GenerateRequest request = Ask(prompt, 20);
+  request.ignore_eos = true;
+  request.stop_tokens = {static_cast<unsigned char>(answer[5]), 250};
+  const auto sink = Submit(request);
+  EXPECT_EQ(sink->WaitForEnd().reason, FinishReason::kStop);
+  EXPECT_EQ(sink->text(), Text(answer.substr(0, answer.find(answer[5]))));
+}
+
+TEST_F(ServiceTest, TokenIdsBeyondTheVocabularyNameTheirField) {
+  Start();
+  const auto message = [&](const std::function<void(GenerateRequest&)>& change) {
+    GenerateRequest request = Ask("x", 5);
+    change(request);
+    return ErrorOf(std::move(request)).message;
+  };
+  EXPECT_EQ(message([](auto& r) { r.stop_tokens = {256}; }), "stop_token_ids names token 256, the vocabulary has 256 tokens");
+  EXPECT_EQ(message([](auto& r) { r.sampling.banned = {5, 300}; }), "banned_token_ids names token 300, the vocabulary has 256 tokens");
+  EXPECT_EQ(message([](auto& r) { r.sampling.allowed = {256}; }), "allowed_token_ids names token 256, the vocabulary has 256 tokens");
+}
+
 TEST_F(ServiceTest, TheEndTokenEndsTheAnswerUnlessItIsIgnored) {
   Start();
   const std::string prompt = PromptThatEnds(true, 60);

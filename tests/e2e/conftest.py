@@ -51,8 +51,8 @@ class Server:
     def get(self, path: str) -> requests.Response:
         return requests.get(self.url + path, timeout=ANSWER_TIMEOUT_S)
 
-    def post(self, path: str, body: Json) -> requests.Response:
-        return requests.post(self.url + path, json=body, timeout=ANSWER_TIMEOUT_S)
+    def post(self, path: str, body: Json, headers: dict[str, str] | None = None) -> requests.Response:
+        return requests.post(self.url + path, json=body, headers=headers, timeout=ANSWER_TIMEOUT_S)
 
     def post_bytes(self, path: str, body: bytes) -> requests.Response:
         return requests.post(self.url + path, data=body, timeout=ANSWER_TIMEOUT_S,

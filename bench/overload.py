@@ -1,0 +1,79 @@
+#!/usr/bin/env python3
+"""Ten times the load that the server can carry: what is still answered, and how.
+
+First the saturated closed loop (as many requests in flight as places and a short queue), whose throughput is the measure;
+then arrivals at ten times that rate.
+
+    make bench-overload MODEL=FILE
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from typing import Any
+
+import requests
+from servers import cllm_command, cores, running
+
+Report = dict[str, Any]
+
+
+def load(args: argparse.Namespace, url: str, seconds: float, kind: str, amount: float) -> Report:
+    command = [args.client, url, str(seconds), kind, str(amount), str(args.tokens), str(args.prompt)]
+    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+def detail(url: str) -> Report:
+    return requests.get(url + "/health?level=detailed", timeout=10).json()["data"]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cllm", required=True, metavar="PROGRAM")
+    parser.add_argument("--client", required=True, metavar="PROGRAM", help="bench/load_client")
+    parser.add_argument("--model", required=True, metavar="FILE")
+    parser.add_argument("--seconds", type=float, default=120)
+    parser.add_argument("--places", type=int, default=8)
+    parser.add_argument("--queue", type=int, default=64)
+    parser.add_argument("--tokens", type=int, default=16)
+    parser.add_argument("--prompt", type=int, default=16)
+    parser.add_argument("--times", type=float, default=10)
+    args = parser.parse_args()
+    command = cllm_command(args.cllm, args.model, args.places, args.prompt + args.tokens + 8, cores(), "--no-prefix",
+                           "--max-queue-size", str(args.queue))
+    with running("cLLM", command) as url:
+        load(args, url, 3, "closed", args.places)  # warm
+        closed = load(args, url, args.seconds / 2, "closed", 2 * args.places)
+        rate = args.times * closed["tokens_per_s"] / args.tokens
+        memory = [detail(url)["memory"]["resident_bytes"]]
+        client = subprocess.Popen([args.client, url, str(args.seconds), "rate", str(rate), str(args.tokens), str(args.prompt)],
+                                  stdout=subprocess.PIPE, text=True)
+        waiting = []
+        while client.poll() is None:
+            now = detail(url)
+            memory.append(now["memory"]["resident_bytes"])
+            waiting.append(now["queue"]["queued"])
+            time.sleep(1)
+        opened = json.loads(client.stdout.read())
+    statuses = opened["statuses"]
+    accepted = sum(count for status, count in statuses.items() if status in ("200", "408"))
+    steady = waiting[3:int(args.seconds) - 1] or [0]
+    print(f"| {args.times:g} × the sustainable rate ({rate:.0f} requests/s) for {args.seconds:g} s | |", "|---|--:|", sep="\n")
+    print(f"| saturated closed loop (tok/s) | {closed['tokens_per_s']:.1f} |")
+    print(f"| goodput under overload (tok/s) | {opened['tokens_per_s']:.1f} |")
+    print(f"| ratio | {opened['tokens_per_s'] / closed['tokens_per_s']:.2f} |")
+    print(f"| accepted, of which timed out | {accepted}, {statuses.get('408', 0)} ({statuses.get('408', 0) / max(1, accepted):.2%}) |")
+    print(f"| answers by status | {', '.join(f'{status}: {count}' for status, count in sorted(statuses.items()))} |")
+    print(f"| requests that waited, least | {min(steady)} |")
+    print(f"| `/health` p50, p99 (ms), failures | {opened['health_p50_ms']:.1f}, {opened['health_p99_ms']:.1f}, {opened['health_failures']} |")
+    print(f"| resident memory, first to last second (MiB) | {memory[0] / 2**20:.0f} to {memory[-1] / 2**20:.0f}, at most {max(memory) / 2**20:.0f} |")
+    unexpected = set(statuses) - {"200", "408", "429"}
+    return 1 if unexpected else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

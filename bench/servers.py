@@ -1,0 +1,62 @@
+"""Servers of the comparisons: started on a free port, measured, stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+
+import requests
+
+START_TIMEOUT_S = 120
+Command = list[str]
+
+
+def cores() -> str:
+    return subprocess.run(["nproc"], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def cllm_command(program: str, model: str, places: int, context: int, threads: str, *flags: str) -> Command:
+    return [program, "serve", model, "--host", "127.0.0.1", "-np", str(places), "-c", str(context), "-t", threads, *flags]
+
+
+def llama_server_command(program: str, model: str, places: int, context: int, threads: str, flags: str) -> Command:
+    return [program, "-m", model, "--host", "127.0.0.1", "-np", str(places), "-c", str(context * places), "-t", threads,
+            "--log-disable", *shlex.split(flags)]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextlib.contextmanager
+def running(name: str, command: Command) -> Iterator[str]:
+    """Starts the server and yields its URL once it is healthy."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen([*command, "--port", str(port)], stdout=log, stderr=log)
+        try:
+            deadline = time.monotonic() + START_TIMEOUT_S
+            while True:
+                with contextlib.suppress(requests.ConnectionError):
+                    if requests.get(url + "/health", timeout=5).status_code == 200:
+                        break
+                if process.poll() is not None or time.monotonic() > deadline:
+                    log.seek(0)
+                    sys.exit(f"{name} did not start:\n{log.read().decode(errors='replace')[-2000:]}")
+                time.sleep(0.1)
+            yield url
+        finally:
+            process.terminate()
+            try:
+                process.wait(timeout=30)
+            except subprocess.TimeoutExpired:
+                process.kill()
