@@ -15,11 +15,14 @@ namespace {
 // weights in every step. So a sequence moves only if it will run this many more steps.
 constexpr int kLeastTokensWorthAMove = 16;
 
-// A step in which prompts and decodes meet may take this many times as long as the decodes alone: half of the time goes to
-// the prompts, and a reader hardly notices.
-constexpr double kAutomaticSlowdown = 2;
+// A step in which prompts and decodes meet may take at least this many times as long as the decodes alone: half of the time
+// goes to the prompts, and a reader hardly notices.
+constexpr double kLeastSlowdown = 2;
+// A prompt that fits into such a step goes in as a whole: cut in pieces it would keep its stream, and with it the batch, from
+// growing, for the sake of a gap that nobody notices.
+constexpr double kShortPromptStep_s = 0.5;
 // Fewer rows than this are hardly cheaper, and would tell nothing about what a chunk costs.
-constexpr int kLeastChunk = 8;
+constexpr int kLeastChunk = 4;
 
 void Check(bool holds, const char* what) {
   if (holds) return;
@@ -103,7 +106,15 @@ void Scheduler::PlanDecodes() {
   for (Sequence* sequence : decodes_) AddWork(*sequence, 1);
   target_step_s_ = 0;
   if (decodes_.empty() || !step_time_.known()) return;
-  target_step_s_ = target_step_ms_ > 0 ? target_step_ms_ * 1e-3 : kAutomaticSlowdown * step_time_.Predict(load_);
+  const bool is_automatic = target_step_ms_ == 0;
+  target_step_s_ = is_automatic ? Slowdown() * step_time_.Predict(load_) : target_step_ms_ * 1e-3;
+  whole_prompt_step_s_ = is_automatic ? std::max(target_step_s_, kShortPromptStep_s) : target_step_s_;
+}
+
+// Those that wait for their first token get as much of the time, for each of them, as those that have it.
+double Scheduler::Slowdown() const {
+  const auto decodes = static_cast<double>(decodes_.size());
+  return std::max(kLeastSlowdown, running() / decodes);
 }
 
 // By turn. At most one prompt is partly computed: while one is, others go into the step only as a whole.
@@ -132,6 +143,8 @@ void Scheduler::PlanPrompts() {
 int Scheduler::RoomFor(const Sequence& sequence) const {
   const int most = std::min(sequence.missing(), engine_.max_step_tokens - load_.rows);
   if (target_step_s_ == 0) return most;
+  const bool may_be_whole = !sequence.has_begun && most == sequence.missing();
+  if (may_be_whole && step_time_.RowsWithin(whole_prompt_step_s_, load_, sequence.computed, most) == most) return most;
   const int least = load_.chunks == 0 ? std::min(most, kLeastChunk) : 0;
   return std::max(least, step_time_.RowsWithin(target_step_s_, load_, sequence.computed, most));
 }

@@ -3,7 +3,7 @@
 // There are no prefill and decode phases. A sequence has known tokens (prompt and answer so far) and computed ones; a
 // step lets the computed ones catch up. Sequences join and leave at every step. Decodes (one token missing) come
 // first, then prompt chunks. Where sequences decode, the chunks are no longer than the target step time allows, by a model
-// that learns what a step costs: a long prompt slows running streams down and never freezes them.
+// that learns what a step costs: a long prompt slows running streams down and never freezes them. Short ones go in whole.
 //
 // Requests take turns in the order of arrival + predicted time of the prompt - priority, in seconds: short prompts pass long
 // ones that came a moment before, and nothing waits for ever, since time goes on (shortest remaining time with ageing).
@@ -28,7 +28,7 @@ struct SchedulerOptions {
   double request_timeout = 60.0;    // seconds from acceptance to the end of the answer
   int max_queue_size = 256;         // requests that wait while all sequences are taken; more are refused
   double queue_timeout = 0;         // seconds that a request may wait for a free place; 0: its whole time
-  int target_step_ms = 0;           // of a step in which prompts and decodes meet; 0: twice that of the decodes alone
+  int target_step_ms = 0;           // of a step in which prompts and decodes meet; 0: by how many there are of both
   bool prefix_cache = true;         // keys and values of earlier and of running sequences are used where prompts begin alike
 };
 
@@ -82,6 +82,7 @@ class Scheduler {
   void CloseSlotGaps();
   TimePoint TurnOf(const Sequence& sequence) const;
   void PlanDecodes();
+  double Slowdown() const;
   void PlanPrompts();
   // Rows of the prompt that may go into the step that is being planned.
   int RoomFor(const Sequence& sequence) const;
@@ -107,7 +108,8 @@ class Scheduler {
   std::vector<Sequence*> decodes_;
   std::vector<Sequence*> prompts_;
   StepLoad load_;
-  double target_step_s_ = 0;
+  double target_step_s_ = 0;        // for what is cut into chunks
+  double whole_prompt_step_s_ = 0;  // for prompts that go in as a whole
   double predicted_step_s_ = 0;
   TimePoint planned_at_;
   StepPlan plan_;

@@ -126,6 +126,41 @@ TEST_F(SchedulerOrderTest, ChunksBesideDecodesKeepToTheTarget) {
   }
 }
 
+// Half a second in all; what is longer is cut.
+TEST_F(SchedulerOrderTest, ShortPromptsGoInAsAWholeUnlessATimeIsSet) {
+  for (const int target_ms : {0, 60}) {
+    SchedulerRig rig({.max_sequences = 8, .max_step_tokens = 600, .max_context = 4096}, {.target_step_ms = target_ms});
+    rig.step_time = TimeOf;
+    for (int salt = 0; salt < 3; ++salt) rig.Add(SomePrompt(10 + 10 * salt, salt), 300, Arriving(rig.now));
+    for (int step = 0; step < 20; ++step) rig.Step();
+    rig.Add(SomePrompt(230, 7), 2, Arriving(rig.now));
+    rig.Add(SomePrompt(231, 8), 2, Arriving(rig.now + milliseconds(1)));
+    rig.Add(SomePrompt(232, 9), 2, Arriving(rig.now + milliseconds(2)));
+    const StepPlan plan = rig.Step();
+    const auto rows = static_cast<int>(plan.tokens.size());
+    if (target_ms == 0) {
+      EXPECT_GE(rows, 3 + 230 + 231) << "two of them take 474 ms, the third would have been too much";
+      EXPECT_LE(rows, 3 + 230 + 231 + 30);
+    } else {
+      EXPECT_LE(rows, 56);
+    }
+    rig.RunToEnd();
+  }
+}
+
+// One decodes in 11 ms, nine wait with prompts that are too long to go in whole: ten times that.
+TEST_F(SchedulerOrderTest, ManyThatWaitGetMoreOfTheTime) {
+  SchedulerRig rig({.max_sequences = 10, .max_step_tokens = 500, .max_context = 4096});
+  rig.step_time = TimeOf;
+  for (int salt = 0; salt < 3; ++salt) rig.Add(SomePrompt(10 + 10 * salt, salt), 30, Arriving(rig.now));
+  while (rig.scheduler.HasWork()) rig.Step();
+  rig.Add(SomePrompt(10, 4), 300, Arriving(rig.now));
+  for (int step = 0; step < 30; ++step) rig.Step();
+  for (int salt = 0; salt < 9; ++salt) rig.Add(SomePrompt(600, 10 + salt), 2, Arriving(rig.now));
+  EXPECT_NEAR(static_cast<double>(rig.Step().tokens.size()), 100, 10);
+  rig.RunToEnd();
+}
+
 TEST_F(SchedulerOrderTest, WithoutDecodesAPromptGetsTheWholeStep) {
   SchedulerRig rig({.max_sequences = 4, .max_step_tokens = 200, .max_context = 4096}, {.target_step_ms = 12});
   rig.step_time = TimeOf;
@@ -140,7 +175,7 @@ TEST_F(SchedulerOrderTest, AChunkIsNeverTinyHoweverLowTheTarget) {
   rig.Add(SomePrompt(10, 1), 100, Arriving(rig.now));
   for (int step = 0; step < 5; ++step) rig.Step();
   rig.Add(SomePrompt(100, 2), 2, Arriving(rig.now));
-  EXPECT_EQ(rig.Step().tokens.size(), 9U) << "one decode, eight rows of the prompt";
+  EXPECT_EQ(rig.Step().tokens.size(), 5U) << "one decode, four rows of the prompt";
   rig.RunToEnd();
 }
 
