@@ -36,11 +36,13 @@ std::vector<float> Restricted(const SamplingParams& params, std::size_t position
   for (const std::int32_t token : params.banned_at_first) {
     if (position < params.banned_until) ban(token);
   }
-  for (std::size_t i = 0; i < logits.size() && !params.allowed.empty(); ++i) {
-    const auto token = static_cast<std::int32_t>(i);
-    if (std::ranges::find(params.allowed, token) == params.allowed.end()) ban(token);
+  if (params.allowed.empty()) return logits;
+  std::vector<float> only_allowed(logits.size(), -kInfinity);
+  for (const std::int32_t token : params.allowed) {
+    const auto index = static_cast<std::size_t>(token);
+    if (index < logits.size()) only_allowed[index] = logits[index];
   }
-  return logits;
+  return only_allowed;
 }
 
 // The chain as one would write it with no thought of speed: a copy, a full sort, and long-hand steps. Returns what may
