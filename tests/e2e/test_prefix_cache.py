@@ -18,7 +18,7 @@ ROWS_AFTER_PREFIX = 64  # which llama.cpp computes anew, so that its kernels are
 def plain(program: Program, shared_server: Server) -> Iterator[Server]:
     """A server without the cache."""
     before = len(program.servers)
-    yield program.serve("--no-prefix", "--max-context-length", 1024)
+    yield program.serve("--no-prefix", "--max-context-length", 1024, "--request-timeout", 300)
     program.stop_since(before)
 
 
@@ -28,7 +28,7 @@ def engine(server: Server) -> dict[str, int]:
 
 
 def test_a_repeat_computes_its_last_rows_only(serve: Callable[..., Server], plain: Server) -> None:
-    server = serve("--max-context-length", 1024)
+    server = serve("--max-context-length", 1024, "--request-timeout", 300)
     body = {"prompt": STORY, "max_tokens": 8, **GREEDY}
     answers = [server.post("/generate", body) for _ in range(2)]
     tokens = answers[0].json()["data"]["prompt_tokens"]
@@ -50,7 +50,7 @@ def test_a_short_repeat_computes_its_last_token_only(serve: Callable[..., Server
 
 
 def test_the_next_turn_of_a_chat_goes_on(serve: Callable[..., Server], plain: Server) -> None:
-    server = serve("--max-context-length", 1024)
+    server = serve("--max-context-length", 1024, "--request-timeout", 300)
     messages = [{"role": "user", "content": STORY}]
     ask = {"max_tokens": 20, "temperature": 0}
     first = server.post("/v1/chat/completions", {"messages": messages, **ask}).json()
@@ -76,7 +76,7 @@ def assert_same_first_tokens(found: list[dict[str, float]], alone: list[dict[str
 
 
 def test_many_at_once_compute_their_prefix_once(serve: Callable[..., Server], plain: Server) -> None:
-    server = serve("--max-context-length", 1024, "--n-seq-max", 8)
+    server = serve("--max-context-length", 1024, "--request-timeout", 300, "--n-seq-max", 8)
     prompts = [f"{STORY} The end, number {n}, came" for n in range(12)]
     found = in_parallel(lambda prompt: first_token(server, prompt), prompts)
     figures = engine(server)
@@ -87,7 +87,7 @@ def test_many_at_once_compute_their_prefix_once(serve: Callable[..., Server], pl
 
 
 def test_a_leader_that_leaves_takes_nobody_with_it(serve: Callable[..., Server], plain: Server) -> None:
-    server = serve("--max-context-length", 1024, "--n-batch", 32)
+    server = serve("--max-context-length", 1024, "--request-timeout", 300, "--n-batch", 32)
     prompts = [f"{STORY} The end, number {n}, came" for n in range(4)]
     leader = server.open_stream(prompt=prompts[0], max_tokens=400, **GREEDY)
     with leader:
