@@ -83,7 +83,7 @@ bench: build model ## cLLM beside llama-server on MODEL, as a Markdown table
 bench-engine: build model ## The engine alone beside llama.cpp's own benchmarks on MODEL
 	@tools=$$(scripts/deps --tools) && bench/engine_side_by_side.py --cllm build/cllm --llama-tools $$tools --model $(MODEL) $(ARGS)
 
-bench-interference: build ## A long prompt beside running streams, cLLM and llama-server in turn
+bench-interference: build model ## A long prompt beside running streams, cLLM and llama-server in turn
 	@tools=$$(scripts/deps --tools) && bench/interference.py --cllm build/cllm --llama-server $$tools/llama-server --model $(MODEL) $(ARGS)
 
 bench-sharing: build model ## What shared prefixes and the result cache save

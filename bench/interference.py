@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 
 import requests
 from in_turn import in_turn
-from servers import Command, cllm_command, cores, llama_server_command, running
+from servers import Command, cllm_command, cores, llama_server_command, running, tokens_of
 
 TIMEOUT_S = 900
 
@@ -60,11 +60,6 @@ class Stream(threading.Thread):
         if self.error or not self.times:
             sys.exit(f"a stream failed: {self.error or 'no token'}")
         return self.times[0] - self.sent
-
-
-def tokens_of(length: int, salt: int) -> list[int]:
-    """Token ids that no other prompt begins with; none is special in the models that are used here."""
-    return [1000 + (salt * 7919 + i * (31 + salt)) % 20000 for i in range(length)]
 
 
 def gaps(streams: list[Stream], since: float, until: float) -> list[float]:

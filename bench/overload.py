@@ -16,19 +16,21 @@ import sys
 import time
 from typing import Any
 
-import requests
-from servers import cllm_command, cores, running
+from servers import cllm_command, cores, detail, running
 
 Report = dict[str, Any]
 
 
-def load(args: argparse.Namespace, url: str, seconds: float, kind: str, amount: float) -> Report:
+def start(args: argparse.Namespace, url: str, seconds: float, kind: str, amount: float) -> subprocess.Popen[str]:
     command = [args.client, url, str(seconds), kind, str(amount), str(args.tokens), str(args.prompt)]
-    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
-def detail(url: str) -> Report:
-    return requests.get(url + "/health?level=detailed", timeout=10).json()["data"]
+def report(client: subprocess.Popen[str]) -> Report:
+    output, _ = client.communicate()
+    if client.returncode != 0:
+        sys.exit(f"{client.args[0]} failed")
+    return json.loads(output)
 
 
 def main() -> int:
@@ -46,19 +48,18 @@ def main() -> int:
     command = cllm_command(args.cllm, args.model, args.places, args.prompt + args.tokens + 8, cores(), "--no-prefix",
                            "--max-queue-size", str(args.queue))
     with running("cLLM", command) as url:
-        load(args, url, 3, "closed", args.places)  # warm
-        closed = load(args, url, args.seconds / 2, "closed", 2 * args.places)
+        report(start(args, url, 3, "closed", args.places))  # warm
+        closed = report(start(args, url, args.seconds / 2, "closed", 2 * args.places))
         rate = args.times * closed["tokens_per_s"] / args.tokens
         memory = [detail(url)["memory"]["resident_bytes"]]
-        client = subprocess.Popen([args.client, url, str(args.seconds), "rate", str(rate), str(args.tokens), str(args.prompt)],
-                                  stdout=subprocess.PIPE, text=True)
+        client = start(args, url, args.seconds, "rate", rate)
         waiting = []
         while client.poll() is None:
             now = detail(url)
             memory.append(now["memory"]["resident_bytes"])
             waiting.append(now["queue"]["queued"])
             time.sleep(1)
-        opened = json.loads(client.stdout.read())
+        opened = report(client)
     statuses = opened["statuses"]
     accepted = sum(count for status, count in statuses.items() if status in ("200", "408"))
     steady = waiting[3:int(args.seconds) - 1] or [0]

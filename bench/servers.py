@@ -1,4 +1,4 @@
-"""Servers of the comparisons: started on a free port, measured, stopped."""
+"""What the comparisons share: servers that are started on a free port and stopped, their figures, unique prompts."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import requests
 
@@ -60,3 +61,13 @@ def running(name: str, command: Command) -> Iterator[str]:
                 process.wait(timeout=30)
             except subprocess.TimeoutExpired:
                 process.kill()
+
+
+def detail(url: str) -> dict[str, Any]:
+    """cLLM's own figures: the data of its detailed health."""
+    return requests.get(url + "/health?level=detailed", timeout=30).json()["data"]
+
+
+def tokens_of(length: int, salt: int) -> list[int]:
+    """Token ids that no other prompt begins with; none is special in the models that are used here."""
+    return [1000 + (salt * 7919 + i * (31 + salt)) % 20000 for i in range(length)]

@@ -14,15 +14,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import requests
 from in_turn import in_turn
-from servers import cllm_command, cores, running
+from servers import cllm_command, cores, detail, running, tokens_of
 
 TIMEOUT_S = 900
 RESULT_CACHE = ("--result-max-memory-mb", "64")
-
-
-def tokens_of(length: int, salt: int) -> list[int]:
-    """Token ids that no other prompt begins with; none is special in the models that are used here."""
-    return [1000 + (salt * 7919 + i * (31 + salt)) % 20000 for i in range(length)]
 
 
 def ask(url: str, prompt: list[int], tokens: int) -> tuple[float, float]:
@@ -36,10 +31,6 @@ def ask(url: str, prompt: list[int], tokens: int) -> tuple[float, float]:
             if line.startswith(b"data: {") and not first:
                 first = time.monotonic() - start
     return first, time.monotonic() - start
-
-
-def counters(url: str) -> dict[str, int]:
-    return requests.get(url + "/health?level=detailed", timeout=30).json()["data"]["engine"]
 
 
 class Comparison:
@@ -68,7 +59,7 @@ class Comparison:
                 list(pool.map(lambda prompt: ask(url, prompt, args.tokens), prompts))
             self.add("shared" if shares else "unshared", time.monotonic() - start)
             if shares:
-                self.prefix_computed.append(counters(url)["prompt_tokens"])
+                self.prefix_computed.append(detail(url)["engine"]["prompt_tokens"])
 
     def repeats(self, number: int) -> None:
         args = self.args

@@ -18,9 +18,8 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import requests
 from in_turn import in_turn
-from servers import cllm_command, cores, llama_server_command, running
+from servers import cllm_command, cores, detail, llama_server_command, running
 
 SCRIPT = Path(__file__).resolve().parent.parent / "tools" / "unified_benchmark.py"
 
@@ -75,16 +74,12 @@ def measure(server: Server, url: str, load: Load) -> None:
         print(result.stdout[-1500:], result.stderr[-500:], file=sys.stderr)
 
 
-def engine_counters(url: str) -> dict[str, float]:
-    return requests.get(url + "/health?level=detailed", timeout=5).json()["data"]["engine"]
-
-
 def run_round(server: Server, planned: list[Load]) -> None:
     with running(server.name, server.command) as url:
         for load in planned:
             measure(server, url, load)
         if server.server_type == "cllm":
-            engine = engine_counters(url)
+            engine = detail(url)["engine"]
             server.idle_shares.append(engine["idle_with_work_share"])
             server.cached_tokens += int(engine["cached_prompt_tokens"])
 
