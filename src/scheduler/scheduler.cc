@@ -143,8 +143,11 @@ void Scheduler::PlanPrompts() {
 int Scheduler::RoomFor(const Sequence& sequence) const {
   const int most = std::min(sequence.missing(), engine_.max_step_tokens - load_.rows);
   if (target_step_s_ == 0) return most;
-  const bool may_be_whole = !sequence.has_begun && most == sequence.missing();
-  if (may_be_whole && step_time_.RowsWithin(whole_prompt_step_s_, load_, sequence.computed, most) == most) return most;
+  if (!sequence.has_begun && most == sequence.missing()) {
+    StepLoad with_all = load_;
+    with_all.Add(most, sequence.computed, true);
+    if (step_time_.Predict(with_all) <= whole_prompt_step_s_) return most;
+  }
   const int least = load_.chunks == 0 ? std::min(most, kLeastChunk) : 0;
   return std::max(least, step_time_.RowsWithin(target_step_s_, load_, sequence.computed, most));
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <random>
+#include <ranges>
 #include <utility>
 
 #include <fmt/format.h>
@@ -180,22 +181,16 @@ Status Service::PrepareTokens(Accepted& accepted, SequenceRequest& sequence) {
 }
 
 Status Service::CheckTokenIds(const GenerateRequest& request) const {
-  const auto check = [this](TokenId token, const char* field) -> Status {
-    if (token < vocab_size_) return {};
-    return InvalidArgument(fmt::format("{} names token {}, the vocabulary has {} tokens", field, token, vocab_size_), field);
-  };
   Status status;
-  const auto check_all = [&](const std::vector<TokenId>& tokens, const char* field) {
-    for (const TokenId token : tokens) {
-      if (status) status = check(token, field);
-    }
+  const auto check = [&](auto&& tokens, const char* field) {
+    const auto beyond = std::ranges::find_if(tokens, [this](TokenId token) { return token >= vocab_size_; });
+    if (!status || beyond == std::ranges::end(tokens)) return;
+    status = InvalidArgument(fmt::format("{} names token {}, the vocabulary has {} tokens", field, *beyond, vocab_size_), field);
   };
-  for (const auto& [token, bias] : request.sampling.logit_bias) {
-    if (status) status = check(token, "logit_bias");
-  }
-  check_all(request.sampling.banned, "banned_token_ids");
-  check_all(request.sampling.allowed, "allowed_token_ids");
-  check_all(request.stop_tokens, "stop_token_ids");
+  check(std::views::keys(request.sampling.logit_bias), "logit_bias");
+  check(request.sampling.banned, "banned_token_ids");
+  check(request.sampling.allowed, "allowed_token_ids");
+  check(request.stop_tokens, "stop_token_ids");
   return status;
 }
 
