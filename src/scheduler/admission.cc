@@ -8,18 +8,18 @@
 namespace cllm {
 namespace {
 
-// How much one admission tells of the rate: about the last ten count.
-constexpr double kGain = 0.1;
-// The expected time may be this part of a timeout.
-constexpr double kMostExpectedShare = 0.8;
+// What the time before one admission keeps of its weight after it: about the last 30 count. Places come free in bursts
+// (requests that began together end together), and several bursts must count.
+constexpr double kKept = 1 - 1.0 / 30;
 constexpr double kLongestRetryAfter = 600;
 
 }  // namespace
 
 void DrainRate::Record(int starts, bool others_waited, TimePoint now) {
   if (starts > 0 && others_waited) {
-    const double sample = std::chrono::duration<double>(now - last_start_).count() / starts;
-    seconds_per_start_ = seconds_per_start_ > 0 ? seconds_per_start_ + kGain * (sample - seconds_per_start_) : sample;
+    const double kept = std::pow(kKept, starts);
+    seconds_ = kept * seconds_ + std::chrono::duration<double>(now - last_start_).count();
+    starts_ = kept * starts_ + starts;
   }
   if (starts > 0 || !others_waited) last_start_ = now;
 }
@@ -29,7 +29,7 @@ Status CheckRoom(const AdmissionLimits& limits, int open, double seconds_per_sta
   if (waiting < 0) return {};
   const double expected_s = open * seconds_per_start;
   const bool is_full = waiting >= limits.max_queue;
-  if (!is_full && expected_s <= kMostExpectedShare * timeout_s) return {};
+  if (!is_full && expected_s <= timeout_s) return {};
   std::string message = fmt::format("{} requests run and {} wait already", limits.max_running, waiting);
   if (!is_full) message += fmt::format(", for about {:.0f} s in all, and this one may take {:g} s", expected_s, timeout_s);
   Error error{ErrorCode::kQueueFull, message + ": try again later", {}};

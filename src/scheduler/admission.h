@@ -12,11 +12,13 @@ class DrainRate {
   // After a step at `now` in which `starts` requests were admitted; `others_waited`: the queue wasn't empty before it.
   void Record(int starts, bool others_waited, TimePoint now);
 
-  // Seconds between two admissions, smoothed; 0 where nobody has waited yet.
-  double seconds_per_start() const { return seconds_per_start_; }
+  // Seconds per admission over about the last 30 of them; 0 where nobody has waited yet.
+  double seconds_per_start() const { return starts_ > 0 ? seconds_ / starts_ : 0; }
 
  private:
-  double seconds_per_start_ = 0;
+  // Time and admissions, what is older weighing less.
+  double seconds_ = 0;
+  double starts_ = 0;
   TimePoint last_start_;  // the last admission, or the last step before which nobody waited
 };
 

@@ -26,9 +26,20 @@ TEST(DrainRateTest, IsMeasuredOnlyWhileOthersWait) {
 TEST(DrainRateTest, FollowsAChangeWithinAFewDozenStarts) {
   DrainRate rate;
   TimePoint now{};
-  for (int i = 0; i < 50; ++i) rate.Record(1, true, now += seconds(1));
-  for (int i = 0; i < 50; ++i) rate.Record(1, true, now += milliseconds(100));
+  for (int i = 0; i < 150; ++i) rate.Record(1, true, now += seconds(1));
+  EXPECT_NEAR(rate.seconds_per_start(), 1, 0.001);
+  for (int i = 0; i < 150; ++i) rate.Record(1, true, now += milliseconds(100));
   EXPECT_NEAR(rate.seconds_per_start(), 0.1, 0.01);
+}
+
+TEST(DrainRateTest, BurstsCountByTheirSize) {
+  DrainRate rate;
+  TimePoint now{};
+  for (int i = 0; i < 20; ++i) {
+    rate.Record(1, true, now += seconds(1));
+    rate.Record(7, true, now += milliseconds(100));
+  }
+  EXPECT_NEAR(rate.seconds_per_start(), 1.1 / 8, 0.01) << "eight in 1.1 s, however they come";
 }
 
 Error Refusal(int open, double seconds_per_start, double timeout_s) {
@@ -49,11 +60,11 @@ TEST(CheckRoomTest, TheQueueIsBounded) {
 }
 
 TEST(CheckRoomTest, WhoWouldEndTooLateIsRefusedAtOnce) {
-  EXPECT_TRUE(CheckRoom({.max_running = 4, .max_queue = 10}, 8, 6, 60));
-  const Error late = Refusal(8, 6.1, 60);
+  EXPECT_TRUE(CheckRoom({.max_running = 4, .max_queue = 10}, 8, 7.5, 60));
+  const Error late = Refusal(8, 7.6, 60);
   EXPECT_EQ(late.code, ErrorCode::kQueueFull);
-  EXPECT_EQ(late.message, "4 requests run and 4 wait already, for about 49 s in all, and this one may take 60 s: try again later");
-  EXPECT_EQ(late.retry_after_s, 25);
+  EXPECT_EQ(late.message, "4 requests run and 4 wait already, for about 61 s in all, and this one may take 60 s: try again later");
+  EXPECT_EQ(late.retry_after_s, 31);
 }
 
 }  // namespace

@@ -40,7 +40,8 @@ def request_of(i: int) -> dict:
 
 
 def test_a_hundred_streams_equal_their_unstreamed_twins(serve: Callable[..., Server]) -> None:
-    server = serve("-c", 128, "-np", 8)
+    # A hundred at eight a time last long under a sanitizer; none may be refused for that.
+    server = serve("-c", 128, "-np", 8, "--request-timeout", 300)
     streamed = in_parallel(lambda i: server.stream(**request_of(i)), list(range(100)))
     whole = in_parallel(lambda i: server.generate(**request_of(i)), list(range(100)))
     assert all(answer.last["generated_tokens"] == TWIN_TOKENS for answer in streamed)
