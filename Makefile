@@ -44,10 +44,12 @@ simulate: setup ## The scheduler under REQUESTS random requests in virtual time
 	@scripts/build $(PRESET) simulate
 	@$(BUILD)/src/simulation/simulate $(SEED) $(REQUESTS) $(CHECK_EVERY)
 
-check: ## Short fuzzing, the unit tests under ThreadSanitizer, every test under AddressSanitizer
+# What drives no program, or only repeats the suite's requests, has nothing to tell a sanitizer.
+WITHOUT_SANITIZER = tests/tools tests/e2e/test_docs.py tests/e2e/test_install.py
+check: ## Short fuzzing, the unit tests under ThreadSanitizer, unit and end-to-end tests under AddressSanitizer
 	@$(MAKE) --no-print-directory fuzz
 	@$(MAKE) --no-print-directory test-unit PRESET=tsan
-	@$(MAKE) --no-print-directory test PRESET=asan
+	@$(MAKE) --no-print-directory test PRESET=asan PYTEST_ARGS="$(addprefix --ignore=,$(WITHOUT_SANITIZER))"
 
 hostile: setup model ## The unit tests, then 300 hostile model files through the program
 	@scripts/build $(PRESET) all $(CLLM_GPU)
