@@ -135,6 +135,31 @@ TEST_F(LocalAnswererTest, DefaultsOfTheServerHoldWhereTheChatSaysNothing) {
   EXPECT_EQ(summary->generated_tokens, 5);
 }
 
+TEST_F(LocalAnswererTest, SamplingDefaultsHoldUntilTheChatSaysSomethingElse) {
+  const std::vector<ChatMessage> question{{.role = "user", .content = QuestionWithALongAnswer()}};
+  RequestDefaults defaults;
+  defaults.max_tokens = 20;
+  defaults.sampling.temperature = 0;
+  LocalAnswerer greedy("toy", service_, defaults, **interrupts_);
+  ChatSettings settings;
+  const auto ask = [&] {
+    std::string text;
+    const auto summary = greedy.Ask(question, settings, [&](std::string_view more) -> Status {
+      text += more;
+      return {};
+    });
+    EXPECT_TRUE(summary) << summary.error().message;
+    return text;
+  };
+  ASSERT_TRUE(settings_.Set("max_tokens", "20"));
+  ASSERT_TRUE(Ask(question[0].content));
+  const std::string expected = text_;
+  EXPECT_EQ(ask(), expected) << "the server's temperature 0 is greedy";
+  ASSERT_TRUE(settings.Set("temperature", "5"));
+  ASSERT_TRUE(settings.Set("seed", "1"));
+  EXPECT_NE(ask(), expected) << "the chat's own temperature wins";
+}
+
 TEST_F(LocalAnswererTest, AReceiverThatFailsEndsTheAnswer) {
   on_text_ = []() -> Status { return InvalidArgument("full"); };
   const auto summary = Ask("hello");
