@@ -138,26 +138,29 @@ TEST_F(LocalAnswererTest, DefaultsOfTheServerHoldWhereTheChatSaysNothing) {
 TEST_F(LocalAnswererTest, SamplingDefaultsHoldUntilTheChatSaysSomethingElse) {
   const std::vector<ChatMessage> question{{.role = "user", .content = QuestionWithALongAnswer()}};
   RequestDefaults defaults;
-  defaults.max_tokens = 20;
-  defaults.sampling.temperature = 0;
-  LocalAnswerer greedy("toy", service_, defaults, **interrupts_);
+  defaults.max_tokens = 100;
+  defaults.sampling.temperature = 2;
+  defaults.sampling.top_k = 0;
+  defaults.sampling.top_p = 1;
+  LocalAnswerer warm("toy", service_, defaults, **interrupts_);
   ChatSettings settings;
   const auto ask = [&] {
     std::string text;
-    const auto summary = greedy.Ask(question, settings, [&](std::string_view more) -> Status {
+    const auto summary = warm.Ask(question, settings, [&](std::string_view more) -> Status {
       text += more;
       return {};
     });
     EXPECT_TRUE(summary) << summary.error().message;
     return text;
   };
-  ASSERT_TRUE(settings_.Set("max_tokens", "20"));
+  ASSERT_TRUE(settings_.Set("max_tokens", "100"));
   ASSERT_TRUE(Ask(question[0].content));
-  const std::string expected = text_;
-  EXPECT_EQ(ask(), expected) << "the server's temperature 0 is greedy";
-  ASSERT_TRUE(settings.Set("temperature", "5"));
-  ASSERT_TRUE(settings.Set("seed", "1"));
-  EXPECT_NE(ask(), expected) << "the chat's own temperature wins";
+  const std::string greedy = text_;
+  // The toy's best token has all but 1 % of the probability at temperature 2; this seed draws another one in a hundred.
+  ASSERT_TRUE(settings.Set("seed", "2"));
+  EXPECT_NE(ask(), greedy) << "the server's temperature holds";
+  ASSERT_TRUE(settings.Set("temperature", "0"));
+  EXPECT_EQ(ask(), greedy) << "the chat's own temperature wins";
 }
 
 TEST_F(LocalAnswererTest, AReceiverThatFailsEndsTheAnswer) {
