@@ -142,6 +142,7 @@ TEST_F(LocalAnswererTest, SamplingDefaultsHoldUntilTheChatSaysSomethingElse) {
   defaults.sampling.temperature = 2;
   defaults.sampling.top_k = 0;
   defaults.sampling.top_p = 1;
+  defaults.sampling.min_p = 0;
   LocalAnswerer warm("toy", service_, defaults, **interrupts_);
   ChatSettings settings;
   const auto ask = [&] {
