@@ -12,6 +12,7 @@
 namespace cllm {
 
 using TokenId = std::int32_t;
+using BlockId = std::int32_t;
 
 // What the scheduler has to know of an engine. Fixed once the engine is loaded.
 struct EngineCapabilities {
@@ -29,6 +30,10 @@ struct EngineCapabilities {
   bool can_copy_sequences = false;
   // Whether the last tokens of a sequence's KV can be dropped.
   bool can_trim_sequences = false;
+  // Where sequences keep their KV in blocks of one pool: tokens of a block, and how many there are. Else 0, and each slot holds
+  // max_context tokens.
+  int kv_block_tokens = 0;
+  int kv_blocks = 0;
   // Kernels may change with the number of rows. A prompt of at least this many tokens computes this many of them anew after
   // a cached prefix, so that a repeated request is answered in the same bytes.
   int rows_after_prefix = 1;
@@ -41,11 +46,14 @@ struct KvOperation {
     kMove,  // to the target slot, which is empty; empties the slot
     kCopy,  // the first `tokens` to the target slot, which is empty
     kTrim,  // keeps the first `tokens`
+    kCopyBlock,  // one block of the pool to another; no slot
   };
   Kind kind = Kind::kDrop;
   int slot = 0;
   int target_slot = 0;  // kMove, kCopy
   int tokens = 0;       // kCopy, kTrim; no more than the slot holds
+  BlockId block = 0;    // kCopyBlock
+  BlockId target_block = 0;
   bool operator==(const KvOperation&) const = default;
 };
 
@@ -58,6 +66,10 @@ struct SequenceWork {
   int rows = 0;
   // Whether the last row's logits are wanted.
   bool wants_logits = false;
+  // blocks[first_block … first_block + blocks) of the plan follow those that the slot has; together they have room for all
+  // tokens. Nothing where the engine has no blocks.
+  int first_block = 0;
+  int blocks = 0;
   bool operator==(const SequenceWork&) const = default;
 };
 
@@ -66,11 +78,13 @@ struct StepPlan {
   std::vector<KvOperation> operations;
   std::vector<SequenceWork> sequences;
   std::vector<TokenId> tokens;
+  std::vector<BlockId> blocks;
 
   void Clear() {
     operations.clear();
     sequences.clear();
     tokens.clear();
+    blocks.clear();
   }
   bool empty() const { return sequences.empty() && operations.empty(); }
 };

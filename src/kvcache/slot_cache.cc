@@ -1,20 +1,11 @@
 #include "kvcache/slot_cache.h"
 
 #include <algorithm>
-#include <cstdio>
-#include <cstdlib>
 #include <utility>
 
+#include "base/invariant.h"
+
 namespace cllm {
-namespace {
-
-void Check(bool holds, const char* what) {
-  if (holds) return;
-  std::fprintf(stderr, "slot cache invariant broken: %s\n", what);
-  std::abort();
-}
-
-}  // namespace
 
 SlotCache::SlotCache(const Options& options) : options_(options), slots_(static_cast<std::size_t>(options.slots)) {}
 
@@ -52,7 +43,7 @@ bool SlotCache::IsWorthWaiting(std::span<const TokenId> tokens) const {
 }
 
 std::optional<SlotGrant> SlotCache::Admit(std::span<const TokenId> tokens, std::vector<KvOperation>& operations) {
-  Check(!tokens.empty(), "a sequence has a token");
+  CheckInvariant(!tokens.empty(), "a sequence has a token");
   if (in_use_ == count()) return std::nullopt;
   Match match = BestMatch(tokens);
   const int slot = ChooseSlot(match);
@@ -141,7 +132,7 @@ void SlotCache::Drop(int slot, std::vector<KvOperation>& operations) {
 }
 
 void SlotCache::MoveTokens(int from, int to, std::vector<KvOperation>& operations) {
-  Check(At(to).use == Use::kEmpty, "a move goes to an empty slot");
+  CheckInvariant(At(to).use == Use::kEmpty, "a move goes to an empty slot");
   if (!At(from).tokens.empty()) {
     operations.push_back({.kind = KvOperation::Kind::kMove, .slot = from, .target_slot = to});
   }
@@ -149,12 +140,12 @@ void SlotCache::MoveTokens(int from, int to, std::vector<KvOperation>& operation
 }
 
 void SlotCache::Append(int slot, std::span<const TokenId> tokens) {
-  Check(At(slot).use == Use::kRunning, "only a running sequence computes");
+  CheckInvariant(At(slot).use == Use::kRunning, "only a running sequence computes");
   At(slot).tokens.insert(At(slot).tokens.end(), tokens.begin(), tokens.end());
 }
 
 void SlotCache::Release(int slot, bool keep, std::vector<KvOperation>& operations) {
-  Check(At(slot).use == Use::kRunning, "only a running sequence ends");
+  CheckInvariant(At(slot).use == Use::kRunning, "only a running sequence ends");
   --in_use_;
   if (!keep || !options_.shares_prefixes || At(slot).tokens.empty()) return Drop(slot, operations);
   At(slot).use = Use::kIdle;
@@ -178,12 +169,6 @@ void SlotCache::Close(const SlotMove& gap, std::vector<KvOperation>& operations)
   MoveTokens(gap.from, gap.to, operations);
 }
 
-void SlotCache::DropIdle(std::vector<KvOperation>& operations) {
-  for (int slot = 0; slot < count(); ++slot) {
-    if (At(slot).use == Use::kIdle) Drop(slot, operations);
-  }
-}
-
 std::int64_t SlotCache::idle_tokens() const {
   std::int64_t sum = 0;
   for (const Slot& slot : slots_) {
@@ -196,12 +181,12 @@ void SlotCache::CheckInvariants() const {
   int running = 0;
   for (const Slot& slot : slots_) {
     if (slot.use == Use::kRunning) ++running;
-    Check(slot.use != Use::kEmpty || slot.tokens.empty(), "an empty slot holds nothing");
-    Check(slot.use != Use::kIdle || !slot.tokens.empty(), "an idle slot holds something");
-    Check((slot.use == Use::kRunning) == !slot.expected.empty(), "only a running sequence is expected to compute");
-    Check(slot.use != Use::kIdle || options_.shares_prefixes, "nothing is kept where nothing is shared");
+    CheckInvariant(slot.use != Use::kEmpty || slot.tokens.empty(), "an empty slot holds nothing");
+    CheckInvariant(slot.use != Use::kIdle || !slot.tokens.empty(), "an idle slot holds something");
+    CheckInvariant((slot.use == Use::kRunning) == !slot.expected.empty(), "only a running sequence is expected to compute");
+    CheckInvariant(slot.use != Use::kIdle || options_.shares_prefixes, "nothing is kept where nothing is shared");
   }
-  Check(running == in_use_, "the slots in use are counted");
+  CheckInvariant(running == in_use_, "the slots in use are counted");
 }
 
 }  // namespace cllm

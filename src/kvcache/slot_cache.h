@@ -8,8 +8,6 @@
 //
 // Such engines compute sequences together only where their slots are neighbours (`dense`). So what is idle makes way for
 // what runs: a sequence starts beside the running ones, and a gap among them is closed.
-//
-// Integers only: what the engine has to do is appended to a list of operations, which run in order before the next step.
 #pragma once
 
 #include <cstdint>
@@ -17,24 +15,14 @@
 #include <span>
 #include <vector>
 
-#include "engine/engine.h"
+#include "kvcache/kv_cache.h"
 
 namespace cllm {
 
 // A copy moves a whole stream, however short the prefix, and takes about as long as computing this many tokens.
 inline constexpr int kLeastTokensWorthACopy = 64;
 
-struct SlotGrant {
-  int slot = 0;
-  int cached_tokens = 0;  // the first ones, whose keys and values the slot holds once the operations have run
-};
-
-struct SlotMove {
-  int from = 0;
-  int to = 0;
-};
-
-class SlotCache {
+class SlotCache : public KvCache {
  public:
   struct Options {
     int slots = 1;
@@ -44,35 +32,21 @@ class SlotCache {
   };
   explicit SlotCache(const Options& options);
 
-  // Whether a running sequence is about to compute a prefix of `tokens` that is worth the wait: longer than what there is
-  // now. It ends with that sequence, so nobody waits for nobody.
-  bool IsWorthWaiting(std::span<const TokenId> tokens) const;
+  bool IsWorthWaiting(std::span<const TokenId> tokens) const override;
+  bool HasRoom(std::span<const TokenId> /*tokens*/, int /*most_tokens*/) const override { return in_use_ < count(); }
+  std::optional<SlotGrant> Admit(std::span<const TokenId> tokens, std::vector<KvOperation>& operations) override;
+  bool Reserve(int /*slot*/, int /*rows*/) override { return true; }
+  void TakeNewBlocks(int /*slot*/, std::vector<BlockId>& /*blocks*/) override {}
+  void Append(int slot, std::span<const TokenId> tokens) override;
+  void Release(int slot, bool keep, std::vector<KvOperation>& operations) override;
+  PreemptionCost CostOfRelease(int /*slot*/) const override { return {}; }
+  std::optional<SlotMove> GapToClose() const override;
+  void Close(const SlotMove& gap, std::vector<KvOperation>& operations) override;
 
-  // A slot for a sequence that starts with `tokens` (at least one); nothing where all are in use. The last token is never
-  // cached: its logits are wanted.
-  std::optional<SlotGrant> Admit(std::span<const TokenId> tokens, std::vector<KvOperation>& operations);
-
-  // The sequence in `slot` has computed further tokens.
-  void Append(int slot, std::span<const TokenId> tokens);
-
-  // The sequence in `slot` has ended. Without `keep` its keys and values can't be used.
-  void Release(int slot, bool keep, std::vector<KvOperation>& operations);
-
-  // The running sequence in the last slot and the first gap before it; nothing where there is none, or if gaps do no harm.
-  std::optional<SlotMove> GapToClose() const;
-  void Close(const SlotMove& gap, std::vector<KvOperation>& operations);
-
-  // Drops what is idle, such as after the engine has lost it.
-  void DropIdle(std::vector<KvOperation>& operations);
-
-  int in_use() const { return in_use_; }
-  // Tokens in idle slots.
-  std::int64_t idle_tokens() const;
-  // The tokens that a slot in use has computed.
-  std::span<const TokenId> computed(int slot) const { return slots_.at(static_cast<std::size_t>(slot)).tokens; }
-
-  // Aborts with a message where the books don't agree.
-  void CheckInvariants() const;
+  int in_use() const override { return in_use_; }
+  std::int64_t idle_tokens() const override;
+  std::span<const TokenId> computed(int slot) const override { return slots_.at(static_cast<std::size_t>(slot)).tokens; }
+  void CheckInvariants() const override;
 
  private:
   enum class Use : std::uint8_t { kEmpty, kRunning, kIdle };

@@ -89,7 +89,9 @@ class Rig {
           target = slot;
           if (operation.kind == Kind::kCopy) target.resize(operation.tokens);
           else slot.clear();
+          break;
         }
+        case Kind::kCopyBlock: FAIL() << "there are no blocks";
       }
     }
     operations_.clear();

@@ -17,8 +17,9 @@ namespace cllm {
 using RequestId = std::uint64_t;
 using TimePoint = std::chrono::steady_clock::time_point;
 
-// queued → running → finished; queued and running may also become cancelled, timed out or failed.
-enum class RequestState : std::uint8_t { kQueued, kRunning, kFinished, kCancelled, kTimedOut, kFailed };
+// queued → running → finished. Where memory runs out: running → preempted → running; what was computed is computed again.
+// Queued, running and preempted ones may also become cancelled, timed out or failed.
+enum class RequestState : std::uint8_t { kQueued, kRunning, kPreempted, kFinished, kCancelled, kTimedOut, kFailed };
 
 std::string_view RequestStateName(RequestState state);
 bool IsTerminal(RequestState state);
@@ -82,6 +83,7 @@ struct StepEvents {
   std::vector<TokenEvent> tokens;
   std::vector<EndEvent> ends;
   int prompt_tokens = 0;  // computed
+  int preemptions = 0;
   TimePoint planned_at{};  // when the step was planned: what starts in it has waited until then
 
   bool empty() const { return starts.empty() && tokens.empty() && ends.empty(); }
@@ -90,6 +92,7 @@ struct StepEvents {
     tokens.clear();
     ends.clear();
     prompt_tokens = 0;
+    preemptions = 0;
   }
 };
 

@@ -1,12 +1,15 @@
 #include "scheduler/scheduler.h"
 
 #include <algorithm>
-#include <cstdio>
-#include <cstdlib>
+#include <functional>
+#include <ranges>
 #include <span>
+#include <tuple>
 #include <utility>
 
 #include <fmt/format.h>
+
+#include "base/invariant.h"
 
 namespace cllm {
 namespace {
@@ -24,12 +27,6 @@ constexpr double kShortPromptStep_s = 0.5;
 // Fewer rows than this are hardly cheaper, and would tell nothing about what a chunk costs.
 constexpr int kLeastChunk = 4;
 
-void Check(bool holds, const char* what) {
-  if (holds) return;
-  std::fprintf(stderr, "scheduler invariant broken: %s\n", what);
-  std::abort();
-}
-
 }  // namespace
 
 struct Scheduler::Sequence {
@@ -41,6 +38,8 @@ struct Scheduler::Sequence {
   int missing() const { return known() - computed; }
   int generated() const { return known() - static_cast<int>(request.prompt.size()); }
   int remaining() const { return request.max_tokens - generated(); }
+  // Tokens that it has to find room for before it starts. What gave way once waits until it can run to its end.
+  int needed() const { return state == RequestState::kPreempted ? known() + remaining() - 1 : known(); }
 
   SequenceRequest request;
   Sampler sampler;
@@ -55,17 +54,17 @@ struct Scheduler::Sequence {
 Scheduler::Scheduler(const SchedulerOptions& options, const EngineCapabilities& engine)
     : engine_(engine),
       max_running_(std::max(1, std::min({options.max_batch_size, engine.max_sequences, engine.max_step_tokens}))),
-      slots_({.slots = engine.max_sequences,
-              .shares_prefixes = options.prefix_cache && engine.can_copy_sequences && engine.can_trim_sequences,
-              .dense = engine.prefers_dense_slots && engine.can_copy_sequences,
-              .rows_after_prefix = engine.rows_after_prefix}),
+      cache_(MakeKvCache(engine, options.prefix_cache)),
       target_step_ms_(options.target_step_ms) {}
 
 Scheduler::~Scheduler() = default;
 
 void Scheduler::Submit(SequenceRequest request) {
-  Check(!request.prompt.empty(), "a prompt has at least one token");
-  auto sequence = std::make_unique<Sequence>(std::move(request));
+  CheckInvariant(!request.prompt.empty(), "a prompt has at least one token");
+  Enqueue(std::make_unique<Sequence>(std::move(request)));
+}
+
+void Scheduler::Enqueue(std::unique_ptr<Sequence> sequence) {
   sequence->turn = TurnOf(*sequence);
   const auto place = std::ranges::upper_bound(queue_, sequence->turn, {}, [](const auto& queued) { return queued->turn; });
   queue_.insert(place, std::move(sequence));
@@ -84,6 +83,7 @@ const StepPlan& Scheduler::Plan(TimePoint now) {
   plan_.Clear();
   planned_.clear();
   Sweep(now);
+  MakeRoomForDecodes();
   Admit();
   CloseSlotGaps();
   plan_.operations.swap(pending_operations_);
@@ -166,12 +166,12 @@ bool Scheduler::EndIfDue(Sequence& sequence, TimePoint now) {
       return true;
     case RequestControl::Signal::kStop:
       // A stop before the first token can't come from the text of the answer: whoever sent it wants no answer.
-      End(sequence, sequence.state == RequestState::kRunning ? RequestState::kFinished : RequestState::kCancelled,
+      End(sequence, sequence.state == RequestState::kQueued ? RequestState::kCancelled : RequestState::kFinished,
           FinishReason::kStop);
       return true;
     case RequestControl::Signal::kNone: break;
   }
-  const bool queued = sequence.state == RequestState::kQueued;
+  const bool queued = sequence.state == RequestState::kQueued;  // it has never run
   std::string message;
   if (queued && now >= sequence.request.start_by) {
     message = "no place became free in the time that a request may wait (scheduler.queue_timeout)";
@@ -187,44 +187,84 @@ bool Scheduler::EndIfDue(Sequence& sequence, TimePoint now) {
   return true;
 }
 
+// In order of priority, then of admission. Where no block is left, a sequence gives way.
+void Scheduler::MakeRoomForDecodes() {
+  decodes_.clear();
+  for (const auto& sequence : running_) {
+    if (sequence->missing() == 1) decodes_.push_back(sequence.get());
+  }
+  std::ranges::stable_sort(decodes_, std::greater(), [](const Sequence* sequence) { return sequence->request.priority; });
+  for (Sequence* sequence : decodes_) {
+    while (sequence->state == RequestState::kRunning && !cache_->Reserve(sequence->slot, 1)) Preempt(ChooseVictim());
+  }
+}
+
+// Of those that free a block the least important, then the one whose blocks cost the least to compute again, then the youngest.
+Scheduler::Sequence& Scheduler::ChooseVictim() const {
+  const auto loss = [this](const auto& sequence) {
+    const PreemptionCost cost = cache_->CostOfRelease(sequence->slot);
+    const double per_block = cost.freed_blocks > 0 ? static_cast<double>(cost.lost_tokens) / cost.freed_blocks : 0;
+    return std::tuple(cost.freed_blocks == 0, sequence->request.priority, per_block);
+  };
+  return **std::ranges::min_element(running_ | std::views::reverse, {}, loss);
+}
+
+void Scheduler::Preempt(Sequence& sequence) {
+  Transition(sequence, RequestState::kPreempted);
+  cache_->Release(sequence.slot, /*keep=*/true, pending_operations_);
+  sequence.slot = -1;
+  sequence.computed = 0;
+  sequence.has_begun = false;
+  ++events_.preemptions;
+  const auto place = std::ranges::find(running_, &sequence, &std::unique_ptr<Sequence>::get);
+  std::unique_ptr<Sequence> taken = std::move(*place);
+  running_.erase(place);
+  Enqueue(std::move(taken));
+}
+
 // In turn; but who would compute what a running sequence is computing already lets others pass.
 void Scheduler::Admit() {
   for (auto next = queue_.begin(); next != queue_.end() && running() < max_running_;) {
-    if (slots_.IsWorthWaiting((*next)->tokens)) {
+    if (cache_->IsWorthWaiting((*next)->tokens)) {
       ++next;
       continue;
     }
+    if (!cache_->HasRoom((*next)->tokens, (*next)->needed())) return;
     Start(std::move(*next));
     next = queue_.erase(next);
   }
 }
 
 void Scheduler::Start(std::unique_ptr<Sequence> sequence) {
-  const auto grant = slots_.Admit(sequence->tokens, pending_operations_);
-  Check(grant.has_value(), "there are as many slots as sequences may run");
+  const auto grant = cache_->Admit(sequence->tokens, pending_operations_);
+  CheckInvariant(grant.has_value(), "what has room is admitted");
   sequence->slot = grant->slot;
   sequence->computed = grant->cached_tokens;
-  sequence->state = RequestState::kRunning;
-  events_.starts.push_back({sequence->request.id, grant->cached_tokens});
+  if (sequence->state == RequestState::kQueued) events_.starts.push_back({sequence->request.id, grant->cached_tokens});
+  Transition(*sequence, RequestState::kRunning);
   running_.push_back(std::move(sequence));
 }
 
 // Where the engine computes neighbouring slots together, the sequence in the highest slot fills the lowest gap.
 void Scheduler::CloseSlotGaps() {
-  const auto gap = slots_.GapToClose();
+  const auto gap = cache_->GapToClose();
   if (!gap) return;
   Sequence& sequence = **std::ranges::find(running_, gap->from, [](const auto& s) { return s->slot; });
   if (sequence.remaining() < kLeastTokensWorthAMove) return;
-  slots_.Close(*gap, pending_operations_);
+  cache_->Close(*gap, pending_operations_);
   sequence.slot = gap->to;
 }
 
 void Scheduler::AddWork(Sequence& sequence, int rows) {
+  const auto first_block = static_cast<int>(plan_.blocks.size());
+  cache_->TakeNewBlocks(sequence.slot, plan_.blocks);
   plan_.sequences.push_back({.slot = sequence.slot,
                              .computed = sequence.computed,
                              .first_row = static_cast<int>(plan_.tokens.size()),
                              .rows = rows,
-                             .wants_logits = rows == sequence.missing()});
+                             .wants_logits = rows == sequence.missing(),
+                             .first_block = first_block,
+                             .blocks = static_cast<int>(plan_.blocks.size()) - first_block});
   const auto first = sequence.tokens.begin() + sequence.computed;
   plan_.tokens.insert(plan_.tokens.end(), first, first + rows);
   planned_.push_back(&sequence);
@@ -232,7 +272,7 @@ void Scheduler::AddWork(Sequence& sequence, int rows) {
 }
 
 void Scheduler::Commit(const StepResult& result, TimePoint now) {
-  Check(result.sequences.size() == planned_.size(), "a step has one result for each sequence");
+  CheckInvariant(result.sequences.size() == planned_.size(), "a step has one result for each sequence");
   LearnStepTime(result, now);
   for (std::size_t i = 0; i < planned_.size(); ++i) {
     CommitSequence(*planned_[i], plan_.sequences[i], result.sequences[i], now);
@@ -258,7 +298,7 @@ void Scheduler::CommitSequence(Sequence& sequence, const SequenceWork& work, con
   }
   const int prompt_left = static_cast<int>(sequence.request.prompt.size()) - sequence.computed;
   events_.prompt_tokens += std::clamp(prompt_left, 0, work.rows);
-  slots_.Append(sequence.slot, std::span(sequence.tokens).subspan(sequence.computed, work.rows));
+  cache_->Append(sequence.slot, std::span(sequence.tokens).subspan(sequence.computed, work.rows));
   sequence.computed += work.rows;
   // What ended while the step computed gets no further token.
   if (EndIfDue(sequence, now) || !work.wants_logits) return;
@@ -284,12 +324,16 @@ void Scheduler::AppendToken(Sequence& sequence, const SampledToken& token) {
   }
 }
 
-void Scheduler::End(Sequence& sequence, RequestState state, FinishReason reason, Error error, bool keep_kv) {
-  Check(CanTransition(sequence.state, state), "a request changes its state only as the table allows");
+void Scheduler::Transition(Sequence& sequence, RequestState state) {
+  CheckInvariant(CanTransition(sequence.state, state), "a request changes its state only as the table allows");
   sequence.state = state;
+}
+
+void Scheduler::End(Sequence& sequence, RequestState state, FinishReason reason, Error error, bool keep_kv) {
+  Transition(sequence, state);
   events_.ends.push_back({sequence.request.id, state, reason, std::move(error)});
   if (sequence.slot < 0) return;
-  slots_.Release(sequence.slot, keep_kv, pending_operations_);
+  cache_->Release(sequence.slot, keep_kv, pending_operations_);
   sequence.slot = -1;
   sequence.computed = 0;
 }
@@ -317,23 +361,24 @@ std::int64_t Scheduler::computed_tokens() const {
 }
 
 void Scheduler::CheckInvariants() const {
-  Check(running() <= max_running_, "no more sequences run than may");
-  slots_.CheckInvariants();
-  Check(slots_.in_use() == running(), "a slot is taken only by a running sequence");
+  CheckInvariant(running() <= max_running_, "no more sequences run than may");
+  cache_->CheckInvariants();
+  CheckInvariant(cache_->in_use() == running(), "a slot is taken only by a running sequence");
   std::vector<bool> used(static_cast<std::size_t>(engine_.max_sequences), false);
   for (const auto& sequence : running_) {
-    Check(sequence->state == RequestState::kRunning, "what is among the running is running");
-    Check(sequence->slot >= 0 && !used.at(sequence->slot), "each running sequence has a slot of its own");
+    CheckInvariant(sequence->state == RequestState::kRunning, "what is among the running is running");
+    CheckInvariant(sequence->slot >= 0 && !used.at(sequence->slot), "each running sequence has a slot of its own");
     used[sequence->slot] = true;
-    Check(std::ranges::equal(slots_.computed(sequence->slot), std::span(sequence->tokens).first(sequence->computed)),
+    CheckInvariant(std::ranges::equal(cache_->computed(sequence->slot), std::span(sequence->tokens).first(sequence->computed)),
           "a slot holds what its sequence has computed");
-    Check(sequence->missing() >= 1, "a running sequence has a token to compute");
-    Check(sequence->remaining() >= 1, "a running sequence has a token to generate");
-    Check(sequence->known() <= engine_.max_context, "a sequence fits into the context");
+    CheckInvariant(sequence->missing() >= 1, "a running sequence has a token to compute");
+    CheckInvariant(sequence->remaining() >= 1, "a running sequence has a token to generate");
+    CheckInvariant(sequence->known() <= engine_.max_context, "a sequence fits into the context");
   }
   for (const auto& sequence : queue_) {
-    Check(sequence->state == RequestState::kQueued && sequence->slot < 0 && sequence->computed == 0,
-          "a queued sequence holds nothing");
+    CheckInvariant(sequence->state == RequestState::kQueued || sequence->state == RequestState::kPreempted,
+                   "what waits is queued or has given way");
+    CheckInvariant(sequence->slot < 0 && sequence->computed == 0, "what waits holds nothing");
   }
 }
 

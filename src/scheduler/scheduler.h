@@ -7,6 +7,9 @@
 //
 // Requests take turns in the order of arrival + predicted time of the prompt - priority, in seconds: short prompts pass long
 // ones that came a moment before, and nothing waits for ever, since time goes on (shortest remaining time with ageing).
+//
+// Where the engine's KV pool has no block left for a running sequence, one gives way and comes back later: its tokens stay,
+// its keys and values are computed again, as far as they can't be found. Its answer is the same.
 #pragma once
 
 #include <deque>
@@ -15,7 +18,7 @@
 #include <vector>
 
 #include "engine/engine.h"
-#include "kvcache/slot_cache.h"
+#include "kvcache/kv_cache.h"
 #include "scheduler/request.h"
 #include "scheduler/step_time_model.h"
 
@@ -62,7 +65,7 @@ class Scheduler {
   // Tokens whose KV the engine holds for running sequences.
   std::int64_t computed_tokens() const;
   // Tokens whose KV it holds for sequences to come.
-  std::int64_t cached_tokens() const { return slots_.idle_tokens(); }
+  std::int64_t cached_tokens() const { return cache_->idle_tokens(); }
 
   // What the last plan was made for; 0 where nothing bounded it but the engine's budget.
   double target_step_s() const { return target_step_s_; }
@@ -76,6 +79,10 @@ class Scheduler {
   struct Sequence;
 
   void Sweep(TimePoint now);
+  void Enqueue(std::unique_ptr<Sequence> sequence);
+  void MakeRoomForDecodes();
+  Sequence& ChooseVictim() const;
+  void Preempt(Sequence& sequence);
   void Admit();
   void Start(std::unique_ptr<Sequence> sequence);
   void CloseSlotGaps();
@@ -89,6 +96,8 @@ class Scheduler {
   void LearnStepTime(const StepResult& result, TimePoint now);
   void CommitSequence(Sequence& sequence, const SequenceWork& work, const SequenceResult& result, TimePoint now);
   void AppendToken(Sequence& sequence, const SampledToken& token);
+  // Every change of a request's state.
+  static void Transition(Sequence& sequence, RequestState state);
   // `keep_kv`: what the engine holds of it is sound.
   void End(Sequence& sequence, RequestState state, FinishReason reason, Error error = {}, bool keep_kv = true);
   // Whether a signal or the deadline ends the sequence now; ends it.
@@ -99,7 +108,7 @@ class Scheduler {
   int max_running_;
   std::deque<std::unique_ptr<Sequence>> queue_;     // by turn
   std::vector<std::unique_ptr<Sequence>> running_;  // by admission
-  SlotCache slots_;
+  std::unique_ptr<KvCache> cache_;
   int target_step_ms_;
   std::vector<KvOperation> pending_operations_;
   StepTimeModel step_time_;

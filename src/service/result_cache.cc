@@ -1,9 +1,9 @@
 #include "service/result_cache.h"
 
-#include <cstdio>
-#include <cstdlib>
 #include <type_traits>
 #include <utility>
+
+#include "base/invariant.h"
 
 namespace cllm {
 namespace {
@@ -63,12 +63,6 @@ std::size_t BytesOf(const std::string& key, const CachedResult& result) {
   std::size_t bytes = kEntryOverhead + key.size() + result.tokens.size() * sizeof(SampledToken);
   for (const SampledToken& token : result.tokens) bytes += token.top.size() * sizeof(TokenLogprob);
   return bytes;
-}
-
-void Check(bool holds, const char* what) {
-  if (holds) return;
-  std::fprintf(stderr, "result cache invariant broken: %s\n", what);
-  std::abort();
 }
 
 }  // namespace
@@ -140,11 +134,11 @@ void ResultCache::CheckInvariants() const {
   for (const Entry& entry : entries_) {
     sum += entry.bytes;
     const auto found = by_key_.find(entry.key);
-    Check(found != by_key_.end() && &*found->second == &entry, "each entry is found by its key");
-    Check(entry.bytes == BytesOf(entry.key, *entry.result), "an entry takes what it was booked with");
+    CheckInvariant(found != by_key_.end() && &*found->second == &entry, "each entry is found by its key");
+    CheckInvariant(entry.bytes == BytesOf(entry.key, *entry.result), "an entry takes what it was booked with");
   }
-  Check(by_key_.size() == entries_.size(), "each key has an entry");
-  Check(sum == bytes_ && bytes_ <= budget_bytes_, "the entries' bytes add up and keep the budget");
+  CheckInvariant(by_key_.size() == entries_.size(), "each key has an entry");
+  CheckInvariant(sum == bytes_ && bytes_ <= budget_bytes_, "the entries' bytes add up and keep the budget");
 }
 
 }  // namespace cllm

@@ -43,14 +43,22 @@ class Random {
   std::uint64_t counter_ = 0;
 };
 
+constexpr int kContext = 160;
+
 FakeEngineOptions RandomEngine(Random& random) {
-  return {.vocab_size = 32,
-          .max_sequences = random.Between(1, 16),
-          .max_step_tokens = random.Between(8, 128),
-          .max_context = 160,
-          .prefers_dense_slots = random.Chance(0.5),
-          .can_trim_sequences = random.Chance(0.7),
-          .poison_token = kPoison};
+  FakeEngineOptions options{.vocab_size = 32,
+                            .max_sequences = random.Between(1, 16),
+                            .max_step_tokens = random.Between(8, 128),
+                            .max_context = kContext,
+                            .prefers_dense_slots = random.Chance(0.5),
+                            .can_trim_sequences = random.Chance(0.7),
+                            .poison_token = kPoison};
+  if (random.Chance(0.5)) {
+    // From a pool that holds one sequence of full length to one that hardly runs out.
+    options.kv_block_tokens = random.Between(1, 16);
+    options.kv_blocks = static_cast<int>(random.Uniform(1, 2.5) * kContext / options.kv_block_tokens) + 1;
+  }
+  return options;
 }
 
 SchedulerOptions RandomScheduler(Random& random) {
@@ -135,7 +143,7 @@ class Simulation {
     request.id = ++report_.accepted;
     request.prompt = RandomPrompt();
     if (random_.Chance(0.02)) request.prompt[request.prompt.size() / 2] = kPoison;
-    request.max_tokens = random_.Between(1, random_.Chance(0.1) ? 40 : 12);
+    request.max_tokens = random_.Between(1, random_.Chance(0.3) ? 40 : 12);
     request.sampling.temperature = 0;
     if (random_.Chance(0.3)) request.stop_tokens = {random_.Between(1, 31)};
     request.arrived = arrived;
@@ -176,6 +184,7 @@ class Simulation {
     scheduler_.TakeEvents(events_);
     if (!has_events && events_.empty()) return Break("a step with work to do does nothing");
     drain_rate_.Record(static_cast<int>(events_.starts.size()), others_waited, now_);
+    report_.preemptions += events_.preemptions;
     for (const StartEvent& start : events_.starts) OnStart(start);
     for (const TokenEvent& token : events_.tokens) OnToken(token);
     for (const EndEvent& end : events_.ends) OnEnd(end);
@@ -251,7 +260,8 @@ class Simulation {
 
   void CheckEnd() {
     if (!open_.empty()) Break(fmt::format("request {} has no end", open_.begin()->first));
-    if (engine_.tokens_held() != scheduler_.cached_tokens()) Break("keys and values are left in the engine");
+    const bool has_blocks = engine_.capabilities().kv_block_tokens > 0;
+    if (engine_.tokens_held() != (has_blocks ? 0 : scheduler_.cached_tokens())) Break("keys and values are left in the engine");
     if (report_.ends[0] + report_.ends[1] + report_.ends[2] + report_.ends[3] != report_.accepted) Break("ends are missing");
   }
 

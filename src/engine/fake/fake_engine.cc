@@ -5,6 +5,11 @@
 #include <utility>
 
 namespace cllm {
+namespace {
+
+constexpr TokenId kNothing = -1;
+
+}  // namespace
 
 FakeEngine::FakeEngine(FakeEngineOptions options) : options_(std::move(options)) {
   capabilities_ = {.name = "fake",
@@ -14,8 +19,12 @@ FakeEngine::FakeEngine(FakeEngineOptions options) : options_(std::move(options))
                    .max_context = options_.max_context,
                    .prefers_dense_slots = options_.prefers_dense_slots,
                    .can_copy_sequences = true,
-                   .can_trim_sequences = options_.can_trim_sequences};
+                   .can_trim_sequences = options_.can_trim_sequences,
+                   .kv_block_tokens = options_.kv_block_tokens,
+                   .kv_blocks = options_.kv_blocks};
   slots_.resize(options_.max_sequences);
+  block_tables_.resize(options_.max_sequences);
+  blocks_.resize(options_.kv_blocks, std::vector<TokenId>(options_.kv_block_tokens, kNothing));
   logits_.resize(options_.max_sequences, std::vector<float>(options_.vocab_size));
 }
 
@@ -42,7 +51,7 @@ void FakeEngine::Wait([[maybe_unused]] Ticket ticket, StepResult& result) {
   if (options_.on_step) options_.on_step(*plan_);
   for (const KvOperation& operation : plan_->operations) Apply(operation);
   result.sequences.clear();
-  for (const SequenceWork& work : plan_->sequences) result.sequences.push_back(Compute(work, plan_->tokens));
+  for (const SequenceWork& work : plan_->sequences) result.sequences.push_back(Compute(work));
   plan_ = nullptr;
 }
 
@@ -50,7 +59,10 @@ void FakeEngine::Apply(const KvOperation& operation) {
   std::vector<TokenId>& slot = slots_.at(operation.slot);
   const auto tokens = static_cast<std::size_t>(operation.tokens);
   switch (operation.kind) {
-    case KvOperation::Kind::kDrop: slot.clear(); break;
+    case KvOperation::Kind::kDrop:
+      slot.clear();
+      block_tables_.at(operation.slot).clear();
+      break;
     case KvOperation::Kind::kMove:
       assert(slots_.at(operation.target_slot).empty());
       slots_.at(operation.target_slot) = std::exchange(slot, {});
@@ -63,16 +75,41 @@ void FakeEngine::Apply(const KvOperation& operation) {
       assert(capabilities_.can_trim_sequences && tokens <= slot.size());
       slot.resize(tokens);
       break;
+    case KvOperation::Kind::kCopyBlock: blocks_.at(operation.target_block) = blocks_.at(operation.block); break;
   }
 }
 
-SequenceResult FakeEngine::Compute(const SequenceWork& work, std::span<const TokenId> tokens) {
-  std::vector<TokenId>& slot = slots_.at(work.slot);
-  if (static_cast<int>(slot.size()) != work.computed) {
-    return {.logits = {}, .status = Fail(ErrorCode::kInternal, "the slot does not hold what the plan says is computed")};
+Result<std::vector<TokenId>> FakeEngine::WriteBlocks(const SequenceWork& work) {
+  std::vector<BlockId>& table = block_tables_.at(work.slot);
+  const auto more = std::span<const BlockId>(plan_->blocks).subspan(work.first_block, work.blocks);
+  table.insert(table.end(), more.begin(), more.end());
+  const int known = work.computed + work.rows;
+  if (static_cast<int>(table.size()) * options_.kv_block_tokens < known) {
+    return Fail(ErrorCode::kInternal, "the plan gives the sequence too few blocks");
   }
-  const auto rows = tokens.subspan(work.first_row, work.rows);
-  slot.insert(slot.end(), rows.begin(), rows.end());
+  std::vector<TokenId> held;
+  for (int position = 0; position < known; ++position) {
+    std::vector<TokenId>& block = blocks_.at(table[position / options_.kv_block_tokens]);
+    TokenId& token = block[position % options_.kv_block_tokens];
+    if (position >= work.computed) token = plan_->tokens[work.first_row + position - work.computed];
+    if (token == kNothing) return Fail(ErrorCode::kInternal, "a block does not hold what the plan says is computed");
+    held.push_back(token);
+  }
+  return held;
+}
+
+SequenceResult FakeEngine::Compute(const SequenceWork& work) {
+  std::vector<TokenId>& slot = slots_.at(work.slot);
+  const auto rows = std::span<const TokenId>(plan_->tokens).subspan(work.first_row, work.rows);
+  if (options_.kv_block_tokens > 0) {
+    Result<std::vector<TokenId>> held = WriteBlocks(work);
+    if (!held) return {.logits = {}, .status = std::unexpected(held.error())};
+    slot = std::move(*held);
+  } else if (static_cast<int>(slot.size()) != work.computed) {
+    return {.logits = {}, .status = Fail(ErrorCode::kInternal, "the slot does not hold what the plan says is computed")};
+  } else {
+    slot.insert(slot.end(), rows.begin(), rows.end());
+  }
   if (static_cast<int>(slot.size()) > options_.max_context) {
     return {.logits = {}, .status = Fail(ErrorCode::kInternal, "the sequence is longer than the context")};
   }

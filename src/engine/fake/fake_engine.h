@@ -16,6 +16,9 @@ struct FakeEngineOptions {
   int max_context = 256;
   bool prefers_dense_slots = false;
   bool can_trim_sequences = false;
+  // Keys and values in one pool of blocks; 0: each slot has its own.
+  int kv_block_tokens = 0;
+  int kv_blocks = 0;
   // Called inside Wait with the plan: tests use it to advance a clock, block, or look at the plan.
   std::function<void(const StepPlan&)> on_step = {};
   // A sequence whose context contains this token fails; -1 for none.
@@ -33,17 +36,21 @@ class FakeEngine : public Engine {
   // The token that the fake model puts first after `context`. Never 0, which tests use as end of text.
   static TokenId NextToken(std::span<const TokenId> context, int vocab_size);
 
-  // Tokens held in slots, over all of them.
+  // Tokens held in slots, over all of them. Blocks that no slot has don't count.
   int tokens_held() const;
   int steps() const { return steps_; }
 
  private:
   void Apply(const KvOperation& operation);
-  SequenceResult Compute(const SequenceWork& work, std::span<const TokenId> tokens);
+  SequenceResult Compute(const SequenceWork& work);
+  // Writes the rows into the blocks of the slot; what it holds then, or an error where the blocks don't hold what the plan says.
+  Result<std::vector<TokenId>> WriteBlocks(const SequenceWork& work);
 
   FakeEngineOptions options_;
   EngineCapabilities capabilities_;
   std::vector<std::vector<TokenId>> slots_;
+  std::vector<std::vector<TokenId>> blocks_;       // with kNothing where nothing was computed
+  std::vector<std::vector<BlockId>> block_tables_;  // by slot
   std::vector<std::vector<float>> logits_;
   const StepPlan* plan_ = nullptr;
   int steps_ = 0;

@@ -152,7 +152,7 @@ LlamaCppEngine::LlamaCppEngine(std::unique_ptr<Context> context, EngineCapabilit
 LlamaCppEngine::~LlamaCppEngine() = default;
 
 Status LlamaCppEngine::WarmUp() {
-  const StepPlan plan{.operations = {}, .sequences = {{.rows = 2, .wants_logits = true}}, .tokens = {0, 0}};
+  const StepPlan plan{.operations = {}, .sequences = {{.rows = 2, .wants_logits = true}}, .tokens = {0, 0}, .blocks = {}};
   StepResult result;
   Wait(Submit(plan), result);
   Apply({.kind = KvOperation::Kind::kDrop, .slot = 0});
@@ -192,6 +192,7 @@ void LlamaCppEngine::Apply(const KvOperation& operation) {
       llama_memory_seq_rm(memory, operation.target_slot, operation.tokens, -1);
       break;
     case KvOperation::Kind::kTrim: llama_memory_seq_rm(memory, operation.slot, operation.tokens, -1); break;
+    case KvOperation::Kind::kCopyBlock: break;  // there are none here
   }
 }
 

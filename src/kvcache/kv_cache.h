@@ -1,0 +1,83 @@
+// What the scheduler asks of a cache of keys and values, however an engine lays them out: a slot for each running sequence
+// (SlotCache) or blocks of one pool (BlockCache).
+//
+// Integers only: what the engine has to do is appended to a list of operations, which run in order before the next step.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "engine/engine.h"
+
+namespace cllm {
+
+struct SlotGrant {
+  int slot = 0;
+  int cached_tokens = 0;  // the first ones, whose keys and values the slot holds once the operations have run
+};
+
+struct SlotMove {
+  int from = 0;
+  int to = 0;
+};
+
+// What there is to win and to lose where a running sequence gives way.
+struct PreemptionCost {
+  int freed_blocks = 0;  // that nobody else uses
+  int lost_tokens = 0;   // computed ones that no later sequence could find
+};
+
+class KvCache {
+ public:
+  virtual ~KvCache() = default;
+
+  // Whether a running sequence is about to compute a prefix of `tokens` that is worth the wait: longer than what there is
+  // now. It ends with that sequence, so nobody waits for nobody.
+  virtual bool IsWorthWaiting(std::span<const TokenId> tokens) const = 0;
+
+  // Whether a sequence that starts with `tokens` and will have `most_tokens` in all can be held now.
+  virtual bool HasRoom(std::span<const TokenId> tokens, int most_tokens) const = 0;
+
+  // A slot for a sequence that starts with `tokens` (at least one), with room for them; nothing where there is none. The last
+  // token is never cached: its logits are wanted.
+  virtual std::optional<SlotGrant> Admit(std::span<const TokenId> tokens, std::vector<KvOperation>& operations) = 0;
+
+  // Room for `rows` tokens behind those that the slot's sequence has computed. False where there is none: then nothing
+  // changes, and a running sequence has to give way.
+  virtual bool Reserve(int slot, int rows) = 0;
+
+  // Appends the blocks that the slot got since the last call; the engine learns them with the sequence's next rows.
+  virtual void TakeNewBlocks(int slot, std::vector<BlockId>& blocks) = 0;
+
+  // The sequence in `slot` has computed further tokens, for which there was room.
+  virtual void Append(int slot, std::span<const TokenId> tokens) = 0;
+
+  // The sequence in `slot` has ended or gives way. Without `keep` its keys and values can't be used.
+  virtual void Release(int slot, bool keep, std::vector<KvOperation>& operations) = 0;
+
+  // What a release of the slot would mean. Only where Reserve can fail.
+  virtual PreemptionCost CostOfRelease(int slot) const = 0;
+
+  // The running sequence in the last slot and the first gap before it; nothing where there is none, or if gaps do no harm.
+  virtual std::optional<SlotMove> GapToClose() const = 0;
+  virtual void Close(const SlotMove& gap, std::vector<KvOperation>& operations) = 0;
+
+  // Slots in use.
+  virtual int in_use() const = 0;
+  // Tokens that are kept for sequences to come.
+  virtual std::int64_t idle_tokens() const = 0;
+  // The tokens that a slot in use has computed.
+  virtual std::span<const TokenId> computed(int slot) const = 0;
+
+  // Aborts with a message where the books don't agree.
+  virtual void CheckInvariants() const = 0;
+};
+
+// The cache for the way in which an engine keeps keys and values. Without `shares_prefixes`, or where the engine can't, nothing
+// stays of a sequence that has ended.
+std::unique_ptr<KvCache> MakeKvCache(const EngineCapabilities& engine, bool shares_prefixes);
+
+}  // namespace cllm
