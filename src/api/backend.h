@@ -1,10 +1,14 @@
 // Everything that a request can reach once the model is loaded.
 #pragma once
 
+#include <memory>
+#include <utility>
+
 #include "api/cllm_dialect.h"
 #include "api/endpoints.h"
 #include "api/openai_chat.h"
 #include "api/openai_completions.h"
+#include "service/choices.h"
 #include "service/service.h"
 
 namespace cllm {
@@ -18,6 +22,12 @@ struct Backend {
         generate_stream(CllmDialect::Endpoint::kGenerateStream, defaults),
         chat(facts.card, defaults),
         completions(facts.card, defaults) {}
+
+  // As Service::Submit, for all answers that the call wants.
+  Result<std::shared_ptr<RequestControl>> Submit(ParsedCall call, std::shared_ptr<GenerationSink> sink) const {
+    return SubmitChoices(service, MakeChoices(std::move(call.request), std::move(call.further_prompts), call.choices),
+                         std::move(sink));
+  }
 
   Service& service;
   ServerFacts facts;

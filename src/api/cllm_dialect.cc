@@ -33,12 +33,12 @@ class CllmWriter : public AnswerWriter {
                          {"seed", end.seed}}));
   }
 
-  std::string Whole(const TextDelta& answer, const GenerationEnd& end) override {
+  std::string Whole(const std::vector<TextDelta>& answers, const GenerationEnd& end) override {
     const double rate = end.response_time_s > 0 ? end.generated_tokens / end.response_time_s : 0;
     return Dump(Json{{"data",
                  {{"id", id_},
                   {"response_time", end.response_time_s},
-                  {"text", answer.text},
+                  {"text", answers.at(0).text},
                   {"tokens_per_second", rate},
                   {"generated_tokens", end.generated_tokens},
                   {"prompt_tokens", end.prompt_tokens},

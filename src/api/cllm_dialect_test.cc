@@ -204,7 +204,7 @@ TEST(CllmDialectTest, FramesAreExact) {
 }
 
 TEST(CllmDialectTest, TheWholeAnswer) {
-  const Json body = Json::parse(Parsed(Generate(), kLeast).writer->Whole({"text", {}}, GoodEnd(FinishReason::kStop)));
+  const Json body = Json::parse(Parsed(Generate(), kLeast).writer->Whole({{"text", {}}}, GoodEnd(FinishReason::kStop)));
   EXPECT_EQ(Keys(body), (std::vector<std::string>{"data", "success"}));
   EXPECT_EQ(body["success"], true);
   const Json& data = body["data"];
@@ -223,7 +223,7 @@ TEST(CllmDialectTest, TheWholeAnswer) {
 TEST(CllmDialectTest, NoTimeIsNoDivision) {
   GenerationEnd end = GoodEnd();
   end.response_time_s = 0;
-  const Json body = Json::parse(Parsed(Generate(), kLeast).writer->Whole({"", {}}, end));
+  const Json body = Json::parse(Parsed(Generate(), kLeast).writer->Whole({{"", {}}}, end));
   EXPECT_EQ(body["data"]["tokens_per_second"], 0.0);
 }
 

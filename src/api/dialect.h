@@ -26,12 +26,15 @@ class AnswerWriter {
   // Server-sent events, ready for the wire. StreamEnd's last frame says that the stream is complete, or why it is not.
   virtual std::string StreamDelta(const TextDelta& delta) = 0;
   virtual std::string StreamEnd(const GenerationEnd& end) = 0;
-  // The body of an answer that is not streamed; `end.status` is success.
-  virtual std::string Whole(const TextDelta& answer, const GenerationEnd& end) = 0;
+  // The body of an answer that is not streamed, one text for each choice; `end.status` is success.
+  virtual std::string Whole(const std::vector<TextDelta>& answers, const GenerationEnd& end) = 0;
 };
 
 struct ParsedCall {
   GenerateRequest request;
+  // Where several answers are wanted; see MakeChoices.
+  std::vector<Prompt> further_prompts;
+  int choices = 1;
   bool stream = false;
   std::unique_ptr<AnswerWriter> writer;
 };

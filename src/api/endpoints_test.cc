@@ -74,7 +74,7 @@ TEST(EndpointsTest, AModelFileWithAStrangeNameIsListed) {
   EXPECT_NO_THROW(Json::parse(ModelsBody(facts, 2048)));
   EXPECT_NO_THROW(Json::parse(DetailedHealthBody(facts, {})));
   const OpenAiChatDialect chat(facts.card);
-  EXPECT_NO_THROW(Parsed(chat, R"({"messages": [{"role": "user", "content": "x"}]})").writer->Whole({"a", {}}, GoodEnd()));
+  EXPECT_NO_THROW(Parsed(chat, R"({"messages": [{"role": "user", "content": "x"}]})").writer->Whole({{"a", {}}}, GoodEnd()));
 }
 
 TEST(EndpointsTest, TheIndexNamesTheEndpoints) {
@@ -154,7 +154,7 @@ TEST(EndpointsTest, ABackendHoldsTheDialectsOfItsModel) {
   EXPECT_FALSE(Parsed(backend.generate, R"({"prompt": "x"})").stream);
   EXPECT_TRUE(Parsed(backend.generate_stream, R"({"prompt": "x"})").stream);
   const ParsedCall call = Parsed(backend.completions, R"({"prompt": "x"})");
-  EXPECT_EQ(Json::parse(call.writer->Whole({"a", {}}, GoodEnd()))["model"], "toy");
+  EXPECT_EQ(Json::parse(call.writer->Whole({{"a", {}}}, GoodEnd()))["model"], "toy");
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "api/openai_chat.h"
 
 #include <ctime>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -44,13 +45,18 @@ class ChatWriter : public AnswerWriter {
   const std::string& id() const override { return id_; }
 
   std::string StreamDelta(const TextDelta& delta) override {
-    std::string frames = Opening();
-    return frames + Chunk({{"content", delta.text}}, logprobs_ ? LogprobsObject(delta.tokens) : Json(nullptr), nullptr);
+    std::string frames = Opening(delta.choice);
+    return frames + Chunk(delta.choice, {{"content", delta.text}}, logprobs_ ? LogprobsObject(delta.tokens) : Json(nullptr),
+                          nullptr);
   }
 
   std::string StreamEnd(const GenerationEnd& end) override {
     if (!end.status) return SseFrame(OpenAiErrorBody(end.status.error()));
-    std::string frames = Opening() + Chunk(Json::object(), nullptr, OpenAiFinishReason(end.reason));
+    std::string frames;
+    for (int choice = 0; choice < end.choices(); ++choice) {
+      frames += Opening(choice);
+      frames += Chunk(choice, Json::object(), nullptr, OpenAiFinishReason(end.reason_of(choice)));
+    }
     if (include_usage_) {
       Json chunk = Envelope("chat.completion.chunk");
       chunk["choices"] = Json::array();
@@ -60,12 +66,15 @@ class ChatWriter : public AnswerWriter {
     return frames + SseFrame("[DONE]");
   }
 
-  std::string Whole(const TextDelta& answer, const GenerationEnd& end) override {
+  std::string Whole(const std::vector<TextDelta>& answers, const GenerationEnd& end) override {
     Json body = Envelope("chat.completion");
-    body["choices"] = Json::array({{{"index", 0},
-                                    {"message", {{"role", "assistant"}, {"content", answer.text}, {"refusal", nullptr}}},
-                                    {"logprobs", logprobs_ ? LogprobsObject(answer.tokens) : Json(nullptr)},
-                                    {"finish_reason", OpenAiFinishReason(end.reason)}}});
+    body["choices"] = Json::array();
+    for (const TextDelta& answer : answers) {
+      body["choices"].push_back({{"index", answer.choice},
+                                 {"message", {{"role", "assistant"}, {"content", answer.text}, {"refusal", nullptr}}},
+                                 {"logprobs", logprobs_ ? LogprobsObject(answer.tokens) : Json(nullptr)},
+                                 {"finish_reason", OpenAiFinishReason(end.reason_of(answer.choice))}});
+    }
     body["usage"] = UsageObject(end);
     body["seed"] = end.seed;
     return Dump(body);
@@ -76,16 +85,15 @@ class ChatWriter : public AnswerWriter {
     return {{"id", id_}, {"object", object}, {"created", created_}, {"model", model_}};
   }
 
-  // OpenAI's first chunk names the role before any text.
-  std::string Opening() {
-    if (opened_) return {};
-    opened_ = true;
-    return Chunk({{"role", "assistant"}, {"content", ""}}, nullptr, nullptr);
+  // OpenAI's first chunk of a choice names the role before any text.
+  std::string Opening(int choice) {
+    if (!opened_.insert(choice).second) return {};
+    return Chunk(choice, {{"role", "assistant"}, {"content", ""}}, nullptr, nullptr);
   }
 
-  std::string Chunk(Json delta, Json logprobs, Json finish_reason) const {
+  std::string Chunk(int choice, Json delta, Json logprobs, Json finish_reason) const {
     Json chunk = Envelope("chat.completion.chunk");
-    chunk["choices"] = Json::array({{{"index", 0},
+    chunk["choices"] = Json::array({{{"index", choice},
                                      {"delta", std::move(delta)},
                                      {"logprobs", std::move(logprobs)},
                                      {"finish_reason", std::move(finish_reason)}}});
@@ -98,7 +106,7 @@ class ChatWriter : public AnswerWriter {
   std::string model_;
   bool logprobs_;
   bool include_usage_;
-  bool opened_ = false;
+  std::set<int> opened_;  // choices
 };
 
 // A string, or an array of {"type": "text", "text": …} parts, which are joined.
@@ -196,6 +204,7 @@ Result<ParsedCall> OpenAiChatDialect::Parse(std::string_view body) const {
   const bool logprobs = ReadLogprobs(object, call.request.sampling);
   const StreamSettings stream = ReadStreamFields(object);
   call.stream = stream.stream;
+  call.choices = ReadChoices(object, 1);
   ReadHintsAndUnsupported(object);
   if (const Status status = object.Finish(); !status) return std::unexpected(status.error());
   call.writer = std::make_unique<ChatWriter>(model_.id, logprobs, stream.include_usage);

@@ -105,7 +105,7 @@ TEST(OpenAiChatTest, WrongFieldsAreNamed) {
        {"logprobs", "1", "logprobs must be true or false, not 1"},
        {"top_logprobs", "1", "top_logprobs needs logprobs to be true"},
        {"top_logprobs", "21", "top_logprobs must be an integer from 0 to 20, not 21"},
-       {"n", "2", "n other than 1 is not supported yet"},
+       {"best_of", "2", "best_of other than n is not supported yet"},
        {"n", "0", "n must be an integer from 1 to 128, not 0"},
        {"tools", "[{}]", "tools is not supported yet"},
        {"tool_choice", "\"required\"", "tool_choice is not supported yet"},
@@ -197,20 +197,43 @@ TEST(OpenAiChatTest, AnErrorIsTheLastFrameWithoutDone) {
 }
 
 TEST(OpenAiChatTest, TheWholeAnswer) {
-  const Json body = Json::parse(Parsed(Chat(), kLeast).writer->Whole({"text", {}}, GoodEnd(FinishReason::kStop)));
+  const Json body = Json::parse(Parsed(Chat(), kLeast).writer->Whole({{"text", {}}}, GoodEnd(FinishReason::kStop)));
   EXPECT_EQ(Stripped(body), Json::parse(R"({"object":"chat.completion","model":"toy","choices":[{"index":0,
     "message":{"role":"assistant","content":"text","refusal":null},"logprobs":null,"finish_reason":"stop"}],
     "usage":{"prompt_tokens":7,"completion_tokens":10,"total_tokens":17,"prompt_tokens_details":{"cached_tokens":3}},"seed":42})"));
 }
 
+TEST(OpenAiChatTest, EachAnswerOpensAndEndsForItself) {
+  GenerationEnd end = GoodEnd();
+  end.reasons = {FinishReason::kLength, FinishReason::kStop};
+  const ParsedCall call = Parsed(Chat(), With(kLeast, "n", "2"));
+  EXPECT_EQ(call.choices, 2);
+  const auto first = Frames(call.writer->StreamDelta({"x", {}, 1}));
+  ASSERT_EQ(first.size(), 2U);
+  EXPECT_EQ(first[0]["choices"][0]["delta"]["role"], "assistant");
+  EXPECT_EQ(first[0]["choices"][0]["index"], 1);
+  EXPECT_EQ(first[1]["choices"][0]["delta"]["content"], "x");
+  EXPECT_EQ(Frames(call.writer->StreamDelta({"y", {}, 1})).size(), 1U);
+  const auto last = Frames(call.writer->StreamEnd(end));
+  ASSERT_EQ(last.size(), 4U) << "the one without text opens now; two ends; [DONE]";
+  EXPECT_EQ(last[0]["choices"][0]["index"], 0);
+  EXPECT_EQ(last[1]["choices"][0]["finish_reason"], "length");
+  EXPECT_EQ(last[2]["choices"][0]["index"], 1);
+  EXPECT_EQ(last[2]["choices"][0]["finish_reason"], "stop");
+  const Json body = Json::parse(Parsed(Chat(), kLeast).writer->Whole({{"a", {}, 0}, {"b", {}, 1}}, end));
+  EXPECT_EQ(body["choices"][1]["message"]["content"], "b");
+  EXPECT_EQ(body["choices"][1]["finish_reason"], "stop");
+}
+
 TEST(OpenAiChatTest, LogprobsOfEachToken) {
   const ParsedCall call = Parsed(Chat(), With(With(kLeast, "logprobs", "true").c_str(), "top_logprobs", "1"));
-  const TextDelta delta{"é", {{.bytes = "\xC3", .token = {.token = 1, .logprob = -0.5F, .top = {{2, -0.25F}}}, .top_bytes = {"x"}},
-                              {.bytes = "\xA9", .token = {.token = 3, .logprob = -1.5F, .top = {}}, .top_bytes = {}}}};
+  TextDelta delta{"é", {}};
+  delta.tokens.push_back({.bytes = "\xC3", .token = {.token = 1, .logprob = -0.5F, .top = {{2, -0.25F}}}, .top_bytes = {"x"}});
+  delta.tokens.push_back({.bytes = "\xA9", .token = {.token = 3, .logprob = -1.5F, .top = {}}, .top_bytes = {}});
   const Json expected = Json::parse(R"({"content":[
     {"token":"\ufffd","logprob":-0.5,"bytes":[195],"top_logprobs":[{"token":"x","logprob":-0.25,"bytes":[120]}]},
     {"token":"\ufffd","logprob":-1.5,"bytes":[169],"top_logprobs":[]}],"refusal":null})");
-  EXPECT_EQ(Json::parse(call.writer->Whole(delta, GoodEnd()))["choices"][0]["logprobs"], expected);
+  EXPECT_EQ(Json::parse(call.writer->Whole(std::vector<TextDelta>(1, delta), GoodEnd()))["choices"][0]["logprobs"], expected);
   EXPECT_EQ(Frames(call.writer->StreamDelta(delta)).at(1)["choices"][0]["logprobs"], expected);
 }
 

@@ -1,6 +1,7 @@
 #include "api/openai_completions.h"
 
 #include <ctime>
+#include <map>
 
 #include <fmt/format.h>
 
@@ -46,7 +47,10 @@ class CompletionsWriter : public AnswerWriter {
 
   std::string StreamEnd(const GenerationEnd& end) override {
     if (!end.status) return SseFrame(OpenAiErrorBody(end.status.error()));
-    std::string frames = Chunk({}, OpenAiFinishReason(end.reason));
+    std::string frames;
+    for (int choice = 0; choice < end.choices(); ++choice) {
+      frames += Chunk({.text = {}, .tokens = {}, .choice = choice}, OpenAiFinishReason(end.reason_of(choice)));
+    }
     if (include_usage_) {
       Json chunk = Envelope();
       chunk["choices"] = Json::array();
@@ -56,9 +60,12 @@ class CompletionsWriter : public AnswerWriter {
     return frames + SseFrame("[DONE]");
   }
 
-  std::string Whole(const TextDelta& answer, const GenerationEnd& end) override {
+  std::string Whole(const std::vector<TextDelta>& answers, const GenerationEnd& end) override {
     Json body = Envelope();
-    body["choices"] = Json::array({Choice(answer, OpenAiFinishReason(end.reason))});
+    body["choices"] = Json::array();
+    for (const TextDelta& answer : answers) {
+      body["choices"].push_back(Choice(answer, OpenAiFinishReason(end.reason_of(answer.choice))));
+    }
     body["usage"] = UsageObject(end);
     body["seed"] = end.seed;
     return Dump(body);
@@ -71,8 +78,8 @@ class CompletionsWriter : public AnswerWriter {
 
   Json Choice(const TextDelta& delta, Json finish_reason) {
     return {{"text", delta.text},
-            {"index", 0},
-            {"logprobs", logprobs_ ? LogprobsObject(delta.tokens, text_offset_) : Json(nullptr)},
+            {"index", delta.choice},
+            {"logprobs", logprobs_ ? LogprobsObject(delta.tokens, text_offsets_[delta.choice]) : Json(nullptr)},
             {"finish_reason", std::move(finish_reason)}};
   }
 
@@ -88,7 +95,7 @@ class CompletionsWriter : public AnswerWriter {
   std::string model_;
   bool logprobs_;
   bool include_usage_;
-  std::size_t text_offset_ = 0;
+  std::map<int, std::size_t> text_offsets_;  // by choice
 };
 
 std::optional<std::vector<TokenId>> TokenList(const Json& json) {
@@ -100,21 +107,38 @@ std::optional<std::vector<TokenId>> TokenList(const Json& json) {
   return tokens;
 }
 
-// A string, a list of token ids, or a list with one of either.
-void ReadPrompt(JsonObject& object, GenerateRequest& request) {
+// A string or a list of token ids.
+std::optional<Prompt> ReadOnePrompt(const Json& json) {
+  if (json.is_string()) return json.get<std::string>();
+  if (!json.is_array()) return std::nullopt;
+  auto tokens = TokenList(json);
+  if (!tokens) return std::nullopt;
+  return std::move(*tokens);
+}
+
+// One prompt, or a list of prompts.
+void ReadPrompts(JsonObject& object, ParsedCall& call) {
   const Json* json = object.Any("prompt");
   if (json == nullptr) return object.Reject("prompt", "prompt is missing");
-  if (json->is_array() && json->size() == 1 && ((*json)[0].is_string() || (*json)[0].is_array())) json = &(*json)[0];
-  if (json->is_string()) {
-    request.prompt = json->get<std::string>();
+  const bool is_list = json->is_array() && !json->empty() && ((*json)[0].is_string() || (*json)[0].is_array());
+  if (!is_list) {
+    std::optional<Prompt> prompt = ReadOnePrompt(*json);
+    if (!prompt) return object.Reject("prompt", "prompt must be a string, an array of token ids, or an array of these");
+    call.request.prompt = std::move(*prompt);
     return;
   }
-  if (json->is_array() && json->size() > 1 && ((*json)[0].is_string() || (*json)[0].is_array())) {
-    return object.Reject("prompt", "more than one prompt in a request is not supported yet");
+  if (json->size() > kMostChoices) {
+    return object.Reject("prompt", fmt::format("prompt has {} entries, more than {}", json->size(), kMostChoices));
   }
-  auto tokens = json->is_array() ? TokenList(*json) : std::nullopt;
-  if (!tokens) return object.Reject("prompt", "prompt must be a string or an array of token ids");
-  request.prompt = std::move(*tokens);
+  for (std::size_t i = 0; i < json->size(); ++i) {
+    std::optional<Prompt> prompt = ReadOnePrompt((*json)[i]);
+    if (!prompt) return object.Reject("prompt", fmt::format("prompt[{}] must be a string or an array of token ids", i));
+    if (i == 0) {
+      call.request.prompt = std::move(*prompt);
+    } else {
+      call.further_prompts.push_back(std::move(*prompt));
+    }
+  }
 }
 
 }  // namespace
@@ -126,7 +150,8 @@ Result<ParsedCall> OpenAiCompletionsDialect::Parse(std::string_view body) const 
   if (!json) return std::unexpected(json.error());
   JsonObject object(*json);
   ParsedCall call;
-  ReadPrompt(object, call.request);
+  ReadPrompts(object, call);
+  call.choices = ReadChoices(object, 1 + static_cast<int>(call.further_prompts.size()));
   ReadMaxTokens(object, {"max_tokens", "max_completion_tokens", "n_predict"}, call.request);
   call.request.default_max_tokens = defaults_.max_tokens > 0 ? defaults_.max_tokens : kOpenAiDefaultMaxTokens;
   call.request.sampling = defaults_.sampling;

@@ -57,9 +57,43 @@ TEST(OpenAiCompletionsTest, SettingsHoldWhereTheRequestSaysNothing) {
   EXPECT_EQ(Parsed(dialect, With(kLeast, "temperature", "2")).request.sampling.temperature, 2.0);
 }
 
+TEST(OpenAiCompletionsTest, SeveralPromptsAndSeveralAnswers) {
+  const ParsedCall call = Parsed(Completions(), R"({"prompt": ["a", [1, 2], "c"], "n": 2, "best_of": 2})");
+  EXPECT_EQ(std::get<std::string>(call.request.prompt), "a");
+  ASSERT_EQ(call.further_prompts.size(), 2U);
+  EXPECT_EQ(std::get<std::vector<TokenId>>(call.further_prompts[0]), (std::vector<TokenId>{1, 2}));
+  EXPECT_EQ(std::get<std::string>(call.further_prompts[1]), "c");
+  EXPECT_EQ(call.choices, 2);
+  Json many = Json::parse(kLeast);
+  many["prompt"] = std::vector<std::string>(65, "x");
+  EXPECT_EQ(Parsed(Completions(), many.dump()).further_prompts.size(), 64U);
+  many["n"] = 2;
+  EXPECT_EQ(ErrorOf(Completions(), many.dump()),
+            (Error{ErrorCode::kInvalidArgument, "2 answers to each of 65 prompts are more than 128", "n"}));
+  many["prompt"] = std::vector<std::string>(129, "x");
+  EXPECT_EQ(ErrorOf(Completions(), many.dump()).message, "prompt has 129 entries, more than 128");
+}
+
+TEST(OpenAiCompletionsTest, EachAnswerHasItsIndexAndItsEnd) {
+  GenerationEnd end = GoodEnd();
+  end.reasons = {FinishReason::kLength, FinishReason::kStop};
+  const ParsedCall call = Parsed(Completions(), With(kLeast, "n", "2"));
+  const Json body = Json::parse(call.writer->Whole({{"a", {}, 0}, {"b", {}, 1}}, end));
+  ASSERT_EQ(body["choices"].size(), 2U);
+  EXPECT_EQ(body["choices"][0]["finish_reason"], "length");
+  EXPECT_EQ(body["choices"][1]["text"], "b");
+  EXPECT_EQ(body["choices"][1]["index"], 1);
+  EXPECT_EQ(body["choices"][1]["finish_reason"], "stop");
+  EXPECT_EQ(Frames(call.writer->StreamDelta({"x", {}, 1})).at(0)["choices"][0]["index"], 1);
+  const auto frames = Frames(call.writer->StreamEnd(end));
+  ASSERT_EQ(frames.size(), 3U);
+  EXPECT_EQ(frames[0]["choices"][0]["finish_reason"], "length");
+  EXPECT_EQ(frames[1]["choices"][0]["index"], 1);
+  EXPECT_EQ(frames[1]["choices"][0]["finish_reason"], "stop");
+}
+
 TEST(OpenAiCompletionsTest, WrongFieldsAreNamed) {
-  const char* prompt = "prompt must be a string or an array of token ids";
-  const char* several = "more than one prompt in a request is not supported yet";
+  const char* prompt = "prompt must be a string, an array of token ids, or an array of these";
   ExpectWrongFields(Completions(), kLeast,
                     {{"prompt", "null", "prompt is missing"},
                      {"prompt", "5", prompt},
@@ -68,12 +102,12 @@ TEST(OpenAiCompletionsTest, WrongFieldsAreNamed) {
                      {"prompt", "[1.5]", prompt},
                      {"prompt", "[-1]", prompt},
                      {"prompt", "[2147483648]", prompt},
-                     {"prompt", "[[\"a\"]]", prompt},
-                     {"prompt", "[\"a\", \"b\"]", several},
-                     {"prompt", "[[1], [2]]", several},
+                     {"prompt", "[[\"a\"]]", "prompt[0] must be a string or an array of token ids"},
+                     {"prompt", "[\"a\", 5]", "prompt[1] must be a string or an array of token ids"},
+                     {"n", "129", "n must be an integer from 1 to 128, not 129"},
                      {"logprobs", "6", "logprobs must be an integer from 0 to 5, not 6"},
                      {"logprobs", "true", "logprobs must be an integer from 0 to 5, not true"},
-                     {"best_of", "2", "best_of other than 1 is not supported yet"},
+                     {"best_of", "2", "best_of other than n is not supported yet"},
                      {"echo", "true", "echo is not supported yet"},
                      {"suffix", "\"x\"", "suffix is not supported yet"},
                      {"max_tokens", "0", "max_tokens must be an integer from 1 to 1000000000, not 0"},
@@ -112,7 +146,7 @@ TEST(OpenAiCompletionsTest, AnErrorIsTheLastFrameWithoutDone) {
 }
 
 TEST(OpenAiCompletionsTest, TheWholeAnswer) {
-  const Json body = Json::parse(Parsed(Completions(), kLeast).writer->Whole({"text", {}}, GoodEnd()));
+  const Json body = Json::parse(Parsed(Completions(), kLeast).writer->Whole({{"text", {}}}, GoodEnd()));
   EXPECT_EQ(Stripped(body), Json::parse(R"({"object":"text_completion","model":"toy","choices":[
     {"text":"text","index":0,"logprobs":null,"finish_reason":"length"}],
     "usage":{"prompt_tokens":7,"completion_tokens":10,"total_tokens":17,"prompt_tokens_details":{"cached_tokens":3}},"seed":42})"));

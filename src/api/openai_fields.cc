@@ -34,17 +34,23 @@ StreamSettings ReadStreamFields(JsonObject& object) {
   return settings;
 }
 
+int ReadChoices(JsonObject& object, int prompts) {
+  const auto choices = static_cast<int>(object.Int("n", 1, kMostChoices).value_or(1));
+  if (choices * prompts > kMostChoices) {
+    object.Reject("n", fmt::format("{} answers to each of {} prompts are more than {}", choices, prompts, kMostChoices));
+  }
+  if (object.Int("best_of", 1, kMostChoices).value_or(choices) != choices) {
+    object.Reject("best_of", "best_of other than n is not supported yet");
+  }
+  return choices;
+}
+
 void ReadHintsAndUnsupported(JsonObject& object) {
   object.String("model");
   for (const char* hint : {"user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key",
                            "prompt_cache_retention", "cache_prompt", "id_slot", "parallel_tool_calls", "verbosity",
                            "timings_per_token", "return_tokens", "return_progress", "samplers"}) {
     object.Ignore(hint);
-  }
-  for (const char* name : {"n", "best_of"}) {
-    if (object.Int(name, 1, 128).value_or(1) != 1) {
-      object.Reject(name, fmt::format("{} other than 1 is not supported yet", name));
-    }
   }
   for (const char* name : {"tools", "tool_choice", "functions", "function_call", "suffix", "echo", "grammar", "json_schema",
                            "modalities", "audio", "prediction", "web_search_options"}) {

@@ -16,6 +16,12 @@ struct StreamSettings {
 // stream and stream_options.
 StreamSettings ReadStreamFields(JsonObject& object);
 
+// Most answers to one request, over all of its prompts.
+inline constexpr int kMostChoices = 128;
+
+// n, and best_of where it is the same.
+int ReadChoices(JsonObject& object, int prompts);
+
 // Fields that change no answer here (user, metadata, cache hints …), and those that would and are not supported: these are
 // accepted only with the value that means "off".
 void ReadHintsAndUnsupported(JsonObject& object);

@@ -1,5 +1,7 @@
 #include "base/rng.h"
 
+#include <random>
+
 namespace cllm {
 namespace {
 
@@ -30,6 +32,11 @@ double UniformAt(std::uint64_t seed, std::uint32_t choice, std::uint64_t positio
                                 {static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)});
   const std::uint64_t bits = (std::uint64_t{words[0]} << 32 | words[1]) >> 11;
   return static_cast<double>(bits) * 0x1.0p-53;
+}
+
+std::uint64_t RandomSeed() {
+  thread_local std::random_device device;
+  return device();
 }
 
 }  // namespace cllm

@@ -13,4 +13,7 @@ std::array<std::uint32_t, 4> Philox4x32(std::array<std::uint32_t, 4> counter, st
 // A uniform number in [0, 1) with 53 random bits, for (seed, choice index, position) of a sampled token.
 double UniformAt(std::uint64_t seed, std::uint32_t choice, std::uint64_t position);
 
+// A seed from the system. 32 bits, so that a client whose numbers are doubles can send it back unchanged.
+std::uint64_t RandomSeed();
+
 }  // namespace cllm

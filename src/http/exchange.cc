@@ -82,10 +82,18 @@ std::string Exchange::CacheHeader() {
   return cache_.prefix_tokens > 0 ? fmt::format("prefix={}", cache_.prefix_tokens) : "miss";
 }
 
+TextDelta& Exchange::AnswerOf(int choice) {
+  while (static_cast<int>(answers_.size()) <= choice) {
+    answers_.push_back({.text = {}, .tokens = {}, .choice = static_cast<int>(answers_.size())});
+  }
+  return answers_[static_cast<std::size_t>(choice)];
+}
+
 void Exchange::OnText(TextDelta delta) {
   if (!parts_.stream) {
-    answer_.text += delta.text;
-    std::ranges::move(delta.tokens, std::back_inserter(answer_.tokens));
+    TextDelta& answer = AnswerOf(delta.choice);
+    answer.text += delta.text;
+    std::ranges::move(delta.tokens, std::back_inserter(answer.tokens));
     return;
   }
   std::string frames = parts_.writer->StreamDelta(delta);
@@ -96,6 +104,7 @@ void Exchange::OnText(TextDelta delta) {
 }
 
 void Exchange::OnEnd(const GenerationEnd& end) {
+  if (!parts_.stream) AnswerOf(end.choices() - 1);  // an answer may have no text at all
   const std::lock_guard lock(mutex_);
   Log(end, has_text_);
   // A stream that has not begun can still answer with the error's own status.
@@ -140,7 +149,7 @@ void Exchange::Flush() {
 
 void Exchange::RespondWhole() {
   const auto response = end_.status
-                            ? JsonResponse(parts_.writer->Whole(answer_, end_))
+                            ? JsonResponse(parts_.writer->Whole(answers_, end_))
                             : ErrorResponse(end_.status.error(), parts_.dialect->ErrorBody(end_.status.error()));
   response->addHeader(kCacheHeader, CacheHeader());
   parts_.respond(response);

@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include <drogon/HttpRequest.h>
 #include <drogon/HttpResponse.h>
@@ -57,6 +58,7 @@ class Exchange : public GenerationSink, public LoopClient, public std::enable_sh
   // A client that does not read its stream is cut off at this many bytes of unsent text.
   static constexpr std::size_t kMostUnsentBytes = std::size_t{1} << 20;
 
+  TextDelta& AnswerOf(int choice);
   std::string CacheHeader();
   void Log(const GenerationEnd& end, bool has_text);
   void Queue();
@@ -80,7 +82,7 @@ class Exchange : public GenerationSink, public LoopClient, public std::enable_sh
   std::string frames_;
   GenerationEnd end_;
 
-  TextDelta answer_;  // whole answers only; complete once ended_
+  std::vector<TextDelta> answers_;  // by choice; whole answers only; complete once ended_
 
   // Loop thread only.
   std::shared_ptr<RequestControl> control_;

@@ -417,7 +417,7 @@ void HttpServer::Application::Generate(const drogon::HttpRequestPtr& request, co
           .record = record,
           .on_stream_end = [this, connection = request->getConnectionPtr()] { front_door_->OnAnswered(connection); }},
       mailbox_, tracker_);
-  auto control = backend->service.Submit(std::move(call->request), exchange);
+  auto control = backend->Submit(*std::move(call), exchange);
   if (!control) {
     exchange->Abandon();
     return fail(control.error());

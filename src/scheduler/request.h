@@ -31,6 +31,9 @@ enum class FinishReason : std::uint8_t { kLength, kStop };
 // The one channel from the outside to a request that is with the scheduler. Any thread may set it, once.
 class RequestControl {
  public:
+  // What is said to `group` is said to all that belong to it.
+  explicit RequestControl(std::shared_ptr<const RequestControl> group = nullptr) : group_(std::move(group)) {}
+
   enum class Signal : std::uint8_t {
     kNone,
     kCancel,  // the client left, or the server shuts down
@@ -40,9 +43,13 @@ class RequestControl {
     Signal none = Signal::kNone;
     signal_.compare_exchange_strong(none, signal, std::memory_order_release, std::memory_order_relaxed);
   }
-  Signal signal() const { return signal_.load(std::memory_order_acquire); }
+  Signal signal() const {
+    const Signal own = signal_.load(std::memory_order_acquire);
+    return own == Signal::kNone && group_ ? group_->signal() : own;
+  }
 
  private:
+  std::shared_ptr<const RequestControl> group_;
   std::atomic<Signal> signal_{Signal::kNone};
 };
 
@@ -51,6 +58,7 @@ struct SequenceRequest {
   std::vector<TokenId> prompt;  // at least one token
   int max_tokens = 1;           // prompt and max_tokens together fit into the engine's context
   SamplingParams sampling;
+  std::uint32_t choice = 0;     // of several answers to one prompt: each draws its own tokens from the same seed
   std::vector<TokenId> stop_tokens;  // end the answer and are not a part of it; sorted
   TimePoint arrived{};
   // A request is served as if it had arrived this many seconds earlier. So what came much earlier is never overtaken for ever.

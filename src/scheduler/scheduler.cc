@@ -30,7 +30,7 @@ constexpr int kLeastChunk = 4;
 }  // namespace
 
 struct Scheduler::Sequence {
-  explicit Sequence(SequenceRequest r) : request(std::move(r)), sampler(request.sampling, 0), tokens(request.prompt) {
+  explicit Sequence(SequenceRequest r) : request(std::move(r)), sampler(request.sampling, request.choice), tokens(request.prompt) {
     for (const TokenId token : tokens) sampler.Accept(token);
   }
 

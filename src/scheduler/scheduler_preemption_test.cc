@@ -68,6 +68,20 @@ TEST(SchedulerPreemptionTest, TheLeastImportantGivesWay) {
   EXPECT_EQ(rig.outcome(low).starts, 1);
 }
 
+TEST(SchedulerPreemptionTest, WhatGaveWayWaitsForRoomToItsEnd) {
+  SchedulerRig rig(BlockEngine(16, 3));
+  const RequestId low = rig.Add(SomePrompt(16, 1), 40, [](SequenceRequest& request) { request.priority = -1; });
+  const RequestId lasting = rig.Add(SomePrompt(24, 2), 40);
+  const RequestId passing = rig.Add(SomePrompt(16, 3), 10);
+  while (!rig.ended(passing)) rig.Step();
+  EXPECT_EQ(rig.preemptions, 1);
+  // Now there are blocks for what it knows, but the other one will need them.
+  while (!rig.ended(lasting)) rig.Step();
+  EXPECT_EQ(rig.preemptions, 1);
+  rig.RunToEnd();
+  EXPECT_EQ(rig.tokens(low), FakeAnswer(SomePrompt(16, 1), 40));
+}
+
 TEST(SchedulerPreemptionTest, WhatGivesWayFindsItsBlocksAgain) {
   SchedulerRig rig(BlockEngine(16, 2));
   const RequestId low = rig.Add(SomePrompt(24, 1), 24, [](SequenceRequest& request) { request.priority = -1; });
@@ -112,6 +126,20 @@ TEST(SchedulerPreemptionTest, TheTimeInTheQueueDoesNotCountForWhatHasRun) {
   EXPECT_EQ(rig.end(low).state, RequestState::kTimedOut);
   EXPECT_NE(rig.end(low).error.message.find("of at most 24 tokens"), std::string::npos) << rig.end(low).error.message;
   rig.RunToEnd();
+}
+
+TEST(SchedulerPreemptionTest, WhoRunsGetsTheLastBlockBeforeWhoComes) {
+  SchedulerRig rig(BlockEngine(16, 4));
+  const RequestId first = rig.Add(SomePrompt(55, 1), 9);  // 14 blocks, then 15 and 16
+  const RequestId second = rig.Add(SomePrompt(3, 2), 1);
+  rig.Step();
+  while (rig.engine.tokens_held() < 60) rig.Step();  // the next token needs the sixteenth block
+  const RequestId third = rig.Add(SomePrompt(4, 3), 1);
+  rig.Step();
+  EXPECT_EQ(rig.outcome(third).starts, 0);
+  rig.RunToEnd();
+  EXPECT_EQ(rig.preemptions, 0);
+  for (const RequestId id : {first, second, third}) EXPECT_EQ(rig.end(id).state, RequestState::kFinished);
 }
 
 TEST(SchedulerPreemptionTest, APromptWaitsUntilItsBlocksAreThere) {

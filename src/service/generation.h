@@ -35,6 +35,9 @@ struct GenerateRequest {
   std::vector<TokenId> stop_tokens;  // beside the model's own ends of text; also under ignore_eos
   std::optional<double> timeout_s;  // less than the server's request_timeout
   std::optional<int> priority;      // seconds, as in SequenceRequest
+  std::uint32_t choice = 0;         // as in SequenceRequest
+  bool seed_is_drawn = false;       // `seed` is a random one: nobody will ask for it again
+  std::shared_ptr<const RequestControl> group;  // ends it as well
 };
 
 // One generated token as the client may want to see it.
@@ -49,6 +52,7 @@ struct TextDelta {
   std::string text;
   // The tokens that the text comes from, where log-probabilities were asked for; else empty.
   std::vector<TokenText> tokens;
+  int choice = 0;  // which of the answers, where there are several
 };
 
 // How much of an answer came from a cache.
@@ -64,10 +68,15 @@ struct GenerationEnd {
   int cached_tokens = 0;  // of the prompt, that were not computed for this answer
   int generated_tokens = 0;
   std::uint64_t seed = 0;
+  // Of several answers: how each of them ended; the counts are sums, and the times those of all together. Else empty.
+  std::vector<FinishReason> reasons = {};
   double queue_time_s = 0;        // from acceptance to the start of computing; 0 if it never started
   double first_token_time_s = 0;  // from acceptance to the first token; 0 if there was none
   double response_time_s = 0;     // from acceptance to the end
   double generation_time_s = 0;  // from the first token to the last one
+
+  int choices() const { return reasons.empty() ? 1 : static_cast<int>(reasons.size()); }
+  FinishReason reason_of(int choice) const { return reasons.empty() ? reason : reasons.at(static_cast<std::size_t>(choice)); }
 };
 
 // Receives an answer: OnStart at most once, OnText any number of times, then OnEnd exactly once. Called on threads of the

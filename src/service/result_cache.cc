@@ -78,6 +78,7 @@ std::string ResultKey(const SequenceRequest& request, const std::vector<std::str
   key.Add(request.stop_tokens);
   key.Add(stop);
   AddSampling(key, request.sampling);
+  key.Add(request.sampling.temperature == 0 ? std::uint32_t{0} : request.choice);
   return key.Take();
 }
 

@@ -1,12 +1,12 @@
 #include "service/service.h"
 
 #include <algorithm>
-#include <random>
 #include <ranges>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "base/rng.h"
 #include "scheduler/admission.h"
 
 namespace cllm {
@@ -14,18 +14,12 @@ namespace {
 
 constexpr int kPrepareThreads = 2;
 
-std::uint64_t RandomSeed() {
-  // 32 bits, so that a client whose numbers are doubles can send the seed back unchanged.
-  thread_local std::random_device device;
-  return device();
-}
-
 }  // namespace
 
 struct Service::Accepted {
   GenerateRequest request;
   std::shared_ptr<GenerationSink> sink;
-  std::shared_ptr<RequestControl> control = std::make_shared<RequestControl>();
+  std::shared_ptr<RequestControl> control = std::make_shared<RequestControl>(request.group);
   TimePoint time = std::chrono::steady_clock::now();
 };
 
@@ -63,9 +57,7 @@ Result<std::shared_ptr<RequestControl>> Service::Submit(GenerateRequest request,
     return std::unexpected(room.error());
   }
   ++accepted_;
-  auto accepted = std::make_shared<Accepted>();
-  accepted->request = std::move(request);
-  accepted->sink = std::move(sink);
+  auto accepted = std::make_shared<Accepted>(std::move(request), std::move(sink));
   workers_.Post([this, accepted] { Prepare(accepted); });
   return accepted->control;
 }
@@ -102,7 +94,7 @@ void Service::Prepare(const std::shared_ptr<Accepted>& accepted) {
                             .seed = sequence.sampling.seed,
                             .accepted = accepted->time};
   std::shared_ptr<const CachedResult> known;
-  if (result_cache_.enabled() && IsRepeatable(sequence, request.seed.has_value())) {
+  if (result_cache_.enabled() && IsRepeatable(sequence, request.seed && !request.seed_is_drawn)) {
     std::string key = ResultKey(sequence, request.stop);
     known = result_cache_.Find(key, std::chrono::steady_clock::now());
     settings.from_cache = known != nullptr;
@@ -167,6 +159,7 @@ Status Service::PrepareTokens(Accepted& accepted, SequenceRequest& sequence) {
                                        sequence.max_tokens), "min_tokens");
   }
   sequence.sampling = request.sampling;
+  sequence.choice = request.choice;
   sequence.sampling.seed = request.seed ? *request.seed : RandomSeed();
   SetEnds(request, sequence);
   const auto after = [&accepted](double seconds) {

@@ -175,12 +175,40 @@ def test_what_changes_nothing_is_accepted(client: openai.OpenAI) -> None:
     assert chat(client, user="me", metadata={"a": "b"}, store=False, n=1, tools=[], response_format={"type": "text"})
 
 
+def test_several_answers_to_one_prompt(client: openai.OpenAI) -> None:
+    sampled = {"temperature": 1.5, "seed": 3, "max_tokens": 12, "extra_body": {"ignore_eos": True}}
+    alone = chat(client, **sampled)
+    answer = chat(client, n=3, **sampled)
+    assert [choice.index for choice in answer.choices] == [0, 1, 2]
+    texts = [choice.message.content for choice in answer.choices]
+    assert len(set(texts)) == 3 and texts[0] == alone.choices[0].message.content
+    assert answer.usage.completion_tokens == 36 and answer.usage.prompt_tokens == alone.usage.prompt_tokens
+    streamed, ends = ["", "", ""], {}
+    for chunk in chat(client, n=3, stream=True, **sampled):
+        for choice in chunk.choices:
+            streamed[choice.index] += choice.delta.content or ""
+            if choice.finish_reason:
+                ends[choice.index] = choice.finish_reason
+    assert streamed == texts and ends == dict.fromkeys(range(3), "length")
+
+
+def test_several_prompts(client: openai.OpenAI) -> None:
+    prompts = ["The river", "The mountain is"]
+    fields = {"max_tokens": 6, "extra_body": {"ignore_eos": True}}
+    alone = [complete(client, prompt=prompt, **fields).choices[0].text for prompt in prompts]
+    answer = complete(client, prompt=prompts, **fields)
+    assert [choice.text for choice in answer.choices] == alone
+    assert answer.usage.completion_tokens == 12
+    answer = complete(client, prompt=prompts, n=2, **fields)
+    assert [choice.text for choice in answer.choices] == [alone[0], alone[0], alone[1], alone[1]]
+
+
 TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}
 
 
 @pytest.mark.parametrize(("fields", "param"), [
     ({"temperature": 3}, "temperature"), ({"max_tokens": 0}, "max_tokens"), ({"tools": [TOOL]}, "tools"),
-    ({"n": 2}, "n"), ({"messages": []}, "messages"), ({"top_logprobs": 2}, "top_logprobs"),
+    ({"n": 0}, "n"), ({"messages": []}, "messages"), ({"top_logprobs": 2}, "top_logprobs"),
     ({"response_format": {"type": "json_object"}}, "response_format"),
     ({"extra_body": {"no_such": 1}}, "no_such"), ({"messages": [{"role": "user", "content": "word " * 2000}]}, "messages"),
 ], ids=lambda value: value if isinstance(value, str) else None)

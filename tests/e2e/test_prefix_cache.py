@@ -42,6 +42,14 @@ def test_a_repeat_computes_its_last_rows_only(serve: Callable[..., Server], plai
         assert stream.response.headers[CACHE] == f"prefix={cached}"
 
 
+def test_several_answers_share_their_prompt(serve: Callable[..., Server]) -> None:
+    server = serve("--max-context-length", 1024, "--request-timeout", 300)
+    response = server.post("/v1/completions", {"prompt": STORY, "max_tokens": 4, "n": 4, "seed": 1, "ignore_eos": True})
+    usage = response.json()["usage"]
+    assert usage["completion_tokens"] == 16
+    assert engine(server)["prompt_tokens"] == usage["prompt_tokens"] + 3 * ROWS_AFTER_PREFIX
+
+
 def test_a_short_repeat_computes_its_last_token_only(serve: Callable[..., Server]) -> None:
     server = serve()
     body = {"prompt": "Once upon a time, in a small village by the sea,", "max_tokens": 3, **GREEDY}
