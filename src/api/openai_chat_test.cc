@@ -228,8 +228,12 @@ TEST(OpenAiChatTest, EachAnswerOpensAndEndsForItself) {
 TEST(OpenAiChatTest, LogprobsOfEachToken) {
   const ParsedCall call = Parsed(Chat(), With(With(kLeast, "logprobs", "true").c_str(), "top_logprobs", "1"));
   TextDelta delta{"é", {}};
-  delta.tokens.push_back({.bytes = "\xC3", .token = {.token = 1, .logprob = -0.5F, .top = {{2, -0.25F}}}, .top_bytes = {"x"}});
-  delta.tokens.push_back({.bytes = "\xA9", .token = {.token = 3, .logprob = -1.5F, .top = {}}, .top_bytes = {}});
+  delta.tokens.resize(2);
+  delta.tokens[0].bytes = "\xC3";
+  delta.tokens[0].token = {.token = 1, .logprob = -0.5F, .top = {{2, -0.25F}}};
+  delta.tokens[0].top_bytes = {"x"};
+  delta.tokens[1].bytes = "\xA9";
+  delta.tokens[1].token = {.token = 3, .logprob = -1.5F, .top = {}};
   const Json expected = Json::parse(R"({"content":[
     {"token":"\ufffd","logprob":-0.5,"bytes":[195],"top_logprobs":[{"token":"x","logprob":-0.25,"bytes":[120]}]},
     {"token":"\ufffd","logprob":-1.5,"bytes":[169],"top_logprobs":[]}],"refusal":null})");
