@@ -1,8 +1,10 @@
 // A token that may be sampled, the order among candidates, and their weights.
 #pragma once
 
-#include <cmath>
+#include <algorithm>
 #include <cstdint>
+
+#include "sampling/exp.h"
 
 namespace cllm {
 
@@ -19,10 +21,15 @@ inline bool RanksBefore(const Candidate& a, const Candidate& b) {
   return a.logit != b.logit ? a.logit > b.logit : a.token < b.token;
 }
 
-// The softmax numerator exp((logit - max_logit) / temperature), in [0, 1] for logit <= max_logit and temperature > 0.
+// (logit - max_logit) / temperature, in [kLowestExponent, 0] for logit <= max_logit and temperature > 0.
 // A true division: a multiplication by 1 / temperature would turn 0 * infinity into NaN for tiny temperatures.
+inline double WeightExponent(float logit, float max_logit, double temperature) {
+  return std::max((static_cast<double>(logit) - static_cast<double>(max_logit)) / temperature, kLowestExponent);
+}
+
+// The softmax numerator exp((logit - max_logit) / temperature), in [0, 1].
 inline double Weight(float logit, float max_logit, double temperature) {
-  return std::exp((static_cast<double>(logit) - static_cast<double>(max_logit)) / temperature);
+  return ExpOfNegative(WeightExponent(logit, max_logit, temperature));
 }
 
 }  // namespace cllm

@@ -38,6 +38,15 @@ float BlockMax(const float* block, bool& nan_seen) {
   return best[0];
 }
 
+using BlockWeights = std::array<double, LogitRow::kBlockSize>;
+
+// Two loops without sums or branches, which vectorise at any width without a change of bytes. In one loop GCC 12 would branch
+// around the polynomial where the exponent is the lowest.
+void WeighBlock(const float* block, float max_logit, double temperature, BlockWeights& weights) {
+  for (std::size_t i = 0; i < LogitRow::kBlockSize; ++i) weights[i] = WeightExponent(block[i], max_logit, temperature);
+  for (double& weight : weights) weight = ExpOfNegative(weight);
+}
+
 }  // namespace
 
 Result<LogitRow> LogitRow::Scan(std::span<const float> logits, std::vector<float>& block_max) {
@@ -104,12 +113,11 @@ double LogitRow::TotalWeight(double temperature) const {
   assert(max_ > -kInfinity);
   std::array<double, kLanes> lanes{};
   BlockBuffer buffer;
+  BlockWeights weights;
   for (std::size_t block = 0; block < block_max_.size(); ++block) {
-    const float* values = Block(block, buffer);
+    WeighBlock(Block(block, buffer), max_, temperature, weights);
     for (std::size_t start = 0; start < kBlockSize; start += kLanes) {
-      for (std::size_t lane = 0; lane < kLanes; ++lane) {
-        lanes[lane] += Weight(values[start + lane], max_, temperature);
-      }
+      for (std::size_t lane = 0; lane < kLanes; ++lane) lanes[lane] += weights[start + lane];
     }
   }
   for (std::size_t width = kLanes / 2; width > 0; width /= 2) {
