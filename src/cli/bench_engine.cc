@@ -8,7 +8,6 @@
 
 #include <fmt/format.h>
 
-#include "base/machine.h"
 #include "base/rng.h"
 #include "cli/bench_table.h"
 #include "cli/loaded_engine.h"
@@ -138,8 +137,7 @@ int BenchEngine(const ServeOptions& options, const BenchEngineOptions& bench) {
   }
   const BenchFacts facts{.model = loaded->model->info(),
                          .backend = Model::HasGpuSupport() && options.llama_cpp.weights.n_gpu_layers != 0 ? "GPU" : "CPU",
-                         .threads = options.llama_cpp.n_threads > 0 ? std::min(options.llama_cpp.n_threads, AvailableCores())
-                                                                    : AvailableCores()};
+                         .threads = loaded->engine->compute_threads()};
   Progress progress;
   Runner runner(*loaded->engine);
   // Not counted: the first long step touches its buffers for the first time.

@@ -75,10 +75,10 @@ struct SequenceWork {
 
 // One step as plain data: it can be logged, replayed and compared.
 struct StepPlan {
-  std::vector<KvOperation> operations;
-  std::vector<SequenceWork> sequences;
-  std::vector<TokenId> tokens;
-  std::vector<BlockId> blocks;
+  std::vector<KvOperation> operations = {};
+  std::vector<SequenceWork> sequences = {};
+  std::vector<TokenId> tokens = {};
+  std::vector<BlockId> blocks = {};
 
   void Clear() {
     operations.clear();
@@ -108,6 +108,9 @@ class Engine {
   virtual ~Engine() = default;
 
   virtual const EngineCapabilities& capabilities() const = 0;
+
+  // Threads that compute a step. Final once WarmUp has returned.
+  virtual int compute_threads() const { return 1; }
 
   // The first computation: touches every weight and sizes buffers, so that no request pays for it. Called once, before the
   // first Submit, on the thread that will compute: an engine may keep worker threads for each thread that calls it.

@@ -4,17 +4,22 @@
 
 #include <algorithm>
 #include <cassert>
+#include <chrono>
 
 #include <fmt/format.h>
 
 #include "base/log.h"
 #include "base/machine.h"
+#include "engine/llamacpp/thread_choice.h"
 
 namespace cllm {
 namespace {
 
 // From this many rows of a sequence on, attention on a CPU works in tiles, whose sums differ in their last bits.
 constexpr int kRowsOfAnAttentionTile = 64;
+
+// Of the step by which the number of threads is chosen: about what a few running answers are.
+constexpr int kRowsOfATrial = 4;
 
 // llama.cpp rounds a stream's cells up to a multiple of this.
 constexpr int kCellPadding = 256;
@@ -143,20 +148,45 @@ Result<std::unique_ptr<LlamaCppEngine>> LlamaCppEngine::Create(const Model& mode
                                   .can_trim_sequences = !llama_model_is_recurrent(model.handle()) &&
                                                         !llama_model_is_hybrid(model.handle()),
                                   .rows_after_prefix = kRowsOfAnAttentionTile};
-  return std::unique_ptr<LlamaCppEngine>(new LlamaCppEngine(std::move(context), std::move(capabilities)));
+  return std::unique_ptr<LlamaCppEngine>(new LlamaCppEngine(std::move(context), std::move(capabilities), options));
 }
 
-LlamaCppEngine::LlamaCppEngine(std::unique_ptr<Context> context, EngineCapabilities capabilities)
-    : context_(std::move(context)), capabilities_(std::move(capabilities)) {}
+LlamaCppEngine::LlamaCppEngine(std::unique_ptr<Context> context, EngineCapabilities capabilities,
+                               const LlamaCppOptions& options)
+    : context_(std::move(context)),
+      capabilities_(std::move(capabilities)),
+      threads_(llama_n_threads(context_->handle)),
+      threads_are_open_(options.n_threads <= 0) {}
 
 LlamaCppEngine::~LlamaCppEngine() = default;
 
 Status LlamaCppEngine::WarmUp() {
-  const StepPlan plan{.operations = {}, .sequences = {{.rows = 2, .wants_logits = true}}, .tokens = {0, 0}, .blocks = {}};
+  if (const Status status = TrialStep(2); !status) return status;
+  if (!threads_are_open_) return {};
+  UseThreads(ChooseThreadCount(ThreadCandidates(threads_), [this](int threads) {
+    UseThreads(threads);
+    TrialStep(1);  // starts the threads
+    const auto start = std::chrono::steady_clock::now();
+    TrialStep(kRowsOfATrial);
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start);
+  }));
+  spdlog::info("{} threads compute", threads_);
+  return {};
+}
+
+Status LlamaCppEngine::TrialStep(int rows) {
+  StepPlan plan;
+  plan.sequences.push_back({.rows = rows, .wants_logits = true});
+  plan.tokens.assign(rows, 0);
   StepResult result;
   Wait(Submit(plan), result);
   Apply({.kind = KvOperation::Kind::kDrop, .slot = 0});
   return result.sequences.at(0).status;
+}
+
+void LlamaCppEngine::UseThreads(int threads) {
+  threads_ = threads;
+  llama_set_n_threads(context_->handle, threads, threads);
 }
 
 Ticket LlamaCppEngine::Submit(const StepPlan& plan) {

@@ -12,7 +12,7 @@ namespace cllm {
 
 struct LlamaCppOptions {
   int n_batch = 512;    // most tokens of a step, and so the longest prompt chunk
-  int n_threads = 0;    // compute threads; 0 = the cores that this process may use
+  int n_threads = 0;    // compute threads; 0 = as many as the warm-up finds best
   int n_seq_max = 8;    // sequences that hold KV at a time
   std::string flash_attention = "auto";  // auto | on | off
   std::string kv_type = "f16";           // f32 | f16 | bf16 | q8_0 | q4_0
@@ -47,13 +47,19 @@ class LlamaCppEngine : public Engine {
   ~LlamaCppEngine() override;
 
   const EngineCapabilities& capabilities() const override { return capabilities_; }
+  int compute_threads() const override { return threads_; }
   Status WarmUp() override;
   Ticket Submit(const StepPlan& plan) override;
   void Wait(Ticket ticket, StepResult& result) override;
 
+
  private:
   struct Context;
-  LlamaCppEngine(std::unique_ptr<Context> context, EngineCapabilities capabilities);
+  LlamaCppEngine(std::unique_ptr<Context> context, EngineCapabilities capabilities, const LlamaCppOptions& options);
+
+  // A step of `rows` tokens in slot 0, which it leaves empty.
+  Status TrialStep(int rows);
+  void UseThreads(int threads);
 
   void Apply(const KvOperation& operation);
   int Decode(const StepPlan& plan, std::size_t first, std::size_t count);
@@ -62,6 +68,8 @@ class LlamaCppEngine : public Engine {
 
   std::unique_ptr<Context> context_;
   EngineCapabilities capabilities_;
+  int threads_;
+  bool threads_are_open_;  // until the warm-up
   const StepPlan* plan_ = nullptr;
   Ticket ticket_ = 0;
   // Holds rows of logits where sequences had to be decoded one by one.
