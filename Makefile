@@ -45,7 +45,7 @@ simulate: setup ## The scheduler under REQUESTS random requests in virtual time
 	@$(BUILD)/src/simulation/simulate $(SEED) $(REQUESTS) $(CHECK_EVERY)
 
 # What drives no program, or only repeats the suite's requests, has nothing to tell a sanitizer.
-WITHOUT_SANITIZER = tests/tools tests/e2e/test_docs.py tests/e2e/test_install.py
+WITHOUT_SANITIZER = tests/tools tests/e2e/test_docs.py tests/e2e/test_install.py tests/e2e/test_benchmarks.py
 check: ## Short fuzzing, the unit tests under ThreadSanitizer, unit and end-to-end tests under AddressSanitizer
 	@$(MAKE) --no-print-directory fuzz
 	@$(MAKE) --no-print-directory test-unit PRESET=tsan
@@ -92,7 +92,7 @@ bench-sharing: build model ## What shared prefixes and the result cache save
 	@bench/sharing.py --cllm build/cllm --model $(MODEL) $(ARGS)
 
 bench-overload: build model ## Ten times the load that the server can carry
-	@scripts/build $(PRESET) load_client
+	@scripts/build $(PRESET) load_client $(CLLM_GPU)
 	@bench/overload.py --cllm build/cllm --client $(BUILD)/bench/load_client --model $(MODEL) $(ARGS)
 
 bench-sampler: setup ## The samplers beside llama.cpp's, on 152 k logits

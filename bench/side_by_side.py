@@ -88,20 +88,22 @@ def spread(values: list[float]) -> str:
     return f"{statistics.median(values):.1f} ({min(values):.1f}–{max(values):.1f})"
 
 
+def row(servers: list[Server], load: Load) -> str:
+    figures = [server.figures.get(load.name, []) for server in servers]
+    if not all(figures):
+        return f"| {load.name} |" + " – |" * (2 * len(servers) - 1)
+    ratios = [f"{statistics.median(ours / theirs for ours, theirs in zip(figures[0], other)):.2f}" for other in figures[1:]]
+    return f"| {load.name} | " + " | ".join([*map(spread, figures), *ratios]) + " |"
+
+
 def table(servers: list[Server], planned: list[Load], rounds: int) -> str:
-    ours, theirs = servers
-    lines = [f"| scenario | {ours.name} | {theirs.name} | ratio |", "|---|--:|--:|--:|"]
-    for load in planned:
-        a, b = ours.figures.get(load.name, []), theirs.figures.get(load.name, [])
-        if not a or not b:
-            lines.append(f"| {load.name} | – | – | – |")
-            continue
-        ratio = statistics.median(x / y for x, y in zip(a, b))
-        lines.append(f"| {load.name} | {spread(a)} | {spread(b)} | {ratio:.2f} |")
-    lines += ["", f"Median (least–most) of {rounds} rounds; the ratio is the median of the rounds' ratios. "
-              f"Failed requests: {ours.name} {ours.failed}, {theirs.name} {theirs.failed}. "
-              f"Idle-with-work share of {ours.name}: "
-              + ", ".join(f"{share:.1%}" for share in ours.idle_shares)
+    ours = servers[0]
+    columns = ["scenario", *(server.name for server in servers), *["ratio"] * (len(servers) - 1)]
+    lines = ["| " + " | ".join(columns) + " |", "|---|" + "--:|" * (len(columns) - 1)]
+    lines += [row(servers, load) for load in planned]
+    lines += ["", f"Median (least–most) of {rounds} rounds; the ratio is the median of the rounds' ratios. Failed requests: "
+              + ", ".join(f"{server.name} {server.failed}" for server in servers)
+              + f". Idle-with-work share of {ours.name}: " + ", ".join(f"{share:.1%}" for share in ours.idle_shares)
               + f". Prompt tokens from its caches: {ours.cached_tokens}."]
     return "\n".join(lines)
 
@@ -109,7 +111,7 @@ def table(servers: list[Server], planned: list[Load], rounds: int) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cllm", required=True, metavar="PROGRAM")
-    parser.add_argument("--llama-server", required=True, metavar="PROGRAM")
+    parser.add_argument("--llama-server", metavar="PROGRAM", help="measured beside it")
     parser.add_argument("--model", required=True, metavar="FILE")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--places", type=int, default=16, help="requests that run at a time (default: %(default)s)")
@@ -122,15 +124,16 @@ def main() -> int:
     args = parser.parse_args()
 
     threads = str(args.threads) if args.threads else cores()
-    ours = Server("cLLM", cllm_command(args.cllm, args.model, args.places, args.context, threads, "--no-prefix"), "cllm")
-    theirs = Server("llama-server", llama_server_command(args.llama_server, args.model, args.places, args.context, threads,
-                                                         "--no-cache-prompt --cache-ram 0 " + args.llama_flags), "openai")
+    servers = [Server("cLLM", cllm_command(args.cllm, args.model, args.places, args.context, threads, "--no-prefix"), "cllm")]
+    if args.llama_server:
+        servers.append(Server("llama-server", llama_server_command(args.llama_server, args.model, args.places, args.context, threads,
+                                                                   "--no-cache-prompt --cache-ram 0 " + args.llama_flags), "openai"))
     planned = loads(args.streams, args.tokens, args.requests_per_stream)
-    for number, server in in_turn(args.rounds, ours, theirs):
+    for number, server in in_turn(args.rounds, *servers):
         print(f"round {number + 1} of {args.rounds}: {server.name}", file=sys.stderr)
         run_round(server, planned)
-    print(table([ours, theirs], planned, args.rounds))
-    return 1 if ours.failed or theirs.failed else 0
+    print(table(servers, planned, args.rounds))
+    return 1 if any(server.failed for server in servers) else 0
 
 
 if __name__ == "__main__":

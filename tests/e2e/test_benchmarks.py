@@ -1,0 +1,69 @@
+"""The benchmarks in their short form: they run to their end and their tables are whole. Their figures say nothing here."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+from conftest import ROOT, Program
+
+TIMEOUT_S = 300
+Rows = dict[str, list[str]]
+RunBenchmark = Callable[..., Rows]
+
+
+def rows_of(markdown: str) -> Rows:
+    """The cells of a table by the first of each row."""
+    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in markdown.splitlines() if line.startswith("|")]
+    return {cells[0]: cells[1:] for cells in lines if not set(cells[0]) <= set("-: ")}
+
+
+def number(cell: str) -> float:
+    return float(re.sub(r"[−%×]", "", cell.split()[0]))
+
+
+@pytest.fixture
+def run_benchmark(program: Program) -> RunBenchmark:
+    def run(script: str, *flags: str) -> Rows:
+        command = [sys.executable, str(ROOT / "bench" / script), "--cllm", str(program.path), "--model", str(program.model), *flags]
+        result = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+        assert result.returncode == 0, result.stderr[-2000:] + result.stdout[-2000:]
+        print(result.stdout)
+        return rows_of(result.stdout)
+    return run
+
+
+def test_side_by_side_measures_every_scenario(run_benchmark: RunBenchmark) -> None:
+    rows = run_benchmark("side_by_side.py", "--rounds", "1", "--streams", "1", "2", "--tokens", "4", "--requests-per-stream", "1",
+                         "--places", "2")
+    assert len(rows) == 1 + 4 + 2, rows
+    assert all(number(cells[0]) > 0 for scenario, cells in rows.items() if scenario != "scenario")
+
+
+def test_interference_counts_gaps(run_benchmark: RunBenchmark) -> None:
+    rows = run_benchmark("interference.py", "--rounds", "1", "--prompt", "300", "--streams", "2", "--tokens", "400",
+                         "--undisturbed-s", "0.2")
+    assert number(rows["gap undisturbed, p50 (s)"][0]) > 0
+    assert number(rows["longest gap / p50 undisturbed"][0]) >= number(rows["p99 gap while it is computed / p50 undisturbed"][0]) > 0
+    assert number(rows["its first token beside the streams (s)"][0]) > 0
+
+
+def test_sharing_computes_a_prefix_once(run_benchmark: RunBenchmark) -> None:
+    rows = run_benchmark("sharing.py", "--rounds", "1", "--concurrency", "3", "--prefix", "200", "--tail", "4", "--tokens", "4")
+    without, once, _ = rows["prompt tokens computed for them"]
+    assert int(without) == 3 * 204
+    # llama.cpp computes the 64 rows after a prefix anew.
+    assert 204 <= int(once) <= 204 + 2 * 68
+
+
+def test_overload_answers_or_refuses(run_benchmark: RunBenchmark, program: Program) -> None:
+    client = program.path.parents[2] / "bench" / "load_client"
+    assert client.exists(), "built with everything else"
+    rows = run_benchmark("overload.py", "--client", str(client), "--seconds", "4", "--places", "2", "--queue", "4", "--tokens", "4")
+    assert number(rows["goodput under overload (tok/s)"][0]) > 0
+    statuses = dict(entry.split(": ") for entry in rows["answers by status"][0].split(", "))
+    assert int(statuses["200"]) > 0
+    assert int(statuses["429"]) > 0
