@@ -19,34 +19,9 @@ TextStage::~TextStage() {
   thread_.join();
 }
 
-void TextStage::Register(RequestId id, std::unique_ptr<Answer> answer) {
-  HandleOrPush(Registration{id, std::move(answer)});
-}
+void TextStage::Register(RequestId id, std::unique_ptr<Answer> answer) { Push(Registration{id, std::move(answer)}); }
 
-void TextStage::Post(StepEvents&& events) {
-  const bool is_small = events.tokens.size() <= 1 && events.ends.size() <= 1;
-  Step step{std::move(events), std::chrono::steady_clock::now()};
-  is_small ? HandleOrPush(std::move(step)) : Push(std::move(step));
-}
-
-void TextStage::HandleOrPush(Message message) {
-  {
-    const std::lock_guard lock(mutex_);
-    if (!handling_ && inbox_.empty()) {
-      handling_ = true;
-    } else {
-      inbox_.push_back(std::move(message));
-      return;  // whoever handles looks again
-    }
-  }
-  Handle(message);
-  {
-    const std::lock_guard lock(mutex_);
-    handling_ = false;
-    if (inbox_.empty()) return;
-  }
-  wake_.notify_one();
-}
+void TextStage::Post(StepEvents&& events) { Push(Step{std::move(events), std::chrono::steady_clock::now()}); }
 
 void TextStage::Push(Message message) {
   {
@@ -60,20 +35,14 @@ void TextStage::Run() {
   std::vector<Message> messages;
   std::unique_lock lock(mutex_);
   while (true) {
-    wake_.wait(lock, [this] { return !handling_ && (stopping_ || !inbox_.empty()); });
+    wake_.wait(lock, [this] { return stopping_ || !inbox_.empty(); });
     if (inbox_.empty()) return;
     messages.swap(inbox_);
-    handling_ = true;
     lock.unlock();
-    for (Message& message : messages) Handle(message);
+    for (Message& message : messages) std::visit([this](auto& m) { Handle(std::move(m)); }, message);
     messages.clear();
     lock.lock();
-    handling_ = false;
   }
-}
-
-void TextStage::Handle(Message& message) {
-  std::visit([this](auto& m) { Handle(std::move(m)); }, message);
 }
 
 void TextStage::Handle(Registration registration) { answers_.emplace(registration.id, std::move(registration.answer)); }

@@ -1,5 +1,4 @@
-// Turns the events of a step into text: on a thread of its own while the engine computes the next step, or, where there is so
-// little to do that handing it over would cost more, at once on the thread that brings it.
+// One thread that turns the events of a step into text while the engine computes the next step.
 #pragma once
 
 #include <condition_variable>
@@ -39,11 +38,8 @@ class TextStage {
   };
   using Message = std::variant<Registration, Step>;
 
-  // Handles the message here where nothing is before it; else it waits its turn.
-  void HandleOrPush(Message message);
   void Push(Message message);
   void Run();
-  void Handle(Message& message);
   void Handle(Registration registration);
   void Handle(Step step);
 
@@ -53,9 +49,8 @@ class TextStage {
   std::mutex mutex_;
   std::condition_variable wake_;
   std::vector<Message> inbox_;
-  bool handling_ = false;  // somebody handles messages, who alone touches answers_
   bool stopping_ = false;
-  std::unordered_map<RequestId, std::unique_ptr<Answer>> answers_;
+  std::unordered_map<RequestId, std::unique_ptr<Answer>> answers_;  // only the stage's thread
   std::thread thread_;
 };
 

@@ -1,12 +1,8 @@
 #include "service/text_stage.h"
 
 #include <atomic>
-#include <future>
 #include <memory>
-#include <mutex>
-#include <set>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -19,15 +15,8 @@ namespace {
 class TextStageTest : public testing::Test {
  protected:
   TextStageTest() {
-    stage_ = std::make_unique<TextStage>([this](TokenId token) { return Piece(token); },
+    stage_ = std::make_unique<TextStage>([](TokenId token) { return std::string(1, static_cast<char>(token)); },
                                          [this] { ++steps_sent_; }, [this] { ++ended_; });
-  }
-
-  std::string Piece(TokenId token) {
-    if (token == kHeld) held_.get_future().wait();
-    const std::lock_guard lock(threads_mutex_);
-    threads_.insert(std::this_thread::get_id());
-    return std::string(1, static_cast<char>(token));
   }
 
   std::shared_ptr<RememberingSink> Register(RequestId id, std::vector<std::string> stop = {}) {
@@ -46,10 +35,6 @@ class TextStageTest : public testing::Test {
   // Everything that was posted has been handled afterwards.
   void Finish() { stage_.reset(); }
 
-  static constexpr char kHeld = '!';  // its text is not there until the promise is kept
-  std::promise<void> held_;
-  std::mutex threads_mutex_;
-  std::set<std::thread::id> threads_;  // that made text
   std::atomic<int> steps_sent_ = 0;
   std::atomic<int> ended_ = 0;
   RequestMetrics metrics_;
@@ -69,38 +54,6 @@ TEST_F(TextStageTest, EachAnswerGetsItsOwnTokensInOrder) {
   EXPECT_EQ(two->ends(), 1);
   EXPECT_EQ(steps_sent_, 3) << "senders are woken once a step";
   EXPECT_EQ(ended_, 2);
-}
-
-TEST_F(TextStageTest, AStepOfOneTokenIsHandledWhereItIsPosted) {
-  const auto sink = Register(1);
-  stage_->Post({.starts = {{.id = 1}}, .tokens = {Token(1, 'a')}, .ends = {}});
-  EXPECT_EQ(sink->text(), "a");
-  EXPECT_EQ(threads_, std::set{std::this_thread::get_id()});
-  EXPECT_EQ(steps_sent_, 1);
-}
-
-TEST_F(TextStageTest, AStepOfSeveralTokensIsHandledElsewhere) {
-  Register(1);
-  Register(2);
-  stage_->Post({.starts = {}, .tokens = {Token(1, 'a'), Token(2, 'x')}, .ends = {End(1), End(2)}});
-  Finish();
-  EXPECT_EQ(threads_.size(), 1U);
-  EXPECT_FALSE(threads_.contains(std::this_thread::get_id()));
-}
-
-TEST_F(TextStageTest, WhatIsPostedWhileAStepIsHandledWaitsItsTurn) {
-  const auto one = Register(1);
-  Register(2);
-  stage_->Post({.starts = {}, .tokens = {Token(1, kHeld), Token(2, 'x')}, .ends = {}});
-  stage_->Post({.starts = {}, .tokens = {Token(1, 'b')}, .ends = {}});
-  const auto late = Register(3);
-  stage_->Post({.starts = {}, .tokens = {Token(3, 'z')}, .ends = {End(3)}});
-  EXPECT_EQ(one->text(), "");
-  EXPECT_EQ(late->text(), "");
-  held_.set_value();
-  late->WaitForEnd();
-  EXPECT_EQ(one->text(), "!b");
-  EXPECT_EQ(late->text(), "z");
 }
 
 TEST_F(TextStageTest, AnAnswerThatAStopStringEndedLeavesWithTheSchedulersEnd) {
