@@ -11,7 +11,7 @@ PYTEST_ARGS ?=
 PREFIX ?= /usr/local
 DESTDIR ?=
 
-.PHONY: run build test test-unit test-tsan hostile fuzz simulate check model tools setup docs bench bench-engine bench-interference bench-sharing bench-overload bench-sampler install uninstall clean
+.PHONY: run build test test-unit test-tsan hostile fuzz simulate check model tools setup docs bench bench-engine bench-throughput bench-interference bench-sharing bench-overload bench-sampler install uninstall clean
 
 run: build model ## Set up, build, fetch the default model and serve it on port 8080
 	@exec build/cllm serve $(ARGS)
@@ -84,6 +84,9 @@ bench: build model ## cLLM beside llama-server on MODEL, as a Markdown table
 
 bench-engine: build model ## The engine alone beside llama.cpp's own benchmarks on MODEL
 	@tools=$$(scripts/deps --tools) && bench/engine_side_by_side.py --cllm build/cllm --llama-tools $$tools --model $(MODEL) $(ARGS)
+
+bench-throughput: build model ## Tokens a second of 1 to 32 streams beside llama-server and llama.cpp's engine alone
+	@tools=$$(scripts/deps --tools) && bench/throughput.py --cllm build/cllm --llama-tools $$tools --model $(MODEL) $(ARGS)
 
 bench-interference: build model ## A long prompt beside running streams, cLLM and llama-server in turn
 	@tools=$$(scripts/deps --tools) && bench/interference.py --cllm build/cllm --llama-server $$tools/llama-server --model $(MODEL) $(ARGS)

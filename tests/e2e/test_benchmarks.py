@@ -43,6 +43,12 @@ def test_side_by_side_measures_every_scenario(run_benchmark: RunBenchmark) -> No
     assert all(number(cells[0]) > 0 for scenario, cells in rows.items() if scenario != "scenario")
 
 
+def test_throughput_reads_every_stream_to_its_end(run_benchmark: RunBenchmark) -> None:
+    rows = run_benchmark("throughput.py", "--rounds", "1", "--streams", "1", "3", "--prompt", "8", "--generate", "8")
+    assert number(rows["1"][0]) > 0
+    assert number(rows["3"][0]) > 0
+
+
 def test_interference_counts_gaps(run_benchmark: RunBenchmark) -> None:
     rows = run_benchmark("interference.py", "--rounds", "1", "--prompt", "300", "--streams", "2", "--tokens", "400",
                          "--undisturbed-s", "0.2")
