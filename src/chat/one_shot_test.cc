@@ -112,6 +112,15 @@ TEST_F(AnswerOnceTest, ACutIsReportedUnlessItWasAskedFor) {
   EXPECT_EQ(err_.text(), "The answer was cut, the context is full: take a longer one.\n");
 }
 
+TEST_F(AnswerOnceTest, AContextThatEndsBeforeMaxTokensIsReported) {
+  ASSERT_TRUE(options_.settings.Set("max_tokens", "5"));
+  EXPECT_EQ(Run({.pieces = {"a"}, .end = AnswerSummary{.cut = true, .generated_tokens = 5}}), 0);
+  EXPECT_EQ(Run({.pieces = {"a"}, .end = AnswerSummary{.cut = true}}), 0);
+  EXPECT_EQ(err_.text(), "") << "a server that does not count has no other reason to tell";
+  EXPECT_EQ(Run({.pieces = {"a"}, .end = AnswerSummary{.cut = true, .generated_tokens = 4}}), 0);
+  EXPECT_EQ(err_.text(), "The answer was cut before max_tokens, the context is full: take a longer one.\n");
+}
+
 TEST_F(AnswerOnceTest, ADiskThatIsFullIsAnError) {
   const int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
   answerer_.replies.push_back({.pieces = {"a", "b"}});
