@@ -53,6 +53,7 @@ std::string Usage(const CommandInfo& command) {
   if (!command.flags.empty() || command.table != nullptr) usage += " [" + Italic("OPTION") + "]...";
   for (const PlaceInfo& place : command.places) {
     usage += place.required ? " " + Italic(place.name) : " [" + Italic(place.name) + "]";
+    if (place.repeated) usage += "...";
   }
   return usage;
 }

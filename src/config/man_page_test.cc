@@ -28,6 +28,7 @@ TEST_F(ManPageTest, HasTheSectionsOfAPage) {
 
 TEST_F(ManPageTest, CommandsWithTheirFlagsAndPlaces) {
   EXPECT_TRUE(Has(".SS \\fBcllm serve\\fR [\\fIOPTION\\fR]... [\\fIMODEL\\fR]\n")) << page_;
+  EXPECT_TRUE(Has(".SS \\fBcllm bench engine\\fR [\\fIOPTION\\fR]... [\\fIFILE\\fR]...\n")) << page_;
   EXPECT_TRUE(Has(".SS \\fBcllm completion\\fR [\\fIOPTION\\fR]... \\fISHELL\\fR\n")) << page_;
   EXPECT_TRUE(Has(".TP\n\\fB\\-\\-config\\fR \\fIFILE\\fR\nIt\\(aqs the file [or not]: a path.\n")) << page_;
   EXPECT_FALSE(Has("probe") || Has("secret"));
