@@ -75,6 +75,16 @@ TEST_F(ConversationFile, FilesThatCannotBeReadOrWrittenSayWhy) {
   EXPECT_NE(LoadConversation(Path("empty.json")).error().message.find("empty.json: "), std::string::npos);
 }
 
+TEST_F(ConversationFile, ATildeIsTheHomeFolder) {
+  const char* home = std::getenv("HOME");
+  const std::string before = home != nullptr ? home : "";
+  setenv("HOME", Path("").c_str(), 1);
+  EXPECT_TRUE(SaveConversation("~/a.json", Sample()));
+  EXPECT_TRUE(LoadConversation("~/a.json"));
+  setenv("HOME", before.c_str(), 1);
+  EXPECT_EQ(Entries(), std::vector<std::string>{"a.json"});
+}
+
 TEST_F(ConversationFile, ADeviceIsNoPlaceToSave) { EXPECT_FALSE(SaveConversation("/dev/null", Sample())); }
 
 // A file that could not be loaded again would be a conversation lost.
@@ -118,6 +128,10 @@ TEST(ConversationJson, IsChecked) {
             "the last message must be the assistant's");
   EXPECT_NE(ErrorOf("{\"cllm_conversation\":1,\"messages\":[{\"role\":\"user\",\"content\":\"\xFF\"}]}"), "");
   EXPECT_NE(ErrorOf(std::string(100000, '[')), "");
+  std::string many = "{\"cllm_conversation\":1,\"messages\":[";
+  for (std::size_t i = 0; i <= kMostConversationMessages; ++i) many += "0,";
+  many.back() = ']';
+  EXPECT_EQ(ErrorOf(many + "}"), "messages must be an array of at most 10000 messages");
   EXPECT_NE(ErrorOf("[]"), "");
 }
 

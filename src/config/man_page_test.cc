@@ -47,6 +47,7 @@ TEST_F(ManPageTest, EachSettingOnce) {
 
 // A line that begins with a dot is a request to roff.
 TEST_F(ManPageTest, NoTextBecomesARequest) {
+  EXPECT_TRUE(Has("\\fB\\-\\-json\\fR\n\\&.json, not a table.\n")) << page_;
   std::istringstream lines(page_);
   for (std::string line; std::getline(lines, line);) {
     EXPECT_FALSE(line.empty());

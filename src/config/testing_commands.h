@@ -20,7 +20,7 @@ class TestingCommands {
     CLI::App* bench = root_.add_subcommand("bench", "Measure.");
     CLI::App* engine = bench->add_subcommand("engine", "The engine alone.");
     engine->add_option("--streams", number_, "How many.")->check(CLI::Range(1, 8));
-    engine->add_flag("--json", flag_, "JSON.");
+    engine->add_flag("--json", flag_, ".json, not a table.");
     engine->add_option("FILE", files_, "Prompts.");
     engine->add_flag("--secret", flag_, "Not shown.")->group("");
     CLI::App* shell = root_.add_subcommand("completion", "A script.");
