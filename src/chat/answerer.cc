@@ -21,7 +21,11 @@ std::string SpeedText(const AnswerSummary& summary) {
                      Part("answer", summary.generated_tokens, answer, summary.answer_s), summary.prompt_s + summary.answer_s);
 }
 
-// Every server words it in its own way, and all of them name the context.
-bool IsContextError(const Error& error) { return error.message.find("context") != std::string::npos; }
+// Every server words it in its own way, and all of them name the context. What is kUnavailable may name it as a part of an
+// address.
+bool IsContextError(const Error& error) {
+  const bool is_of_the_request = error.code == ErrorCode::kInvalidArgument || error.code == ErrorCode::kInternal;
+  return is_of_the_request && error.message.find("context") != std::string::npos;
+}
 
 }  // namespace cllm

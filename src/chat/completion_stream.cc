@@ -69,7 +69,7 @@ Status CompletionStream::Handle(std::string_view data, const OnText& on_text) {
   const Result<Json> json = ParseJsonObject(data);
   if (!json) return NoCompletion(data);
   if (Member(&*json, "error") != nullptr) {
-    return Fail(ErrorCode::kUnavailable, "the server says: " + ErrorText(*json));
+    return Fail(ErrorCode::kInternal, "the server says: " + ErrorText(*json));
   }
   const Json* usage = Member(&*json, "usage");
   if (const auto count = Count(Member(usage, "prompt_tokens"))) prompt_tokens_ = count;

@@ -80,7 +80,8 @@ TEST(CompletionStream, StrangeFieldsAreNoText) {
   for (const char* data : {"{\"choices\":[3]}", "{\"choices\":[{\"delta\":3}]}", "{\"choices\":[{\"delta\":{\"content\":3}}]}",
                            "{\"choices\":[{\"finish_reason\":3}]}", "{\"choices\":[],\"usage\":{\"prompt_tokens\":-1}}",
                            "{\"choices\":[],\"usage\":{\"prompt_tokens\":1e30}}", "{\"usage\":{\"prompt_tokens\":\"7\"}}",
-                           "{\"choices\":[],\"usage\":{\"prompt_tokens\":18446744073709551615}}"}) {
+                           "{\"choices\":[],\"usage\":{\"prompt_tokens\":18446744073709551615}}",
+                           "{\"choices\":[],\"usage\":{\"prompt_tokens\":4294967303}}", "{\"choices\":[],\"error\":null}"}) {
     const Outcome outcome = Read(std::string("data: ") + data + "\n\n" + kDone);
     EXPECT_EQ(outcome.error, "") << data;
     EXPECT_EQ(outcome.text, "");

@@ -42,6 +42,10 @@ Result<ChatMessage> ReadMessage(const Json& json, const std::string& path) {
   return ChatMessage{.role = *role, .content = *content};
 }
 
+std::unexpected<Error> TooLarge(const std::string& file) {
+  return Problem(file, fmt::format("a conversation has at most {} MiB", kMostConversationBytes >> 20));
+}
+
 // A file that is not regular could never end, or block.
 Result<std::string> ReadFile(const std::string& file, const fs::path& path) {
   std::error_code error;
@@ -49,9 +53,7 @@ Result<std::string> ReadFile(const std::string& file, const fs::path& path) {
   if (status.type() == fs::file_type::not_found) return Problem(file, "there is no such file");
   if (!fs::exists(status)) return Problem(file, error.message());
   if (!fs::is_regular_file(status)) return Problem(file, "this is no regular file");
-  if (fs::file_size(path, error) > kMostConversationBytes && !error) {
-    return Problem(file, fmt::format("a conversation has at most {} MiB", kMostConversationBytes >> 20));
-  }
+  if (fs::file_size(path, error) > kMostConversationBytes && !error) return TooLarge(file);
   std::ifstream in(path, std::ios::binary);
   std::ostringstream text;
   if (!in || (in.peek() != std::ifstream::traits_type::eof() && !(text << in.rdbuf()))) {
@@ -113,7 +115,13 @@ Status SaveConversation(const std::string& file, const Conversation& conversatio
   if (fs::exists(path, error) && !LoadConversation(file)) {
     return Problem(file, "this is there already and no saved conversation: choose another name");
   }
-  return WriteFile(file, path, WriteConversation(conversation));
+  // What LoadConversation refuses would be lost.
+  if (conversation.messages().size() > kMostConversationMessages) {
+    return Problem(file, fmt::format("a saved conversation has at most {} messages", kMostConversationMessages));
+  }
+  const std::string text = WriteConversation(conversation);
+  if (text.size() > kMostConversationBytes) return TooLarge(file);
+  return WriteFile(file, path, text);
 }
 
 Result<Conversation> LoadConversation(const std::string& file) {

@@ -8,6 +8,7 @@
 #include <fstream>
 #include <random>
 #include <sstream>
+#include <utility>
 
 #include <gtest/gtest.h>
 
@@ -74,7 +75,40 @@ TEST_F(ConversationFile, FilesThatCannotBeReadOrWrittenSayWhy) {
   EXPECT_NE(LoadConversation(Path("empty.json")).error().message.find("empty.json: "), std::string::npos);
 }
 
+TEST_F(ConversationFile, ATildeIsTheHomeFolder) {
+  const char* home = std::getenv("HOME");
+  const std::string before = home != nullptr ? home : "";
+  setenv("HOME", Path("").c_str(), 1);
+  EXPECT_TRUE(SaveConversation("~/a.json", Sample()));
+  EXPECT_TRUE(LoadConversation("~/a.json"));
+  setenv("HOME", before.c_str(), 1);
+  EXPECT_EQ(Entries(), std::vector<std::string>{"a.json"});
+}
+
 TEST_F(ConversationFile, ADeviceIsNoPlaceToSave) { EXPECT_FALSE(SaveConversation("/dev/null", Sample())); }
+
+// A file that could not be loaded again would be a conversation lost.
+TEST_F(ConversationFile, WhatCouldNotBeLoadedIsNotSaved) {
+  ASSERT_TRUE(SaveConversation(Path("a.json"), Sample()));
+  Conversation many;
+  for (std::size_t i = 0; i < kMostConversationMessages / 2; ++i) {
+    many.Ask("q");
+    many.Answer("a");
+  }
+  ASSERT_TRUE(SaveConversation(Path("most.json"), many));
+  EXPECT_TRUE(LoadConversation(Path("most.json")));
+  many.SetSystem("one more");
+  Conversation large;
+  large.Ask("q");
+  large.Answer(std::string(kMostConversationBytes / 6 + 1, '\x1b'));  // "\u001b" in the file
+  for (const auto& [conversation, why] : {std::pair(&many, "at most 10000 messages"), std::pair(&large, "at most 64 MiB")}) {
+    const Status status = SaveConversation(Path("a.json"), *conversation);
+    ASSERT_FALSE(status);
+    EXPECT_NE(status.error().message.find(why), std::string::npos) << status.error().message;
+  }
+  EXPECT_EQ(Shown(*LoadConversation(Path("a.json"))), Shown(Sample()));
+  EXPECT_EQ(Entries(), (std::vector<std::string>{"a.json", "most.json"}));
+}
 
 TEST(ConversationJson, IsChecked) {
   EXPECT_EQ(ErrorOf("{\"cllm_conversation\":1,\"messages\":[]}"), "");
@@ -94,6 +128,10 @@ TEST(ConversationJson, IsChecked) {
             "the last message must be the assistant's");
   EXPECT_NE(ErrorOf("{\"cllm_conversation\":1,\"messages\":[{\"role\":\"user\",\"content\":\"\xFF\"}]}"), "");
   EXPECT_NE(ErrorOf(std::string(100000, '[')), "");
+  std::string many = "{\"cllm_conversation\":1,\"messages\":[";
+  for (std::size_t i = 0; i <= kMostConversationMessages; ++i) many += "0,";
+  many.back() = ']';
+  EXPECT_EQ(ErrorOf(many + "}"), "messages must be an array of at most 10000 messages");
   EXPECT_NE(ErrorOf("[]"), "");
 }
 

@@ -52,6 +52,16 @@ TEST_F(HistoryFileTest, TheNewestLinesAreKept) {
   EXPECT_EQ(history_.Load(), lines);
 }
 
+// A rewrite loses what another chat appends meanwhile.
+TEST_F(HistoryFileTest, AFileThatIsALittleTooLongIsLeftAlone) {
+  std::string text;
+  for (std::size_t i = 0; i < 2 * HistoryFile::kMostLines; ++i) text += std::to_string(i) + "\n";
+  std::filesystem::create_directory(Path("cache"));
+  Write("cache/history", text);
+  EXPECT_EQ(history_.Load()->size(), HistoryFile::kMostLines);
+  EXPECT_EQ(Read("cache/history"), text);
+}
+
 TEST_F(HistoryFileTest, BrokenLinesAreLeftOut) {
   std::filesystem::create_directory(Path("cache"));
   Write("cache/history", "one\n\n\xFF\xFE\ntwo");

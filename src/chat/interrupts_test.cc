@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <utility>
 
 #include <gtest/gtest.h>
 
@@ -18,6 +19,7 @@ class Pipe {
   }
   int out() const { return ends_[0]; }
   void Fill() const { EXPECT_EQ(write(ends_[1], "x", 1), 1); }
+  void End() { close(std::exchange(ends_[1], -1)); }
 
  private:
   std::array<int, 2> ends_{};
@@ -42,6 +44,13 @@ TEST(Interrupts, GoBeforeWhatIsReadable) {
   EXPECT_TRUE((*interrupts)->WaitReadable(pipe.out()));
   kill(getpid(), SIGINT);
   EXPECT_FALSE((*interrupts)->WaitReadable(-1));
+}
+
+TEST(Interrupts, TheEndOfAPipeIsReadable) {
+  const auto interrupts = Interrupts::Create();
+  Pipe pipe;
+  pipe.End();
+  EXPECT_TRUE((*interrupts)->WaitReadable(pipe.out()));
 }
 
 TEST(EndOnInterrupt, EndsTheProcessWhileItLives) {

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <csignal>
 #include <thread>
 
@@ -174,6 +175,39 @@ TEST_F(LocalAnswererTest, AReceiverThatFailsEndsTheAnswer) {
   ASSERT_FALSE(summary);
   EXPECT_EQ(summary.error().message, "full");
   EXPECT_TRUE(BecomesIdle());
+}
+
+TEST_F(LocalAnswererTest, AReceiverThatFailsStopsTheEngine) {
+  Hold();
+  std::jthread engine_side([this] {
+    gate_.WaitForStep();  // the question
+    gate_.Release();
+    gate_.WaitForStep();  // the second token: the engine stays in this step
+  });
+  on_text_ = []() -> Status { return InvalidArgument("full"); };
+  EXPECT_FALSE(Ask(QuestionWithALongAnswer()));
+  engine_side.join();
+  const int steps = steps_;
+  gate_.Open();
+  EXPECT_TRUE(BecomesIdle());
+  EXPECT_LE(steps_, steps + 3) << "the engine goes on with an answer that nobody takes";
+}
+
+TEST_F(LocalAnswererTest, TheTimesOfPromptAndAnswerAddUp) {
+  constexpr std::chrono::milliseconds kPrompt(50);
+  Hold();
+  std::jthread engine_side([&] {
+    gate_.WaitForStep();  // the question
+    std::this_thread::sleep_for(kPrompt);
+    gate_.Open();
+  });
+  ASSERT_TRUE(settings_.Set("max_tokens", "3"));
+  const auto asked = std::chrono::steady_clock::now();
+  const auto summary = Ask(QuestionWithALongAnswer());
+  const std::chrono::duration<double> whole = std::chrono::steady_clock::now() - asked;
+  ASSERT_TRUE(summary) << summary.error().message;
+  EXPECT_GE(summary->prompt_s, std::chrono::duration<double>(kPrompt).count());
+  EXPECT_LE(summary->prompt_s + summary->answer_s, whole.count());
 }
 
 TEST_F(LocalAnswererTest, WhatDoesNotFitIsAnErrorAboutTheContext) {

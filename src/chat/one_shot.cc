@@ -73,8 +73,9 @@ int AnswerOnce(const std::string& question, const ChatOptions& options, Answerer
   if (!summary) return Failed(screen, WithAdvice(summary.error(), answerer.LongerContextAdvice()));
   if (!ended) return Failed(screen, ended.error());
   // A limit of the user's own is no news.
-  const bool wanted = summary->cut && options.settings.fields().contains("max_tokens");
-  if (summary->cut && !wanted) screen.Report(CutNote(*summary, options.settings, answerer.LongerContextAdvice()));
+  if (summary->cut && !IsCutAtMaxTokens(*summary, options.settings)) {
+    screen.Report(CutNote(*summary, options.settings, answerer.LongerContextAdvice()));
+  }
   if (options.verbose) screen.Report(SpeedText(*summary));
   return 0;
 }

@@ -1,6 +1,7 @@
 #include "chat/one_shot.h"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -42,6 +43,8 @@ TEST_F(ReadInputTest, ReadsAllOfIt) {
   EXPECT_EQ(Read("Grüße"), "Grüße");
   EXPECT_EQ(Read("ab\xFF"), "error: standard input is not UTF-8 text: byte 2 is wrong");
 }
+
+TEST_F(ReadInputTest, TakesAsMuchAsIsAllowed) { EXPECT_EQ(Read(std::string(kMostInputBytes, 'x')).size(), kMostInputBytes); }
 
 TEST_F(ReadInputTest, TooMuchIsAnErrorAndEndlessInputEnds) {
   const int zero = open("/dev/zero", O_RDONLY | O_CLOEXEC);
@@ -104,12 +107,28 @@ TEST_F(AnswerOnceTest, AnInterruptIs130) {
   EXPECT_EQ(out_.text(), "half\n");
 }
 
+TEST_F(AnswerOnceTest, OnlyATerminalShowsTheCtrlCThatNeedsALineOfItsOwn) {
+  EXPECT_EQ(Run({.pieces = {"half\n"}, .end = AnswerSummary{.interrupted = true}}), 130);
+  EXPECT_EQ(out_.text(), "half\n");
+  EXPECT_EQ(Run({.pieces = {"half\n"}, .end = AnswerSummary{.interrupted = true}}, true), 130);
+  EXPECT_EQ(out_.text(), "half\nhalf\n\n");
+}
+
 TEST_F(AnswerOnceTest, ACutIsReportedUnlessItWasAskedFor) {
   EXPECT_EQ(Run({.pieces = {"a"}, .end = AnswerSummary{.cut = true, .generated_tokens = 1}}), 0);
   EXPECT_EQ(err_.text(), "The answer was cut, the context is full: take a longer one.\n");
   ASSERT_TRUE(options_.settings.Set("max_tokens", "1"));
   EXPECT_EQ(Run({.pieces = {"a"}, .end = AnswerSummary{.cut = true, .generated_tokens = 1}}), 0);
   EXPECT_EQ(err_.text(), "The answer was cut, the context is full: take a longer one.\n");
+}
+
+TEST_F(AnswerOnceTest, AContextThatEndsBeforeMaxTokensIsReported) {
+  ASSERT_TRUE(options_.settings.Set("max_tokens", "5"));
+  EXPECT_EQ(Run({.pieces = {"a"}, .end = AnswerSummary{.cut = true, .generated_tokens = 5}}), 0);
+  EXPECT_EQ(Run({.pieces = {"a"}, .end = AnswerSummary{.cut = true}}), 0);
+  EXPECT_EQ(err_.text(), "") << "a server that does not count has no other reason to tell";
+  EXPECT_EQ(Run({.pieces = {"a"}, .end = AnswerSummary{.cut = true, .generated_tokens = 4}}), 0);
+  EXPECT_EQ(err_.text(), "The answer was cut before max_tokens, the context is full: take a longer one.\n");
 }
 
 TEST_F(AnswerOnceTest, ADiskThatIsFullIsAnError) {
@@ -119,6 +138,18 @@ TEST_F(AnswerOnceTest, ADiskThatIsFullIsAnError) {
   EXPECT_EQ(AnswerOnce("why", options_, answerer_, screen), 1);
   close(full);
   EXPECT_EQ(err_.text(), "cllm: the answer cannot be written: No space left on device\n");
+}
+
+// A file that can hold the answer but not the newline behind it.
+TEST_F(AnswerOnceTest, ANewlineThatCannotBeWrittenIsAnError) {
+  const int file = memfd_create("sealed", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  ASSERT_EQ(ftruncate(file, 1), 0);
+  ASSERT_EQ(fcntl(file, F_ADD_SEALS, F_SEAL_GROW), 0);
+  answerer_.replies.push_back({.pieces = {"a"}});
+  Screen screen({.fd = file}, {.fd = err_.fd()});
+  EXPECT_EQ(AnswerOnce("why", options_, answerer_, screen), 1);
+  close(file);
+  EXPECT_EQ(err_.text(), "cllm: the answer cannot be written: Operation not permitted\n");
 }
 
 TEST_F(AnswerOnceTest, AReaderThatHasEnoughEndsTheProcess) {

@@ -26,13 +26,19 @@ double SecondsBetween(Clock::time_point from, Clock::time_point to) {
 
 bool IsSuccess(int status) { return status >= 200 && status < 300; }
 
+// Whether the request is to blame, or the server failed at it; anything else says nothing of the request.
+ErrorCode CodeOf(int status) {
+  if (status == 400 || status == 413 || status == 422) return ErrorCode::kInvalidArgument;
+  return status == 500 ? ErrorCode::kInternal : ErrorCode::kUnavailable;
+}
+
 // What a status other than success means, with what the server says of it and what to do.
 Error ErrorOf(int status, std::string_view body) {
   std::string message = fmt::format("the server answers with HTTP {}", status);
   if (const std::string text = ServerErrorText(body); !text.empty()) message += ": " + text;
   if (status == 401 || status == 403) message += " (give a key with --api-key or CLLM_API_KEY)";
   if (status >= 300 && status < 400) message += " (it names another address: give that as --server-url)";
-  return {.code = ErrorCode::kUnavailable, .message = std::move(message), .field = {}};
+  return {.code = CodeOf(status), .message = std::move(message), .field = {}};
 }
 
 // Keeps the beginning of a body.

@@ -32,6 +32,14 @@ TEST(ChatRequestBody, HasMessagesAndWhatWasSet) {
             "{\"messages\":[],\"stream\":true,\"stream_options\":{\"include_usage\":true}}");
 }
 
+TEST(RemoteAnswerer, AServerThatIsNotThereHasNoFullContext) {
+  const auto interrupts = Interrupts::Create();
+  ASSERT_TRUE(interrupts);
+  const auto answerer = RemoteAnswerer::Connect({.server_url = "127.0.0.1:1/context", .model = {}, .api_key = {}}, **interrupts);
+  ASSERT_FALSE(answerer);
+  EXPECT_FALSE(IsContextError(answerer.error())) << answerer.error().message;
+}
+
 TEST(RemoteAnswerer, AKeyCannotAddHeaders) {
   const auto interrupts = Interrupts::Create();
   ASSERT_TRUE(interrupts);

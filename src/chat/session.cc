@@ -20,12 +20,16 @@ Error WithAdvice(Error error, const std::string& advice) {
   return error;
 }
 
+bool IsCutAtMaxTokens(const AnswerSummary& summary, const ChatSettings& settings) {
+  const auto most = settings.fields().find("max_tokens");
+  if (!summary.cut || most == settings.fields().end()) return false;
+  return !summary.generated_tokens || *summary.generated_tokens >= most->get<int>();
+}
+
 std::string CutNote(const AnswerSummary& summary, const ChatSettings& settings, const std::string& context_advice) {
   const auto most = settings.fields().find("max_tokens");
   if (most == settings.fields().end()) return fmt::format("The answer was cut, the context is full: {}.", context_advice);
-  if (!summary.generated_tokens || *summary.generated_tokens >= most->get<int>()) {
-    return fmt::format("The answer was cut at max_tokens, {}.", most->get<int>());
-  }
+  if (IsCutAtMaxTokens(summary, settings)) return fmt::format("The answer was cut at max_tokens, {}.", most->get<int>());
   return fmt::format("The answer was cut before max_tokens, the context is full: {}.", context_advice);
 }
 

@@ -51,6 +51,9 @@ class ChatSession {
 // An error that came instead of an answer; one about the context also says what to do.
 Error WithAdvice(Error error, const std::string& advice);
 
+// Whether an answer is as long as the user's own max_tokens lets it be. Where a server counts no tokens it is taken to be.
+bool IsCutAtMaxTokens(const AnswerSummary& summary, const ChatSettings& settings);
+
 // Why an answer that the model did not end is as long as it is.
 std::string CutNote(const AnswerSummary& summary, const ChatSettings& settings, const std::string& context_advice);
 

@@ -1,5 +1,8 @@
 #include "chat/session.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <gtest/gtest.h>
 
 #include "chat/conversation_file.h"
@@ -98,6 +101,22 @@ TEST_F(ChatSessionTest, AnAnswerStoppedBeforeItsFirstWordLeavesNoQuestion) {
   EXPECT_TRUE(Shows("\nStopped.\n"));
 }
 
+TEST_F(ChatSessionTest, AnAnswerWithoutAWordLeavesNoQuestion) {
+  answerer_.replies.push_back({.pieces = {""}});
+  Run({"one", "two"});
+  EXPECT_EQ(answerer_.asked.back(), "user:two|");
+}
+
+TEST_F(ChatSessionTest, AnAnswerThatCannotBeWrittenIsNoAnswer) {
+  const int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+  Screen screen({.fd = full}, {.fd = err_.fd()});
+  for (const char* line : {"one", "two"}) lines_.Type(line);
+  ChatSession(options_, answerer_, lines_, screen).Run();
+  close(full);
+  EXPECT_TRUE(Complains("cllm: the answer cannot be written: No space left on device\n")) << err_.text();
+  EXPECT_EQ(answerer_.asked.back(), "user:two|");
+}
+
 TEST_F(ChatSessionTest, AnErrorIsShownAndTheChatGoesOnWithoutTheQuestion) {
   answerer_.replies.push_back({.pieces = {"half"}, .end = Fail(ErrorCode::kUnavailable, "gone\x1b[2J")});
   Run({"one", "two"});
@@ -165,6 +184,11 @@ TEST_F(ChatSessionTest, SavedAndLoaded) {
   EXPECT_TRUE(Shows("3 messages from " + file));
   EXPECT_TRUE(Complains("there is no such file"));
   EXPECT_TRUE(Complains("/save needs an argument"));
+}
+
+TEST_F(ChatSessionTest, AFileThatCannotBeLoadedChangesNothing) {
+  Run({"one", "/load " + Path("none"), "two"});
+  EXPECT_EQ(answerer_.asked.back(), "user:one|assistant:answer 1|user:two|");
 }
 
 TEST_F(ChatSessionTest, NoColourWithoutATerminalThatHasIt) {

@@ -5,7 +5,7 @@
 
 #include <fmt/format.h>
 
-#include "config/text.h"
+#include "api/json_object.h"
 
 namespace cllm {
 namespace {
@@ -58,7 +58,7 @@ std::string BenchJsonLine(const BenchFacts& facts, const BenchRow& row) {
       "\"prompt_deviation\":{:.2f},\"generated_deviation\":{:.2f},\"prompt_tokens\":{},\"generated_tokens\":{},"
       "\"model\":{},\"model_bytes\":{},\"model_parameters\":{},\"backend\":\"{}\",\"threads\":{}}}\n",
       row.streams, row.prompt.mean, row.generate.mean, row.prompt.deviation, row.generate.deviation, row.prompt_tokens,
-      row.generate_tokens, config::Quoted(facts.model.architecture + " " + facts.model.quantization), facts.model.size_bytes,
+      row.generate_tokens, Dump(facts.model.architecture + " " + facts.model.quantization), facts.model.size_bytes,
       facts.model.parameters, facts.backend, facts.threads);
 }
 

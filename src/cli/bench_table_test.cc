@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "api/json_object.h"
+
 namespace cllm {
 namespace {
 
@@ -60,6 +62,15 @@ TEST(BenchTableTest, JsonIsOneObjectALine) {
             "{\"streams\":4,\"prompt_tokens_per_second\":500.13,\"generated_tokens_per_second\":80.00,\"prompt_deviation\":1.50,"
             "\"generated_deviation\":0.25,\"prompt_tokens\":128,\"generated_tokens\":64,\"model\":\"llama Q4_1\","
             "\"model_bytes\":96576768,\"model_parameters\":134515008,\"backend\":\"CPU\",\"threads\":2}\n");
+}
+
+// The architecture is text of a file from anywhere.
+TEST(BenchTableTest, JsonIsValidWhateverTheArchitecture) {
+  BenchFacts facts = Facts();
+  facts.model.architecture = "a\"\\\n\x01\x7f\xff";
+  const auto json = ParseJsonObject(BenchJsonLine(facts, {}));
+  ASSERT_TRUE(json) << json.error().message;
+  EXPECT_EQ(json->at("model"), "a\"\\\n\x01\x7f\uFFFD Q4_1");
 }
 
 }  // namespace

@@ -55,6 +55,24 @@ TEST(ConfigInitTest, ContextAndRequestsFitIntoHalfOfWhatTheWeightsLeave) {
   EXPECT_EQ(options.llama_cpp.n_seq_max, 6);
 }
 
+// 2 GiB hold 32,768 tokens: four contexts of 8,192.
+TEST(ConfigInitTest, AContextWithRoomForFourRequestsIsNotHalved) {
+  const ServeOptions options = ReadBack({2, 5 * kGiB}, ModelToServe{"m.gguf", kGiB, 8192, 64 << 10});
+  EXPECT_EQ(options.model.max_context_length, 8192);
+  EXPECT_EQ(options.llama_cpp.n_seq_max, 4);
+}
+
+TEST(ConfigInitTest, ALongContextIsChosenByNobodyButTheUser) {
+  EXPECT_EQ(ReadBack({2, 4096 * kGiB}, ModelToServe{"m.gguf", kGiB, 131072, 64 << 10}).model.max_context_length, 8192);
+}
+
+// Of 4 GiB 2 are for weights; 1 GiB holds 8,192 tokens of 128 KiB.
+TEST(ConfigInitTest, UnknownWeightsTakeAtMostHalfOfTheMemory) {
+  const ServeOptions options = ReadBack({2, 4 * kGiB}, std::nullopt);
+  EXPECT_EQ(options.model.max_context_length, 2048);
+  EXPECT_EQ(options.llama_cpp.n_seq_max, 4);
+}
+
 TEST(ConfigInitTest, PlentyOfMemoryMeansAsManyAsTheCoresServe) {
   const ModelToServe small{"m.gguf", 100 << 20, 8192, 22 << 10};
   EXPECT_EQ(ReadBack({2, 64 * kGiB}, small).llama_cpp.n_seq_max, 8);

@@ -84,10 +84,12 @@ void DeclareBackend(ServeOptions& options, OptionTable& table) {
   table.Int("backend.llama_cpp.n_seq_max", &llama.n_seq_max,
             {.min = 1, .max = 256, .help = "Requests that run at a time; each has its own part of the KV cache.",
              .flags = {"-np", "--parallel"}});
-  table.Bool("backend.llama_cpp.use_mmap", &llama.weights.use_mmap, {.help = "Map the file instead of reading it."});
-  table.Bool("backend.llama_cpp.use_mlock", &llama.weights.use_mlock, {.help = "Keep the weights from being swapped out."});
+  table.Bool("backend.llama_cpp.use_mmap", &llama.weights.use_mmap,
+             {.help = "Map the file instead of reading it.", .flags = {"--mmap"}});
+  table.Bool("backend.llama_cpp.use_mlock", &llama.weights.use_mlock,
+             {.help = "Keep the weights from being swapped out.", .flags = {"--mlock"}});
   table.Enum("backend.llama_cpp.flash_attention", &llama.flash_attention,
-             {.choices = {"auto", "on", "off"}, .help = "Fused attention.", .flags = {"-fa"}});
+             {.choices = {"auto", "on", "off"}, .help = "Fused attention.", .flags = {"-fa", "--flash-attn"}});
   table.Enum("backend.llama_cpp.kv_type", &llama.kv_type,
              {.choices = {"f32", "f16", "bf16", "q8_0", "q4_0"}, .help = "Precision of the KV cache."});
   table.Enum("backend.llama_cpp.split_mode", &llama.weights.split_mode,

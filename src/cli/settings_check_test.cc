@@ -63,6 +63,10 @@ TEST_F(SettingsCheckTest, AnAnswerLongerThanTheContext) {
   EXPECT_TRUE(found[0].starts_with("c.yaml:3 warning model.default_max_tokens: 64 tokens never fit")) << found[0];
 }
 
+TEST_F(SettingsCheckTest, TheTrainedContextIsNotZeroTokens) {
+  EXPECT_TRUE(Check("model: {max_context_length: trained, default_max_tokens: 64}").empty());
+}
+
 TEST_F(SettingsCheckTest, AModelThatServeWouldRefuseIsAnError) {
   EXPECT_EQ(Check("model: {path: /nowhere/x.gguf}"),
             (std::vector<std::string>{"c.yaml:1 error model.path: cannot open /nowhere/x.gguf: No such file or "
@@ -102,6 +106,27 @@ TEST_F(SettingsCheckTest, Engine) {
   EXPECT_TRUE(has("c.yaml:7 warning backend.llama_cpp.main_gpu"));
   EXPECT_TRUE(has("c.yaml:8 warning backend.llama_cpp.n_seq_max"));
   EXPECT_EQ(found.size(), Model::HasGpuSupport() ? 4u : 5u);
+}
+
+TEST_F(SettingsCheckTest, AQuantisedCacheNeedsFlashAttention) {
+  for (const std::string type : {"q8_0", "q4_0"}) {
+    const std::vector<std::string> found = Check("backend.llama_cpp: {kv_type: " + type + ", flash_attention: off}");
+    ASSERT_EQ(found.size(), 1u) << type;
+    EXPECT_TRUE(found[0].starts_with("c.yaml:1 error backend.llama_cpp.kv_type: ")) << found[0];
+  }
+  EXPECT_TRUE(Check("backend.llama_cpp: {kv_type: f16, flash_attention: off}").empty());
+}
+
+TEST_F(SettingsCheckTest, AKeyThatNoClientCanSend) {
+  const std::vector<std::string> found = Check("server: {api_keys: [one, \"t wo\"]}");
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_TRUE(found[0].starts_with("c.yaml:1 error server.api_keys: ")) << found[0];
+}
+
+TEST_F(SettingsCheckTest, ADeadlineShorterThanTheDefaultWait) {
+  const std::vector<std::string> found = Check("scheduler: {request_timeout: 0.001}");
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_TRUE(found[0].starts_with("c.yaml:1 warning scheduler.request_timeout: a wait of up to ")) << found[0];
 }
 
 TEST_F(SettingsCheckTest, Scheduler) {

@@ -67,6 +67,8 @@ TEST_F(CommandLineTest, LeavesTheRestToTheProgram) {
   EXPECT_EQ(Serve({"--config=x.yaml", "--", "--port"}), "");
   EXPECT_EQ(config_, "x.yaml");
   EXPECT_EQ(model_, "--port");
+  EXPECT_EQ(Serve({"-"}), "");
+  EXPECT_EQ(model_, "-");
 }
 
 TEST_F(CommandLineTest, OddValuesArriveUnchanged) {

@@ -69,6 +69,7 @@ void DescribeOption(const CLI::Option& option, const std::vector<std::string>& m
     command.places.push_back({.name = name,
                               .help = option.get_description(),
                               .required = option.get_required(),
+                              .repeated = option.get_items_expected_max() > 1,
                               .value = ValueOf(option, name, model_names)});
     return;
   }

@@ -33,6 +33,7 @@ struct PlaceInfo {
   std::string name = {};  // "MODEL"
   std::string help = {};
   bool required = false;
+  bool repeated = false;  // takes every word that is left
   TakenValue value = {};
 };
 

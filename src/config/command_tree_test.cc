@@ -45,8 +45,10 @@ TEST_F(CommandTreeTest, WhatEachPlaceTakes) {
   const PlaceInfo& model = At("cllm serve").places[0];
   EXPECT_EQ(model.name, "MODEL");
   EXPECT_FALSE(model.required);
+  EXPECT_FALSE(model.repeated);
   EXPECT_EQ(model.value.kind, Kind::kFile);
   EXPECT_EQ(model.value.words, (Words{"tiny", "small"}));
+  EXPECT_TRUE(At("cllm bench engine").places.at(0).repeated);
   const PlaceInfo& shell = At("cllm completion").places.at(0);
   EXPECT_TRUE(shell.required);
   EXPECT_EQ(shell.value.kind, Kind::kWords);

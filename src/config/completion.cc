@@ -65,21 +65,33 @@ std::string BashFlagArms(const std::vector<FlagInfo>& flags, std::string_view in
   return out;
 }
 
+// The names of commands stand at the first place.
+std::vector<PlaceInfo> PlacesOf(const CommandInfo& command) {
+  if (command.commands.empty()) return command.places;
+  PlaceInfo names{.name = "COMMAND", .value = {.kind = Kind::kWords}};
+  for (const CommandInfo& sub : command.commands) names.value.words.push_back(sub.name);
+  return {std::move(names)};
+}
+
+// The arms of a `case` over the number of places before the word.
+std::string BashPlaceArms(const CommandInfo& command) {
+  std::string out;
+  const std::vector<PlaceInfo> places = PlacesOf(command);
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    const TakenValue& value = places[i].value;
+    if (value.kind != Kind::kFile && value.kind != Kind::kWords) continue;
+    out += fmt::format("        {}) place={} place_words={} ;;\n", places[i].repeated ? "*" : fmt::format("{}", i),
+                       value.kind == Kind::kFile ? "file" : "words", SingleQuoted(Words(value)));
+  }
+  return out;
+}
+
 std::string BashCommandArm(const CommandInfo& command, const std::vector<const OptionTable*>& tables) {
   std::string out = fmt::format("    {})\n      flags={}", SingleQuoted(command.path), SingleQuoted(Spellings(command.flags)));
   if (command.table != nullptr) out += fmt::format("\" $_cllm_table_flags_{}\"", Number(tables, command.table));
   out += '\n';
-  if (!command.commands.empty()) {
-    std::vector<std::string> names;
-    for (const CommandInfo& sub : command.commands) names.push_back(sub.name);
-    out += fmt::format("      place=words place_words={}\n", SingleQuoted(fmt::format("{}", fmt::join(names, " "))));
-  } else if (!command.places.empty()) {
-    const TakenValue& value = command.places.front().value;
-    if (value.kind == Kind::kFile || value.kind == Kind::kWords) {
-      out += fmt::format("      place={} place_words={}\n", value.kind == Kind::kFile ? "file" : "words",
-                         SingleQuoted(Words(value)));
-    }
-  }
+  const std::string places = BashPlaceArms(command);
+  if (!places.empty()) out += "      case $filled in\n" + places + "      esac\n";
   const std::string arms = BashFlagArms(command.flags, "        ");
   if (!arms.empty()) out += "      case $flag in\n" + arms + "      esac\n";
   if (command.table != nullptr) out += fmt::format("      _cllm_table_{}\n", Number(tables, command.table));
@@ -102,14 +114,39 @@ constexpr std::string_view kBashBody = R"(  if [[ $only_places == no && $takes =
 complete -F _cllm cllm
 )";
 
-constexpr std::string_view kBashHead = R"(
-_cllm() {
-  local cur=${COMP_WORDS[COMP_CWORD]} flag=${COMP_WORDS[COMP_CWORD - 1]} prefix= command=cllm only_places=no
-  local takes= words= flags= place= place_words= word i
-  COMPREPLY=()
+constexpr std::string_view kBashLook = R"(
+# What $command has: its flags, what stands behind $filled places, and what $flag takes.
+_cllm_look() {
+  takes= words= flags= place= place_words=
+  case $command in
 )";
 
-constexpr std::string_view kBashSplit = R"(  # "--flag=value" arrives as three words where "=" ends words, else as one.
+constexpr std::string_view kBashHead = R"(
+_cllm() {
+  local cur=${COMP_WORDS[COMP_CWORD]} flag prefix= command=cllm filled=0 only_places=no
+  local takes words flags place place_words word i
+  COMPREPLY=()
+  for ((i = 1; i < COMP_CWORD; ++i)); do
+    word=${COMP_WORDS[i]}
+    if [[ $only_places == yes ]]; then
+      ((++filled))
+    elif [[ $word == -- ]]; then
+      only_places=yes
+    elif [[ $word == -?* ]]; then
+      flag=$word
+      _cllm_look
+      [[ $takes == '' ]] || ((++i))
+      [[ $takes == '' || ${COMP_WORDS[i]} != = ]] || ((++i))
+    else
+      case "$command $word" in
+)";
+
+constexpr std::string_view kBashSplit = R"(        *) ((++filled)) ;;
+      esac
+    fi
+  done
+  flag=${COMP_WORDS[COMP_CWORD - 1]}
+  # "--flag=value" arrives as three words where "=" ends words, else as one.
   if [[ $cur == = ]]; then
     cur=
   elif [[ $flag == = ]]; then
@@ -118,6 +155,7 @@ constexpr std::string_view kBashSplit = R"(  # "--flag=value" arrives as three w
     flag=${cur%%=*} prefix=${cur%%=*}= cur=${cur#*=}
   fi
   [[ $only_places == yes ]] && flag=
+  _cllm_look
 )";
 
 }  // namespace
@@ -131,20 +169,15 @@ std::string RenderBashCompletion(const CommandInfo& root) {
     out += fmt::format("\n_cllm_table_flags_{}={}\n", i, SingleQuoted(Spellings(flags)));
     out += fmt::format("\n_cllm_table_{}() {{\n  case $flag in\n{}  esac\n}}\n", i, BashFlagArms(flags, "    "));
   }
-  out += kBashHead;
+  out += kBashLook;
+  for (const CommandInfo* command : commands) out += BashCommandArm(*command, tables);
+  out += "  esac\n}\n";
   std::vector<std::string> paths;
   for (const CommandInfo* command : commands) {
     if (command != &root) paths.push_back(SingleQuoted(command->path));
   }
-  out += "  for ((i = 1; i < COMP_CWORD; ++i)); do\n    word=${COMP_WORDS[i]}\n"
-         "    if [[ $word == -- ]]; then\n      only_places=yes\n      break\n    fi\n";
-  out += fmt::format("    case \"$command $word\" in\n      {}) command+=\" $word\" ;;\n    esac\n  done\n",
-                     fmt::join(paths, "|"));
-  out += kBashSplit;
-  out += "  case $command in\n";
-  for (const CommandInfo* command : commands) out += BashCommandArm(*command, tables);
-  out += "  esac\n";
-  return out + std::string(kBashBody);
+  return fmt::format("{}{}        {}) command+=\" $word\" filled=0 ;;\n{}{}", out, kBashHead, fmt::join(paths, "|"), kBashSplit,
+                     kBashBody);
 }
 
 namespace {
@@ -193,9 +226,10 @@ std::string ZshFunction(const CommandInfo& command, const std::vector<const Opti
   for (std::size_t i = 0; i < command.places.size(); ++i) {
     const PlaceInfo& place = command.places[i];
     const std::string action = ZshAction(place.value);
-    out += fmt::format("    {}\n", SingleQuoted(fmt::format("{}:{}:{}", i + 1, ZshEscaped(place.name), action)));
+    const std::string number = place.repeated ? "*" : fmt::format("{}", i + 1);
+    out += fmt::format("    {}\n", SingleQuoted(fmt::format("{}:{}:{}", number, ZshEscaped(place.name), action)));
   }
-  if (command.commands.empty()) return out + "  )\n  _arguments -C $specs\n}\n";
+  if (command.commands.empty()) return out + "  )\n  _arguments -S $specs\n}\n";
   out += "    '1:command:->command'\n    '*::argument:->rest'\n  )\n  _arguments -C $specs && ret=0\n  case $state in\n    command)\n      local -a commands=(\n";
   for (const CommandInfo& sub : command.commands) {
     out += "        " + SingleQuoted(ZshEscaped(sub.name) + ":" + Brief(sub.help)) + "\n";
@@ -243,39 +277,101 @@ std::string FishFlags(const std::vector<FlagInfo>& flags, const std::string& whe
   return out;
 }
 
-std::string FishPlaces(const CommandInfo& command, const std::string& where) {
+std::string FishPlaces(const CommandInfo& command) {
+  const auto condition = [&](std::string_view filled) {
+    return FishQuoted(fmt::format("__cllm_behind {} \"{}\"", filled, command.path));
+  };
   std::string out;
   for (const CommandInfo& sub : command.commands) {
-    out += fmt::format("complete -c cllm -n {} -a {} -d {}\n", FishQuoted(where), sub.name, FishQuoted(Brief(sub.help)));
+    out += fmt::format("complete -c cllm -n {} -a {} -d {}\n", condition("0"), sub.name, FishQuoted(Brief(sub.help)));
   }
-  if (!command.places.empty()) {
-    const TakenValue& value = command.places.front().value;
-    if (value.kind == Kind::kFile) out += fmt::format("complete -c cllm -n {} -F\n", FishQuoted(where));
-    if (!value.words.empty()) {
-      out += fmt::format("complete -c cllm -n {} -a {}\n", FishQuoted(where), FishQuoted(Words(value)));
-    }
+  for (std::size_t i = 0; i < command.places.size(); ++i) {
+    const PlaceInfo& place = command.places[i];
+    const std::string where = condition(place.repeated ? "any" : fmt::format("{}", i));
+    if (place.value.kind == Kind::kFile) out += fmt::format("complete -c cllm -n {} -F\n", where);
+    if (!place.value.words.empty()) out += fmt::format("complete -c cllm -n {} -a {}\n", where, FishQuoted(Words(place.value)));
   }
   return out;
 }
+
+std::string FishValueFlags(const std::vector<FlagInfo>& flags) {
+  std::string out;
+  for (const FlagInfo& flag : flags) {
+    if (flag.value.kind != Kind::kNothing) out += fmt::format(" {}", fmt::join(flag.spellings, " "));
+  }
+  return out;
+}
+
+// What fish does not tell a condition: which words are values of flags and which stand at a place.
+std::string FishTakesValue(const std::vector<const CommandInfo*>& commands, const std::vector<const OptionTable*>& tables) {
+  std::string out = "function __cllm_takes_value --argument-names path flag\n    set -l flags\n    switch $path\n";
+  for (const CommandInfo* command : commands) {
+    std::string flags = FishValueFlags(command->flags);
+    if (command->table != nullptr) flags += fmt::format(" $__cllm_table_{}", Number(tables, command->table));
+    if (!flags.empty()) out += fmt::format("        case {}\n            set flags{}\n", FishQuoted(command->path), flags);
+  }
+  return out + "    end\n    contains -- $flag $flags\nend\n";
+}
+
+constexpr std::string_view kFishState = R"(
+function __cllm_state --description 'Prints the command of the line, and how many places are filled'
+    set -l words (commandline -opc)
+    set -l path cllm
+    set -l filled 0
+    set -l next any
+    for word in $words[2..-1]
+        if test $next = value
+            set next any
+        else if test $next = any -a "$word" = --
+            set next place
+        else if test $next = any; and string match -qr -- '^-.' $word
+            __cllm_takes_value $path $word; and set next value
+        else
+            switch "$next $path $word"
+)";
+
+constexpr std::string_view kFishConditions = R"(                case '*'
+                    set filled (math $filled + 1)
+            end
+        end
+    end
+    printf '%s\n' $path $filled
+end
+
+function __cllm_at --description 'Whether the line is at one of these commands'
+    set -l state (__cllm_state)
+    contains -- $state[1] $argv
+end
+
+function __cllm_behind --description 'Whether so many places of this command are filled' --argument-names filled path
+    set -l state (__cllm_state)
+    test $state[1] = $path; and contains -- $filled any $state[2]
+end
+
+complete -c cllm -f
+)";
 
 }  // namespace
 
 std::string RenderFishCompletion(const CommandInfo& root) {
   const std::vector<const CommandInfo*> commands = AllCommands(root);
+  const std::vector<const OptionTable*> tables = Tables(commands);
+  std::string out = "# fish completion for cllm, made by `cllm completion fish`.\n\n";
+  for (std::size_t i = 0; i < tables.size(); ++i) {
+    out += fmt::format("set -g __cllm_table_{}{}\n\n", i, FishValueFlags(FlagsOfTable(*tables[i])));
+  }
+  out += FishTakesValue(commands, tables);
   std::vector<std::string> paths;
-  for (const CommandInfo* command : commands) paths.push_back(FishQuoted(command->path));
-  std::string out =
-      "# fish completion for cllm, made by `cllm completion fish`.\n\n"
-      "function __cllm_at --description 'Whether the line is at one of these commands'\n"
-      "    set -l words (commandline -opc)\n    set -l path cllm\n    for word in $words[2..-1]\n"
-      "        switch \"$path $word\"\n";
-  out += fmt::format("            case {}\n                set path \"$path $word\"\n        end\n    end\n", fmt::join(paths, " "));
-  out += "    contains -- $path $argv\nend\n\ncomplete -c cllm -f\n";
+  for (const CommandInfo* command : commands) {
+    if (command != &root) paths.push_back(FishQuoted("any " + command->path));
+  }
+  out += fmt::format("{}                case {}\n                    set path \"$path $word\"\n                    set filled 0\n{}", kFishState,
+                     fmt::join(paths, " "), kFishConditions);
   for (const CommandInfo* command : commands) {
     const std::string where = fmt::format("__cllm_at \"{}\"", command->path);
-    out += FishPlaces(*command, where) + FishFlags(command->flags, where);
+    out += FishPlaces(*command) + FishFlags(command->flags, where);
   }
-  for (const OptionTable* table : Tables(commands)) {
+  for (const OptionTable* table : tables) {
     std::string where = "__cllm_at";
     for (const CommandInfo* command : commands) {
       if (command->table == table) where += fmt::format(" \"{}\"", command->path);

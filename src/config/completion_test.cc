@@ -24,7 +24,8 @@ TEST_F(CompletionTest, Bash) {
   EXPECT_TRUE(Has(script, "\n    -p|--port) takes=text ;;\n")) << script;
   EXPECT_TRUE(Has(script, "\n    --type) takes=words words='auto llama_cpp off' ;;\n")) << script;
   EXPECT_TRUE(Has(script, "'cllm serve'|'cllm bench'|'cllm bench engine'|'cllm completion') command+=")) << script;
-  EXPECT_TRUE(Has(script, "place=file place_words='tiny small'")) << script;
+  EXPECT_TRUE(Has(script, "        0) place=file place_words='tiny small' ;;\n")) << script;
+  EXPECT_TRUE(Has(script, "        *) place=file place_words='' ;;\n")) << "each word of a place that is repeated";
   EXPECT_FALSE(Has(script, "probe") || Has(script, "--secret"));
 }
 
@@ -43,7 +44,8 @@ TEST_F(CompletionTest, TheTableIsWrittenOnce) {
 TEST_F(CompletionTest, ZshEscapesWhatItsSpecificationsUse) {
   const std::string script = RenderZshCompletion(root_);
   EXPECT_TRUE(Has(script, "'(--config)--config=[It'\\''s the file \\[or not\\]\\: a path]:FILE:_files'")) << script;
-  EXPECT_TRUE(Has(script, "{_files; compadd -- tiny small}")) << script;
+  EXPECT_TRUE(Has(script, "'1:MODEL:{_files; compadd -- tiny small}'")) << script;
+  EXPECT_TRUE(Has(script, "'*:FILE:_files'")) << script;
   EXPECT_TRUE(Has(script, "serve) _cllm_serve && ret=0 ;;")) << script;
 }
 
@@ -53,7 +55,9 @@ TEST_F(CompletionTest, FishKnowsTheCommandsOfEachFlag) {
   EXPECT_TRUE(Has(script, "complete -c cllm -n '__cllm_at \"cllm serve\"' -l config -r -F -d 'It\\'s the file [or not]: a path'"))
       << script;
   EXPECT_TRUE(Has(script, " -o ngl ")) << script;
-  EXPECT_TRUE(Has(script, "complete -c cllm -n '__cllm_at \"cllm\"' -a serve -d 'Serve a model'")) << script;
+  EXPECT_TRUE(Has(script, "complete -c cllm -n '__cllm_behind any \"cllm bench engine\"' -F\n")) << script;
+  EXPECT_TRUE(Has(script, "        case 'cllm serve'\n            set flags --config $__cllm_table_0\n")) << script;
+  EXPECT_TRUE(Has(script, "complete -c cllm -n '__cllm_behind 0 \"cllm\"' -a serve -d 'Serve a model'")) << script;
 }
 
 }  // namespace

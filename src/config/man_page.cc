@@ -53,6 +53,7 @@ std::string Usage(const CommandInfo& command) {
   if (!command.flags.empty() || command.table != nullptr) usage += " [" + Italic("OPTION") + "]...";
   for (const PlaceInfo& place : command.places) {
     usage += place.required ? " " + Italic(place.name) : " [" + Italic(place.name) + "]";
+    if (place.repeated) usage += "...";
   }
   return usage;
 }
@@ -106,7 +107,7 @@ std::string Rest() {
   out += Entry(Bold("XDG_CACHE_HOME"), "Where caches are; \\(lq~/.cache\\(rq otherwise.");
   out += ".SH EXIT STATUS\n";
   out += Entry(Bold("0"), "All went well; a server that a signal ended is such a case.");
-  out += Entry(Bold("130"), "Ctrl\\-C ended a pull.");
+  out += Entry(Bold("130"), "Ctrl\\-C ended a pull or \\fBcllm run\\fR.");
   out += Entry(Bold("1"), "It did not: wrong usage, wrong settings, or a failure. One line for each reason is on standard error.");
   out += ".SH EXAMPLES\n"
          ".nf\n"

@@ -28,9 +28,14 @@ TEST_F(ManPageTest, HasTheSectionsOfAPage) {
 
 TEST_F(ManPageTest, CommandsWithTheirFlagsAndPlaces) {
   EXPECT_TRUE(Has(".SS \\fBcllm serve\\fR [\\fIOPTION\\fR]... [\\fIMODEL\\fR]\n")) << page_;
+  EXPECT_TRUE(Has(".SS \\fBcllm bench engine\\fR [\\fIOPTION\\fR]... [\\fIFILE\\fR]...\n")) << page_;
   EXPECT_TRUE(Has(".SS \\fBcllm completion\\fR [\\fIOPTION\\fR]... \\fISHELL\\fR\n")) << page_;
   EXPECT_TRUE(Has(".TP\n\\fB\\-\\-config\\fR \\fIFILE\\fR\nIt\\(aqs the file [or not]: a path.\n")) << page_;
   EXPECT_FALSE(Has("probe") || Has("secret"));
+}
+
+TEST_F(ManPageTest, SaysWhatCtrlCReturns) {
+  EXPECT_TRUE(Has(".TP\n\\fB130\\fR\nCtrl\\-C ended a pull or \\fBcllm run\\fR.\n")) << page_;
 }
 
 TEST_F(ManPageTest, EachSettingOnce) {
@@ -42,6 +47,7 @@ TEST_F(ManPageTest, EachSettingOnce) {
 
 // A line that begins with a dot is a request to roff.
 TEST_F(ManPageTest, NoTextBecomesARequest) {
+  EXPECT_TRUE(Has("\\fB\\-\\-json\\fR\n\\&.json, not a table.\n")) << page_;
   std::istringstream lines(page_);
   for (std::string line; std::getline(lines, line);) {
     EXPECT_FALSE(line.empty());

@@ -31,6 +31,13 @@ TEST_F(OptionTableTest, DerivesFlagsAndOrdersThem) {
   EXPECT_EQ(table_.FindFlag("n-batch").option, nullptr);
 }
 
+TEST_F(OptionTableTest, TheSecondOptionOfANameHasItsSectionInTheFlag) {
+  int number = 0;
+  table_.Section("access.inner", "More");
+  table_.Int("access.inner.max_batch_size", &number, {.help = "Again."});
+  EXPECT_EQ(table_.Find("access.inner.max_batch_size")->flags, std::vector<std::string>{"--access-inner-max-batch-size"});
+}
+
 TEST_F(OptionTableTest, BooleansHaveNegativeFlags) {
   const ConfigOption* mmap = table_.Find("backend.llama_cpp.use_mmap");
   EXPECT_EQ(mmap->NegativeFlags(), (std::vector<std::string>{"--no-use-mmap", "--no-mmap"}));
@@ -102,6 +109,8 @@ TEST_F(OptionTableTest, ChecksBoundsInclusively) {
   EXPECT_TRUE(table_.Set("scheduler.batch_timeout_ms", "60000", {}));
   EXPECT_EQ(SetMessage("scheduler.batch_timeout_ms", "60000.001"),
             "scheduler.batch_timeout_ms: expected number from 0.0 to 60000.0, in ms, got \"60000.001\"");
+  EXPECT_TRUE(table_.Set("scheduler.batch_timeout_ms", "0", {}));
+  EXPECT_NE(SetMessage("scheduler.batch_timeout_ms", "-0.001"), "");
   EXPECT_NE(SetMessage("resources.kv_cache_max_memory_mb", "9223372036854775808"), "");
 }
 

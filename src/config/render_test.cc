@@ -173,6 +173,14 @@ TEST_F(RenderTest, MarkdownHasOneRowPerOption) {
   }
 }
 
+TEST_F(RenderTest, MarkdownIsTextWhateverTheHelpHolds) {
+  int number = 0;
+  table_.Section("extra", "Extra");
+  table_.Int("extra.odd", &number, {.help = "A|b `c` *d* <e> [f] \\g."});
+  const std::string page = RenderMarkdown(table_);
+  EXPECT_NE(page.find("A\\|b \\`c\\` \\*d\\* \\<e> \\[f] \\\\g."), std::string::npos) << page;
+}
+
 TEST_F(RenderTest, DocumentationDoesNotDependOnPresentValues) {
   const std::string markdown = RenderMarkdown(table_);
   const std::string example = RenderExampleYaml(table_);

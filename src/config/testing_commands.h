@@ -20,7 +20,8 @@ class TestingCommands {
     CLI::App* bench = root_.add_subcommand("bench", "Measure.");
     CLI::App* engine = bench->add_subcommand("engine", "The engine alone.");
     engine->add_option("--streams", number_, "How many.")->check(CLI::Range(1, 8));
-    engine->add_flag("--json", flag_, "JSON.");
+    engine->add_flag("--json", flag_, ".json, not a table.");
+    engine->add_option("FILE", files_, "Prompts.");
     engine->add_flag("--secret", flag_, "Not shown.")->group("");
     CLI::App* shell = root_.add_subcommand("completion", "A script.");
     shell->add_option("SHELL", text_, "Which.")->required()->check(CLI::IsMember({"bash", "zsh"}));
@@ -33,6 +34,7 @@ class TestingCommands {
 
  private:
   std::string text_;
+  std::vector<std::string> files_;
   int number_ = 1;
   bool flag_ = false;
   TestingOptions options_;

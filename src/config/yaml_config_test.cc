@@ -164,6 +164,13 @@ TEST_F(YamlConfigTest, ListsHoldPlainNumbersOnly) {
   EXPECT_EQ(options_, TestingOptions());
 }
 
+TEST_F(YamlConfigTest, AListWithAnAliasIsNotSet) {
+  EXPECT_EQ(ApplyAll("server: {port: &a 1}\nbackend: {llama_cpp: {tensor_split: [1, *a, 2]}}\n"),
+            (std::vector<std::string>{"c.yaml:1: anchors (&name) are not supported",
+                                      "c.yaml:2: aliases (*name) are not supported"}));
+  EXPECT_EQ(options_.tensor_split, TestingOptions().tensor_split);
+}
+
 TEST_F(YamlConfigTest, ListsOfTextTakeTextPlainOrQuoted) {
   const std::string message = "c.yaml:1: access.origins: expected list of texts that are not empty, got ";
   const auto apply = [&](const std::string& list) { return Apply("access: {origins: " + list + "}"); };
@@ -279,6 +286,13 @@ TEST_F(YamlConfigTest, GoesOnBehindASyntaxErrorAtTheNextKnownSection) {
   EXPECT_EQ(found[4].substr(0, 36), "c.yaml:8: scheduler.max_batch_size: ");
 }
 
+TEST_F(YamlConfigTest, GoesOnBehindASyntaxErrorInAListOrAtADottedKey) {
+  EXPECT_EQ(ApplyAll("backend:\n  llama_cpp:\n    tensor_split: [1, }\nserver:\n  port: 81\n").size(), 1u);
+  EXPECT_EQ(options_.port, 81);
+  EXPECT_EQ(ApplyAll("model: ]\nserver.port: 82\n").size(), 1u);
+  EXPECT_EQ(options_.port, 82);
+}
+
 TEST_F(YamlConfigTest, LinesThatNoParserIsGivenHideNoOthers) {
   EXPECT_EQ(ApplyAll("server:\n\tport: 1\nmodel: {pth: a}\n%x\nserver.host: 3\n"),
             (std::vector<std::string>{"c.yaml:2: a tab in the indentation; use blanks",
@@ -321,6 +335,7 @@ TEST_F(YamlConfigTest, RefusesBytesThatAreNoText) {
   EXPECT_EQ(Apply("\n\0\0\0s"s), "c.yaml:2: contains a control character");
   // The parser would take this byte for the end of the file and lose what follows.
   EXPECT_EQ(Apply("server: {}\n\x04\nbogus: 1\n"), "c.yaml:2: contains a control character");
+  EXPECT_EQ(Apply("server: {host: \"a\x7F\"}\n"), "c.yaml:1: contains a control character");
   EXPECT_EQ(Apply("model: {path: \"a\\0b\"}"),
             "c.yaml:1: model.path: expected text, got \"a\\x00b\", which is not valid UTF-8 text");
 }

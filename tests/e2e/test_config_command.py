@@ -1,4 +1,4 @@
-"""`cllm config check|init`, `cllm completion` and `cllm man`, and that what they print is understood by what reads it."""
+"""`cllm config check|init` and `cllm man`, and that what they print is understood by what reads it."""
 
 from __future__ import annotations
 
@@ -99,51 +99,6 @@ def test_output_that_cannot_be_written_is_a_failure(program: Program) -> None:
     with open("/dev/full", "w") as full:
         result = subprocess.run([program.path, "man"], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert result.returncode == 1 and "No space left" in result.stderr
-
-
-def complete(program: Program, line: str, folder: Path) -> set[str]:
-    """What a real bash offers for the last word of a line."""
-    script = """
-source <("$0" completion bash)
-COMP_LINE=$1 COMP_POINT=${#1}
-read -ra COMP_WORDS <<< "$1"
-[[ $1 == *" " ]] && COMP_WORDS+=("")
-COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
-function=$(complete -p cllm | sed 's/.*-F \\([^ ]*\\).*/\\1/')
-"$function" cllm "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD-1]}" 2>/dev/null
-printf '%s\\n' "${COMPREPLY[@]}"
-"""
-    result = subprocess.run(["bash", "--norc", "-c", script, program.path, line], cwd=folder, capture_output=True, text=True,
-                            check=True)
-    return {word.strip() for word in result.stdout.splitlines()}
-
-
-def test_bash_completes(program: Program, tmp_path: Path) -> None:
-    (tmp_path / "tiny.gguf").touch()
-    commands = complete(program, "cllm ", tmp_path)
-    assert {"serve", "run", "config", "completion", "man", "show"} <= commands and "probe-model" not in commands
-    assert complete(program, "cllm config ", tmp_path) >= {"check", "init"}
-    assert complete(program, "cllm serve --kv-type ", tmp_path) >= {"f16", "f32"}
-    assert complete(program, "cllm serve --por", tmp_path) == {"--port"}
-    assert "tiny.gguf" in complete(program, "cllm serve ti", tmp_path)
-    assert complete(program, "cllm completion ", tmp_path) == {"bash", "zsh", "fish"}
-    assert complete(program, "cllm serve smollm2-13", tmp_path) == {"smollm2-135m"}
-    assert complete(program, "cllm serve -- --por", tmp_path) == {""}
-    assert complete(program, "cllm bench engine --kv", tmp_path) >= {"--kv-type"}
-    assert complete(program, "cllm serve --port ", tmp_path) == {""}
-    # "=" ends a word in bash, so that the value is a word of its own; a shell may be set up otherwise.
-    assert complete(program, "cllm serve --kv-type = f", tmp_path) == {"f32", "f16"}
-    assert complete(program, "cllm serve --kv-type=q", tmp_path) == {"--kv-type=q8_0", "--kv-type=q4_0"}
-
-
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_the_shell_parses_its_script(program: Program, tmp_path: Path, shell: str) -> None:
-    if not shutil.which(shell):
-        pytest.skip(f"{shell} is not installed")
-    file = tmp_path / "completion"
-    file.write_text(program.run("completion", shell).stdout)
-    result = subprocess.run([shell, "-n", file], capture_output=True, text=True, check=False)
-    assert result.returncode == 0 and result.stderr == "" and file.stat().st_size > 1000, result.stderr
 
 
 def test_the_manual_page_is_right_for_groff(program: Program) -> None:
