@@ -200,13 +200,26 @@ void LlamaCppEngine::Wait([[maybe_unused]] Ticket ticket, StepResult& result) {
   const StepPlan& plan = *plan_;
   plan_ = nullptr;
   for (const KvOperation& operation : plan.operations) Apply(operation);
-  result.sequences.clear();
-  if (plan.sequences.empty()) return;
-  if (Decode(plan, 0, plan.sequences.size()) == 0) {
-    CollectLogits(plan, result);
-  } else {
-    DecodeOneByOne(plan, result);
+  result.sequences.assign(plan.sequences.size(), {});
+  if (!plan.sequences.empty() && !ComputeTogether(plan, result)) ComputeOneByOne(plan, result);
+}
+
+// Decodes and prompts go in two calls. In one llama.cpp would compute as many rows of each sequence at a time, so it would pass over
+// the weights twice all the same, and every decode would attend over as many positions as the longest prompt has. The prompts
+// go first: their logits, which the second call overwrites, are seldom wanted.
+bool LlamaCppEngine::ComputeTogether(const StepPlan& plan, StepResult& result) {
+  const std::size_t all = plan.sequences.size();
+  const auto first_prompt = std::ranges::find_if(plan.sequences, [](const SequenceWork& work) { return work.rows > 1; });
+  const auto decodes = static_cast<std::size_t>(first_prompt - plan.sequences.begin());
+  if (decodes > 0 && decodes < all) {
+    if (Decode(plan, decodes, all - decodes) != 0) return false;
+    CollectLogits(plan, decodes, all - decodes, result);
+    SaveLogits(decodes, result);
   }
+  const std::size_t rest = decodes > 0 ? decodes : all;
+  if (Decode(plan, 0, rest) != 0) return false;
+  CollectLogits(plan, 0, rest, result);
+  return true;
 }
 
 void LlamaCppEngine::Apply(const KvOperation& operation) {
@@ -251,28 +264,41 @@ int LlamaCppEngine::Decode(const StepPlan& plan, std::size_t first, std::size_t 
   }
 }
 
-void LlamaCppEngine::CollectLogits(const StepPlan& plan, StepResult& result) {
+// Of sequences [first, first + count), which the last Decode computed.
+void LlamaCppEngine::CollectLogits(const StepPlan& plan, std::size_t first, std::size_t count, StepResult& result) {
   int rows = 0;
-  for (const SequenceWork& work : plan.sequences) {
+  for (std::size_t s = first; s < first + count; ++s) {
+    const SequenceWork& work = plan.sequences[s];
     rows += work.rows;
-    SequenceResult& sequence = result.sequences.emplace_back();
     if (!work.wants_logits) continue;
     const float* logits = llama_get_logits_ith(context_->handle, rows - 1);
     if (logits == nullptr) {
-      sequence.status = Fail(ErrorCode::kInternal, "llama.cpp gave no logits");
+      result.sequences[s].status = Fail(ErrorCode::kInternal, "llama.cpp gave no logits");
       continue;
     }
-    sequence.logits = {logits, static_cast<std::size_t>(capabilities_.vocab_size)};
+    result.sequences[s].logits = {logits, static_cast<std::size_t>(capabilities_.vocab_size)};
+  }
+}
+
+// Copies what sequences from `first` on got, before the next Decode overwrites it.
+void LlamaCppEngine::SaveLogits(std::size_t first, StepResult& result) {
+  saved_logits_.resize(std::max(saved_logits_.size(), result.sequences.size()));
+  for (std::size_t s = first; s < result.sequences.size(); ++s) {
+    std::span<const float>& logits = result.sequences[s].logits;
+    if (logits.empty()) continue;
+    saved_logits_[s].assign(logits.begin(), logits.end());
+    logits = saved_logits_[s];
   }
 }
 
 // A step failed as a whole: the sequences run alone, so that only those that fail again are lost.
-void LlamaCppEngine::DecodeOneByOne(const StepPlan& plan, StepResult& result) {
+void LlamaCppEngine::ComputeOneByOne(const StepPlan& plan, StepResult& result) {
   llama_memory_t memory = llama_get_memory(context_->handle);
-  saved_logits_.resize(plan.sequences.size());
+  saved_logits_.resize(std::max(saved_logits_.size(), plan.sequences.size()));
   for (std::size_t s = 0; s < plan.sequences.size(); ++s) {
     const SequenceWork& work = plan.sequences[s];
-    SequenceResult& sequence = result.sequences.emplace_back();
+    SequenceResult& sequence = result.sequences[s];
+    sequence = {};
     llama_memory_seq_rm(memory, work.slot, work.computed, -1);
     if (const int code = Decode(plan, s, 1); code != 0) {
       sequence.status = Fail(ErrorCode::kInternal, fmt::format("llama.cpp failed to compute this request (code {})", code));

@@ -63,8 +63,11 @@ class LlamaCppEngine : public Engine {
 
   void Apply(const KvOperation& operation);
   int Decode(const StepPlan& plan, std::size_t first, std::size_t count);
-  void CollectLogits(const StepPlan& plan, StepResult& result);
-  void DecodeOneByOne(const StepPlan& plan, StepResult& result);
+  void CollectLogits(const StepPlan& plan, std::size_t first, std::size_t count, StepResult& result);
+  void SaveLogits(std::size_t first, StepResult& result);
+  // Whether all went well; if not, nothing of the result holds.
+  bool ComputeTogether(const StepPlan& plan, StepResult& result);
+  void ComputeOneByOne(const StepPlan& plan, StepResult& result);
 
   std::unique_ptr<Context> context_;
   EngineCapabilities capabilities_;
@@ -72,7 +75,7 @@ class LlamaCppEngine : public Engine {
   bool threads_are_open_;  // until the warm-up
   const StepPlan* plan_ = nullptr;
   Ticket ticket_ = 0;
-  // Holds rows of logits where sequences had to be decoded one by one.
+  // Rows of logits that a later call of the same step would overwrite, by sequence.
   std::vector<std::vector<float>> saved_logits_;
 };
 
