@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import statistics
 import sys
 import threading
@@ -102,13 +103,13 @@ def main() -> int:
     parser.add_argument("--streams", type=int, default=4)
     parser.add_argument("--tokens", type=int, default=2000, help="of each stream; they must outlast the prompt (default: %(default)s)")
     parser.add_argument("--undisturbed-s", type=float, default=5)
-    parser.add_argument("--cllm-flags", nargs="*", default=[])
+    parser.add_argument("--cllm-flags", default="")
     parser.add_argument("--llama-flags", default="--no-kv-unified --no-cache-prompt --cache-ram 0")
     args = parser.parse_args()
     context = max(args.prompt + 64, args.tokens + 64)
     places = args.streams + 1
     ours = Server("cLLM", cllm_command(args.cllm, args.model, places, context, cores(), "--no-prefix", "--request-timeout",
-                                       str(TIMEOUT_S), *args.cllm_flags))
+                                       str(TIMEOUT_S), *shlex.split(args.cllm_flags)))
     servers = [ours]
     if args.llama_server:
         servers.append(Server("llama-server", llama_server_command(args.llama_server, args.model, places, context, cores(),

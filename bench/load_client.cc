@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cmath>
 #include <cstdlib>
 #include <map>
 #include <memory>
@@ -22,7 +23,7 @@ using Clock = std::chrono::steady_clock;
 using Json = nlohmann::json;
 
 constexpr auto kHealthInterval = std::chrono::milliseconds(50);
-constexpr int kPollMs = 5;
+constexpr double kLongestPoll_s = 0.1;
 
 struct Options {
   std::string url;
@@ -81,7 +82,7 @@ class LoadClient {
       int running = 0;
       curl_multi_perform(multi_, &running);
       TakeAnswers();
-      curl_multi_poll(multi_, nullptr, 0, kPollMs, nullptr);
+      curl_multi_poll(multi_, nullptr, 0, MillisecondsToNextSend(), nullptr);
     }
     done_ = true;
     health.join();
@@ -93,6 +94,13 @@ class LoadClient {
   bool IsTimeToSend() const {
     if (options_.rate == 0) return in_flight_ < options_.closed;
     return static_cast<double>(sent_) < options_.rate * Seconds(Clock::now() - start_);
+  }
+
+  // Whoever waits needlessly often takes time from the server.
+  int MillisecondsToNextSend() const {
+    double wait = kLongestPoll_s;
+    if (options_.rate > 0) wait = std::min(wait, static_cast<double>(sent_) / options_.rate - Seconds(Clock::now() - start_));
+    return static_cast<int>(std::max(0.0, std::ceil(wait * 1000)));
   }
 
   // Token ids that no other prompt begins with.
