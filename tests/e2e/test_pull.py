@@ -376,8 +376,9 @@ def test_interrupt_while_waiting_for_the_next_try(program: Program, hub: HubServ
     process = start(program, "pull", hub.url + PATH, "--retry-delay", 30)
     assert "trying again in 30 s" in process.stderr.readline()
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=END_TIMEOUT_S)
+    _, errors = process.communicate(timeout=END_TIMEOUT_S)
     assert process.returncode == 130 and len(hub.requests) == 1
+    assert "begins anew" in errors, "nothing came that could be kept"
 
 
 # --- what a person sees ---
