@@ -22,21 +22,22 @@ class TextSink : public BodySink {
   TextSink(const Url& url, std::size_t limit) : url_(url), limit_(limit) {}
 
   Transfer<void> OnHead(const HttpHead& head) override {
-    if (head.status == 200) return {};
-    return std::unexpected(RefusedAnswer(head));
+    if (head.status != 200) return std::unexpected(RefusedAnswer(head));
+    fetched_.link = head.Header("link");
+    return {};
   }
   Transfer<void> OnBody(std::string_view bytes) override {
-    text_ += bytes;
-    if (text_.size() <= limit_) return {};
+    fetched_.text += bytes;
+    if (fetched_.text.size() <= limit_) return {};
     return TransferFailed(Kind::kFinal, fmt::format("{} sends more than {} bytes", WithoutQuery(url_), limit_));
   }
 
-  std::string& text() { return text_; }
+  FetchedText& fetched() { return fetched_; }
 
  private:
   const Url& url_;
   std::size_t limit_;
-  std::string text_;
+  FetchedText fetched_;
 };
 
 const char* Reason(int status) {
@@ -172,13 +173,13 @@ Transfer<void> Downloader::PrepareAgain(const TransferError& error, Tries& tries
   return {};
 }
 
-Transfer<std::string> Downloader::FetchText(const Url& url, const std::string& token, std::size_t limit,
+Transfer<FetchedText> Downloader::FetchText(const Url& url, const std::string& token, std::size_t limit,
                                             bool retry_unreachable) {
   Tries tries;
   while (true) {
     TextSink sink(url, limit);
     const Transfer<void> result = GetFollowing(transport_, {.url = url, .headers = {}, .token = token}, sink);
-    if (result) return std::move(sink.text());
+    if (result) return std::move(sink.fetched());
     if (Transfer<void> again = PrepareAgain(result.error(), tries, retry_unreachable); !again) {
       return std::unexpected(again.error());
     }

@@ -38,6 +38,11 @@ struct Downloaded {
   std::int64_t size = 0;
 };
 
+struct FetchedText {
+  std::string text;
+  std::string link;  // the header of this name: where further pages are
+};
+
 class Downloader {
  public:
   static constexpr std::int64_t kRealProgress = 1 << 20;
@@ -53,7 +58,7 @@ class Downloader {
   Transfer<Downloaded> FetchFile(const DownloadRequest& request, PartialFile& part);
 
   // A short text, at most `limit` bytes.
-  Transfer<std::string> FetchText(const Url& url, const std::string& token, std::size_t limit, bool retry_unreachable);
+  Transfer<FetchedText> FetchText(const Url& url, const std::string& token, std::size_t limit, bool retry_unreachable);
 
  private:
   // What decides on the next try.

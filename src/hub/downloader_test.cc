@@ -407,14 +407,14 @@ TEST_F(DownloaderTest, PackedBodiesAreRefused) {
 TEST_F(DownloaderTest, TextHasALimit) {
   server_.body = std::string(1000, 'x');
   Downloader downloader(transport_, patience_, observer_, policy_);
-  EXPECT_EQ(downloader.FetchText(request_.url, "", 1000, true)->size(), 1000U);
+  EXPECT_EQ(downloader.FetchText(request_.url, "", 1000, true)->text.size(), 1000U);
   EXPECT_FALSE(downloader.FetchText(request_.url, "", 999, true));
 }
 
 TEST_F(DownloaderTest, TextIsTriedAgain) {
   server_.first = {{.status = 503}, {.no_connection = true}};
   Downloader downloader(transport_, patience_, observer_, policy_);
-  EXPECT_EQ(*downloader.FetchText(request_.url, "", 1000, true), kBody);
+  EXPECT_EQ(downloader.FetchText(request_.url, "", 1000, true)->text, kBody);
 }
 
 }  // namespace

@@ -13,7 +13,8 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr std::size_t kMostTreeBytes = 16 << 20;
+constexpr std::size_t kMostTreeBytes = 16 << 20;  // of a page
+constexpr int kMostPages = 100;
 
 std::string TextOf(const Json& object, const char* key) {
   const auto found = object.find(key);
@@ -56,13 +57,32 @@ Result<HuggingFace> HuggingFace::Create(std::string_view endpoint, std::string t
 std::string HuggingFace::TokenFor(const Url& url) const { return SameOrigin(url, origin_) ? token_ : std::string(); }
 
 Result<std::vector<RepoFile>> HuggingFace::List(Downloader& downloader, const std::string& repo, bool retry_unreachable) const {
-  const auto url = ParseUrl(fmt::format("{}/api/models/{}/tree/main?recursive=true", endpoint_, EncodePath(repo)));
-  if (!url) return std::unexpected(url.error());
-  const auto text = downloader.FetchText(*url, token_, kMostTreeBytes, retry_unreachable);
-  if (!text) return std::unexpected(Explain(text.error(), repo));
-  auto files = ParseRepoTree(*text);
-  if (!files) return Fail(files.error().code, fmt::format("hf:{}: {}", repo, files.error().message));
-  return files;
+  std::vector<RepoFile> all;
+  std::string page = fmt::format("{}/api/models/{}/tree/main?recursive=true", endpoint_, EncodePath(repo));
+  for (int pages = 0; !page.empty(); ++pages) {
+    if (pages == kMostPages) return Fail(ErrorCode::kInternal, fmt::format("hf:{}: the list of its files does not end", repo));
+    const auto url = ParseUrl(page);
+    if (!url) return std::unexpected(url.error());
+    const auto fetched = downloader.FetchText(*url, TokenFor(*url), kMostTreeBytes, retry_unreachable);
+    if (!fetched) return std::unexpected(Explain(fetched.error(), repo));
+    const auto files = ParseRepoTree(fetched->text);
+    if (!files) return Fail(files.error().code, fmt::format("hf:{}: {}", repo, files.error().message));
+    all.insert(all.end(), files->begin(), files->end());
+    page = NextPage(fetched->link);
+  }
+  return all;
+}
+
+std::string NextPage(std::string_view link) {
+  while (true) {
+    const std::size_t open = link.find('<');
+    const std::size_t close = link.find('>', open);
+    if (open == std::string_view::npos || close == std::string_view::npos) return {};
+    const std::string_view target = link.substr(open + 1, close - open - 1);
+    link.remove_prefix(close + 1);
+    const std::string_view parameters = link.substr(0, link.find('<'));
+    if (parameters.contains("rel=\"next\"") || parameters.contains("rel=next")) return std::string(target);
+  }
 }
 
 Result<Url> HuggingFace::FileUrl(const std::string& repo, const std::string& file) const {

@@ -36,6 +36,9 @@ class HuggingFace {
   std::string token_;
 };
 
+// The target of rel="next" in a Link header (RFC 8288); empty where there is none.
+std::string NextPage(std::string_view link);
+
 // The answer of the tree API. kInternal where it is not what the API promises.
 Result<std::vector<RepoFile>> ParseRepoTree(std::string_view json);
 

@@ -25,6 +25,14 @@ TEST(HuggingFace, OtherAnswersAreErrors) {
   for (const char* text : {"", "<html>", "{}", "null", "[", "\xff"}) EXPECT_FALSE(ParseRepoTree(text)) << text;
 }
 
+TEST(HuggingFace, NextPages) {
+  EXPECT_EQ(NextPage(R"(<https://h/a?cursor=x%3D>; rel="next")"), "https://h/a?cursor=x%3D");
+  EXPECT_EQ(NextPage(R"(<https://h/first>; rel="first", <https://h/2>; rel=next)"), "https://h/2");
+  for (const char* link : {"", "<", "<https://h/a", "https://h/a; rel=\"next\"", R"(<https://h/a>; rel="prev")", ">;rel=next<"}) {
+    EXPECT_EQ(NextPage(link), "") << link;
+  }
+}
+
 TEST(HuggingFace, EndpointsAndTokens) {
   EXPECT_TRUE(HuggingFace::Create("https://mirror/hf/", "hf_abc"));
   EXPECT_FALSE(HuggingFace::Create("mirror", ""));

@@ -55,6 +55,16 @@ def test_what_a_repository_lacks_is_said_with_what_it_has(hub: HubServer, pull: 
     check_failed(pull("hf:o/none"), "404", "hf:o/none")
 
 
+def test_a_list_of_several_pages(hub: HubServer, pull: Pull) -> None:
+    hub.add_repo("o/r", {"m-Q8_0.gguf": BODY})
+    listed = hub.files["/api/models/o/r/tree/main"]
+    hub.add("/page2", listed.body, etag=None)
+    listed.body, listed.headers = b"[]", {"Link": f'<{hub.url}/page2?cursor=1>; rel="next"'}
+    check_pulled(pull("hf:o/r"))
+    hub.files["/page2"].headers = listed.headers
+    check_failed(pull("hf:o/r:Q8_0"), "does not end")
+
+
 def test_a_built_in_name(hub: HubServer, pull: Pull, models: Path) -> None:
     hub.add_repo("unsloth/Qwen3-0.6B-GGUF", {"Qwen3-0.6B-Q4_K_M.gguf": BODY})
     assert check_pulled(pull("qwen3-0.6b")) == models / "Qwen3-0.6B-Q4_K_M.gguf"
