@@ -83,9 +83,8 @@ def test_while_queued(small: Server, path: str) -> None:
         with RawClient(small.port) as client:
             client.post(path, LONG)
             wait_until(lambda: small.queue()["queued"] == 1, 10, "queued == 1")
-        wait_until(lambda: small.queue()["queued"] == 0, FREED_S, "the queue to be empty")
-        queue = small.queue()
-        assert queue["open"] == queue["running"] == 1
+        wait_until(lambda: [small.queue()[count] for count in ("queued", "running", "open")] == [0, 1, 1], FREED_S,
+                   "the queue to be empty")
         assert next(frames)["done"] is False
     wait_until(small.is_idle, FREED_S, "the place to be free")
 
