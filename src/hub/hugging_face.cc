@@ -58,19 +58,23 @@ std::string HuggingFace::TokenFor(const Url& url) const { return SameOrigin(url,
 
 Result<std::vector<RepoFile>> HuggingFace::List(Downloader& downloader, const std::string& repo, bool retry_unreachable) const {
   std::vector<RepoFile> all;
-  std::string page = fmt::format("{}/api/models/{}/tree/main?recursive=true", endpoint_, EncodePath(repo));
-  for (int pages = 0; !page.empty(); ++pages) {
-    if (pages == kMostPages) return Fail(ErrorCode::kInternal, fmt::format("hf:{}: the list of its files does not end", repo));
-    const auto url = ParseUrl(page);
+  auto url = ParseUrl(fmt::format("{}/api/models/{}/tree/main?recursive=true", endpoint_, EncodePath(repo)));
+  for (int pages = 0; pages < kMostPages; ++pages) {
     if (!url) return std::unexpected(url.error());
     const auto fetched = downloader.FetchText(*url, TokenFor(*url), kMostTreeBytes, retry_unreachable);
     if (!fetched) return std::unexpected(Explain(fetched.error(), repo));
     const auto files = ParseRepoTree(fetched->text);
     if (!files) return Fail(files.error().code, fmt::format("hf:{}: {}", repo, files.error().message));
     all.insert(all.end(), files->begin(), files->end());
-    page = NextPage(fetched->link);
+    const std::string next = NextPage(fetched->link);
+    if (next.empty()) return all;
+    const Url page = *url;
+    url = ResolveRedirect(page, next);
+    if (url && LosesHttps(page, *url)) {
+      return Fail(ErrorCode::kInternal, fmt::format("hf:{}: the list of its files goes on without https, which is refused", repo));
+    }
   }
-  return all;
+  return Fail(ErrorCode::kInternal, fmt::format("hf:{}: the list of its files does not end", repo));
 }
 
 std::string NextPage(std::string_view link) {

@@ -33,6 +33,26 @@ TEST(HuggingFace, NextPages) {
   }
 }
 
+TEST(HuggingFace, PagesAreFollowedAsRedirectsAre) {
+  const auto list = [](const std::string& next) {
+    TestingTransport transport([&](const HttpRequest& request) -> TestingAnswer {
+      if (!request.url.text.ends_with("/main?recursive=true")) return {.body = R"([{"type":"file","path":"m.gguf"}])"};
+      return {.headers = {{"link", "<" + next + ">; rel=\"next\""}}, .body = "[]"};
+    });
+    TestingPatience patience;
+    TestingObserver observer;
+    Downloader downloader(transport, patience, observer, {});
+    const auto files = HuggingFace::Create("https://h", "hf_abc")->List(downloader, "o/r", false);
+    if (!files) return std::pair(files.error().message, std::string());
+    return std::pair(files->at(0).path, RequestHeader(transport.requests.back(), "Authorization"));
+  };
+  EXPECT_EQ(list("https://h/2"), std::pair(std::string("m.gguf"), std::string("Bearer hf_abc")));
+  EXPECT_EQ(list("/2"), list("https://h/2")) << "relative";
+  EXPECT_EQ(list("https://elsewhere/2").second, "") << "nobody else hears the token";
+  EXPECT_NE(list("http://h/2").first.find("without https"), std::string::npos);
+  EXPECT_NE(list("https://h/api/models/o/r/tree/main?recursive=true").first.find("does not end"), std::string::npos);
+}
+
 TEST(HuggingFace, EndpointsAndTokens) {
   EXPECT_TRUE(HuggingFace::Create("https://mirror/hf/", "hf_abc"));
   EXPECT_FALSE(HuggingFace::Create("mirror", ""));

@@ -68,7 +68,7 @@ Transfer<void> GetFollowing(HttpTransport& transport, const GetRequest& request,
       return TransferFailed(TransferError::Kind::kFinal,
                             fmt::format("{} redirects where nothing is fetched from: {}", WithoutQuery(url), next.error().message));
     }
-    if (url.scheme == "https" && next->scheme == "http") {
+    if (LosesHttps(url, *next)) {
       return TransferFailed(TransferError::Kind::kFinal,
                             fmt::format("{} redirects from https to http ({}), which is refused", WithoutQuery(url),
                                         WithoutQuery(*next)));

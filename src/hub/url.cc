@@ -64,6 +64,8 @@ Result<Url> ResolveRedirect(const Url& from, std::string_view location) {
   return Take(handle.get(), location);
 }
 
+bool LosesHttps(const Url& from, const Url& to) { return from.scheme == "https" && to.scheme == "http"; }
+
 bool SameOrigin(const Url& a, const Url& b) { return a.scheme == b.scheme && a.host == b.host && a.port == b.port; }
 
 std::string WithoutQuery(const Url& url) { return url.text.substr(0, url.text.find('?')); }

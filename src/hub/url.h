@@ -20,6 +20,9 @@ struct Url {
 // characters.
 Result<Url> ParseUrl(std::string_view text);
 
+// Whether going from one to the other would give up https.
+bool LosesHttps(const Url& from, const Url& to);
+
 // Where `from` redirects to; `location` may be relative.
 Result<Url> ResolveRedirect(const Url& from, std::string_view location);
 
