@@ -13,9 +13,9 @@ import json
 import statistics
 import subprocess
 import sys
-from pathlib import Path
 
-from in_turn import in_turn
+from in_turn import in_turn, median_ratio
+from servers import batched_bench
 
 Rates = tuple[float, float]  # prompt and generated tokens a second
 
@@ -29,15 +29,8 @@ def cllm_rates(args: argparse.Namespace, streams: int) -> Rates:
 
 
 def llama_rates(args: argparse.Namespace, streams: int) -> Rates:
-    command = [str(Path(args.llama_tools) / "llama-batched-bench"), "-m", args.model, "-c",
-               str(streams * (args.prompt + args.generate + 256)), "-npp", str(args.prompt), "-ntg", str(args.generate),
-               "-npl", str(streams), "-t", str(args.threads), "-tb", str(args.threads), "-b", "512",
-               "--no-kv-unified"]
-    for line in subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines():
-        cells = [cell.strip() for cell in line.strip("| ").split("|")]
-        if len(cells) == 10 and cells[0].isdigit():
-            return float(cells[5]), float(cells[7])
-    sys.exit("llama-batched-bench printed no table")
+    [row] = batched_bench(args.llama_tools, args.model, [streams], args.prompt, args.generate, str(args.threads), "--no-kv-unified")
+    return row[5], row[7]
 
 
 def main() -> int:
@@ -65,8 +58,7 @@ def main() -> int:
         for which in (0, 1):
             mine = [rates[which] for rates in ours[streams]]
             other = [rates[which] for rates in theirs[streams]]
-            ratio = statistics.median(a / b for a, b in zip(mine, other))
-            cells += [f"{statistics.median(mine):.1f}", f"{statistics.median(other):.1f}", f"{ratio:.2f}"]
+            cells += [f"{statistics.median(mine):.1f}", f"{statistics.median(other):.1f}", median_ratio(mine, other)]
         print(f"| {streams} | " + " | ".join(cells) + " |")
     print(f"\nMedian of {args.rounds} rounds; a ratio is the median of the rounds' ratios.")
     return 0

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import statistics
+from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -13,3 +14,8 @@ def in_turn(rounds: int, *things: T) -> Iterator[tuple[int, T]]:
     for number in range(rounds):
         for which in things if number % 2 == 0 else reversed(things):
             yield number, which
+
+
+def median_ratio(ours: Sequence[float], theirs: Sequence[float]) -> str:
+    """The median of the rounds' ratios: each compares neighbours in time."""
+    return f"{statistics.median(a / b for a, b in zip(ours, theirs)):.2f}"

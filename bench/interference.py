@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 
 import requests
 from in_turn import in_turn
-from servers import Command, cllm_command, cores, llama_server_command, running, tokens_of
+from servers import CACHES_OFF, Command, cllm_command, cores, llama_server_command, running, tokens_of
 
 TIMEOUT_S = 900
 
@@ -104,7 +104,7 @@ def main() -> int:
     parser.add_argument("--tokens", type=int, default=2000, help="of each stream; they must outlast the prompt (default: %(default)s)")
     parser.add_argument("--undisturbed-s", type=float, default=5)
     parser.add_argument("--cllm-flags", default="")
-    parser.add_argument("--llama-flags", default="--no-kv-unified --no-cache-prompt --cache-ram 0")
+    parser.add_argument("--llama-flags", default=f"--no-kv-unified {CACHES_OFF}")
     args = parser.parse_args()
     context = max(args.prompt + 64, args.tokens + 64)
     places = args.streams + 1

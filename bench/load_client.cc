@@ -99,7 +99,7 @@ class LoadClient {
   // Whoever waits needlessly often takes time from the server.
   int MillisecondsToNextSend() const {
     double wait = kLongestPoll_s;
-    if (options_.rate > 0) wait = std::min(wait, static_cast<double>(sent_) / options_.rate - Seconds(Clock::now() - start_));
+    if (options_.rate > 0 && !IsOver()) wait = std::min(wait, static_cast<double>(sent_) / options_.rate - Seconds(Clock::now() - start_));
     return static_cast<int>(std::max(0.0, std::ceil(wait * 1000)));
   }
 

@@ -10,11 +10,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import requests
 
 START_TIMEOUT_S = 120
+CACHES_OFF = "--no-cache-prompt --cache-ram 0"  # llama-server's
 Command = list[str]
 
 
@@ -35,6 +37,19 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def batched_bench(tools: str, model: str, streams: list[int], prompt: int, generate: int, threads: str, *flags: str) -> list[list[float]]:
+    """The rows of llama-batched-bench, its columns as it prints them: PP, TG, B, N_KV, T_PP, S_PP, T_TG, S_TG, T, S."""
+    command = [str(Path(tools) / "llama-batched-bench"), "-m", model, "-c", str(max(streams) * (prompt + generate + 256)),
+               "-npp", str(prompt), "-ntg", str(generate), "-npl", ",".join(map(str, streams)), "-t", threads, "-tb", threads,
+               "-b", "512", *flags]
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    rows = [[cell.strip() for cell in line.strip("| ").split("|")] for line in output.splitlines()]
+    figures = [list(map(float, row)) for row in rows if len(row) == 10 and row[0].isdigit()]
+    if len(figures) != len(streams):
+        sys.exit("llama-batched-bench printed no table")
+    return figures
 
 
 @contextlib.contextmanager

@@ -18,8 +18,8 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from in_turn import in_turn
-from servers import cllm_command, cores, detail, llama_server_command, running
+from in_turn import in_turn, median_ratio
+from servers import CACHES_OFF, cllm_command, cores, detail, llama_server_command, running
 
 SCRIPT = Path(__file__).resolve().parent.parent / "tools" / "unified_benchmark.py"
 
@@ -92,7 +92,7 @@ def row(servers: list[Server], load: Load) -> str:
     figures = [server.figures.get(load.name, []) for server in servers]
     if not all(figures):
         return f"| {load.name} |" + " – |" * (2 * len(servers) - 1)
-    ratios = [f"{statistics.median(ours / theirs for ours, theirs in zip(figures[0], other)):.2f}" for other in figures[1:]]
+    ratios = [median_ratio(figures[0], other) for other in figures[1:]]
     return f"| {load.name} | " + " | ".join([*map(spread, figures), *ratios]) + " |"
 
 
@@ -127,7 +127,7 @@ def main() -> int:
     servers = [Server("cLLM", cllm_command(args.cllm, args.model, args.places, args.context, threads, "--no-prefix"), "cllm")]
     if args.llama_server:
         servers.append(Server("llama-server", llama_server_command(args.llama_server, args.model, args.places, args.context, threads,
-                                                                   "--no-cache-prompt --cache-ram 0 " + args.llama_flags), "openai"))
+                                                                   f"{CACHES_OFF} {args.llama_flags}"), "openai"))
     planned = loads(args.streams, args.tokens, args.requests_per_stream)
     for number, server in in_turn(args.rounds, *servers):
         print(f"round {number + 1} of {args.rounds}: {server.name}", file=sys.stderr)

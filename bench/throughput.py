@@ -14,7 +14,6 @@ import argparse
 import json
 import socket
 import statistics
-import subprocess
 import sys
 import threading
 import time
@@ -22,8 +21,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from in_turn import in_turn
-from servers import Command, cllm_command, cores, detail, llama_server_command, running, tokens_of
+from in_turn import in_turn, median_ratio
+from servers import CACHES_OFF, Command, batched_bench, cllm_command, cores, detail, llama_server_command, running, tokens_of
 
 TIMEOUT_S = 900
 Figures = dict[int, list[float]]  # tokens a second of each round, by streams
@@ -88,25 +87,15 @@ class Server:
 
 
 class BatchedBench:
-    def __init__(self, name: str, program: str, *flags: str) -> None:
-        self.name, self.program, self.flags = name, program, flags
+    def __init__(self, name: str, tools: str, *flags: str) -> None:
+        self.name, self.tools, self.flags = name, tools, flags
         self.figures: Figures = {}
 
     def measure(self, args: argparse.Namespace, _salt: int) -> None:
-        most = max(args.streams)
-        command = [self.program, "-m", args.model, "-c", str(most * (args.prompt + args.generate + 256)), "-npp", str(args.prompt),
-                   "-ntg", str(args.generate), "-npl", ",".join(map(str, args.streams)), "-t", cores(), "-tb", cores(), "-b", "512",
-                   *self.flags]
-        for line in subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines():
-            cells = [cell.strip() for cell in line.strip("| ").split("|")]
-            if len(cells) == 10 and cells[0].isdigit():
-                streams, seconds = int(cells[2]), float(cells[8])
-                self.figures.setdefault(streams, []).append(streams * args.generate / seconds)
-                print(f"  {self.name}: {streams} streams {self.figures[streams][-1]:.1f}", file=sys.stderr)
-
-
-def ratio(ours: list[float], theirs: list[float]) -> str:
-    return f"{statistics.median(a / b for a, b in zip(ours, theirs)):.2f}"
+        for row in batched_bench(self.tools, args.model, args.streams, args.prompt, args.generate, cores(), *self.flags):
+            streams, seconds = int(row[2]), row[8]
+            self.figures.setdefault(streams, []).append(streams * args.generate / seconds)
+            print(f"  {self.name}: {streams} streams {self.figures[streams][-1]:.1f}", file=sys.stderr)
 
 
 def table(ours: Server, peer: Server | None, engines: list[BatchedBench], args: argparse.Namespace) -> str:
@@ -118,7 +107,7 @@ def table(ours: Server, peer: Server | None, engines: list[BatchedBench], args: 
         if peer:
             best = max((engine.figures[streams] for engine in engines), key=statistics.median)
             for others in (peer.figures[streams], best):
-                cells += [f"{statistics.median(others):.1f}", ratio(mine, others)]
+                cells += [f"{statistics.median(others):.1f}", median_ratio(mine, others)]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join([*lines, "", f"Generated tokens a second; medians of {args.rounds} rounds, a ratio is the median of the rounds' ratios. "
                       f"{args.prompt} prompt and {args.generate} generated tokens a stream. Prompt tokens from caches: {ours.cached_tokens:.0f}."])
@@ -138,11 +127,11 @@ def main() -> int:
     ours = Server("cLLM", cllm_command(args.cllm, args.model, places, context, cores(), "--no-prefix"))
     peer, engines = None, []
     if args.llama_tools:
-        tools = Path(args.llama_tools)
-        peer = Server("llama-server", llama_server_command(str(tools / "llama-server"), args.model, places, context, cores(),
-                                                           "--no-cache-prompt --cache-ram 0 --no-kv-unified -b 512"))
-        bench = str(tools / "llama-batched-bench")
-        engines = [BatchedBench("engine", bench, "--no-kv-unified"), BatchedBench("engine, unified cache", bench, "-kvu")]
+        program = str(Path(args.llama_tools) / "llama-server")
+        peer = Server("llama-server", llama_server_command(program, args.model, places, context, cores(),
+                                                           f"{CACHES_OFF} --no-kv-unified -b 512"))
+        engines = [BatchedBench("engine", args.llama_tools, "--no-kv-unified"),
+                   BatchedBench("engine, unified cache", args.llama_tools, "-kvu")]
     for number, measured in in_turn(args.rounds, *[ours, *engines[:1], *([peer] if peer else []), *engines[1:]]):
         print(f"round {number + 1} of {args.rounds}: {measured.name}", file=sys.stderr)
         measured.measure(args, 100 + 10_000 * number)
