@@ -47,6 +47,15 @@ class LocalAnswererTest : public testing::Test {
     }
   }
 
+  // Lets the held engine compute the question and stay in the step of the second token. Joined, it has come there.
+  std::jthread HoldTheSecondToken() {
+    return std::jthread([this] {
+      gate_.WaitForStep();  // the question
+      gate_.Release();
+      gate_.WaitForStep();
+    });
+  }
+
   bool BecomesIdle() { return service_.WaitUntilIdle(std::chrono::steady_clock::now() + kLongest); }
 
   Result<AnswerSummary> Ask(const std::string& question) {
@@ -96,11 +105,7 @@ TEST_F(LocalAnswererTest, StreamsAnAnswer) {
 
 TEST_F(LocalAnswererTest, AnInterruptStopsALongAnswerAndTheNextOneIsWhole) {
   Hold();
-  std::jthread engine_side([this] {
-    gate_.WaitForStep();  // the question
-    gate_.Release();
-    gate_.WaitForStep();  // the second token: the engine stays in this step
-  });
+  std::jthread engine_side = HoldTheSecondToken();
   on_text_ = []() -> Status {
     kill(getpid(), SIGINT);
     return {};
@@ -179,11 +184,7 @@ TEST_F(LocalAnswererTest, AReceiverThatFailsEndsTheAnswer) {
 
 TEST_F(LocalAnswererTest, AReceiverThatFailsStopsTheEngine) {
   Hold();
-  std::jthread engine_side([this] {
-    gate_.WaitForStep();  // the question
-    gate_.Release();
-    gate_.WaitForStep();  // the second token: the engine stays in this step
-  });
+  std::jthread engine_side = HoldTheSecondToken();
   on_text_ = []() -> Status { return InvalidArgument("full"); };
   EXPECT_FALSE(Ask(QuestionWithALongAnswer()));
   engine_side.join();
@@ -198,7 +199,7 @@ TEST_F(LocalAnswererTest, TheTimesOfPromptAndAnswerAddUp) {
   Hold();
   std::jthread engine_side([&] {
     gate_.WaitForStep();  // the question
-    std::this_thread::sleep_for(kPrompt);
+    std::this_thread::sleep_for(kPrompt);  // what is measured, not waited for
     gate_.Open();
   });
   ASSERT_TRUE(settings_.Set("max_tokens", "3"));

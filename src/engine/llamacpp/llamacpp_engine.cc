@@ -204,9 +204,9 @@ void LlamaCppEngine::Wait([[maybe_unused]] Ticket ticket, StepResult& result) {
   if (!plan.sequences.empty() && !ComputeTogether(plan, result)) ComputeOneByOne(plan, result);
 }
 
-// Decodes and prompts go in two calls. In one llama.cpp would compute as many rows of each sequence at a time, so it would pass over
-// the weights twice all the same, and every decode would attend over as many positions as the longest prompt has. The prompts
-// go first: their logits, which the second call overwrites, are seldom wanted.
+// Decodes and prompts go in two calls. In one llama.cpp would compute equally many rows of each sequence at a time, so it would
+// pass over the weights twice all the same, and every decode would attend over as many positions as the longest prompt has. The
+// prompts go first: their logits, which the second call overwrites, are seldom wanted.
 bool LlamaCppEngine::ComputeTogether(const StepPlan& plan, StepResult& result) {
   const std::size_t all = plan.sequences.size();
   const auto first_prompt = std::ranges::find_if(plan.sequences, [](const SequenceWork& work) { return work.rows > 1; });

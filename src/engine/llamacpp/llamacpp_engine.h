@@ -52,7 +52,6 @@ class LlamaCppEngine : public Engine {
   Ticket Submit(const StepPlan& plan) override;
   void Wait(Ticket ticket, StepResult& result) override;
 
-
  private:
   struct Context;
   LlamaCppEngine(std::unique_ptr<Context> context, EngineCapabilities capabilities, const LlamaCppOptions& options);
