@@ -10,6 +10,7 @@ LIBRARY_HEADERS = {
     "trantor/": {"http"},
     "llama.h": {"model", "engine/llamacpp"},
     "ggml": {"model", "engine/llamacpp"},
+    "hwy/": {"kernels"},
     "yaml-cpp/": {"config"},
     "CLI/": {"config", "cli"},
     "histedit.h": {"chat"},

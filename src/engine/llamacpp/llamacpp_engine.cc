@@ -10,12 +10,13 @@
 
 #include "base/log.h"
 #include "base/machine.h"
+#include "engine/llamacpp/attention_op.h"
 #include "engine/llamacpp/thread_choice.h"
 
 namespace cllm {
 namespace {
 
-// From this many rows of a sequence on, attention on a CPU works in tiles, whose sums differ in their last bits.
+// From this many rows of a sequence on, ggml's attention works in tiles, whose sums differ in their last bits.
 constexpr int kRowsOfAnAttentionTile = 64;
 
 // Of the step by which the number of threads is chosen: about what a few running answers are.
@@ -106,6 +107,7 @@ Result<KvSizing> SizeKvCache(const ModelInfo& model, const LlamaCppOptions& opti
 
 Result<std::unique_ptr<LlamaCppEngine>> LlamaCppEngine::Create(const Model& model, const LlamaCppOptions& options,
                                                                int sequences, int max_context) {
+  UseOwnAttention();
   const int step_tokens = std::max(options.n_batch, sequences);
   llama_context_params params = llama_context_default_params();
   params.n_ctx = static_cast<std::uint32_t>(PaddedContext(max_context)) * sequences;

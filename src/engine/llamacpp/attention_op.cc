@@ -1,0 +1,187 @@
+#include "engine/llamacpp/attention_op.h"
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+#include <cstring>
+#include <limits>
+#include <vector>
+
+#include <ggml-cpu/traits.h>
+#include <ggml-cpu.h>
+
+#include "kernels/attention.h"
+
+namespace cllm {
+namespace {
+
+// Partial states beyond this are not worth the better balance between threads.
+constexpr std::size_t kMostPartialFloats = std::size_t{1} << 20;
+// So many pieces of work for each thread are balance enough.
+constexpr int kUnitsPerThread = 4;
+
+// How one operation is cut. A unit is some rows of all query heads that share a KV head, in one stream; where there are few
+// units, each span of its positions is a piece of work, else the unit is.
+struct Cut {
+  int heads_per_kv_head, rows_per_unit, units_of_rows, kv_heads, streams, spans;
+  bool by_span;
+  AttentionKernel kernel;
+
+  Cut(const ggml_tensor* op, int threads) : kernel(0, 0, 0) {
+    const ggml_tensor* query = op->src[0];
+    const ggml_tensor* key = op->src[1];
+    const ggml_tensor* value = op->src[2];
+    float scale = 1;
+    std::memcpy(&scale, op->op_params, sizeof scale);
+    kernel = {static_cast<int>(key->ne[0]), static_cast<int>(value->ne[0]), scale};
+    kv_heads = static_cast<int>(key->ne[2]);
+    heads_per_kv_head = static_cast<int>(query->ne[2]) / kv_heads;
+    const int rows = static_cast<int>(query->ne[1]);
+    rows_per_unit = std::min(rows, kMostAttentionQueries / heads_per_kv_head);
+    units_of_rows = (rows + rows_per_unit - 1) / rows_per_unit;
+    streams = static_cast<int>(query->ne[3]);
+    spans = static_cast<int>((key->ne[1] + kAttentionSpan - 1) / kAttentionSpan);
+    by_span = spans > 1 && threads > 1 && units() < kUnitsPerThread * threads && partials() <= kMostPartialFloats;
+  }
+  int units() const { return streams * kv_heads * units_of_rows; }
+  int queries() const { return heads_per_kv_head * rows_per_unit; }
+  std::size_t states() const { return static_cast<std::size_t>(queries()) * kernel.state_size(); }
+  std::size_t partials() const { return static_cast<std::size_t>(units()) * spans * states(); }
+  std::size_t scratch() const { return kernel.scratch_size() + 2 * states(); }  // of each thread
+  std::size_t work_bytes(int threads) const {
+    return sizeof(float) * (threads * scratch() + (by_span ? partials() : 0));
+  }
+};
+
+// One unit's queries, and where their results go.
+struct Unit {
+  int count = 0;
+  std::array<AttentionQuery, kMostAttentionQueries> queries;  // their masks are those of the first position
+  std::array<float*, kMostAttentionQueries> outputs;
+  const char* keys;
+  const char* values;
+
+  Unit(const ggml_tensor* op, const Cut& cut, int number) {
+    const ggml_tensor* query = op->src[0];
+    const ggml_tensor* mask = op->src[3];
+    const int block = number % cut.units_of_rows;
+    const int kv_head = number / cut.units_of_rows % cut.kv_heads;
+    const int stream = number / cut.units_of_rows / cut.kv_heads;
+    const auto at = [](const ggml_tensor* tensor, std::int64_t i1, std::int64_t i2, std::int64_t i3) {
+      return static_cast<char*>(tensor->data) + i1 * tensor->nb[1] + i2 * tensor->nb[2] + i3 * tensor->nb[3];
+    };
+    keys = at(op->src[1], 0, kv_head, stream);
+    values = at(op->src[2], 0, kv_head, stream);
+    const std::int64_t last = std::min<std::int64_t>(query->ne[1], std::int64_t{block + 1} * cut.rows_per_unit);
+    for (std::int64_t row = std::int64_t{block} * cut.rows_per_unit; row < last; ++row) {
+      for (int i = 0; i < cut.heads_per_kv_head; ++i, ++count) {
+        const int head = kv_head * cut.heads_per_kv_head + i;
+        const char* hides = mask == nullptr ? nullptr : at(mask, row, head % mask->ne[2], stream % mask->ne[3]);
+        queries[count] = {.query = reinterpret_cast<const float*>(at(query, row, head, stream)),
+                          .mask = reinterpret_cast<const std::uint16_t*>(hides)};
+        outputs[count] = reinterpret_cast<float*>(at(op, head, row, stream));
+      }
+    }
+  }
+
+  void Attend(const ggml_tensor* op, const Cut& cut, int span, float* scratch, float* states) const {
+    const int first = span * kAttentionSpan;
+    const ggml_tensor* key = op->src[1];
+    const ggml_tensor* value = op->src[2];
+    std::array<AttentionQuery, kMostAttentionQueries> asked;
+    for (int q = 0; q < count; ++q) asked[q] = {queries[q].query, queries[q].mask == nullptr ? nullptr : queries[q].mask + first};
+    cut.kernel.Attend({.positions = static_cast<int>(std::min<std::int64_t>(kAttentionSpan, key->ne[1] - first)),
+                       .keys = reinterpret_cast<const std::uint16_t*>(keys + first * key->nb[1]),
+                       .values = reinterpret_cast<const std::uint16_t*>(values + first * value->nb[1]),
+                       .key_stride = static_cast<std::ptrdiff_t>(key->nb[1] / sizeof(std::uint16_t)),
+                       .value_stride = static_cast<std::ptrdiff_t>(value->nb[1] / sizeof(std::uint16_t))},
+                      {asked.data(), static_cast<std::size_t>(count)}, scratch, states);
+  }
+
+  void Finish(const Cut& cut, const float* totals) const {
+    for (int q = 0; q < count; ++q) cut.kernel.Finish(totals + q * cut.kernel.state_size(), outputs[q]);
+  }
+};
+
+bool Takes(const ggml_tensor* op) {
+  if (op->op != GGML_OP_FLASH_ATTN_EXT || op->src[4] != nullptr) return false;
+  const ggml_tensor* query = op->src[0];
+  const ggml_tensor* key = op->src[1];
+  const ggml_tensor* value = op->src[2];
+  const ggml_tensor* mask = op->src[3];
+  float bias_and_cap[2];
+  std::memcpy(bias_and_cap, op->op_params + 1, sizeof bias_and_cap);
+  return bias_and_cap[0] == 0 && bias_and_cap[1] == 0 && query->type == GGML_TYPE_F32 && op->type == GGML_TYPE_F32 &&
+         key->type == GGML_TYPE_F16 && value->type == GGML_TYPE_F16 && (mask == nullptr || mask->type == GGML_TYPE_F16) &&
+         AttentionKernel::Takes(static_cast<int>(std::min<std::int64_t>(key->ne[0], kMostAttentionHead + 1)),
+                                static_cast<int>(std::min<std::int64_t>(value->ne[0], kMostAttentionHead + 1))) &&
+         key->ne[2] == value->ne[2] && query->ne[2] % key->ne[2] == 0 && query->ne[2] / key->ne[2] <= kMostAttentionQueries &&
+         key->ne[3] == query->ne[3] && value->ne[3] == query->ne[3] && query->nb[0] == sizeof(float) &&
+         key->nb[0] == sizeof(std::uint16_t) && value->nb[0] == sizeof(std::uint16_t);
+}
+
+class AttentionOp : public ggml::cpu::tensor_traits, public ggml::cpu::extra_buffer_type {
+ public:
+  AttentionOp() : buffers_(*ggml_backend_cpu_buffer_type()) {
+    buffers_.iface.get_name = [](ggml_backend_buffer_type_t) { return "cLLM"; };
+    buffers_.context = static_cast<ggml::cpu::extra_buffer_type*>(this);
+  }
+  AttentionOp(const AttentionOp&) = delete;
+
+  // Only the list of buffer types tells ggml of operations; nothing is ever stored in this one.
+  ggml_backend_buffer_type* buffers() { return &buffers_; }
+
+  bool supports_op(ggml_backend_dev_t, const ggml_tensor*) override { return false; }
+  ggml::cpu::tensor_traits* get_tensor_traits(const ggml_tensor* op) override { return Takes(op) ? this : nullptr; }
+
+  bool work_size(int threads, const ggml_tensor* op, size_t& size) override {
+    size = Cut(op, threads).work_bytes(threads);
+    return true;
+  }
+
+  bool compute_forward(ggml_compute_params* params, ggml_tensor* op) override {
+    const Cut cut(op, params->nth);
+    assert(cut.work_bytes(params->nth) <= params->wsize);
+    float* work = static_cast<float*>(params->wdata);
+    float* scratch = work + params->ith * cut.scratch();
+    float* states = scratch + cut.kernel.scratch_size();
+    float* totals = states + cut.states();
+    float* partials = work + params->nth * cut.scratch();
+    const auto partial = [&](int number, int span) {
+      return partials + (static_cast<std::size_t>(number) * cut.spans + span) * cut.states();
+    };
+    if (cut.by_span) {
+      // Each thread takes neighbours: all heads of a span, then those of the next.
+      const std::int64_t pieces = std::int64_t{cut.units()} * cut.spans;
+      for (std::int64_t piece = pieces * params->ith / params->nth; piece < pieces * (params->ith + 1) / params->nth; ++piece) {
+        const int number = static_cast<int>(piece % cut.units()), span = static_cast<int>(piece / cut.units());
+        Unit(op, cut, number).Attend(op, cut, span, scratch, partial(number, span));
+      }
+      ggml_barrier(params->threadpool);
+    }
+    for (int number = params->ith; number < cut.units(); number += params->nth) {
+      const Unit unit(op, cut, number);
+      std::fill_n(totals, cut.states(), -std::numeric_limits<float>::infinity());
+      for (int span = 0; span < cut.spans; ++span) {
+        if (!cut.by_span) unit.Attend(op, cut, span, scratch, states);
+        cut.kernel.Combine(cut.by_span ? partial(number, span) : states, unit.count, totals);
+      }
+      unit.Finish(cut, totals);
+    }
+    return true;
+  }
+
+ private:
+  ggml_backend_buffer_type buffers_;
+};
+
+}  // namespace
+
+void UseOwnAttention() {
+  static AttentionOp op;  // as long-lived as ggml's list
+  std::vector<ggml_backend_buffer_type_t>& list = ggml_backend_cpu_get_extra_buffer_types();
+  if (!AttentionKernel::IsFast() || std::ranges::find(list, op.buffers()) != list.end()) return;
+  list.push_back(op.buffers());
+}
+
+}  // namespace cllm

@@ -1,0 +1,352 @@
+#include "kernels/attention.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/attention.cc"
+#include <hwy/cache_control.h>
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+HWY_BEFORE_NAMESPACE();
+namespace cllm::HWY_NAMESPACE {
+namespace {
+
+namespace hn = hwy::HWY_NAMESPACE;
+
+using F32 = hn::CappedTag<float, 16>;
+using F16 = hn::Rebind<hwy::float16_t, F32>;
+using Vec = hn::Vec<F32>;
+
+constexpr int kLanes = static_cast<int>(hn::MaxLanes(F32()));
+constexpr int kVirtualLanes = 16;
+// Of positions, or dimensions, that are summed at once for up to kBlockQueries queries: what the registers hold.
+constexpr int kBlockVectors = HWY_TARGET == HWY_AVX2 ? 2 : 4;
+constexpr int kBlockLanes = kBlockVectors * kLanes;
+constexpr int kBlockQueries = 6;
+// Keys are turned by so many positions at a time.
+constexpr int kTile = 64;
+// Keys and values lie so far apart that processors don't fetch them by themselves: these are asked for so many positions ahead.
+constexpr int kAhead = 64;
+constexpr int kLineElements = 32;  // F16s of a cache line
+constexpr std::uint16_t kHiddenF16 = 0xFC00;  // -inf
+constexpr float kHidden = -std::numeric_limits<float>::infinity();
+static_assert(kVirtualLanes % kLanes == 0 && kTile % kBlockLanes == 0 && kAttentionSpan % kTile == 0);
+
+HWY_INLINE Vec LoadF16(const std::uint16_t* from) {
+  return hn::PromoteTo(F32(), hn::LoadU(F16(), reinterpret_cast<const hwy::float16_t*>(from)));
+}
+
+// Harmless where nothing lies there.
+HWY_INLINE void PrefetchF16(const std::uint16_t* from, int count) {
+  for (int i = 0; i < count; i += kLineElements) hwy::Prefetch(from + i);
+}
+
+// exp(x) for x <= 0, to within 2 units in the last place; 0 below -87; of NaN NaN. Reduction by multiples of ln 2 in two parts (Cody and
+// Waite, Software Manual for the Elementary Functions, chapter 6), then Taylor's polynomial.
+HWY_INLINE Vec ExpOfNegative(Vec x) {
+  const F32 d;
+  const hn::RebindToSigned<F32> di;
+  const auto is_nothing = hn::Lt(x, hn::Set(d, -87.0F));
+  x = hn::IfThenZeroElse(is_nothing, x);
+  const Vec n = hn::Round(hn::Mul(x, hn::Set(d, 1.44269504088896341F)));
+  Vec r = hn::NegMulAdd(n, hn::Set(d, 0x1.62e400p-1F), x);
+  r = hn::NegMulAdd(n, hn::Set(d, 0x1.7f7d1cp-20F), r);
+  Vec sum = hn::Set(d, 1.0F / 5040);
+  for (const float coefficient : {1.0F / 720, 1.0F / 120, 1.0F / 24, 1.0F / 6, 1.0F / 2, 1.0F, 1.0F}) {
+    sum = hn::MulAdd(sum, r, hn::Set(d, coefficient));
+  }
+  const auto power = hn::ShiftLeft<23>(hn::Add(hn::ConvertTo(di, n), hn::Set(di, 127)));
+  return hn::IfThenZeroElse(is_nothing, hn::Mul(sum, hn::BitCast(d, power)));
+}
+
+HWY_INLINE float ExpOfNegative(float x) { return hn::GetLane(ExpOfNegative(hn::Set(F32(), x))); }
+
+// Turns the keys of up to kTile positions: turned[dimension * kTile + position]. Eight by eight elements in three steps of
+// interleaving; positions that are missing are zeros.
+void TurnKeys(const AttentionSpan& span, int first, int key_size, std::uint16_t* turned) {
+  const hn::Full128<std::uint16_t> d16;
+  const hn::Full128<std::uint32_t> d32;
+  const hn::Full128<std::uint64_t> d64;
+  using V16 = hn::Vec<decltype(d16)>;
+  for (int position = 0; position < kTile; position += 8) {
+    const int there = std::clamp(span.positions - first - position, 0, 8);
+    const std::uint16_t* keys = span.keys + (first + position) * span.key_stride;
+    for (int i = kAhead; i < kAhead + 8; ++i) PrefetchF16(keys + i * span.key_stride, key_size);
+    for (int dimension = 0; dimension < key_size; dimension += 8) {
+      const auto row = [&](int i) HWY_ATTR -> V16 {
+        return i < there ? hn::LoadU(d16, keys + i * span.key_stride + dimension) : hn::Zero(d16);
+      };
+      const auto write = [&](int i, auto pair) HWY_ATTR {
+        hn::StoreU(hn::BitCast(d16, pair), d16, turned + (dimension + i) * kTile + position);
+      };
+      const V16 r0 = row(0), r1 = row(1), r2 = row(2), r3 = row(3), r4 = row(4), r5 = row(5), r6 = row(6), r7 = row(7);
+      const auto low = [&](V16 a, V16 b) HWY_ATTR { return hn::BitCast(d32, hn::InterleaveLower(d16, a, b)); };
+      const auto high = [&](V16 a, V16 b) HWY_ATTR { return hn::BitCast(d32, hn::InterleaveUpper(d16, a, b)); };
+      // Half of the dimensions at a time.
+      const auto half = [&](int from, auto p01, auto p23, auto p45, auto p67) HWY_ATTR {
+        const auto a = hn::BitCast(d64, hn::InterleaveLower(d32, p01, p23));
+        const auto b = hn::BitCast(d64, hn::InterleaveLower(d32, p45, p67));
+        const auto c = hn::BitCast(d64, hn::InterleaveUpper(d32, p01, p23));
+        const auto e = hn::BitCast(d64, hn::InterleaveUpper(d32, p45, p67));
+        write(from, hn::InterleaveLower(d64, a, b));
+        write(from + 1, hn::InterleaveUpper(d64, a, b));
+        write(from + 2, hn::InterleaveLower(d64, c, e));
+        write(from + 3, hn::InterleaveUpper(d64, c, e));
+      };
+      half(0, low(r0, r1), low(r2, r3), low(r4, r5), low(r6, r7));
+      half(4, high(r0, r1), high(r2, r3), high(r4, r5), high(r6, r7));
+    }
+  }
+}
+
+// Scores of `Queries` queries over a tile of turned keys, kAttentionSpan floats apart.
+template <int Queries>
+void ScoreTile(const AttentionQuery* queries, const std::uint16_t* turned, int key_size, float scale, float* scores) {
+  const F32 d;
+  for (int position = 0; position < kTile; position += kBlockLanes) {
+    Vec sums[Queries][kBlockVectors];
+    for (auto& row : sums) {
+      for (Vec& sum : row) sum = hn::Zero(d);
+    }
+    for (int dimension = 0; dimension < key_size; ++dimension) {
+      Vec keys[kBlockVectors];
+      for (int v = 0; v < kBlockVectors; ++v) keys[v] = LoadF16(turned + dimension * kTile + position + v * kLanes);
+      for (int q = 0; q < Queries; ++q) {
+        const Vec element = hn::Set(d, queries[q].query[dimension]);
+        for (int v = 0; v < kBlockVectors; ++v) sums[q][v] = hn::MulAdd(element, keys[v], sums[q][v]);
+      }
+    }
+    for (int q = 0; q < Queries; ++q) {
+      for (int v = 0; v < kBlockVectors; ++v) {
+        hn::StoreU(hn::Mul(sums[q][v], hn::Set(d, scale)), d, scores + q * kAttentionSpan + position + v * kLanes);
+      }
+    }
+  }
+}
+
+// Adds the weighted values of `Queries` queries into their states, dimensions [first, first + Vectors * kLanes).
+template <int Queries, int Vectors>
+void WeighValues(const AttentionSpan& span, std::span<const std::uint16_t> live, const float* weights, int first,
+                 std::ptrdiff_t state_size, float* states) {
+  const F32 d;
+  Vec sums[Queries][Vectors];
+  for (auto& row : sums) {
+    for (Vec& sum : row) sum = hn::Zero(d);
+  }
+  for (const int position : live) {
+    const std::uint16_t* row = span.values + position * span.value_stride + first;
+    PrefetchF16(row + kAhead * span.value_stride, Vectors * kLanes);
+    Vec values[Vectors];
+    for (int v = 0; v < Vectors; ++v) values[v] = LoadF16(row + v * kLanes);
+    for (int q = 0; q < Queries; ++q) {
+      const Vec weight = hn::Set(d, weights[q * kAttentionSpan + position]);
+      for (int v = 0; v < Vectors; ++v) sums[q][v] = hn::MulAdd(weight, values[v], sums[q][v]);
+    }
+  }
+  for (int q = 0; q < Queries; ++q) {
+    for (int v = 0; v < Vectors; ++v) {
+      hn::StoreU(sums[q][v], d, states + q * state_size + kAttentionValues + first + v * kLanes);
+    }
+  }
+}
+
+template <int Queries>
+void WeighAllValues(const AttentionSpan& span, std::span<const std::uint16_t> live, const float* weights, int value_size,
+                    float* states) {
+  const int state_size = AttentionStateSize(value_size);
+  int first = 0;
+  for (; first + kBlockLanes <= value_size; first += kBlockLanes) {
+    WeighValues<Queries, kBlockVectors>(span, live, weights, first, state_size, states);
+  }
+  for (; first < value_size; first += kVirtualLanes) {
+    WeighValues<Queries, kVirtualLanes / kLanes>(span, live, weights, first, state_size, states);
+  }
+}
+
+// Calls work<n>(first) for blocks of n queries that make up `count`.
+template <int Queries = kBlockQueries, typename Work>
+HWY_INLINE void InBlocks(int count, const Work& work, int first = 0) {
+  for (; count - first >= Queries; first += Queries) work.template operator()<Queries>(first);
+  if constexpr (Queries > 1) InBlocks<Queries - 1>(count, work, first);
+}
+
+// The positions that any query sees, in order.
+std::span<const std::uint16_t> LivePositions(int positions, std::span<const AttentionQuery> queries, std::uint16_t* live) {
+  const hn::CappedTag<std::uint16_t, kTile> d;
+  const int lanes = static_cast<int>(hn::Lanes(d));
+  const auto hidden = hn::Set(d, kHiddenF16);
+  HWY_ALIGN std::uint16_t seen[kAttentionSpan] = {};  // 0: by no query
+  const std::uint16_t* last = nullptr;  // the heads of a row share its mask
+  for (const AttentionQuery& query : queries) {
+    if (query.mask == nullptr) {
+      std::fill_n(seen, positions, std::uint16_t{1});
+      break;
+    }
+    if (query.mask == last) continue;
+    last = query.mask;
+    int position = 0;
+    for (; position + lanes <= positions; position += lanes) {
+      const auto here = hn::Xor(hn::LoadU(d, query.mask + position), hidden);
+      hn::Store(hn::Or(hn::Load(d, seen + position), here), d, seen + position);
+    }
+    for (; position < positions; ++position) seen[position] |= query.mask[position] ^ kHiddenF16;
+  }
+  std::size_t count = 0;
+  for (int position = 0; position < positions; ++position) {
+    live[count] = static_cast<std::uint16_t>(position);
+    count += seen[position] != 0 ? 1 : 0;
+  }
+  return {live, count};
+}
+
+// Masks the scores of one query, turns them into exponentials, and writes the first two numbers of its state. Keys that are
+// hidden may hold anything, NaN too, so their scores are replaced and never used.
+void Exponentials(const AttentionQuery& query, int positions, float* scores, float* state) {
+  const F32 d;
+  Vec most = hn::Set(d, kHidden);
+  Vec broken = hn::Zero(d);  // NaN where a score was
+  for (int position = 0; position < kAttentionSpan; position += kLanes) {
+    Vec score = hn::Set(d, kHidden);
+    if (position + kLanes <= positions) {
+      score = hn::LoadU(d, scores + position);
+      if (query.mask != nullptr) {
+        const Vec mask = LoadF16(query.mask + position);
+        score = hn::IfThenElse(hn::Eq(mask, hn::Set(d, kHidden)), mask, hn::Add(score, mask));
+      }
+    } else if (position < positions) {
+      HWY_ALIGN float rest[kLanes];
+      const hn::Rebind<hwy::float16_t, hn::CappedTag<float, 1>> one;
+      for (int i = 0; i < kLanes; ++i) {
+        rest[i] = kHidden;
+        if (position + i >= positions) continue;
+        float mask = 0;
+        if (query.mask != nullptr) {
+          mask = hn::GetLane(hn::PromoteTo(hn::CappedTag<float, 1>(),
+                                           hn::LoadU(one, reinterpret_cast<const hwy::float16_t*>(query.mask + position + i))));
+        }
+        if (mask != kHidden) rest[i] = scores[position + i] + mask;
+      }
+      score = hn::Load(d, rest);
+    }
+    hn::StoreU(score, d, scores + position);
+    most = hn::IfThenElse(hn::Lt(most, score), score, most);
+    broken = hn::IfThenElse(hn::IsNaN(score), score, broken);
+  }
+  HWY_ALIGN float lanes[kVirtualLanes];
+  hn::Store(hn::Add(most, broken), d, lanes);
+  float highest = kHidden;
+  for (int i = 0; i < kLanes; ++i) highest = highest < lanes[i] || std::isnan(lanes[i]) ? lanes[i] : highest;
+  state[kAttentionMax] = highest;
+  if (highest == kHidden) return;
+
+  constexpr int kSums = kVirtualLanes / kLanes;
+  Vec sums[kSums];
+  for (Vec& sum : sums) sum = hn::Zero(d);
+  for (int position = 0; position < kAttentionSpan; position += kVirtualLanes) {
+    for (int s = 0; s < kSums; ++s) {
+      float* at = scores + position + s * kLanes;
+      const Vec exponential = ExpOfNegative(hn::Sub(hn::LoadU(d, at), hn::Set(d, highest)));
+      hn::StoreU(exponential, d, at);
+      sums[s] = hn::Add(sums[s], exponential);
+    }
+  }
+  for (int s = 0; s < kSums; ++s) hn::Store(sums[s], d, lanes + s * kLanes);
+  for (int width = kVirtualLanes / 2; width > 0; width /= 2) {
+    for (int i = 0; i < width; ++i) lanes[i] += lanes[i + width];
+  }
+  state[kAttentionSum] = lanes[0];
+}
+
+void Attend(const AttentionSpan& span, std::span<const AttentionQuery> queries, int key_size, int value_size, float scale,
+            float* scratch, float* states) {
+  const int count = static_cast<int>(queries.size());
+  const int state_size = AttentionStateSize(value_size);
+  float* scores = scratch;
+  auto* turned = reinterpret_cast<std::uint16_t*>(scratch + kMostAttentionQueries * kAttentionSpan);
+  std::uint16_t live_positions[kAttentionSpan];
+  const auto live = LivePositions(span.positions, queries, live_positions);
+  if (live.empty()) {
+    for (int q = 0; q < count; ++q) states[q * state_size + kAttentionMax] = kHidden;
+    return;
+  }
+  // Tiles without a live position keep whatever their scores are: all of these are masked.
+  for (int tile = live.front() / kTile; tile <= live.back() / kTile; ++tile) {
+    TurnKeys(span, tile * kTile, key_size, turned);
+    InBlocks(count, [&]<int Queries>(int first) HWY_ATTR {
+      ScoreTile<Queries>(&queries[first], turned, key_size, scale, scores + first * kAttentionSpan + tile * kTile);
+    });
+  }
+  for (int q = 0; q < count; ++q) Exponentials(queries[q], span.positions, scores + q * kAttentionSpan, states + q * state_size);
+  InBlocks(count, [&]<int Queries>(int first) HWY_ATTR {
+    WeighAllValues<Queries>(span, live, scores + first * kAttentionSpan, value_size, states + first * state_size);
+  });
+}
+
+void Combine(const float* states, int count, int value_size, float* totals) {
+  const F32 d;
+  for (int q = 0; q < count; ++q, states += AttentionStateSize(value_size), totals += AttentionStateSize(value_size)) {
+    if (states[kAttentionMax] == kHidden) continue;
+    if (totals[kAttentionMax] == kHidden) {
+      std::copy_n(states, AttentionStateSize(value_size), totals);
+      continue;
+    }
+    const float highest = totals[kAttentionMax] < states[kAttentionMax] ? states[kAttentionMax] : totals[kAttentionMax];
+    const float keep = ExpOfNegative(totals[kAttentionMax] - highest);
+    const float add = ExpOfNegative(states[kAttentionMax] - highest);
+    totals[kAttentionMax] = highest;
+    totals[kAttentionSum] = totals[kAttentionSum] * keep + states[kAttentionSum] * add;
+    for (int i = 0; i < value_size; i += kLanes) {
+      float* total = totals + kAttentionValues + i;
+      const Vec kept = hn::Mul(hn::LoadU(d, total), hn::Set(d, keep));
+      hn::StoreU(hn::MulAdd(hn::LoadU(d, states + kAttentionValues + i), hn::Set(d, add), kept), d, total);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace cllm::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace cllm {
+namespace {
+
+HWY_EXPORT(Attend);
+HWY_EXPORT(Combine);
+
+}  // namespace
+
+bool AttentionKernel::IsFast() {
+  // These have no fused multiply-add, and the portable one has no vectors.
+  constexpr std::int64_t kSlow = HWY_SSE2 | HWY_SSSE3 | HWY_SSE4 | HWY_EMU128 | HWY_SCALAR;
+  return (hwy::SupportedTargets() & HWY_TARGETS & ~kSlow) != 0;
+}
+
+std::size_t AttentionKernel::scratch_size() const {
+  constexpr int kTile = 64;
+  return static_cast<std::size_t>(kMostAttentionQueries * kAttentionSpan + key_size_ * kTile / 2);
+}
+
+void AttentionKernel::Attend(const AttentionSpan& span, std::span<const AttentionQuery> queries, float* scratch,
+                             float* states) const {
+  HWY_DYNAMIC_DISPATCH(cllm::Attend)(span, queries, key_size_, value_size_, scale_, scratch, states);
+}
+
+void AttentionKernel::Combine(const float* states, int count, float* totals) const {
+  HWY_DYNAMIC_DISPATCH(cllm::Combine)(states, count, value_size_, totals);
+}
+
+void AttentionKernel::Finish(const float* total, float* output) const {
+  if (total[kAttentionMax] == -std::numeric_limits<float>::infinity()) {
+    std::fill_n(output, value_size_, 0.0F);
+    return;
+  }
+  const float factor = 1.0F / total[kAttentionSum];
+  for (int i = 0; i < value_size_; ++i) output[i] = total[kAttentionValues + i] * factor;
+}
+
+}  // namespace cllm
+#endif  // HWY_ONCE
