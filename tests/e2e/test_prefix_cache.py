@@ -11,7 +11,7 @@ from conftest import Program, Server
 CACHE = "X-cLLM-Cache"
 STORY = " ".join(f"Chapter {n}: the old fisherman went out to sea again." for n in range(1, 25))
 GREEDY = {"temperature": 0, "ignore_eos": True}
-ROWS_AFTER_PREFIX = 64  # which llama.cpp computes anew, so that its kernels are those of a whole prompt
+ROWS_AFTER_PREFIX = 2  # computed anew, because one row alone is multiplied in another order
 
 
 @pytest.fixture(scope="module")
@@ -48,13 +48,6 @@ def test_several_answers_share_their_prompt(serve: Callable[..., Server]) -> Non
     usage = response.json()["usage"]
     assert usage["completion_tokens"] == 16
     assert engine(server)["prompt_tokens"] == usage["prompt_tokens"] + 3 * ROWS_AFTER_PREFIX
-
-
-def test_a_short_repeat_computes_its_last_token_only(serve: Callable[..., Server]) -> None:
-    server = serve()
-    body = {"prompt": "Once upon a time, in a small village by the sea,", "max_tokens": 3, **GREEDY}
-    tokens = server.generate(**body)["prompt_tokens"]
-    assert server.post("/generate", body).headers[CACHE] == f"prefix={tokens - 1}"
 
 
 def test_the_next_turn_of_a_chat_goes_on(serve: Callable[..., Server], plain: Server) -> None:

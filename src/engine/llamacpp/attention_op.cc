@@ -177,10 +177,12 @@ class AttentionOp : public ggml::cpu::tensor_traits, public ggml::cpu::extra_buf
 
 }  // namespace
 
+bool HasOwnAttention() { return AttentionKernel::IsFast(); }
+
 void UseOwnAttention() {
   static AttentionOp op;  // as long-lived as ggml's list
   std::vector<ggml_backend_buffer_type_t>& list = ggml_backend_cpu_get_extra_buffer_types();
-  if (!AttentionKernel::IsFast() || std::ranges::find(list, op.buffers()) != list.end()) return;
+  if (!HasOwnAttention() || std::ranges::find(list, op.buffers()) != list.end()) return;
   list.push_back(op.buffers());
 }
 

@@ -8,4 +8,7 @@ namespace cllm {
 // nothing; calls must not run beside each other or beside a computation: ggml keeps one list for the process.
 void UseOwnAttention();
 
+// Whether this processor has what the kernel takes.
+bool HasOwnAttention();
+
 }  // namespace cllm
