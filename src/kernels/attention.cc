@@ -26,14 +26,13 @@ constexpr int kVirtualLanes = 16;
 constexpr int kBlockVectors = HWY_TARGET == HWY_AVX2 ? 2 : 4;
 constexpr int kBlockLanes = kBlockVectors * kLanes;
 constexpr int kBlockQueries = 6;
-// Keys are turned by so many positions at a time.
-constexpr int kTile = 64;
+constexpr int kTile = kAttentionTile;
 // Keys and values lie so far apart that processors don't fetch them by themselves: these are asked for so many positions ahead.
 constexpr int kAhead = 64;
 constexpr int kLineElements = 32;  // F16s of a cache line
 constexpr std::uint16_t kHiddenF16 = 0xFC00;  // -inf
 constexpr float kHidden = -std::numeric_limits<float>::infinity();
-static_assert(kVirtualLanes % kLanes == 0 && kTile % kBlockLanes == 0 && kAttentionSpan % kTile == 0);
+static_assert(!HWY_HAVE_SCALABLE && kVirtualLanes % kLanes == 0 && kTile % kBlockLanes == 0 && kAttentionSpan % kTile == 0);
 
 HWY_INLINE Vec LoadF16(const std::uint16_t* from) {
   return hn::PromoteTo(F32(), hn::LoadU(F16(), reinterpret_cast<const hwy::float16_t*>(from)));
@@ -44,8 +43,8 @@ HWY_INLINE void PrefetchF16(const std::uint16_t* from, int count) {
   for (int i = 0; i < count; i += kLineElements) hwy::Prefetch(from + i);
 }
 
-// exp(x) for x <= 0, to within 2 units in the last place; 0 below -87; of NaN NaN. Reduction by multiples of ln 2 in two parts (Cody and
-// Waite, Software Manual for the Elementary Functions, chapter 6), then Taylor's polynomial.
+// exp(x) for x <= 0, to within 2 units in the last place; 0 below -87; of NaN NaN. Reduction by multiples of ln 2 in two parts
+// (Cody and Waite, Software Manual for the Elementary Functions, chapter 6), then Taylor's polynomial.
 HWY_INLINE Vec ExpOfNegative(Vec x) {
   const F32 d;
   const hn::RebindToSigned<F32> di;
@@ -272,7 +271,7 @@ void Attend(const AttentionSpan& span, std::span<const AttentionQuery> queries, 
     for (int q = 0; q < count; ++q) states[q * state_size + kAttentionMax] = kHidden;
     return;
   }
-  // Tiles without a live position keep whatever their scores are: all of these are masked.
+  // Tiles before and behind the live positions keep whatever their scores are: all of these are masked.
   for (int tile = live.front() / kTile; tile <= live.back() / kTile; ++tile) {
     TurnKeys(span, tile * kTile, key_size, turned);
     InBlocks(count, [&]<int Queries>(int first) HWY_ATTR {
@@ -326,17 +325,16 @@ bool AttentionKernel::IsFast() {
 }
 
 std::size_t AttentionKernel::scratch_size() const {
-  constexpr int kTile = 64;
-  return static_cast<std::size_t>(kMostAttentionQueries * kAttentionSpan + key_size_ * kTile / 2);
+  return static_cast<std::size_t>(kMostAttentionQueries * kAttentionSpan + key_size_ * kAttentionTile / 2);
 }
 
 void AttentionKernel::Attend(const AttentionSpan& span, std::span<const AttentionQuery> queries, float* scratch,
                              float* states) const {
-  HWY_DYNAMIC_DISPATCH(cllm::Attend)(span, queries, key_size_, value_size_, scale_, scratch, states);
+  HWY_DYNAMIC_DISPATCH(Attend)(span, queries, key_size_, value_size_, scale_, scratch, states);
 }
 
 void AttentionKernel::Combine(const float* states, int count, float* totals) const {
-  HWY_DYNAMIC_DISPATCH(cllm::Combine)(states, count, value_size_, totals);
+  HWY_DYNAMIC_DISPATCH(Combine)(states, count, value_size_, totals);
 }
 
 void AttentionKernel::Finish(const float* total, float* output) const {

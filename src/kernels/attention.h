@@ -6,8 +6,8 @@
 //
 // Every operation has one order, whatever is computed beside it: a lane of a vector is a position (scores) or a dimension
 // (values), so a sum never crosses lanes but in the sum of the exponentials, which has 16 lanes and one tree on every
-// instruction set. Spans begin at multiples of kAttentionSpan and are combined in their order. So a query's result has the
-// same bytes with every number of queries, threads and lanes.
+// instruction set. Spans begin at multiples of kAttentionSpan and are combined in their order. So with finite values a query's
+// result has the same bytes with every number of queries, threads and lanes.
 #pragma once
 
 #include <cstddef>
@@ -16,7 +16,8 @@
 
 namespace cllm {
 
-inline constexpr int kAttentionSpan = 256;       // positions
+inline constexpr int kAttentionSpan = 256;        // positions
+inline constexpr int kAttentionTile = 64;         // positions whose keys are turned together
 inline constexpr int kMostAttentionQueries = 64;  // of one call
 inline constexpr int kMostAttentionHead = 256;    // elements of a key and of a value
 
@@ -57,6 +58,8 @@ class AttentionKernel {
   // Floats that Attend needs to work in; any of its calls may share them.
   std::size_t scratch_size() const;
 
+  // Positions that no query of the call sees may hold anything, NaN too; of one that another query sees the values, which are
+  // weighted by 0, must be finite.
   // Writes the states of at most kMostAttentionQueries queries, state_size() floats each; a state that saw no position has
   // -inf for its maximum and nothing else that means anything.
   void Attend(const AttentionSpan& span, std::span<const AttentionQuery> queries, float* scratch, float* states) const;

@@ -184,6 +184,28 @@ TEST_F(Attention, HiddenPositionsBetweenOthersMayHoldAnything) {
   for (std::size_t i = 0; i < outputs.size(); ++i) ASSERT_NEAR(outputs[i], expected[i], 1e-5) << i;
 }
 
+// As before a sliding window.
+TEST_F(Attention, SpansThatAreHiddenChangeNothing) {
+  Case c(64, 64, 2, 700, 700);
+  for (int q = 0; q < 2; ++q) std::fill_n(&c.mask[q * 700], 530, kHidden);
+  const auto expected = c.Reference();
+  const auto outputs = c.Compute(2);
+  for (std::size_t i = 0; i < outputs.size(); ++i) ASSERT_NEAR(outputs[i], expected[i], 1e-5) << i;
+}
+
+TEST_F(Attention, WithoutAMaskSeesAll) {
+  const Case c(64, 64, 1, 100, 100);
+  const AttentionKernel kernel(64, 64, c.scale());
+  std::vector<float> scratch(kernel.scratch_size());
+  std::vector<float> state(static_cast<std::size_t>(kernel.state_size()));
+  std::vector<float> output(64);
+  const AttentionQuery query{.query = c.query.data(), .mask = nullptr};
+  kernel.Attend({.positions = 100, .keys = c.key16.data(), .values = c.value16.data(), .key_stride = 64, .value_stride = 64},
+                {&query, 1}, scratch.data(), state.data());
+  kernel.Finish(state.data(), output.data());
+  EXPECT_TRUE(SameBytes(output, c.Compute(1)));
+}
+
 TEST_F(Attention, OfNothingIsZero) {
   const Case c(64, 64, 1, 300, 0);
   for (const float element : c.Compute(1)) EXPECT_EQ(element, 0);

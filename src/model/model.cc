@@ -67,12 +67,12 @@ ModelInfo ReadInfo(const llama_model* model) {
   info.trained_context = llama_model_n_ctx_train(model);
   info.vocab_size = llama_vocab_n_tokens(llama_model_get_vocab(model));
   info.embedding_size = llama_model_n_embd(model);
-  const int heads = std::max(1, llama_model_n_head(model));
-  const int kv_heads = std::max(1, llama_model_n_head_kv(model));
-  const int head_size = llama_model_n_embd(model) / heads;
-  const int key_size = MetadataInt(model, info.architecture + ".attention.key_length", head_size);
-  const int value_size = MetadataInt(model, info.architecture + ".attention.value_length", head_size);
-  info.kv_bytes_per_token_f16 = std::int64_t{2} * llama_model_n_layer(model) * kv_heads * (key_size + value_size);
+  info.heads = std::max(1, llama_model_n_head(model));
+  info.kv_heads = std::max(1, llama_model_n_head_kv(model));
+  const int head_size = llama_model_n_embd(model) / info.heads;
+  info.key_size = MetadataInt(model, info.architecture + ".attention.key_length", head_size);
+  info.value_size = MetadataInt(model, info.architecture + ".attention.value_length", head_size);
+  info.kv_bytes_per_token_f16 = std::int64_t{2} * llama_model_n_layer(model) * info.kv_heads * (info.key_size + info.value_size);
   return info;
 }
 

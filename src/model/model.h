@@ -39,6 +39,11 @@ struct ModelInfo {
   int trained_context = 0;  // tokens
   int vocab_size = 0;
   int embedding_size = 0;
+  // Of attention: query heads, those of keys and values, and the elements of a key and of a value.
+  int heads = 0;
+  int kv_heads = 0;
+  int key_size = 0;
+  int value_size = 0;
   // Bytes of K and V that one token takes over all layers, in F16 and without sliding windows: an upper bound.
   std::int64_t kv_bytes_per_token_f16 = 0;
   std::int64_t modified_unix_s = 0;

@@ -15,8 +15,8 @@
 namespace cllm {
 namespace {
 
-// Partial states beyond this are not worth the better balance between threads.
-constexpr std::size_t kMostPartialFloats = std::size_t{1} << 20;
+// What the states of all pieces may take, 64 MiB.
+constexpr std::size_t kMostPartialFloats = std::size_t{1} << 24;
 // So many pieces of work for each thread are balance enough.
 constexpr int kUnitsPerThread = 4;
 
@@ -103,21 +103,28 @@ struct Unit {
   }
 };
 
+bool TakesHeads(std::int64_t key_size, std::int64_t value_size, std::int64_t heads, std::int64_t kv_heads) {
+  if (key_size > kMostAttentionHead || value_size > kMostAttentionHead || kv_heads <= 0) return false;
+  return AttentionKernel::Takes(static_cast<int>(key_size), static_cast<int>(value_size)) && heads % kv_heads == 0 &&
+         heads / kv_heads <= kMostAttentionQueries;
+}
+
 bool Takes(const ggml_tensor* op) {
-  if (op->op != GGML_OP_FLASH_ATTN_EXT || op->src[4] != nullptr) return false;
+  if (op->op != GGML_OP_FLASH_ATTN_EXT || ggml_is_empty(op)) return false;
   const ggml_tensor* query = op->src[0];
   const ggml_tensor* key = op->src[1];
   const ggml_tensor* value = op->src[2];
   const ggml_tensor* mask = op->src[3];
+  const bool has_sinks = op->src[4] != nullptr;
   float bias_and_cap[2];
   std::memcpy(bias_and_cap, op->op_params + 1, sizeof bias_and_cap);
-  return bias_and_cap[0] == 0 && bias_and_cap[1] == 0 && query->type == GGML_TYPE_F32 && op->type == GGML_TYPE_F32 &&
-         key->type == GGML_TYPE_F16 && value->type == GGML_TYPE_F16 && (mask == nullptr || mask->type == GGML_TYPE_F16) &&
-         AttentionKernel::Takes(static_cast<int>(std::min<std::int64_t>(key->ne[0], kMostAttentionHead + 1)),
-                                static_cast<int>(std::min<std::int64_t>(value->ne[0], kMostAttentionHead + 1))) &&
-         key->ne[2] == value->ne[2] && query->ne[2] % key->ne[2] == 0 && query->ne[2] / key->ne[2] <= kMostAttentionQueries &&
-         key->ne[3] == query->ne[3] && value->ne[3] == query->ne[3] && query->nb[0] == sizeof(float) &&
-         key->nb[0] == sizeof(std::uint16_t) && value->nb[0] == sizeof(std::uint16_t);
+  if (has_sinks || bias_and_cap[0] != 0 || bias_and_cap[1] != 0) return false;
+  const bool types = query->type == GGML_TYPE_F32 && op->type == GGML_TYPE_F32 && key->type == GGML_TYPE_F16 &&
+                     value->type == GGML_TYPE_F16 && (mask == nullptr || mask->type == GGML_TYPE_F16);
+  const bool rows_are_whole = query->nb[0] == sizeof(float) && key->nb[0] == sizeof(std::uint16_t) &&
+                              value->nb[0] == sizeof(std::uint16_t);
+  return types && rows_are_whole && key->ne[2] == value->ne[2] && key->ne[3] == query->ne[3] && value->ne[3] == query->ne[3] &&
+         TakesHeads(key->ne[0], value->ne[0], query->ne[2], key->ne[2]);
 }
 
 class AttentionOp : public ggml::cpu::tensor_traits, public ggml::cpu::extra_buffer_type {
@@ -177,12 +184,14 @@ class AttentionOp : public ggml::cpu::tensor_traits, public ggml::cpu::extra_buf
 
 }  // namespace
 
-bool HasOwnAttention() { return AttentionKernel::IsFast(); }
+bool AttentionHeadsAreOurs(int key_size, int value_size, int heads, int kv_heads) {
+  return AttentionKernel::IsFast() && TakesHeads(key_size, value_size, heads, kv_heads);
+}
 
 void UseOwnAttention() {
-  static AttentionOp op;  // as long-lived as ggml's list
+  static AttentionOp& op = *new AttentionOp;  // never destroyed: ggml's list points to it
   std::vector<ggml_backend_buffer_type_t>& list = ggml_backend_cpu_get_extra_buffer_types();
-  if (!HasOwnAttention() || std::ranges::find(list, op.buffers()) != list.end()) return;
+  if (!AttentionKernel::IsFast() || std::ranges::find(list, op.buffers()) != list.end()) return;
   list.push_back(op.buffers());
 }
 

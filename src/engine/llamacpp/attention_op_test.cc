@@ -1,5 +1,6 @@
 #include "engine/llamacpp/attention_op.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <memory>
@@ -15,13 +16,19 @@
 namespace cllm {
 namespace {
 
-struct Shape {
-  int head_size, heads, kv_heads, rows, positions, streams;
+struct Case {
+  int key_size, value_size, heads, kv_heads, rows, positions, streams = 1;
+  int window = 1 << 20;     // positions before a row's own that it sees
+  bool is_masked = true;
+  bool one_mask = false;    // for all streams
+  float max_bias = 0, soft_cap = 0;
+  bool has_sinks = false;
+  int cells = 0;            // of a stream in the cache, where there are more than `positions`
 };
 
-// ggml's attention of one shape; what it attends to is the same for every type of KV. Row r of stream s sees positions up to
+// ggml's attention; what it attends to is the same for every type of KV. Row r of stream s sees positions up to
 // positions - rows + r - 100 s.
-std::vector<float> Compute(const Shape& shape, ggml_type kv_type, int threads) {
+std::vector<float> Compute(const Case& c, ggml_type kv_type, int threads) {
   const std::unique_ptr<ggml_context, void (*)(ggml_context*)> context(
       ggml_init({.mem_size = std::size_t{256} << 20, .mem_buffer = nullptr, .no_alloc = false}), ggml_free);
   std::uint64_t counter = 0;
@@ -34,32 +41,50 @@ std::vector<float> Compute(const Shape& shape, ggml_type kv_type, int threads) {
         static_cast<float*>(tensor->data)[i] = number;
       }
     }
+    return tensor;
   };
-  ggml_tensor* query = ggml_new_tensor_4d(context.get(), GGML_TYPE_F32, shape.head_size, shape.heads, shape.rows, shape.streams);
-  // As in llama.cpp's cache: the heads of a position lie side by side.
-  ggml_tensor* key = ggml_new_tensor_4d(context.get(), kv_type, shape.head_size, shape.kv_heads, shape.positions, shape.streams);
-  ggml_tensor* value = ggml_dup_tensor(context.get(), key);
-  ggml_tensor* mask = ggml_new_tensor_4d(context.get(), GGML_TYPE_F16, shape.positions, shape.rows, 1, shape.streams);
-  fill(query);
-  fill(key);
-  fill(value);
+  // As in llama.cpp's cache: the heads of a position lie side by side, and not all cells are in use.
+  const auto cache = [&](int size) {
+    ggml_tensor* all = fill(ggml_new_tensor_4d(context.get(), kv_type, size, c.kv_heads, std::max(c.cells, c.positions), c.streams));
+    ggml_tensor* used = ggml_view_4d(context.get(), all, size, c.kv_heads, c.positions, c.streams, all->nb[1], all->nb[2], all->nb[3], 0);
+    return ggml_permute(context.get(), used, 0, 2, 1, 3);
+  };
+  ggml_tensor* query = fill(ggml_new_tensor_4d(context.get(), GGML_TYPE_F32, c.key_size, c.heads, c.rows, c.streams));
+  ggml_tensor* key = cache(c.key_size);
+  ggml_tensor* value = cache(c.value_size);
+  ggml_tensor* mask = ggml_new_tensor_4d(context.get(), GGML_TYPE_F16, c.positions, c.rows, 1, c.one_mask ? 1 : c.streams);
   auto* hides = static_cast<ggml_fp16_t*>(mask->data);
-  for (int stream = 0; stream < shape.streams; ++stream) {
-    for (int row = 0; row < shape.rows; ++row) {
-      for (int position = 0; position < shape.positions; ++position) {
-        const bool seen = position <= shape.positions - shape.rows + row - 100 * stream;
+  for (int stream = 0; stream < mask->ne[3]; ++stream) {
+    for (int row = 0; row < c.rows; ++row) {
+      const int own = c.positions - c.rows + row - 100 * stream;
+      for (int position = 0; position < c.positions; ++position) {
+        const bool seen = position <= own && position >= own - c.window;
         *hides++ = ggml_fp32_to_fp16(seen ? 0.0F : -INFINITY);
       }
     }
   }
-  const auto by_head = [&context](ggml_tensor* tensor) { return ggml_permute(context.get(), tensor, 0, 2, 1, 3); };
-  ggml_tensor* result = ggml_flash_attn_ext(context.get(), by_head(query), by_head(key), by_head(value), mask,
-                                            1 / std::sqrt(static_cast<float>(shape.head_size)), 0, 0);
+  ggml_tensor* result = ggml_flash_attn_ext(context.get(), ggml_permute(context.get(), query, 0, 2, 1, 3), key, value,
+                                            c.is_masked ? mask : nullptr, 1 / std::sqrt(static_cast<float>(c.key_size)),
+                                            c.max_bias, c.soft_cap);
+  if (c.has_sinks) ggml_flash_attn_ext_add_sinks(result, fill(ggml_new_tensor_1d(context.get(), GGML_TYPE_F32, c.heads)));
   ggml_cgraph* graph = ggml_new_graph(context.get());
   ggml_build_forward_expand(graph, result);
   EXPECT_EQ(ggml_graph_compute_with_ctx(context.get(), graph, threads), GGML_STATUS_SUCCESS);
   const auto* floats = static_cast<const float*>(result->data);
   return {floats, floats + ggml_nelements(result)};
+}
+
+// KV in F32 is always ggml's.
+double FurthestFromGgml(const Case& c) {
+  const std::vector<float> expected = Compute(c, GGML_TYPE_F32, 2);
+  const std::vector<float> found = Compute(c, GGML_TYPE_F16, 2);
+  EXPECT_EQ(found.size(), expected.size());
+  double furthest = 0;
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    const double distance = std::abs(static_cast<double>(found[i]) - expected[i]);
+    if (!(distance <= furthest)) furthest = distance;
+  }
+  return furthest;
 }
 
 class AttentionOp : public testing::Test {
@@ -71,34 +96,63 @@ class AttentionOp : public testing::Test {
   }
 };
 
-// KV in F32 is ggml's, in F16 ours.
 TEST_F(AttentionOp, GivesWhatGgmlGives) {
-  for (const Shape& shape : {Shape{64, 9, 3, 1, 256, 1}, Shape{64, 9, 3, 1, 4096, 1}, Shape{128, 16, 8, 7, 1024, 1},
-                             Shape{64, 9, 3, 1, 768, 4}, Shape{64, 4, 1, 130, 512, 2}, Shape{96, 6, 6, 64, 256, 1},
-                             Shape{80, 64, 1, 3, 300, 1}}) {
-    const std::vector<float> expected = Compute(shape, GGML_TYPE_F32, 2);
-    const std::vector<float> ours = Compute(shape, GGML_TYPE_F16, 2);
-    ASSERT_EQ(ours.size(), expected.size());
-    for (std::size_t i = 0; i < ours.size(); ++i) ASSERT_NEAR(ours[i], expected[i], 2e-5) << shape.positions << " at " << i;
-  }
+  const std::vector<Case> cases = {
+      {64, 64, 9, 3, 1, 256},
+      {64, 64, 9, 3, 1, 4096},
+      {128, 128, 16, 8, 7, 1024},
+      {64, 64, 9, 3, 1, 768, 4},
+      {64, 64, 4, 1, 130, 512, 2},
+      {96, 96, 6, 6, 64, 256},
+      {80, 64, 64, 1, 3, 300},
+      {128, 64, 8, 2, 5, 600},
+      {.key_size = 64, .value_size = 64, .heads = 4, .kv_heads = 2, .rows = 3, .positions = 1000, .window = 100},
+      {.key_size = 64, .value_size = 64, .heads = 4, .kv_heads = 2, .rows = 3, .positions = 512, .is_masked = false},
+      {.key_size = 64, .value_size = 64, .heads = 4, .kv_heads = 2, .rows = 3, .positions = 512, .streams = 2, .one_mask = true},
+      {.key_size = 64, .value_size = 64, .heads = 4, .kv_heads = 2, .rows = 1, .positions = 512, .streams = 3, .cells = 1024},
+  };
+  for (const Case& c : cases) EXPECT_LT(FurthestFromGgml(c), 2e-5) << "case " << &c - cases.data();
 }
 
 TEST_F(AttentionOp, HasTheSameBytesWithAnyNumberOfThreads) {
-  for (const Shape& shape : {Shape{64, 9, 3, 1, 4096, 1}, Shape{128, 16, 8, 5, 1024, 2}, Shape{64, 4, 1, 130, 512, 1}}) {
-    const std::vector<float> alone = Compute(shape, GGML_TYPE_F16, 1);
+  for (const Case& c : {Case{64, 64, 9, 3, 1, 4096}, Case{128, 128, 16, 8, 5, 1024, 2}, Case{64, 64, 4, 1, 130, 512}}) {
+    const std::vector<float> alone = Compute(c, GGML_TYPE_F16, 1);
     for (const int threads : {2, 3, 8}) {
-      const std::vector<float> together = Compute(shape, GGML_TYPE_F16, threads);
+      const std::vector<float> together = Compute(c, GGML_TYPE_F16, threads);
       EXPECT_EQ(std::memcmp(alone.data(), together.data(), alone.size() * sizeof(float)), 0) << threads;
     }
   }
 }
 
-// More query heads share a KV head than one call of the kernel takes.
+// ggml sums these in F16, so they differ more from its sums in F32 than ours do.
 TEST_F(AttentionOp, LeavesToGgmlWhatItDoesNotTake) {
-  const Shape shape{64, 80, 1, 2, 256, 1};
-  const std::vector<float> expected = Compute(shape, GGML_TYPE_F32, 2);
-  const std::vector<float> theirs = Compute(shape, GGML_TYPE_F16, 2);
-  for (std::size_t i = 0; i < theirs.size(); ++i) ASSERT_NEAR(theirs[i], expected[i], 2e-2) << i;  // ggml sums these in F16
+  const Case taken{.key_size = 64, .value_size = 64, .heads = 4, .kv_heads = 2, .rows = 2, .positions = 512};
+  Case many_heads = taken;
+  many_heads.heads = 65 * many_heads.kv_heads;
+  Case biased = taken;
+  biased.max_bias = 8;
+  Case capped = taken;
+  capped.soft_cap = 1;
+  Case with_sinks = taken;
+  with_sinks.has_sinks = true;
+  Case odd_heads = taken;
+  odd_heads.key_size = 100;
+  EXPECT_LT(FurthestFromGgml(taken), 2e-5);
+  for (const Case& c : {many_heads, biased, capped, with_sinks, odd_heads}) {
+    const double furthest = FurthestFromGgml(c);
+    EXPECT_GT(furthest, 2e-5);
+    EXPECT_LT(furthest, 2e-2);
+  }
+}
+
+TEST_F(AttentionOp, SaysWhichHeadsItTakes) {
+  EXPECT_TRUE(AttentionHeadsAreOurs(64, 64, 9, 3));
+  EXPECT_TRUE(AttentionHeadsAreOurs(256, 256, 4, 1));
+  EXPECT_FALSE(AttentionHeadsAreOurs(100, 100, 32, 32));
+  EXPECT_FALSE(AttentionHeadsAreOurs(8, 8, 8, 4));
+  EXPECT_FALSE(AttentionHeadsAreOurs(576, 512, 128, 1));
+  EXPECT_FALSE(AttentionHeadsAreOurs(64, 64, 65, 1));
+  EXPECT_FALSE(AttentionHeadsAreOurs(64, 64, 9, 0));
 }
 
 }  // namespace

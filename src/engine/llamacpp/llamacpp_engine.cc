@@ -17,10 +17,10 @@
 namespace cllm {
 namespace {
 
-// From this many rows of a sequence on, ggml's attention works in tiles, whose sums differ in their last bits. Ours has one order;
-// what is left is that ggml multiplies one row with 16-bit weights in another order than several.
+// From this many rows of a sequence on, ggml's attention works in tiles, whose sums differ in their last bits. Ours has one order.
 constexpr int kRowsOfAnAttentionTile = 64;
-constexpr int kRowsOfOneOrder = 2;
+// From this many on, ggml multiplies with K-quants in tiles (ggml_tiled_min_batch); with 16-bit weights from two on.
+constexpr int kRowsOfAMatrixTile = 8;
 
 // Of the step by which the number of threads is chosen: about what a few running answers are.
 constexpr int kRowsOfATrial = 4;
@@ -52,12 +52,13 @@ llama_rope_scaling_type RopeScaling(const std::string& name) {
 }
 
 // Whether our kernel computes all attention of `model`: a name stands for an architecture without soft caps, sinks and biases by
-// position, whose heads the kernel takes. Of one that isn't named a part may be ours.
+// position. Of one that isn't named a part may be ours.
 bool AttentionIsOurs(const Model& model, const LlamaCppOptions& options) {
   constexpr std::array kPlain = {"llama", "qwen2", "qwen2moe", "qwen3", "qwen3moe", "gemma3", "phi3", "smollm3"};
-  const bool is_on_cpu = !Model::HasGpuSupport() || options.weights.n_gpu_layers == 0;
-  return is_on_cpu && options.kv_type == "f16" && options.flash_attention != "off" && HasOwnAttention() &&
-         std::ranges::find(kPlain, model.info().architecture) != kPlain.end();
+  const ModelInfo& info = model.info();
+  return !Model::HasGpuSupport() && options.kv_type == "f16" && options.flash_attention != "off" &&
+         std::ranges::find(kPlain, info.architecture) != kPlain.end() &&
+         AttentionHeadsAreOurs(info.key_size, info.value_size, info.heads, info.kv_heads);
 }
 
 int PaddedContext(int max_context) { return (max_context + kCellPadding - 1) / kCellPadding * kCellPadding; }
@@ -161,7 +162,7 @@ Result<std::unique_ptr<LlamaCppEngine>> LlamaCppEngine::Create(const Model& mode
                                   // Recurrent state has no positions. (Sliding windows are kept at full size, so theirs can go.)
                                   .can_trim_sequences = !llama_model_is_recurrent(model.handle()) &&
                                                         !llama_model_is_hybrid(model.handle()),
-                                  .rows_after_prefix = AttentionIsOurs(model, options) ? kRowsOfOneOrder : kRowsOfAnAttentionTile};
+                                  .rows_after_prefix = AttentionIsOurs(model, options) ? kRowsOfAMatrixTile : kRowsOfAnAttentionTile};
   return std::unique_ptr<LlamaCppEngine>(new LlamaCppEngine(std::move(context), std::move(capabilities), options));
 }
 
