@@ -74,7 +74,7 @@ def test_the_metrics_count_it(caching: Server) -> None:
 
 def test_off_by_default(serve: Callable[..., Server]) -> None:
     server = serve()
-    body = {"prompt": STORY, "max_tokens": 3, "temperature": 0}
+    body = {"prompt": f"{STORY} {STORY}", "max_tokens": 3, "temperature": 0}  # longer than what is computed anew after a prefix
     first, again = (server.post("/generate", body).headers[CACHE] for _ in range(2))
     assert first == "miss" and again.startswith("prefix=")
 
