@@ -17,6 +17,8 @@ namespace cllm {
 namespace {
 
 using std::chrono::milliseconds;
+using std::chrono::nanoseconds;
+using std::chrono::steady_clock;
 
 std::vector<TokenId> Prompt(int length, int salt) {
   std::vector<TokenId> prompt;
@@ -194,6 +196,7 @@ TEST_F(EngineLoopTest, PromptTokensAreCountedWhateverTheChunks) {
 
 TEST_F(EngineLoopTest, TheTimeInsideTheEngineIsComputingAndAnIdleLoopIsNotIdleWithWork) {
   Start();
+  const auto start = steady_clock::now();
   loop_->Submit(Request(1, Prompt(5, 1), 1));
   gate_.WaitForStep();
   std::this_thread::sleep_for(milliseconds(30));
@@ -202,8 +205,9 @@ TEST_F(EngineLoopTest, TheTimeInsideTheEngineIsComputingAndAnIdleLoopIsNotIdleWi
   std::this_thread::sleep_for(milliseconds(200));  // time without work
   loop_->Submit(Request(2, Prompt(5, 1), 1));
   gate_.WaitForStep();
-  EXPECT_GE(loop_->stats().computing_ns, 30'000'000);
-  EXPECT_LT(loop_->stats().idle_with_work_ns, 150'000'000);
+  const EngineLoopStats stats = loop_->stats();
+  EXPECT_GE(stats.computing_ns, 30'000'000);
+  EXPECT_LE(nanoseconds(stats.idle_with_work_ns), steady_clock::now() - start - milliseconds(200));
 }
 
 // The loop's thread may find work the first time that it looks.
@@ -248,7 +252,7 @@ TEST_F(EngineLoopTest, RequestsThatUsuallyComeTogetherShareTheirFirstStep) {
   for (int burst = 0; burst < 2; ++burst) {
     loop_->Submit(Request(id++, Prompt(5, 1), 1));
     EXPECT_EQ(gate_.WaitForStep().sequences.size(), 1U) << "no habit yet";
-    std::this_thread::sleep_for(milliseconds(150));  // the delay that the loop is to learn
+    std::this_thread::sleep_for(milliseconds(500));  // the delay that the loop is to learn
     loop_->Submit(Request(id++, Prompt(5, 2), 1));
     gate_.Release();
     EXPECT_EQ(gate_.WaitForStep().sequences.size(), 1U);
@@ -265,7 +269,7 @@ TEST_F(EngineLoopTest, RequestsThatUsuallyComeTogetherShareTheirFirstStep) {
 // before the engine has dropped the KV of the last one.
 TEST_F(EngineLoopTest, AQuickLoneClientNeverWaits) {
   Start({.on_step = [](const StepPlan& plan) {
-          if (!plan.sequences.empty()) std::this_thread::sleep_for(milliseconds(60));  // the length of an answer
+          if (!plan.sequences.empty()) std::this_thread::sleep_for(milliseconds(300));  // the length of an answer
         }},
         {.batch_timeout_ms = 60'000});
   on_end_ = [this](RequestId id) {
@@ -279,7 +283,7 @@ TEST_F(EngineLoopTest, AQuickLoneClientNeverWaits) {
   const std::int64_t before = loop_->stats().idle_with_work_ns;
   loop_->Submit(Request(5, Prompt(5, 1), 1));
   events_.WaitForEnd(5);
-  EXPECT_LT(loop_->stats().idle_with_work_ns - before, 60'000'000);
+  EXPECT_LT(loop_->stats().idle_with_work_ns - before, 300'000'000);
 }
 
 }  // namespace

@@ -15,7 +15,7 @@ import requests
 from clients import ANSWER_TIMEOUT_S, Answer, Json, Stream, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
-START_TIMEOUT_S = 60.0
+START_TIMEOUT_S = 180.0
 END_TIMEOUT_S = 60.0
 SHOWN_LOG_LINES = 40
 # How the reports of the sanitizers begin, where the program was built with one.
@@ -85,7 +85,7 @@ class Server:
         queue = self.queue()
         return queue["open"] == queue["running"] == queue["queued"] == 0
 
-    def wait_idle(self, timeout: float = 10.0) -> None:
+    def wait_idle(self, timeout: float = 60.0) -> None:
         wait_until(self.is_idle, timeout, "open == running == queued == 0")
 
     def signal(self, number: int) -> None:

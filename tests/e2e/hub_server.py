@@ -75,8 +75,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def body(self, data: bytes) -> None:
         for at in range(0, len(data), PIECE):
+            self.seen.sent += len(data[at:at + PIECE])  # first: whoever has the last piece may look at once
             self.wfile.write(data[at:at + PIECE])
-            self.seen.sent += len(data[at:at + PIECE])
 
     def send_file(self, file: File, stop_at: int | None = None, hold: threading.Event | None = None) -> None:
         """The file or the range of it that was asked for. `stop_at`: the connection breaks when the byte with this number

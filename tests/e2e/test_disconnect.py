@@ -15,7 +15,7 @@ from conftest import Server
 STORY = "Once upon a time"
 LONG = {"prompt": STORY, "max_tokens": 1900, "ignore_eos": True}
 PATHS = ["/generate", "/generate_stream", "/v1/completions", "/v1/chat/completions"]
-FREED_S = 5.0
+FREED_S = 30.0
 
 
 @pytest.fixture(scope="module")
@@ -27,9 +27,12 @@ def small_server(program, shared_server) -> Iterator[Server]:
 
 
 @pytest.fixture
-def small(small_server: Server) -> Server:
+def small(small_server: Server) -> Iterator[Server]:
+    """Idle when a test begins; afterwards no long answer may have been computed to its end for somebody who left."""
     small_server.wait_idle()
-    return small_server
+    before = small_server.health()["engine"]["generated_tokens"]
+    yield small_server
+    assert small_server.health()["engine"]["generated_tokens"] - before < LONG["max_tokens"]
 
 
 def body_of(path: str, **fields: object) -> dict:
@@ -43,7 +46,7 @@ def body_of(path: str, **fields: object) -> dict:
 def test_while_running(small: Server, path: str) -> None:
     with RawClient(small.port) as client:
         client.post(path, body_of(path))
-        wait_until(lambda: small.queue()["running"] == 1 and small.health()["kv"]["tokens"] > 20, 10, "some answer tokens")
+        wait_until(lambda: small.queue()["running"] == 1 and small.health()["kv"]["tokens"] > 20, 60, "some answer tokens")
     wait_until(small.is_idle, FREED_S, "the place to be free")
     assert small.health()["kv"]["tokens"] == 0
 
@@ -68,7 +71,7 @@ def test_in_prefill(small: Server) -> None:
     before = small.health()["engine"]
     with RawClient(small.port) as client:
         client.post("/generate", {"prompt": prompt, "max_tokens": 10})
-        wait_until(lambda: small.health()["kv"]["tokens"] >= 64, 20, "the first chunk of the prompt")
+        wait_until(lambda: small.health()["kv"]["tokens"] >= 64, 60, "the first chunk of the prompt")
     wait_until(small.is_idle, FREED_S, "the place to be free")
     after = small.health()["engine"]
     assert after["prompt_tokens"] - before["prompt_tokens"] < 1500, "the whole prompt was computed: too late to see anything"
@@ -95,7 +98,7 @@ def test_right_after_the_request(small: Server) -> None:
     for _ in range(20):
         with RawClient(small.port) as client:
             client.post("/generate", LONG)
-    wait_until(lambda: small.queue()["accepted"] == accepted + 20 and small.is_idle(), 2 * FREED_S, "all to be free")
+    wait_until(lambda: small.queue()["accepted"] == accepted + 20 and small.is_idle(), FREED_S, "all to be free")
     assert small.generate(prompt=STORY, max_tokens=1)
 
 
@@ -138,11 +141,12 @@ def never_reads(server: Server, tokens: int) -> RawClient:
 
 
 def test_a_reader_that_stops_reading_hurts_nobody(server: Server) -> None:
+    accepted = server.queue()["accepted"]
     with never_reads(server, 150):
-        wait_until(lambda: server.queue()["running"] == 1, 10, "running == 1")
+        wait_until(lambda: server.queue()["accepted"] == accepted + 1, 10, "the request to be accepted")
         other = server.stream(prompt=STORY, max_tokens=100, ignore_eos=True)
         assert other.last["generated_tokens"] == 100
-        server.wait_idle(30)  # the answer waits in buffers, its place is free
+        server.wait_idle()  # the answer waits in buffers, its place is free
 
 
 @pytest.mark.slow
@@ -168,7 +172,7 @@ def test_no_gaps_between_frames_beyond_the_step_time(server: Server, nodelay: bo
     step_s = (after["computing_s"] - before["computing_s"]) / (after["steps"] - before["steps"])
     gap_s = statistics.median(b - a for a, b in itertools.pairwise(times))
     print(f"median gap {gap_s * 1e3:.1f} ms, step {step_s * 1e3:.1f} ms")
-    assert gap_s < step_s + 0.025
+    assert gap_s < 1.5 * step_s + 0.025
 
 
 def frame_times_with_nodelay(server: Server) -> list[float]:

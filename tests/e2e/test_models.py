@@ -168,7 +168,7 @@ def test_serve_pulls_what_is_missing(default_file: Path, program: Program, hub: 
                                      models: Path) -> None:
     hub.add_repo(DEFAULT_REPO, {DEFAULT_FILE: default_file.read_bytes()})
     server = launch("smollm2-135m", "--host", "127.0.0.1", "--port", 0).wait_ready()
-    assert server.generate(prompt="The capital of France is", max_tokens=4)["generated_tokens"] == 4
+    assert server.generate(prompt="The capital of France is", max_tokens=4, ignore_eos=True)["generated_tokens"] == 4
     assert f"fetching {DEFAULT_FILE}" in server.log
     asked = len(hub.requests)
     for arguments in ([], ["-m", DEFAULT_FILE]):

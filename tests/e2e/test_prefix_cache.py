@@ -53,7 +53,7 @@ def test_several_answers_share_their_prompt(serve: Callable[..., Server]) -> Non
 def test_the_next_turn_of_a_chat_goes_on(serve: Callable[..., Server], plain: Server) -> None:
     server = serve("--max-context-length", 1024, "--request-timeout", 300)
     messages = [{"role": "user", "content": STORY}]
-    ask = {"max_tokens": 20, "temperature": 0}
+    ask = {"max_tokens": 20, **GREEDY}
     first = server.post("/v1/chat/completions", {"messages": messages, **ask}).json()
     messages += [first["choices"][0]["message"], {"role": "user", "content": "And then?" + " Tell me." * 30}]
     second = server.post("/v1/chat/completions", {"messages": messages, **ask}).json()

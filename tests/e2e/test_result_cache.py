@@ -31,7 +31,7 @@ def frames(server: Server, body: Json) -> tuple[str, list[str]]:
 
 @pytest.mark.parametrize("sampling", [{"temperature": 0, "seed": 1}, {"temperature": 1.0, "seed": 7}])
 def test_a_repeat_is_a_hit(caching: Server, sampling: Json) -> None:
-    body = {"prompt": STORY, "max_tokens": 24, **sampling}
+    body = {"prompt": STORY, "max_tokens": 24, "ignore_eos": True, **sampling}
     first = caching.post("/generate", body)
     again = caching.post("/generate", body)
     assert (first.headers[CACHE], again.headers[CACHE]) == ("miss", "hit")

@@ -292,7 +292,7 @@ def test_frames_are_timed_as_they_arrive(run: Run, chunked: bool) -> None:
     (result,) = run.scenario("single")["results"]
     assert result["response_time_s"] >= 8 * 0.05
     # A client that reads the frames in bulk would see them all at the end.
-    assert 0.05 <= result["time_to_first_token_s"] < 0.7 * result["response_time_s"]
+    assert 0.05 <= result["time_to_first_token_s"] < 0.9 * result["response_time_s"]
     assert result["time_between_tokens_s"]["max"] >= 0.04
     assert run.scenario("single")["wall_s"] >= result["response_time_s"]
 
@@ -333,7 +333,7 @@ CASES = [(failure, stream) for failures, modes in [(FAILURES_IN_BOTH, (True, Fal
 @pytest.mark.parametrize("failure, stream", CASES, ids=[f"{f}-{'stream' if s else 'whole'}" for f, s in CASES])
 def test_planted_failure_is_found_and_only_it(run: Run, server_type: str, failure: str, stream: bool) -> None:
     options = ["--test-type", "api-sequential", "--server-type", server_type, "--requests", "4", "--max-tokens", "5",
-               "--warmup", "0", "--timeout", "0.5" if failure in ("hang", "trickle") else "20",
+               "--warmup", "0", "--timeout", "1" if failure in ("hang", "trickle") else "20",
                *([] if stream else ["--no-stream"])]
     with ToyServer(failures={2: failure}) as toy:
         assert run(toy.url, *options) == 1
