@@ -38,6 +38,12 @@ HWY_INLINE Vec LoadF16(const std::uint16_t* from) {
   return hn::PromoteTo(F32(), hn::LoadU(F16(), reinterpret_cast<const hwy::float16_t*>(from)));
 }
 
+// The first `count` of them, and zeros.
+HWY_INLINE Vec LoadF16(const std::uint16_t* from, int count) {
+  if (count == kLanes) return LoadF16(from);
+  return hn::PromoteTo(F32(), hn::LoadN(F16(), reinterpret_cast<const hwy::float16_t*>(from), static_cast<std::size_t>(count)));
+}
+
 // Harmless where nothing lies there.
 HWY_INLINE void PrefetchF16(const std::uint16_t* from, int count) {
   for (int i = 0; i < count; i += kLineElements) hwy::Prefetch(from + i);
@@ -208,28 +214,13 @@ void Exponentials(const AttentionQuery& query, int positions, float* scores, flo
   Vec most = hn::Set(d, kHidden);
   Vec broken = hn::Zero(d);  // NaN where a score was
   for (int position = 0; position < kAttentionSpan; position += kLanes) {
-    Vec score = hn::Set(d, kHidden);
-    if (position + kLanes <= positions) {
-      score = hn::LoadU(d, scores + position);
-      if (query.mask != nullptr) {
-        const Vec mask = LoadF16(query.mask + position);
-        score = hn::IfThenElse(hn::Eq(mask, hn::Set(d, kHidden)), mask, hn::Add(score, mask));
-      }
-    } else if (position < positions) {
-      HWY_ALIGN float rest[kLanes];
-      const hn::Rebind<hwy::float16_t, hn::CappedTag<float, 1>> one;
-      for (int i = 0; i < kLanes; ++i) {
-        rest[i] = kHidden;
-        if (position + i >= positions) continue;
-        float mask = 0;
-        if (query.mask != nullptr) {
-          mask = hn::GetLane(hn::PromoteTo(hn::CappedTag<float, 1>(),
-                                           hn::LoadU(one, reinterpret_cast<const hwy::float16_t*>(query.mask + position + i))));
-        }
-        if (mask != kHidden) rest[i] = scores[position + i] + mask;
-      }
-      score = hn::Load(d, rest);
+    const int there = std::clamp(positions - position, 0, kLanes);
+    Vec score = hn::LoadU(d, scores + position);
+    if (query.mask != nullptr) {
+      const Vec mask = LoadF16(query.mask + position, there);
+      score = hn::IfThenElse(hn::Eq(mask, hn::Set(d, kHidden)), mask, hn::Add(score, mask));
     }
+    score = hn::IfThenElse(hn::FirstN(d, static_cast<std::size_t>(there)), score, hn::Set(d, kHidden));
     hn::StoreU(score, d, scores + position);
     most = hn::IfThenElse(hn::Lt(most, score), score, most);
     broken = hn::IfThenElse(hn::IsNaN(score), score, broken);

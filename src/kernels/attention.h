@@ -48,7 +48,7 @@ class AttentionKernel {
   static bool IsFast();
 
   // Keys in eights, values in sixteens, up to kMostAttentionHead.
-  static constexpr bool Takes(int key_size, int value_size) {
+  static constexpr bool Takes(std::int64_t key_size, std::int64_t value_size) {
     return key_size > 0 && value_size > 0 && key_size % 8 == 0 && value_size % 16 == 0 && key_size <= kMostAttentionHead &&
            value_size <= kMostAttentionHead;
   }
@@ -58,10 +58,9 @@ class AttentionKernel {
   // Floats that Attend needs to work in; any of its calls may share them.
   std::size_t scratch_size() const;
 
-  // Positions that no query of the call sees may hold anything, NaN too; of one that another query sees the values, which are
-  // weighted by 0, must be finite.
   // Writes the states of at most kMostAttentionQueries queries, state_size() floats each; a state that saw no position has
-  // -inf for its maximum and nothing else that means anything.
+  // -inf for its maximum and nothing else that means anything. Positions that no query of the call sees may hold anything, NaN
+  // too; of one that another query sees the values, which are weighted by 0, must be finite.
   void Attend(const AttentionSpan& span, std::span<const AttentionQuery> queries, float* scratch, float* states) const;
 
   // Combines `states` of consecutive spans into `totals`; a total begins with -inf for its maximum.

@@ -252,7 +252,7 @@ TEST_F(EngineLoopTest, RequestsThatUsuallyComeTogetherShareTheirFirstStep) {
   for (int burst = 0; burst < 2; ++burst) {
     loop_->Submit(Request(id++, Prompt(5, 1), 1));
     EXPECT_EQ(gate_.WaitForStep().sequences.size(), 1U) << "no habit yet";
-    std::this_thread::sleep_for(milliseconds(500));  // the delay that the loop is to learn
+    std::this_thread::sleep_for(milliseconds(500));  // the delay that the loop is to learn: it will wait twice as long
     loop_->Submit(Request(id++, Prompt(5, 2), 1));
     gate_.Release();
     EXPECT_EQ(gate_.WaitForStep().sequences.size(), 1U);
@@ -268,8 +268,9 @@ TEST_F(EngineLoopTest, RequestsThatUsuallyComeTogetherShareTheirFirstStep) {
 // A client that asks again as soon as it has its answer is still alone, even where its next request reaches the loop
 // before the engine has dropped the KV of the last one.
 TEST_F(EngineLoopTest, AQuickLoneClientNeverWaits) {
+  static constexpr milliseconds kAnswer(300);  // what a wait would take twice
   Start({.on_step = [](const StepPlan& plan) {
-          if (!plan.sequences.empty()) std::this_thread::sleep_for(milliseconds(300));  // the length of an answer
+          if (!plan.sequences.empty()) std::this_thread::sleep_for(kAnswer);
         }},
         {.batch_timeout_ms = 60'000});
   on_end_ = [this](RequestId id) {
@@ -283,7 +284,7 @@ TEST_F(EngineLoopTest, AQuickLoneClientNeverWaits) {
   const std::int64_t before = loop_->stats().idle_with_work_ns;
   loop_->Submit(Request(5, Prompt(5, 1), 1));
   events_.WaitForEnd(5);
-  EXPECT_LT(loop_->stats().idle_with_work_ns - before, 300'000'000);
+  EXPECT_LT(nanoseconds(loop_->stats().idle_with_work_ns - before), kAnswer);
 }
 
 }  // namespace

@@ -334,7 +334,7 @@ TEST_F(ServiceTest, TheServersTimeoutAndARequestsOwnEndIt) {
     request.timeout_s = own ? 0.05 : 1000.0;
     auto sink = std::make_shared<RememberingSink>();
     ASSERT_TRUE(service.Submit(request, sink));
-    std::this_thread::sleep_for(milliseconds(50));  // in which the request comes to its first step, and stays there
+    std::this_thread::sleep_for(milliseconds(50));  // the time that the request has; the engine holds it
     gate.Open();
     const GenerationEnd end = sink->WaitForEnd();
     ASSERT_FALSE(end.status);

@@ -146,7 +146,6 @@ def test_health_answers_quickly_while_32_requests_run(serve: Callable[..., Serve
     finally:
         for stream in streams:
             stream.close()
-    times.sort()
-    print(f"/health: median {times[25] * 1e3:.1f} ms, most {times[-1] * 1e3:.1f} ms")
-    assert times[45] < 0.1  # a busy machine may hold up a few
+    print(f"/health: median {sorted(times)[25] * 1e3:.1f} ms, most {max(times) * 1e3:.1f} ms")
+    assert max(times) < 0.1
     server.wait_idle()

@@ -20,6 +20,13 @@ constexpr std::size_t kMostPartialFloats = std::size_t{1} << 24;
 // So many pieces of work for each thread are balance enough.
 constexpr int kUnitsPerThread = 4;
 
+// Scale, bias by position, soft cap.
+std::array<float, 3> FloatParameters(const ggml_tensor* op) {
+  std::array<float, 3> parameters;
+  std::memcpy(parameters.data(), op->op_params, sizeof parameters);
+  return parameters;
+}
+
 // How one operation is cut. A unit is some rows of all query heads that share a KV head, in one stream; where there are few
 // units, each span of its positions is a piece of work, else the unit is.
 struct Cut {
@@ -27,13 +34,10 @@ struct Cut {
   bool by_span;
   AttentionKernel kernel;
 
-  Cut(const ggml_tensor* op, int threads) : kernel(0, 0, 0) {
+  Cut(const ggml_tensor* op, int threads)
+      : kernel(static_cast<int>(op->src[1]->ne[0]), static_cast<int>(op->src[2]->ne[0]), FloatParameters(op)[0]) {
     const ggml_tensor* query = op->src[0];
     const ggml_tensor* key = op->src[1];
-    const ggml_tensor* value = op->src[2];
-    float scale = 1;
-    std::memcpy(&scale, op->op_params, sizeof scale);
-    kernel = {static_cast<int>(key->ne[0]), static_cast<int>(value->ne[0]), scale};
     kv_heads = static_cast<int>(key->ne[2]);
     heads_per_kv_head = static_cast<int>(query->ne[2]) / kv_heads;
     const int rows = static_cast<int>(query->ne[1]);
@@ -104,8 +108,7 @@ struct Unit {
 };
 
 bool TakesHeads(std::int64_t key_size, std::int64_t value_size, std::int64_t heads, std::int64_t kv_heads) {
-  if (key_size > kMostAttentionHead || value_size > kMostAttentionHead || kv_heads <= 0) return false;
-  return AttentionKernel::Takes(static_cast<int>(key_size), static_cast<int>(value_size)) && heads % kv_heads == 0 &&
+  return AttentionKernel::Takes(key_size, value_size) && kv_heads > 0 && heads % kv_heads == 0 &&
          heads / kv_heads <= kMostAttentionQueries;
 }
 
@@ -116,9 +119,8 @@ bool Takes(const ggml_tensor* op) {
   const ggml_tensor* value = op->src[2];
   const ggml_tensor* mask = op->src[3];
   const bool has_sinks = op->src[4] != nullptr;
-  float bias_and_cap[2];
-  std::memcpy(bias_and_cap, op->op_params + 1, sizeof bias_and_cap);
-  if (has_sinks || bias_and_cap[0] != 0 || bias_and_cap[1] != 0) return false;
+  const auto [scale, max_bias, soft_cap] = FloatParameters(op);
+  if (has_sinks || max_bias != 0 || soft_cap != 0) return false;
   const bool types = query->type == GGML_TYPE_F32 && op->type == GGML_TYPE_F32 && key->type == GGML_TYPE_F16 &&
                      value->type == GGML_TYPE_F16 && (mask == nullptr || mask->type == GGML_TYPE_F16);
   const bool rows_are_whole = query->nb[0] == sizeof(float) && key->nb[0] == sizeof(std::uint16_t) &&
