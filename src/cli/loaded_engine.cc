@@ -9,6 +9,7 @@
 #include "cli/bus_errors.h"
 #include "cli/commands.h"
 #include "cli/models.h"
+#include "engine/llamacpp/matmul_op.h"
 #include "model/model_check.h"
 
 namespace cllm {
@@ -50,6 +51,7 @@ Result<LoadedEngine> LoadEngine(const ServeOptions& options) {
   const auto file_bytes = std::filesystem::file_size(options.model.path, ignored);
   const auto budget_mb = KvBudget(ignored ? 0 : static_cast<std::int64_t>(file_bytes), options.memory_limit_mb, options.kv_cache_max_memory_mb);
   if (!budget_mb) return std::unexpected(budget_mb.error());
+  UseOwnMatmul();
   auto model = Model::Load(options.model.path, options.llama_cpp.weights);
   if (!model) return std::unexpected(model.error());
   loaded.model = std::move(*model);

@@ -8,10 +8,9 @@
 #include <vector>
 
 #include <gtest/gtest.h>
-#include <hwy/detect_targets.h>
-#include <hwy/targets.h>
 
 #include "base/rng.h"
+#include "kernels/testing_targets.h"
 
 namespace cllm {
 namespace {
@@ -110,20 +109,6 @@ struct Case {
 
 bool SameBytes(const std::vector<float>& a, const std::vector<float>& b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
-}
-
-// Runs `check` once with each instruction set of this machine that the kernel is compiled for and fast with.
-template <typename Check>
-void OnEachInstructionSet(const Check& check) {
-  const std::int64_t all = hwy::SupportedTargets() & HWY_TARGETS;
-  for (std::int64_t left = all; left != 0; left &= left - 1) {
-    const std::int64_t target = left & -left;
-    if ((target & (HWY_SSE2 | HWY_SSSE3 | HWY_SSE4 | HWY_EMU128 | HWY_SCALAR)) != 0) continue;
-    SCOPED_TRACE(hwy::TargetName(target));
-    hwy::SetSupportedTargetsForTest(target);
-    check();
-    hwy::SetSupportedTargetsForTest(0);
-  }
 }
 
 class Attention : public testing::Test {

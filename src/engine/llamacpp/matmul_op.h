@@ -1,0 +1,17 @@
+// ggml's CPU backend multiplies quantised weights by the kernel of this project.
+#pragma once
+
+struct ggml_backend_buffer_type;
+
+namespace cllm {
+
+// From now on llama.cpp keeps the weights of a model that it loads in our layout, where a GGML_OP_MUL_MAT multiplies them and the
+// kernel takes their type (as MatmulKernel); those of experts, the others, and all of them on a processor without fused
+// multiply-add stay ggml's. Call it before the first model is loaded: llama.cpp copies ggml's list of buffer types then. Calling it
+// again does nothing; calls must not run beside each other or beside a computation: ggml keeps one list for the process.
+void UseOwnMatmul();
+
+// Where such weights are stored; they can be written whole, and not be read.
+ggml_backend_buffer_type* OwnWeightBuffers();
+
+}  // namespace cllm
