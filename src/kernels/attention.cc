@@ -207,13 +207,14 @@ std::span<const std::uint16_t> LivePositions(int positions, std::span<const Atte
   return {live, count};
 }
 
-// Masks the scores of one query, turns them into exponentials, and writes the first two numbers of its state. Keys that are
-// hidden may hold anything, NaN too, so their scores are replaced and never used.
-void Exponentials(const AttentionQuery& query, int positions, float* scores, float* state) {
+// Masks the scores of one query at [first, last), whole tiles, turns them into exponentials, and writes the first two numbers of
+// its state: all other positions are hidden and would add zeros. Keys that are hidden may hold anything, NaN too, so their scores
+// are replaced and never used.
+void Exponentials(const AttentionQuery& query, int positions, int first, int last, float* scores, float* state) {
   const F32 d;
   Vec most = hn::Set(d, kHidden);
   Vec broken = hn::Zero(d);  // NaN where a score was
-  for (int position = 0; position < kAttentionSpan; position += kLanes) {
+  for (int position = first; position < last; position += kLanes) {
     const int there = std::clamp(positions - position, 0, kLanes);
     Vec score = hn::LoadU(d, scores + position);
     if (query.mask != nullptr) {
@@ -235,7 +236,7 @@ void Exponentials(const AttentionQuery& query, int positions, float* scores, flo
   constexpr int kSums = kVirtualLanes / kLanes;
   Vec sums[kSums];
   for (Vec& sum : sums) sum = hn::Zero(d);
-  for (int position = 0; position < kAttentionSpan; position += kVirtualLanes) {
+  for (int position = first; position < last; position += kVirtualLanes) {
     for (int s = 0; s < kSums; ++s) {
       float* at = scores + position + s * kLanes;
       const Vec exponential = ExpOfNegative(hn::Sub(hn::LoadU(d, at), hn::Set(d, highest)));
@@ -262,14 +263,17 @@ void Attend(const AttentionSpan& span, std::span<const AttentionQuery> queries, 
     for (int q = 0; q < count; ++q) states[q * state_size + kAttentionMax] = kHidden;
     return;
   }
-  // Tiles before and behind the live positions keep whatever their scores are: all of these are masked.
-  for (int tile = live.front() / kTile; tile <= live.back() / kTile; ++tile) {
-    TurnKeys(span, tile * kTile, key_size, turned);
+  // Tiles before and behind the live positions are not looked at.
+  const int first_live = live.front() / kTile * kTile, last_live = (live.back() / kTile + 1) * kTile;
+  for (int tile = first_live; tile < last_live; tile += kTile) {
+    TurnKeys(span, tile, key_size, turned);
     InBlocks(count, [&]<int Queries>(int first) HWY_ATTR {
-      ScoreTile<Queries>(&queries[first], turned, key_size, scale, scores + first * kAttentionSpan + tile * kTile);
+      ScoreTile<Queries>(&queries[first], turned, key_size, scale, scores + first * kAttentionSpan + tile);
     });
   }
-  for (int q = 0; q < count; ++q) Exponentials(queries[q], span.positions, scores + q * kAttentionSpan, states + q * state_size);
+  for (int q = 0; q < count; ++q) {
+    Exponentials(queries[q], span.positions, first_live, last_live, scores + q * kAttentionSpan, states + q * state_size);
+  }
   InBlocks(count, [&]<int Queries>(int first) HWY_ATTR {
     WeighAllValues<Queries>(span, live, scores + first * kAttentionSpan, value_size, states + first * state_size);
   });
