@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/attention.cc"
@@ -27,8 +28,6 @@ constexpr int kBlockVectors = HWY_TARGET == HWY_AVX2 ? 2 : 4;
 constexpr int kBlockLanes = kBlockVectors * kLanes;
 constexpr int kBlockQueries = 6;
 constexpr int kTile = kAttentionTile;
-// Keys and values lie so far apart that processors don't fetch them by themselves: these are asked for so many positions ahead.
-constexpr int kAhead = 64;
 constexpr int kLineElements = 32;  // F16s of a cache line
 constexpr std::uint16_t kHiddenF16 = 0xFC00;  // -inf
 constexpr float kHidden = -std::numeric_limits<float>::infinity();
@@ -44,10 +43,31 @@ HWY_INLINE Vec LoadF16(const std::uint16_t* from, int count) {
   return hn::PromoteTo(F32(), hn::LoadN(F16(), reinterpret_cast<const hwy::float16_t*>(from), static_cast<std::size_t>(count)));
 }
 
-// Harmless where nothing lies there.
-HWY_INLINE void PrefetchF16(const std::uint16_t* from, int count) {
-  for (int i = 0; i < count; i += kLineElements) hwy::Prefetch(from + i);
-}
+// Keys and values of positions lie so far apart that processors don't fetch them by themselves. So a tile's are asked for line by
+// line beside other work, a tile's keys while those before are turned and its values while it is scored: all at once they would
+// wait for each other.
+class FetchOfTile {
+ public:
+  // `size` elements of each row.
+  FetchOfTile(const std::uint16_t* rows, std::ptrdiff_t stride, int size) : row_(rows), stride_(stride), size_(size) {}
+
+  // For one of `size` steps: kTile positions have two lines for each 64 elements. Harmless where nothing lies there.
+  HWY_INLINE void Step() {
+    hwy::Prefetch(row_ + at_);
+    hwy::Prefetch(row_ + at_ + kLineElements);
+    at_ += 2 * kLineElements;
+    if (at_ >= size_) {
+      at_ = 0;
+      row_ += stride_;
+    }
+  }
+
+ private:
+  const std::uint16_t* row_;
+  std::ptrdiff_t stride_;
+  int size_;
+  int at_ = 0;
+};
 
 // exp(x) for x <= 0, to within 2 units in the last place; 0 below -87; of NaN NaN. Reduction by multiples of ln 2 in two parts
 // (Cody and Waite, Software Manual for the Elementary Functions, chapter 6), then Taylor's polynomial.
@@ -69,47 +89,61 @@ HWY_INLINE Vec ExpOfNegative(Vec x) {
 
 HWY_INLINE float ExpOfNegative(float x) { return hn::GetLane(ExpOfNegative(hn::Set(F32(), x))); }
 
-// Turns the keys of up to kTile positions: turned[dimension * kTile + position]. Eight by eight elements in three steps of
-// interleaving; positions that are missing are zeros.
-void TurnKeys(const AttentionSpan& span, int first, int key_size, std::uint16_t* turned) {
-  const hn::Full128<std::uint16_t> d16;
-  const hn::Full128<std::uint32_t> d32;
-  const hn::Full128<std::uint64_t> d64;
-  using V16 = hn::Vec<decltype(d16)>;
+// Turns dimensions of the keys of 8 positions, as many as D has lanes and 8 in each 128-bit block, in three steps of interleaving:
+// turned[dimension * kTile + position]. Of positions from `there` on there are zeros.
+template <class D>
+HWY_INLINE void TurnBlock(D d16, const std::uint16_t* keys, std::ptrdiff_t key_stride, int there, std::uint16_t* turned) {
+  const hn::Repartition<std::uint32_t, D> d32;
+  const hn::Repartition<std::uint64_t, D> d64;
+  const hn::Full128<std::uint16_t> d_block;
+  using V16 = hn::Vec<D>;
+  const auto row = [&](int i) HWY_ATTR -> V16 { return i < there ? hn::LoadU(d16, keys + i * key_stride) : hn::Zero(d16); };
+  const auto write = [&](int i, auto pair) HWY_ATTR {
+    const V16 v = hn::BitCast(d16, pair);
+    [&]<int... kBlock>(std::integer_sequence<int, kBlock...>) HWY_ATTR {
+      (hn::StoreU(hn::ExtractBlock<kBlock>(v), d_block, turned + (8 * kBlock + i) * kTile), ...);
+    }(std::make_integer_sequence<int, static_cast<int>(hn::MaxLanes(d16)) / 8>());
+  };
+  const V16 r0 = row(0), r1 = row(1), r2 = row(2), r3 = row(3), r4 = row(4), r5 = row(5), r6 = row(6), r7 = row(7);
+  const auto low = [&](V16 a, V16 b) HWY_ATTR { return hn::BitCast(d32, hn::InterleaveLower(d16, a, b)); };
+  const auto high = [&](V16 a, V16 b) HWY_ATTR { return hn::BitCast(d32, hn::InterleaveUpper(d16, a, b)); };
+  // Half of the dimensions at a time.
+  const auto half = [&](int from, auto p01, auto p23, auto p45, auto p67) HWY_ATTR {
+    const auto a = hn::BitCast(d64, hn::InterleaveLower(d32, p01, p23));
+    const auto b = hn::BitCast(d64, hn::InterleaveLower(d32, p45, p67));
+    const auto c = hn::BitCast(d64, hn::InterleaveUpper(d32, p01, p23));
+    const auto e = hn::BitCast(d64, hn::InterleaveUpper(d32, p45, p67));
+    write(from, hn::InterleaveLower(d64, a, b));
+    write(from + 1, hn::InterleaveUpper(d64, a, b));
+    write(from + 2, hn::InterleaveLower(d64, c, e));
+    write(from + 3, hn::InterleaveUpper(d64, c, e));
+  };
+  half(0, low(r0, r1), low(r2, r3), low(r4, r5), low(r6, r7));
+  half(4, high(r0, r1), high(r2, r3), high(r4, r5), high(r6, r7));
+}
+
+// Turns the keys of up to kTile positions, those that are missing into zeros. Asks for the keys to come meanwhile.
+void TurnKeys(const AttentionSpan& span, int first, int key_size, std::uint16_t* turned, FetchOfTile& keys_to_come) {
+  const hn::CappedTag<std::uint16_t, kLineElements> wide;
+  const hn::Full128<std::uint16_t> narrow;
+  constexpr int kWide = static_cast<int>(hn::MaxLanes(wide));
   for (int position = 0; position < kTile; position += 8) {
     const int there = std::clamp(span.positions - first - position, 0, 8);
     const std::uint16_t* keys = span.keys + (first + position) * span.key_stride;
-    for (int i = kAhead; i < kAhead + 8; ++i) PrefetchF16(keys + i * span.key_stride, key_size);
-    for (int dimension = 0; dimension < key_size; dimension += 8) {
-      const auto row = [&](int i) HWY_ATTR -> V16 {
-        return i < there ? hn::LoadU(d16, keys + i * span.key_stride + dimension) : hn::Zero(d16);
-      };
-      const auto write = [&](int i, auto pair) HWY_ATTR {
-        hn::StoreU(hn::BitCast(d16, pair), d16, turned + (dimension + i) * kTile + position);
-      };
-      const V16 r0 = row(0), r1 = row(1), r2 = row(2), r3 = row(3), r4 = row(4), r5 = row(5), r6 = row(6), r7 = row(7);
-      const auto low = [&](V16 a, V16 b) HWY_ATTR { return hn::BitCast(d32, hn::InterleaveLower(d16, a, b)); };
-      const auto high = [&](V16 a, V16 b) HWY_ATTR { return hn::BitCast(d32, hn::InterleaveUpper(d16, a, b)); };
-      // Half of the dimensions at a time.
-      const auto half = [&](int from, auto p01, auto p23, auto p45, auto p67) HWY_ATTR {
-        const auto a = hn::BitCast(d64, hn::InterleaveLower(d32, p01, p23));
-        const auto b = hn::BitCast(d64, hn::InterleaveLower(d32, p45, p67));
-        const auto c = hn::BitCast(d64, hn::InterleaveUpper(d32, p01, p23));
-        const auto e = hn::BitCast(d64, hn::InterleaveUpper(d32, p45, p67));
-        write(from, hn::InterleaveLower(d64, a, b));
-        write(from + 1, hn::InterleaveUpper(d64, a, b));
-        write(from + 2, hn::InterleaveLower(d64, c, e));
-        write(from + 3, hn::InterleaveUpper(d64, c, e));
-      };
-      half(0, low(r0, r1), low(r2, r3), low(r4, r5), low(r6, r7));
-      half(4, high(r0, r1), high(r2, r3), high(r4, r5), high(r6, r7));
-    }
+    const auto turn = [&](auto d, int dimension) HWY_ATTR {
+      for (std::size_t i = 0; i < hn::Lanes(d); i += 8) keys_to_come.Step();
+      TurnBlock(d, keys + dimension, span.key_stride, there, turned + dimension * kTile + position);
+    };
+    int dimension = 0;
+    for (; dimension + kWide <= key_size; dimension += kWide) turn(wide, dimension);
+    for (; dimension < key_size; dimension += 8) turn(narrow, dimension);
   }
 }
 
-// Scores of `Queries` queries over a tile of turned keys, kAttentionSpan floats apart.
+// Scores of `Queries` queries over a tile of turned keys, kAttentionSpan floats apart. Asks for the values to come meanwhile.
 template <int Queries>
-void ScoreTile(const AttentionQuery* queries, const std::uint16_t* turned, int key_size, float scale, float* scores) {
+void ScoreTile(const AttentionQuery* queries, const std::uint16_t* turned, int key_size, float scale, float* scores,
+               FetchOfTile& values_to_come) {
   const F32 d;
   for (int position = 0; position < kTile; position += kBlockLanes) {
     Vec sums[Queries][kBlockVectors];
@@ -117,6 +151,7 @@ void ScoreTile(const AttentionQuery* queries, const std::uint16_t* turned, int k
       for (Vec& sum : row) sum = hn::Zero(d);
     }
     for (int dimension = 0; dimension < key_size; ++dimension) {
+      values_to_come.Step();
       Vec keys[kBlockVectors];
       for (int v = 0; v < kBlockVectors; ++v) keys[v] = LoadF16(turned + dimension * kTile + position + v * kLanes);
       for (int q = 0; q < Queries; ++q) {
@@ -143,7 +178,6 @@ void WeighValues(const AttentionSpan& span, std::span<const std::uint16_t> live,
   }
   for (const int position : live) {
     const std::uint16_t* row = span.values + position * span.value_stride + first;
-    PrefetchF16(row + kAhead * span.value_stride, Vectors * kLanes);
     Vec values[Vectors];
     for (int v = 0; v < Vectors; ++v) values[v] = LoadF16(row + v * kLanes);
     for (int q = 0; q < Queries; ++q) {
@@ -266,9 +300,13 @@ void Attend(const AttentionSpan& span, std::span<const AttentionQuery> queries, 
   // Tiles before and behind the live positions are not looked at.
   const int first_live = live.front() / kTile * kTile, last_live = (live.back() / kTile + 1) * kTile;
   for (int tile = first_live; tile < last_live; tile += kTile) {
-    TurnKeys(span, tile, key_size, turned);
+    const bool is_last = tile + kTile >= last_live;
+    FetchOfTile keys_to_come(is_last && span.next_keys != nullptr ? span.next_keys : span.keys + (tile + kTile) * span.key_stride,
+                             span.key_stride, key_size);
+    FetchOfTile values_to_come(span.values + tile * span.value_stride, span.value_stride, value_size);
+    TurnKeys(span, tile, key_size, turned, keys_to_come);
     InBlocks(count, [&]<int Queries>(int first) HWY_ATTR {
-      ScoreTile<Queries>(&queries[first], turned, key_size, scale, scores + first * kAttentionSpan + tile);
+      ScoreTile<Queries>(&queries[first], turned, key_size, scale, scores + first * kAttentionSpan + tile, values_to_come);
     });
   }
   for (int q = 0; q < count; ++q) {

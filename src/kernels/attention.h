@@ -28,6 +28,8 @@ struct AttentionSpan {
   const std::uint16_t* values = nullptr;  // F16, likewise
   std::ptrdiff_t key_stride = 0;
   std::ptrdiff_t value_stride = 0;
+  // Keys that the caller will attend to next, as far apart as these: they are fetched ahead. Or null.
+  const std::uint16_t* next_keys = nullptr;
 };
 
 struct AttentionQuery {

@@ -5,13 +5,14 @@
 namespace cllm {
 namespace {
 
-// A step's weight halves every 17 steps of its kind: long enough to average noise out.
-constexpr double kDecay = 0.96;
+// A step's weight halves every 23 steps of its kind: long enough to average noise out.
+constexpr double kDecay = 0.97;
 // What was learned before the speed changed counts for this much: it is rescaled by a guess, and soon learned anew.
 constexpr double kTrustAfterChange = 0.01;
 // A change of speed below this is left to the fit.
 constexpr double kLeastSpeedChange = 1.15;
-constexpr int kRounds = 30;
+// From the last solution, so few are enough; more would follow the noise.
+constexpr int kRounds = 16;
 constexpr int kHiddenRows = 4;
 
 }  // namespace
@@ -20,6 +21,7 @@ void StepLoad::Add(int count, int computed, bool wants_logits) {
   rows += count;
   chunks += count > 1 ? 1 : 0;
   attention += static_cast<double>(count) * (computed + (count + 1) / 2.0);
+  context += computed;
   outputs += wants_logits ? 1 : 0;
 }
 
@@ -29,6 +31,7 @@ StepTimeModel::Vector StepTimeModel::PartsOf(const StepLoad& load) {
           static_cast<double>(std::max(0, load.rows - kHiddenRows)),
           static_cast<double>(load.chunks),
           load.attention,
+          load.context,
           static_cast<double>(load.outputs)};
 }
 

@@ -1,7 +1,7 @@
 // How long a step will take, learned from the steps before it.
 //
-// A step reads the weights once, computes its rows, attends over the keys and values before them, and turns some rows into
-// logits. Its time is fitted as a sum of such parts, each with a factor that isn't negative: least squares on relative
+// A step reads the weights once, computes its rows, reads the keys and values before them, attends over these for each row, and
+// turns some rows into logits. Its time is fitted as a sum of such parts, each with a factor that isn't negative: least squares on relative
 // errors, in which a step counts for less the longer ago it was (exponential forgetting), solved by a few rounds of
 // coordinate descent from the last solution (non-negative least squares; V. Franc, V. Hlaváč, M. Navara 2005, "Sequential
 // Coordinate-Wise Algorithm for the Non-negative Least Squares Problem").
@@ -21,6 +21,7 @@ struct StepLoad {
   int rows = 0;            // tokens that are computed
   int chunks = 0;          // sequences with more than one row: some engines compute these in a pass of their own
   double attention = 0;    // token pairs: for each row the tokens before it
+  double context = 0;      // tokens whose keys and values are read: for each sequence those before its rows
   int outputs = 0;         // rows whose logits are wanted
 
   // `count` rows of one sequence that has `computed` tokens already.
@@ -44,7 +45,7 @@ class StepTimeModel {
 
  private:
   // On a CPU the first few rows of a step are hidden behind the reading of the weights.
-  static constexpr std::size_t kParts = 6;  // once, rows, rows beyond the hidden ones, chunks, attention, outputs
+  static constexpr std::size_t kParts = 7;  // once, rows, rows beyond the hidden ones, chunks, attention, context, outputs
   static constexpr std::size_t kSteps = 9;  // that have to agree, most of them
   using Vector = std::array<double, kParts>;
   struct Evidence {

@@ -24,6 +24,7 @@ std::vector<Shape> Shapes() {
       {"small model", [](const StepLoad& l) { return 0.002 + 0.0003 * l.rows + 2e-8 * l.attention + 0.0002 * l.outputs; }},
       {"GPU", [](const StepLoad& l) { return 0.010 + 0.00004 * l.rows + 1e-9 * l.attention; }},
       {"long context", [](const StepLoad& l) { return 0.03 + 0.002 * std::max(0, l.rows - 4) + 4e-6 * l.attention; }},
+      {"keys read once a chunk", [](const StepLoad& l) { return 0.005 + 0.0007 * l.rows + 5e-7 * l.attention + 4e-6 * l.context + 0.002 * l.chunks; }},
       {"weights behind rows", [](const StepLoad& l) { return std::max(0.03, 0.0075 * l.rows) + 1e-6 * l.attention; }},
   };
 }
@@ -180,6 +181,7 @@ TEST(StepLoadTest, AttentionCountsThePairsOfTokens) {
   EXPECT_EQ(load.attention, 11);
   load.Add(3, 2, false);
   EXPECT_EQ(load.attention, 11 + 3 + 4 + 5);
+  EXPECT_EQ(load.context, 10 + 2);
   EXPECT_EQ(load.rows, 4);
   EXPECT_EQ(load.chunks, 1);
   EXPECT_EQ(load.outputs, 1);

@@ -41,8 +41,9 @@ struct Cut {
     kv_heads = static_cast<int>(key->ne[2]);
     heads_per_kv_head = static_cast<int>(query->ne[2]) / kv_heads;
     const int rows = static_cast<int>(query->ne[1]);
-    rows_per_unit = std::min(rows, kMostAttentionQueries / heads_per_kv_head);
-    units_of_rows = (rows + rows_per_unit - 1) / rows_per_unit;
+    const auto split = [rows](int parts) { return (rows + parts - 1) / parts; };
+    units_of_rows = split(kMostAttentionQueries / heads_per_kv_head);
+    rows_per_unit = split(units_of_rows);
     streams = static_cast<int>(query->ne[3]);
     spans = static_cast<int>((key->ne[1] + kAttentionSpan - 1) / kAttentionSpan);
     by_span = spans > 1 && threads > 1 && units() < kUnitsPerThread * threads && partials() <= kMostPartialFloats;
@@ -57,48 +58,54 @@ struct Cut {
   }
 };
 
+char* At(const ggml_tensor* tensor, std::int64_t i1, std::int64_t i2, std::int64_t i3) {
+  return static_cast<char*>(tensor->data) + i1 * tensor->nb[1] + i2 * tensor->nb[2] + i3 * tensor->nb[3];
+}
+
+// The keys (or values) of a unit at a position.
+const std::uint16_t* RowOf(const ggml_tensor* tensor, const Cut& cut, int unit, std::int64_t position) {
+  const int head_and_stream = unit / cut.units_of_rows;
+  return reinterpret_cast<const std::uint16_t*>(At(tensor, position, head_and_stream % cut.kv_heads, head_and_stream / cut.kv_heads));
+}
+
 // One unit's queries, and where their results go.
 struct Unit {
+  int number;
   int count = 0;
   std::array<AttentionQuery, kMostAttentionQueries> queries;  // their masks are those of the first position
   std::array<float*, kMostAttentionQueries> outputs;
-  const char* keys;
-  const char* values;
 
-  Unit(const ggml_tensor* op, const Cut& cut, int number) {
+  Unit(const ggml_tensor* op, const Cut& cut, int a_number) : number(a_number) {
     const ggml_tensor* query = op->src[0];
     const ggml_tensor* mask = op->src[3];
     const int block = number % cut.units_of_rows;
     const int kv_head = number / cut.units_of_rows % cut.kv_heads;
     const int stream = number / cut.units_of_rows / cut.kv_heads;
-    const auto at = [](const ggml_tensor* tensor, std::int64_t i1, std::int64_t i2, std::int64_t i3) {
-      return static_cast<char*>(tensor->data) + i1 * tensor->nb[1] + i2 * tensor->nb[2] + i3 * tensor->nb[3];
-    };
-    keys = at(op->src[1], 0, kv_head, stream);
-    values = at(op->src[2], 0, kv_head, stream);
     const std::int64_t last = std::min<std::int64_t>(query->ne[1], std::int64_t{block + 1} * cut.rows_per_unit);
     for (std::int64_t row = std::int64_t{block} * cut.rows_per_unit; row < last; ++row) {
       for (int i = 0; i < cut.heads_per_kv_head; ++i, ++count) {
         const int head = kv_head * cut.heads_per_kv_head + i;
-        const char* hides = mask == nullptr ? nullptr : at(mask, row, head % mask->ne[2], stream % mask->ne[3]);
-        queries[count] = {.query = reinterpret_cast<const float*>(at(query, row, head, stream)),
+        const char* hides = mask == nullptr ? nullptr : At(mask, row, head % mask->ne[2], stream % mask->ne[3]);
+        queries[count] = {.query = reinterpret_cast<const float*>(At(query, row, head, stream)),
                           .mask = reinterpret_cast<const std::uint16_t*>(hides)};
-        outputs[count] = reinterpret_cast<float*>(at(op, head, row, stream));
+        outputs[count] = reinterpret_cast<float*>(At(op, head, row, stream));
       }
     }
   }
 
-  void Attend(const ggml_tensor* op, const Cut& cut, int span, float* scratch, float* states) const {
+  // `next_keys`: those that are attended to afterwards, or null.
+  void Attend(const ggml_tensor* op, const Cut& cut, int span, const std::uint16_t* next_keys, float* scratch, float* states) const {
     const int first = span * kAttentionSpan;
     const ggml_tensor* key = op->src[1];
     const ggml_tensor* value = op->src[2];
     std::array<AttentionQuery, kMostAttentionQueries> asked;
     for (int q = 0; q < count; ++q) asked[q] = {queries[q].query, queries[q].mask == nullptr ? nullptr : queries[q].mask + first};
     cut.kernel.Attend({.positions = static_cast<int>(std::min<std::int64_t>(kAttentionSpan, key->ne[1] - first)),
-                       .keys = reinterpret_cast<const std::uint16_t*>(keys + first * key->nb[1]),
-                       .values = reinterpret_cast<const std::uint16_t*>(values + first * value->nb[1]),
+                       .keys = RowOf(key, cut, number, first),
+                       .values = RowOf(value, cut, number, first),
                        .key_stride = static_cast<std::ptrdiff_t>(key->nb[1] / sizeof(std::uint16_t)),
-                       .value_stride = static_cast<std::ptrdiff_t>(value->nb[1] / sizeof(std::uint16_t))},
+                       .value_stride = static_cast<std::ptrdiff_t>(value->nb[1] / sizeof(std::uint16_t)),
+                       .next_keys = next_keys},
                       {asked.data(), static_cast<std::size_t>(count)}, scratch, states);
   }
 
@@ -164,7 +171,10 @@ class AttentionOp : public ggml::cpu::tensor_traits, public ggml::cpu::extra_buf
       const std::int64_t pieces = std::int64_t{cut.units()} * cut.spans;
       for (std::int64_t piece = pieces * params->ith / params->nth; piece < pieces * (params->ith + 1) / params->nth; ++piece) {
         const int number = static_cast<int>(piece % cut.units()), span = static_cast<int>(piece / cut.units());
-        Unit(op, cut, number).Attend(op, cut, span, scratch, partial(number, span));
+        const int next_span = number + 1 < cut.units() ? span : span + 1;
+        const std::uint16_t* next_keys =
+            next_span < cut.spans ? RowOf(op->src[1], cut, (number + 1) % cut.units(), std::int64_t{next_span} * kAttentionSpan) : nullptr;
+        Unit(op, cut, number).Attend(op, cut, span, next_keys, scratch, partial(number, span));
       }
       ggml_barrier(params->threadpool);
     }
@@ -172,7 +182,7 @@ class AttentionOp : public ggml::cpu::tensor_traits, public ggml::cpu::extra_buf
       const Unit unit(op, cut, number);
       std::fill_n(totals, cut.states(), -std::numeric_limits<float>::infinity());
       for (int span = 0; span < cut.spans; ++span) {
-        if (!cut.by_span) unit.Attend(op, cut, span, scratch, states);
+        if (!cut.by_span) unit.Attend(op, cut, span, nullptr, scratch, states);
         cut.kernel.Combine(cut.by_span ? partial(number, span) : states, unit.count, totals);
       }
       unit.Finish(cut, totals);
