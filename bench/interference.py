@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """A long prompt arrives while streams run: what it does to them, and they to it. cLLM beside llama-server, in turn.
 
-In each round and server: the long prompt's time to first token alone; the gaps between the tokens of the streams
-undisturbed; then the long prompt beside the running streams: the streams' gaps until its first token, and its time.
+In each round and server: the long prompt's time to first token alone; then the long prompt beside running streams: the streams'
+gaps until its first token, and its time. The undisturbed gap is the mean of two medians, before it came and after its first
+token: the streams' own contexts grow meanwhile, which slows them down, too.
 
     bench/interference.py --cllm build/cllm --llama-server PATH --model FILE
 """
@@ -10,7 +11,6 @@ undisturbed; then the long prompt beside the running streams: the streams' gaps 
 from __future__ import annotations
 
 import argparse
-import json
 import shlex
 import statistics
 import sys
@@ -18,11 +18,9 @@ import threading
 import time
 from dataclasses import dataclass, field
 
-import requests
 from in_turn import in_turn
 from servers import CACHES_OFF, Command, cllm_command, cores, llama_server_command, running, tokens_of
-
-TIMEOUT_S = 900
+from stream import TIMEOUT_S, token_times
 
 
 @dataclass
@@ -33,38 +31,34 @@ class Server:
 
 
 class Stream(threading.Thread):
-    """One streamed completion; `times` are the arrivals of its tokens."""
+    """One streamed completion; `times` are when it was sent, and the arrivals of its tokens."""
 
     def __init__(self, url: str, prompt: list[int], tokens: int) -> None:
         super().__init__(daemon=True)
         self.url, self.times, self.error = url, [], ""
-        self.body = {"prompt": prompt, "max_tokens": tokens, "temperature": 0, "stream": True, "ignore_eos": True}
-        self.sent = time.monotonic()
+        self.body = {"prompt": prompt, "max_tokens": tokens}
         self.running = threading.Event()
         self.start()
 
     def run(self) -> None:
         try:
-            with requests.post(self.url + "/v1/completions", json=self.body, stream=True, timeout=TIMEOUT_S) as response:
-                response.raise_for_status()
-                for line in response.iter_lines(chunk_size=1):
-                    if line.startswith(b"data: {") and json.loads(line[6:]).get("choices"):
-                        self.times.append(time.monotonic())
-                        if len(self.times) >= 3:
-                            self.running.set()
-        except (requests.RequestException, ValueError) as error:
+            for now in token_times(self.url, self.body):
+                self.times.append(now)
+                if len(self.times) > 3:
+                    self.running.set()
+        except (OSError, SystemExit) as error:
             self.error = str(error)
         self.running.set()
 
     def first_token_s(self) -> float:
         self.join()
-        if self.error or not self.times:
-            sys.exit(f"a stream failed: {self.error or 'no token'}")
-        return self.times[0] - self.sent
+        if self.error or len(self.times) < 2:
+            sys.exit(self.error or "a stream had no token")
+        return self.times[1] - self.times[0]
 
 
 def gaps(streams: list[Stream], since: float, until: float) -> list[float]:
-    return [b - a for stream in streams for a, b in zip(stream.times, stream.times[1:]) if b > since and a < until]
+    return [b - a for stream in streams for a, b in zip(stream.times[1:], stream.times[2:]) if b > since and a < until]
 
 
 def quantile(values: list[float], at: float) -> float:
@@ -81,12 +75,13 @@ def measure(url: str, args: argparse.Namespace, salt: int) -> dict[str, float]:
     arrival = time.monotonic()
     long_one = Stream(url, tokens_of(args.prompt, salt + 9), 1)
     beside = long_one.first_token_s()
-    first_token = long_one.times[0]
+    first_token = long_one.times[1]
+    time.sleep(args.undisturbed_s)
     if any(not stream.is_alive() for stream in streams):
-        sys.exit("a stream ended before the long prompt was computed: use more --tokens")
-    quiet = gaps(streams, start, arrival)
+        sys.exit("a stream ended too early: use more --tokens")
+    quiet = [gaps(streams, start, arrival), gaps(streams, first_token, time.monotonic())]
     disturbed = gaps(streams, arrival, first_token)
-    p50 = statistics.median(quiet)
+    p50 = statistics.mean(statistics.median(part) for part in quiet)
     # Decode work done meanwhile: as many steps as the streams made, at their undisturbed time.
     decode_s = p50 * len(disturbed) / args.streams
     return {"alone_s": alone, "beside_s": beside, "p50_s": p50, "p99_ratio": quantile(disturbed, 0.99) / p50,
@@ -101,7 +96,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--prompt", type=int, default=4000, help="tokens of the long prompt (default: %(default)s)")
     parser.add_argument("--streams", type=int, default=4)
-    parser.add_argument("--tokens", type=int, default=2000, help="of each stream; they must outlast the prompt (default: %(default)s)")
+    parser.add_argument("--tokens", type=int, default=4000, help="of each stream; they must outlast the prompt (default: %(default)s)")
     parser.add_argument("--undisturbed-s", type=float, default=5)
     parser.add_argument("--cllm-flags", default="")
     parser.add_argument("--llama-flags", default=f"--no-kv-unified {CACHES_OFF}")

@@ -15,22 +15,15 @@ from concurrent.futures import ThreadPoolExecutor
 import requests
 from in_turn import in_turn
 from servers import cllm_command, cores, detail, running, tokens_of
+from stream import TIMEOUT_S, token_times
 
-TIMEOUT_S = 900
 RESULT_CACHE = ("--result-max-memory-mb", "64")
 
 
 def ask(url: str, prompt: list[int], tokens: int) -> tuple[float, float]:
     """Seconds to the first token and to the end."""
-    body = {"prompt": prompt, "max_tokens": tokens, "temperature": 0, "stream": True, "ignore_eos": True}
-    start = time.monotonic()
-    first = 0.0
-    with requests.post(url + "/v1/completions", json=body, stream=True, timeout=TIMEOUT_S) as response:
-        response.raise_for_status()
-        for line in response.iter_lines(chunk_size=1):
-            if line.startswith(b"data: {") and not first:
-                first = time.monotonic() - start
-    return first, time.monotonic() - start
+    times = list(token_times(url, {"prompt": prompt, "max_tokens": tokens}))
+    return times[1] - times[0], times[-1] - times[0]
 
 
 class Comparison:

@@ -11,49 +11,33 @@ prompts and tokens without a server; the better of one KV stream a sequence and 
 from __future__ import annotations
 
 import argparse
-import json
-import socket
 import statistics
 import sys
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from in_turn import in_turn, median_ratio
 from servers import CACHES_OFF, Command, batched_bench, cllm_command, cores, detail, llama_server_command, running, tokens_of
+from stream import TIMEOUT_S, parts
 
-TIMEOUT_S = 900
 Figures = dict[int, list[float]]  # tokens a second of each round, by streams
 
 
 def read_stream(url: str, body: dict[str, object], start: threading.Barrier) -> tuple[float, float]:
-    """When the request was sent and when its answer was complete. Parses nothing before: the client shares the server's cores."""
-    address = urlsplit(url)
-    text = json.dumps(body).encode()
-    head = f"POST /v1/completions HTTP/1.1\r\nHost: {address.netloc}\r\nContent-Type: application/json\r\nContent-Length: {len(text)}\r\n\r\n"
-    with socket.create_connection((address.hostname, address.port), TIMEOUT_S) as connection:
-        start.wait()
-        sent = time.monotonic()
-        connection.sendall(head.encode() + text)
-        answer = b""
-        while b"data: [DONE]" not in answer[-64:]:
-            part = connection.recv(1 << 16)
-            if not part:
-                break
-            answer += part
-        end = time.monotonic()
+    """When the request was sent and when its answer was complete. Parses nothing before."""
+    arrivals = list(parts(url, body, start.wait))
+    answer = b"".join(part for _, part in arrivals)
     if f'"completion_tokens":{body["max_tokens"]}' not in answer.decode(errors="replace").replace(" ", ""):
         sys.exit(f"a stream is not complete: {answer[-500:]!r}")
-    return sent, end
+    return arrivals[0][0], arrivals[-1][0]
 
 
 def burst(url: str, streams: int, args: argparse.Namespace, salt: int) -> float:
     """Generated tokens a second of `streams` requests that start together."""
     start = threading.Barrier(streams)
-    bodies = [{"prompt": tokens_of(args.prompt, salt + i), "max_tokens": args.generate, "temperature": 0, "stream": True,
-               "stream_options": {"include_usage": True}, "ignore_eos": True} for i in range(streams)]
+    bodies = [{"prompt": tokens_of(args.prompt, salt + i), "max_tokens": args.generate,
+               "stream_options": {"include_usage": True}} for i in range(streams)]
     with ThreadPoolExecutor(streams) as pool:
         times = list(pool.map(lambda body: read_stream(url, body, start), bodies))
     return streams * args.generate / (max(end for _, end in times) - min(sent for sent, _ in times))

@@ -167,7 +167,8 @@ class AttentionOp : public ggml::cpu::tensor_traits, public ggml::cpu::extra_buf
       return partials + (static_cast<std::size_t>(number) * cut.spans + span) * cut.states();
     };
     if (cut.by_span) {
-      // Each thread takes neighbours: all heads of a span, then those of the next.
+      // Each thread takes neighbours, all heads of a span, then those of the next: it reads memory from end to end. (Threads that take
+      // pieces by turns were 1.7 times as slow with one row.)
       const std::int64_t pieces = std::int64_t{cut.units()} * cut.spans;
       for (std::int64_t piece = pieces * params->ith / params->nth; piece < pieces * (params->ith + 1) / params->nth; ++piece) {
         const int number = static_cast<int>(piece % cut.units()), span = static_cast<int>(piece / cut.units());

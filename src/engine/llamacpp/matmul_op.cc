@@ -15,7 +15,7 @@ namespace cllm {
 namespace {
 
 // So many pieces of work for each thread are balance enough.
-constexpr int kPiecesPerThread = 4;
+constexpr int kPiecesPerThread = 2;
 constexpr std::size_t kAlignment = 64;
 
 TensorType TypeOf(const ggml_tensor* weights) { return static_cast<TensorType>(weights->type); }
