@@ -19,6 +19,10 @@ function(cllm_install_program target)
     target_link_options(${target} PRIVATE -Wl,--disable-new-dtags)
     install(PROGRAMS ${libraries} DESTINATION ${CMAKE_INSTALL_LIBDIR}/cllm)
   endif()
+  if(TARGET ggml::ggml-cuda)
+    # CUDA's libraries lie in a folder of their own, which the loader need not know.
+    set_target_properties(${target} PROPERTIES INSTALL_RPATH_USE_LINK_PATH ON)
+  endif()
   install(TARGETS ${target} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endfunction()
 
