@@ -20,6 +20,7 @@
 #include "cli/settings_check.h"
 #include "config/yaml_config.h"
 #include "formats/gguf_file.h"
+#include "model/layer_memory.h"
 #include "model/model_facts.h"
 
 namespace cllm {
@@ -108,7 +109,7 @@ int Init(const Program& program, const InitArguments& arguments) {
   }
   const auto model = LookAtModel(arguments.model);
   if (!model) return Complain(model.error());
-  const MachineFacts machine{.cores = AvailableCores(), .memory_bytes = AvailableMemoryBytes()};
+  const MachineFacts machine{.cores = AvailableCores(), .memory_bytes = FindLayerMemory({}, 1).available_bytes()};
   const std::string text = RenderStarterYaml(
       program.table(),
       "Made by `cllm config init` for this machine. A line that begins with #key shows a default; without the # it sets it. "

@@ -5,11 +5,11 @@
 
 #include <fmt/format.h>
 
-#include "base/machine.h"
 #include "cli/bus_errors.h"
 #include "cli/commands.h"
 #include "cli/models.h"
 #include "engine/llamacpp/matmul_op.h"
+#include "model/layer_memory.h"
 #include "model/model_check.h"
 
 namespace cllm {
@@ -30,10 +30,20 @@ void WarnAboutSettings(const ServeOptions& options, const ModelInfo& info) {
   if (!wanted.empty() && !QuantizationMatches(wanted, info.quantization)) {
     spdlog::warn("model.quantization says {}, but the file is {}", wanted, info.quantization);
   }
-  if (options.llama_cpp.weights.n_gpu_layers > 0 && !Model::HasGpuSupport()) {
+  const int gpu_layers = options.llama_cpp.weights.n_gpu_layers;
+  if (gpu_layers == 0 || Model::HasGpuSupport()) return;
+  if (Model::HasGpuBackend()) {
+    spdlog::warn("this build is for a GPU, but it finds none that it can use: everything runs on the CPU");
+  } else if (gpu_layers > 0) {
     spdlog::warn("n_gpu_layers is {}, but this build has no GPU backend (build with CLLM_GPU=…): everything runs on the CPU",
-                 options.llama_cpp.weights.n_gpu_layers);
+                 gpu_layers);
   }
+}
+
+void SayWhereLayersLie(const LayerMemory& memory) {
+  if (memory.gpu_name.empty()) return;
+  spdlog::info("{} of {} layers are on {}, which has {} MiB left", memory.gpu_layers, memory.layers, memory.gpu_name,
+               memory.gpu_bytes >> 20);
 }
 
 }  // namespace
@@ -61,7 +71,9 @@ Result<LoadedEngine> LoadEngine(const ServeOptions& options) {
   WarnAboutSettings(options, info);
 
   const int context = ContextLength(options, info);
-  const auto sizing = SizeKvCache(info, options.llama_cpp, context, *budget_mb, AvailableMemoryBytes());
+  const LayerMemory memory = FindLayerMemory(options.llama_cpp.weights, info.layers);
+  SayWhereLayersLie(memory);
+  const auto sizing = SizeKvCache(info, options.llama_cpp, context, *budget_mb, memory.available_bytes());
   if (!sizing) return std::unexpected(sizing.error());
   loaded.kv_bytes_per_token = sizing->bytes_per_sequence / std::max(1, context);
   auto engine = LlamaCppEngine::Create(*loaded.model, options.llama_cpp, sizing->sequences, context);

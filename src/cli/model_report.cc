@@ -78,7 +78,7 @@ void AddMemory(const ModelReport& report, TextRows& rows) {
   rows.Row("weights", Bytes(report.facts.weight_bytes));
   rows.Row("KV cache", fmt::format("{} = {} × {} a request ({})", Bytes(cache), memory.sequences,
                                    Bytes(memory.kv_bytes_per_sequence), memory.kv_type));
-  rows.Row("together", fmt::format("{}; this machine has {} left", Bytes(report.facts.weight_bytes + cache),
+  rows.Row("together", fmt::format("{}; {} has {} left", Bytes(report.facts.weight_bytes + cache), memory.available_where,
                                    Bytes(memory.available_bytes)));
 }
 

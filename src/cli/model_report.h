@@ -13,9 +13,10 @@ namespace cllm {
 struct MemoryNeed {
   int context = 0;   // tokens of one request
   int sequences = 0;  // requests at a time
-  std::string kv_type;
+  std::string kv_type = {};
   std::int64_t kv_bytes_per_sequence = 0;
   std::int64_t available_bytes = 0;
+  std::string available_where = {};  // "this machine", or the GPU's name
 };
 
 struct ModelReport {

@@ -85,7 +85,9 @@ void CheckEngine(const ServeOptions& options, int cores, Checker& checker) {
                  fmt::format("{} threads, but {} cores may be used here: {} will compute", llama.n_threads, cores, cores));
   }
   if (weights.n_gpu_layers > 0 && !Model::HasGpuSupport()) {
-    checker.Warn({"backend.llama_cpp.n_gpu_layers"}, "this build has no GPU backend: everything runs on the CPU");
+    checker.Warn({"backend.llama_cpp.n_gpu_layers"},
+                 fmt::format("{}: everything runs on the CPU",
+                             Model::HasGpuBackend() ? "there is no GPU that this build can use" : "this build has no GPU backend"));
   }
   const bool quantised_cache = llama.kv_type == "q8_0" || llama.kv_type == "q4_0";
   if (quantised_cache && llama.flash_attention == "off") {

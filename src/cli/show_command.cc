@@ -4,12 +4,12 @@
 #include <memory>
 #include <string>
 
-#include "base/machine.h"
 #include "base/utf8.h"
 #include "cli/commands.h"
 #include "cli/model_report.h"
 #include "cli/program.h"
 #include "formats/gguf_file.h"
+#include "model/layer_memory.h"
 #include "model/model_facts.h"
 
 namespace cllm {
@@ -21,15 +21,18 @@ struct Arguments {
   bool chat_template = false;
 };
 
-// A file may claim any context; the option's own bound is the most that a request can have.
+// A file may claim anything. A context: the option's own bound is the most that a request can have.
 constexpr std::int64_t kMostContext = 1 << 24;
+constexpr std::int64_t kMostLayers = 1 << 16;
 
 Result<MemoryNeed> NeededMemory(const ServeOptions& options, const ModelFacts& facts) {
   const int wanted = options.model.max_context_length;
   MemoryNeed need{.context = wanted > 0 ? wanted : static_cast<int>(std::clamp<std::int64_t>(facts.trained_context, 1, kMostContext)),
                   .sequences = options.llama_cpp.n_seq_max,
-                  .kv_type = options.llama_cpp.kv_type,
-                  .available_bytes = AvailableMemoryBytes()};
+                  .kv_type = options.llama_cpp.kv_type};
+  const LayerMemory memory = FindLayerMemory(options.llama_cpp.weights, static_cast<int>(std::min(facts.layers, kMostLayers)));
+  need.available_bytes = memory.available_bytes();
+  need.available_where = memory.all_on_gpu() ? memory.gpu_name : "this machine";
   ModelInfo info;
   info.kv_bytes_per_token_f16 = facts.kv_bytes_per_token_f16;
   constexpr std::int64_t kAnyBudgetMb = std::int64_t{1} << 42;

@@ -67,6 +67,7 @@ ModelInfo ReadInfo(const llama_model* model) {
   info.trained_context = llama_model_n_ctx_train(model);
   info.vocab_size = llama_vocab_n_tokens(llama_model_get_vocab(model));
   info.embedding_size = llama_model_n_embd(model);
+  info.layers = llama_model_n_layer(model);
   info.heads = std::max(1, llama_model_n_head(model));
   info.kv_heads = std::max(1, llama_model_n_head_kv(model));
   const int head_size = llama_model_n_embd(model) / info.heads;
@@ -115,7 +116,22 @@ bool QuantizationMatches(const std::string& wanted, const std::string& actual) {
   return lower(wanted) == name;
 }
 
-bool Model::HasGpuSupport() { return llama_supports_gpu_offload(); }
+bool Model::HasGpuSupport() {
+  // The first question starts the GPU's driver, and ggml logs what it finds.
+  static const bool has = [] {
+    llama_log_set(OnLlamaLog, nullptr);
+    return llama_supports_gpu_offload();
+  }();
+  return has;
+}
+
+bool Model::HasGpuBackend() {
+  for (std::size_t i = 0; i < ggml_backend_reg_count(); ++i) {
+    const std::string_view name = ggml_backend_reg_name(ggml_backend_reg_get(i));
+    if (name != "CPU" && name != "BLAS") return true;
+  }
+  return false;
+}
 
 Model::Model(llama_model* handle)
     : handle_(handle), info_(ReadInfo(handle)), tokenizer_(std::make_unique<Tokenizer>(llama_model_get_vocab(handle))) {}

@@ -27,7 +27,7 @@ struct WeightOptions {
   int n_gpu_layers = -1;             // -1 = all, where the build has a GPU backend
   std::string split_mode = "layer";  // none | layer | row
   int main_gpu = 0;
-  std::vector<double> tensor_split;  // share of each GPU; empty = by free memory
+  std::vector<double> tensor_split = {};  // share of each GPU; empty = by free memory
 };
 
 struct ModelInfo {
@@ -39,6 +39,7 @@ struct ModelInfo {
   int trained_context = 0;  // tokens
   int vocab_size = 0;
   int embedding_size = 0;
+  int layers = 0;
   // Of attention: query heads, those of keys and values, and the elements of a key and of a value.
   int heads = 0;
   int kv_heads = 0;
@@ -67,8 +68,10 @@ class Model {
   const Tokenizer& tokenizer() const { return *tokenizer_; }
   llama_model* handle() const { return handle_; }
 
-  // Whether this build of llama.cpp can use a GPU.
+  // Whether llama.cpp can use a GPU: this build has a backend for one, and one is there.
   static bool HasGpuSupport();
+  // Whether this build has a backend for GPUs.
+  static bool HasGpuBackend();
 
  private:
   explicit Model(llama_model* handle);
