@@ -40,6 +40,13 @@ void WarnAboutSettings(const ServeOptions& options, const ModelInfo& info) {
   }
 }
 
+// Of a model that lies on GPUs as a whole, the processor only looks up the tokens' embeddings: more threads wait for each other.
+LlamaCppOptions EngineOptions(const ServeOptions& options, const LayerMemory& memory) {
+  LlamaCppOptions engine = options.llama_cpp;
+  if (engine.n_threads == 0 && memory.all_on_gpu()) engine.n_threads = 1;
+  return engine;
+}
+
 void SayWhereLayersLie(const LayerMemory& memory) {
   if (memory.gpu_name.empty()) return;
   spdlog::info("{} of {} layers are on {}, which has {} MiB left", memory.gpu_layers, memory.layers, memory.gpu_name,
@@ -76,7 +83,7 @@ Result<LoadedEngine> LoadEngine(const ServeOptions& options) {
   const auto sizing = SizeKvCache(info, options.llama_cpp, context, *budget_mb, memory.available_bytes());
   if (!sizing) return std::unexpected(sizing.error());
   loaded.kv_bytes_per_token = sizing->bytes_per_sequence / std::max(1, context);
-  auto engine = LlamaCppEngine::Create(*loaded.model, options.llama_cpp, sizing->sequences, context);
+  auto engine = LlamaCppEngine::Create(*loaded.model, EngineOptions(options, memory), sizing->sequences, context);
   if (!engine) return std::unexpected(engine.error());
   loaded.engine = std::move(*engine);
   spdlog::info("KV cache: {} of {} sequences of {} tokens, {} MiB each", sizing->sequences, options.llama_cpp.n_seq_max,

@@ -75,8 +75,8 @@ void DeclareBackend(ServeOptions& options, OptionTable& table) {
             {.min = 1, .max = 1 << 16, .help = "Most tokens of one step, and so the longest piece of a prompt that is computed at once.",
              .flags = {"-b", "--batch-size"}, .unit = "tokens"});
   table.Int("backend.llama_cpp.n_threads", &llama.n_threads,
-            {.min = 1, .max = 1024, .help = "Compute threads; auto tries all cores, three quarters and half of them at the start. "
-                                             "More than the machine has cores is cut with a warning.",
+            {.min = 1, .max = 1024, .help = "Compute threads; auto tries all cores, three quarters and half of them at the start, and is one "
+                                             "where all layers are on a GPU. More than the machine has cores is cut with a warning.",
              .flags = {"-t", "--threads"}, .value_names = {{"auto", 0}}});
   table.Int("backend.llama_cpp.n_gpu_layers", &llama.weights.n_gpu_layers,
             {.min = 0, .max = 1 << 16, .help = "Layers to keep on the GPU.",
