@@ -2,6 +2,9 @@
 // loop), all on one thread, while another one asks /health. Prints what came back as one JSON object.
 //
 //   load_client URL SECONDS rate R | closed N [MAX_TOKENS [PROMPT_TOKENS]]
+//
+// Each request has from half to one and a half times as many tokens: of one length, those of a closed loop would all start and
+// end in the same step, which no real load does.
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -9,6 +12,7 @@
 #include <cstdlib>
 #include <map>
 #include <memory>
+#include <random>
 #include <string>
 #include <thread>
 #include <vector>
@@ -140,11 +144,18 @@ class LoadClient {
     return static_cast<int>(std::max(0.0, std::ceil(wait * 1000)));
   }
 
+  // From half of `mean` to one and a half times as much, evenly; the same for the same request in each run.
+  int Length(int mean, std::uint32_t salt) const {
+    std::mt19937 random(static_cast<std::uint32_t>(sent_) ^ salt);
+    return std::max(1, mean / 2 + static_cast<int>(random() % static_cast<std::uint32_t>(mean + 1)));
+  }
+
   // Token ids that no other prompt begins with.
   std::string Body() const {
     Json prompt = Json::array();
-    for (int i = 0; i < options_.prompt_tokens; ++i) prompt.push_back(1000 + (sent_ * 7919 + i * (31 + sent_ % 97)) % 20000);
-    return Json{{"prompt", prompt}, {"max_tokens", options_.max_tokens}, {"temperature", 0}, {"ignore_eos", true}}.dump();
+    const int length = Length(options_.prompt_tokens, 0);
+    for (int i = 0; i < length; ++i) prompt.push_back(1000 + (sent_ * 7919 + i * (31 + sent_ % 97)) % 20000);
+    return Json{{"prompt", prompt}, {"max_tokens", Length(options_.max_tokens, 0x5bd1e995)}, {"temperature", 0}, {"ignore_eos", true}}.dump();
   }
 
   void Send() {

@@ -98,6 +98,13 @@ HWY_INLINE void UnpackQuads(const std::byte* codes, Codes (&quads)[kQuads]) {
   }
 }
 
+// Whether codes are multiplied as they are, 0 and up. Of 8 bits two products don't fit into the 16 bits that older x86 processors sum
+// pairs in: there their offset is taken out before.
+template <CodeFormat kFormat>
+constexpr bool MultipliesCodes() {
+  return !(HWY_ARCH_X86 && HWY_TARGET > HWY_AVX3_DL && kFormat.code_bits == 8);
+}
+
 // sum + quads · inputs, for kCount quads from kFirst on; `inputs` are those of quad kFirst.
 template <int kBits, int kFirst, int kCount>
 HWY_INLINE Ints Dot(const Codes (&quads)[kQuads], const std::byte* inputs, Ints sum) {
@@ -106,7 +113,13 @@ HWY_INLINE Ints Dot(const Codes (&quads)[kQuads], const std::byte* inputs, Ints 
   for (int q = 0; q < kCount; ++q) sum = hn::SumOfMulQuadAccumulate(I32(), quads[kFirst + q], input(q), sum);
 #elif HWY_ARCH_X86
   if constexpr (kBits == 8) {
-    for (int q = 0; q < kCount; ++q) sum = hn::SumOfMulQuadAccumulate(I32(), quads[kFirst + q], input(q), sum);
+    // Magnitudes of the codes times inputs with the codes' signs: at most 2 * 128 * 127.
+    for (int q = 0; q < kCount; ++q) {
+      const auto code = hn::BitCast(I8(), hn::Xor(quads[kFirst + q], hn::Set(U8(), 0x80)));
+      const auto signed_input = hn::IfNegativeThenNegOrUndefIfZero(code, input(q));
+      const auto pairs = hn::SatWidenMulPairwiseAdd(I16(), hn::BitCast(U8(), hn::Abs(code)), signed_input);
+      sum = hn::Add(sum, hn::WidenMulPairwiseAdd(I32(), pairs, hn::Set(I16(), 1)));
+    }
   } else {
     // So many sums of two products fit into 16 bits.
     constexpr int kFit = std::min(kCount, 32767 / (2 * 127 * ((1 << kBits) - 1)));
@@ -162,7 +175,8 @@ HWY_INLINE void AddShortBlock(const Work& work, std::int64_t block, Floats (&sum
   const Floats d = LoadHalves(scales + kLayout.d_at);
   for (int r = 0; r < kRows; ++r) {
     const std::byte* sum = work.input(r, work.input_sums_at + block * 4);
-    const Ints start = kFormat.has_min ? hn::Zero(I32()) : BroadcastInt(sum);
+    const bool has_offset = !kFormat.has_min && MultipliesCodes<kFormat>();
+    const Ints start = has_offset ? BroadcastInt(sum) : hn::Zero(I32());
     const Ints dot = Dot<kFormat.code_bits, 0, kQuads>(quads, work.input(r, block * kMatmulSub), start);
     const Floats scale = hn::Mul(d, BroadcastFloat(work.input(r, work.input_scales_at + block * 4)));
     sums[r] = hn::MulAdd(hn::ConvertTo(F32(), dot), scale, sums[r]);
