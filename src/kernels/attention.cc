@@ -5,6 +5,8 @@
 #include <limits>
 #include <utility>
 
+#include "kernels/instruction_sets.h"
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/attention.cc"
 #include <hwy/cache_control.h>
@@ -351,11 +353,7 @@ HWY_EXPORT(Combine);
 
 }  // namespace
 
-bool AttentionKernel::IsFast() {
-  // These have no fused multiply-add, and the portable one has no vectors.
-  constexpr std::int64_t kSlow = HWY_SSE2 | HWY_SSSE3 | HWY_SSE4 | HWY_EMU128 | HWY_SCALAR;
-  return (hwy::SupportedTargets() & HWY_TARGETS & ~kSlow) != 0;
-}
+bool AttentionKernel::IsFast() { return FastInstructionSets() != 0; }
 
 std::size_t AttentionKernel::scratch_size() const {
   return static_cast<std::size_t>(kMostAttentionQueries * kAttentionSpan + key_size_ * kAttentionTile / 2);

@@ -7,6 +7,7 @@
 #include <limits>
 #include <utility>
 
+#include "kernels/instruction_sets.h"
 #include "kernels/matmul_layout.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -185,7 +186,6 @@ HWY_INLINE void AddShortBlock(const Work& work, std::int64_t block, Floats (&sum
 }
 
 // Mins of a block times the sums of the input's codes, 32 by 32.
-template <CodeFormat kFormat>
 HWY_INLINE Ints WeighMins(const hn::Vec<I16> (&mins)[kMostMins / 2], const std::byte* sums) {
   Ints total = hn::Zero(I32());
   for (int pair = 0; pair < kMostMins / 2; ++pair) {
@@ -232,10 +232,12 @@ HWY_INLINE void AddLongBlock(const Work& work, std::int64_t block, Floats (&sums
     mins[pair] = hn::PromoteTo(I16(), hn::LoadU(hn::Rebind<std::uint8_t, I16>(), from));
   }
   for (int r = 0; r < kRows; ++r) {
-    Floats sum = hn::Mul(d, hn::ConvertTo(F32(), dots[r]));
+    const Floats dot = hn::ConvertTo(F32(), dots[r]);
+    Floats sum;
     if constexpr (kFormat.has_min) {
-      const Ints weighed = WeighMins<kFormat>(mins, work.input(r, sums_at));
-      sum = hn::MulSub(d, hn::ConvertTo(F32(), dots[r]), hn::Mul(m, hn::ConvertTo(F32(), weighed)));
+      sum = hn::MulSub(d, dot, hn::Mul(m, hn::ConvertTo(F32(), WeighMins(mins, work.input(r, sums_at)))));
+    } else {
+      sum = hn::Mul(d, dot);
     }
     sums[r] = hn::MulAdd(sum, BroadcastFloat(work.input(r, work.input_scales_at + block * 4)), sums[r]);
   }
@@ -396,11 +398,7 @@ static_assert(kStripOutputs == kMatmulLanes);
 
 }  // namespace
 
-bool MatmulKernel::IsFast() {
-  // These have no fused multiply-add, and the portable one has no vectors.
-  constexpr std::int64_t kSlow = HWY_SSE2 | HWY_SSSE3 | HWY_SSE4 | HWY_EMU128 | HWY_SCALAR;
-  return (hwy::SupportedTargets() & HWY_TARGETS & ~kSlow) != 0;
-}
+bool MatmulKernel::IsFast() { return FastInstructionSets() != 0; }
 
 bool MatmulKernel::Takes(TensorType type, std::int64_t inputs) {
   const std::optional<CodeFormat> format = FindCodeFormat(type);
@@ -444,7 +442,7 @@ void MatmulKernel::PackBlock(const CodeBlock& block, int number, int output, std
   const auto put = [](std::byte* to, const auto& value) { std::memcpy(to, &value, sizeof value); };
   for (int sub = 0; sub < format_.block / kMatmulSub; ++sub) {
     const std::uint8_t* codes = &block.codes[sub * kMatmulSub];
-    std::byte* to = strip + (std::size_t{static_cast<unsigned>(number)} * format_.block / kMatmulSub + sub) * layout.sub_codes + output * 4;
+    std::byte* to = strip + (static_cast<std::size_t>(number) * format_.block / kMatmulSub + sub) * layout.sub_codes + output * 4;
     std::array<std::uint8_t, kMatmulSub> low{};
     std::array<std::uint8_t, 8> high{};
     if (format_.code_bits == 8) {
@@ -458,7 +456,7 @@ void MatmulKernel::PackBlock(const CodeBlock& block, int number, int output, std
     for (int i = 0; i < kMatmulSub; ++i) high[i / 4 / per_plane * 4 + i % 4] |= codes[i] >> 4 << (i / 4 % per_plane * planes);
     for (int plane = 0; plane < planes; ++plane) std::memcpy(to + (4 + plane) * kMatmulPlane, &high[4 * plane], 4);
   }
-  std::byte* scales = strip + codes_size_ + std::size_t{static_cast<unsigned>(number)} * layout.block_scales;
+  std::byte* scales = strip + codes_size_ + static_cast<std::size_t>(number) * layout.block_scales;
   if (format_.scale_group != 0) {
     for (int group = 0; group < format_.block / format_.scale_group; ++group) put(scales + group * kMatmulLanes + output, block.scales[group]);
     for (int i = 0; format_.has_min && i < kMostMins; ++i) put(scales + layout.mins_at + (i / 2 * kMatmulLanes + output) * 2 + i % 2, block.mins[i]);

@@ -10,6 +10,7 @@
 #include <ggml-cpu/traits.h>
 #include <ggml-cpu.h>
 
+#include "engine/llamacpp/tensor_address.h"
 #include "kernels/attention.h"
 
 namespace cllm {
@@ -58,14 +59,10 @@ struct Cut {
   }
 };
 
-char* At(const ggml_tensor* tensor, std::int64_t i1, std::int64_t i2, std::int64_t i3) {
-  return static_cast<char*>(tensor->data) + i1 * tensor->nb[1] + i2 * tensor->nb[2] + i3 * tensor->nb[3];
-}
-
 // The keys (or values) of a unit at a position.
 const std::uint16_t* RowOf(const ggml_tensor* tensor, const Cut& cut, int unit, std::int64_t position) {
   const int head_and_stream = unit / cut.units_of_rows;
-  return reinterpret_cast<const std::uint16_t*>(At(tensor, position, head_and_stream % cut.kv_heads, head_and_stream / cut.kv_heads));
+  return reinterpret_cast<const std::uint16_t*>(RowAt(tensor, position, head_and_stream % cut.kv_heads, head_and_stream / cut.kv_heads));
 }
 
 // One unit's queries, and where their results go.
@@ -85,10 +82,10 @@ struct Unit {
     for (std::int64_t row = std::int64_t{block} * cut.rows_per_unit; row < last; ++row) {
       for (int i = 0; i < cut.heads_per_kv_head; ++i, ++count) {
         const int head = kv_head * cut.heads_per_kv_head + i;
-        const char* hides = mask == nullptr ? nullptr : At(mask, row, head % mask->ne[2], stream % mask->ne[3]);
-        queries[count] = {.query = reinterpret_cast<const float*>(At(query, row, head, stream)),
+        const char* hides = mask == nullptr ? nullptr : RowAt(mask, row, head % mask->ne[2], stream % mask->ne[3]);
+        queries[count] = {.query = reinterpret_cast<const float*>(RowAt(query, row, head, stream)),
                           .mask = reinterpret_cast<const std::uint16_t*>(hides)};
-        outputs[count] = reinterpret_cast<float*>(At(op, head, row, stream));
+        outputs[count] = reinterpret_cast<float*>(RowAt(op, head, row, stream));
       }
     }
   }

@@ -9,6 +9,7 @@
 #include <ggml-cpu.h>
 #include <sys/mman.h>
 
+#include "engine/llamacpp/tensor_address.h"
 #include "kernels/matmul.h"
 
 namespace cllm {
@@ -34,8 +35,7 @@ struct InputRows {
   const float* row(int number) const {
     const std::int64_t i1 = number % tensor->ne[1], plane = number / tensor->ne[1];
     const std::int64_t i2 = plane % tensor->ne[2], i3 = plane / tensor->ne[2];
-    const char* at = static_cast<const char*>(tensor->data) + i1 * tensor->nb[1] + i2 * tensor->nb[2] + i3 * tensor->nb[3];
-    return reinterpret_cast<const float*>(at);
+    return reinterpret_cast<const float*>(RowAt(tensor, i1, i2, i3));
   }
 };
 
