@@ -5,6 +5,7 @@
 #include <cassert>
 #include <cstring>
 #include <limits>
+#include <span>
 #include <vector>
 
 #include <ggml-cpu/traits.h>
@@ -20,6 +21,9 @@ namespace {
 constexpr std::size_t kMostPartialFloats = std::size_t{1} << 24;
 // So many pieces of work for each thread are balance enough.
 constexpr int kUnitsPerThread = 4;
+// Of a unit. Up to so many wait for memory, which is best read from end to end; their states are small beside what they read.
+constexpr int kFewQueries = 12;
+constexpr std::uint16_t kHiddenF16 = 0xFC00;  // -inf
 
 // Scale, bias by position, soft cap.
 std::array<float, 3> FloatParameters(const ggml_tensor* op) {
@@ -29,7 +33,7 @@ std::array<float, 3> FloatParameters(const ggml_tensor* op) {
 }
 
 // How one operation is cut. A unit is some rows of all query heads that share a KV head, in one stream; where there are few
-// units, each span of its positions is a piece of work, else the unit is.
+// units, or few queries in each, every span of its positions is a piece of work, else the unit is.
 struct Cut {
   int heads_per_kv_head, rows_per_unit, units_of_rows, kv_heads, streams, spans;
   bool by_span;
@@ -47,17 +51,48 @@ struct Cut {
     rows_per_unit = split(units_of_rows);
     streams = static_cast<int>(query->ne[3]);
     spans = static_cast<int>((key->ne[1] + kAttentionSpan - 1) / kAttentionSpan);
-    by_span = spans > 1 && threads > 1 && units() < kUnitsPerThread * threads && partials() <= kMostPartialFloats;
+    const bool has_few_units = threads > 1 && units() < kUnitsPerThread * threads;
+    by_span = spans > 1 && (has_few_units || queries() <= kFewQueries) && partials() <= kMostPartialFloats;
   }
-  int units() const { return streams * kv_heads * units_of_rows; }
+  int units_of_stream() const { return kv_heads * units_of_rows; }
+  int units() const { return streams * units_of_stream(); }
   int queries() const { return heads_per_kv_head * rows_per_unit; }
   std::size_t states() const { return static_cast<std::size_t>(queries()) * kernel.state_size(); }
   std::size_t partials() const { return static_cast<std::size_t>(units()) * spans * states(); }
-  std::size_t scratch() const { return kernel.scratch_size() + 2 * states(); }  // of each thread
+  // Of each thread: the kernel's, states of a piece, totals of a unit, and the numbers of the spans that are seen.
+  std::size_t scratch() const { return kernel.scratch_size() + 2 * states() + static_cast<std::size_t>(streams) * spans; }
   std::size_t work_bytes(int threads) const {
     return sizeof(float) * (threads * scratch() + (by_span ? partials() : 0));
   }
 };
+
+// Whether any row of a stream sees a position of a span.
+bool IsSeen(const ggml_tensor* op, int stream, int span) {
+  const ggml_tensor* mask = op->src[3];
+  if (mask == nullptr) return true;
+  const std::int64_t first = std::int64_t{span} * kAttentionSpan, last = std::min(mask->ne[0], first + kAttentionSpan);
+  for (std::int64_t head = 0; head < mask->ne[2]; ++head) {
+    for (std::int64_t row = 0; row < op->src[0]->ne[1]; ++row) {
+      const auto* hides = reinterpret_cast<const std::uint16_t*>(RowAt(mask, row, head, stream % mask->ne[3]));
+      if (hides[first] != kHiddenF16) return true;
+      std::uint16_t seen = 0;
+      for (std::int64_t position = first; position < last; ++position) seen |= hides[position] ^ kHiddenF16;
+      if (seen != 0) return true;
+    }
+  }
+  return false;
+}
+
+// The spans that are seen: stream * spans + span, ascending.
+std::span<const std::int32_t> SeenSpans(const ggml_tensor* op, const Cut& cut, std::int32_t* numbers) {
+  std::size_t count = 0;
+  for (int stream = 0; stream < cut.streams; ++stream) {
+    for (int span = 0; span < cut.spans; ++span) {
+      if (IsSeen(op, stream, span)) numbers[count++] = stream * cut.spans + span;
+    }
+  }
+  return {numbers, count};
+}
 
 // The keys (or values) of a unit at a position.
 const std::uint16_t* RowOf(const ggml_tensor* tensor, const Cut& cut, int unit, std::int64_t position) {
@@ -133,6 +168,24 @@ bool Takes(const ggml_tensor* op) {
          TakesHeads(key->ne[0], value->ne[0], query->ne[2], key->ne[2]);
 }
 
+// A thread's share of the pieces. Each thread takes neighbours, all heads of a span, then those of the stream's next: it reads memory
+// from end to end. (Threads that take pieces by turns were 1.7 times as slow with one row; with whole units by turns a step of four or
+// sixteen streams took 1.1 times as long.)
+void AttendBySpan(const ggml_tensor* op, const Cut& cut, std::span<const std::int32_t> seen, const ggml_compute_params& params,
+                  float* scratch, const auto& partial) {
+  const int units = cut.units_of_stream();
+  const auto pieces = static_cast<std::int64_t>(seen.size()) * units;
+  const auto unit_of = [&](std::int64_t piece) { return seen[piece / units] / cut.spans * units + static_cast<int>(piece % units); };
+  const auto span_of = [&](std::int64_t piece) { return seen[piece / units] % cut.spans; };
+  const std::int64_t last = pieces * (params.ith + 1) / params.nth;
+  for (std::int64_t piece = pieces * params.ith / params.nth; piece < last; ++piece) {
+    const std::uint16_t* next_keys = nullptr;
+    if (piece + 1 < last) next_keys = RowOf(op->src[1], cut, unit_of(piece + 1), std::int64_t{span_of(piece + 1)} * kAttentionSpan);
+    const int number = unit_of(piece), span = span_of(piece);
+    Unit(op, cut, number).Attend(op, cut, span, next_keys, scratch, partial(number, span));
+  }
+}
+
 class AttentionOp : public ggml::cpu::tensor_traits, public ggml::cpu::extra_buffer_type {
  public:
   AttentionOp() : buffers_(*ggml_backend_cpu_buffer_type()) {
@@ -163,25 +216,25 @@ class AttentionOp : public ggml::cpu::tensor_traits, public ggml::cpu::extra_buf
     const auto partial = [&](int number, int span) {
       return partials + (static_cast<std::size_t>(number) * cut.spans + span) * cut.states();
     };
+    std::span<const std::int32_t> seen;
     if (cut.by_span) {
-      // Each thread takes neighbours, all heads of a span, then those of the next: it reads memory from end to end. (Threads that take
-      // pieces by turns were 1.7 times as slow with one row.)
-      const std::int64_t pieces = std::int64_t{cut.units()} * cut.spans;
-      for (std::int64_t piece = pieces * params->ith / params->nth; piece < pieces * (params->ith + 1) / params->nth; ++piece) {
-        const int number = static_cast<int>(piece % cut.units()), span = static_cast<int>(piece / cut.units());
-        const int next_span = number + 1 < cut.units() ? span : span + 1;
-        const std::uint16_t* next_keys =
-            next_span < cut.spans ? RowOf(op->src[1], cut, (number + 1) % cut.units(), std::int64_t{next_span} * kAttentionSpan) : nullptr;
-        Unit(op, cut, number).Attend(op, cut, span, next_keys, scratch, partial(number, span));
-      }
+      seen = SeenSpans(op, cut, reinterpret_cast<std::int32_t*>(totals + cut.states()));
+      AttendBySpan(op, cut, seen, *params, scratch, partial);
       ggml_barrier(params->threadpool);
     }
     for (int number = params->ith; number < cut.units(); number += params->nth) {
       const Unit unit(op, cut, number);
       std::fill_n(totals, cut.states(), -std::numeric_limits<float>::infinity());
-      for (int span = 0; span < cut.spans; ++span) {
-        if (!cut.by_span) unit.Attend(op, cut, span, nullptr, scratch, states);
-        cut.kernel.Combine(cut.by_span ? partial(number, span) : states, unit.count, totals);
+      if (cut.by_span) {
+        const auto stream_of = [&](std::int32_t span) { return span / cut.spans; };
+        for (const std::int32_t span : std::ranges::equal_range(seen, number / cut.units_of_stream(), {}, stream_of)) {
+          cut.kernel.Combine(partial(number, span % cut.spans), unit.count, totals);
+        }
+      } else {
+        for (int span = 0; span < cut.spans; ++span) {
+          unit.Attend(op, cut, span, nullptr, scratch, states);
+          cut.kernel.Combine(states, unit.count, totals);
+        }
       }
       unit.Finish(cut, totals);
     }

@@ -110,12 +110,16 @@ TEST_F(AttentionOp, GivesWhatGgmlGives) {
       {.key_size = 64, .value_size = 64, .heads = 4, .kv_heads = 2, .rows = 3, .positions = 512, .is_masked = false},
       {.key_size = 64, .value_size = 64, .heads = 4, .kv_heads = 2, .rows = 3, .positions = 512, .streams = 2, .one_mask = true},
       {.key_size = 64, .value_size = 64, .heads = 4, .kv_heads = 2, .rows = 1, .positions = 512, .streams = 3, .cells = 1024},
+      // Streams of which spans are hidden, behind and before what they see.
+      {.key_size = 64, .value_size = 64, .heads = 6, .kv_heads = 2, .rows = 2, .positions = 1100, .streams = 8, .window = 120},
+      {.key_size = 64, .value_size = 64, .heads = 6, .kv_heads = 2, .rows = 1, .positions = 800, .streams = 7, .one_mask = true},
   };
   for (const Case& c : cases) EXPECT_LT(FurthestFromGgml(c), 2e-5) << "case " << &c - cases.data();
 }
 
 TEST_F(AttentionOp, HasTheSameBytesWithAnyNumberOfThreads) {
-  for (const Case& c : {Case{64, 64, 9, 3, 1, 4096}, Case{128, 128, 16, 8, 5, 1024, 2}, Case{64, 64, 4, 1, 130, 512}}) {
+  for (const Case& c : {Case{64, 64, 9, 3, 1, 4096}, Case{128, 128, 16, 8, 5, 1024, 2}, Case{128, 128, 16, 8, 9, 1024, 2},
+                        Case{64, 64, 9, 3, 1, 1536, 12}, Case{64, 64, 4, 1, 130, 512}}) {
     const std::vector<float> alone = Compute(c, GGML_TYPE_F16, 1);
     for (const int threads : {2, 3, 8}) {
       const std::vector<float> together = Compute(c, GGML_TYPE_F16, threads);
