@@ -26,6 +26,8 @@ struct EngineCapabilities {
   int max_context = 2048;
   // Whether a step is cheaper when the slots in use are neighbours, and its sequences stand in their order.
   bool prefers_dense_slots = false;
+  // Whether what has several rows is computed in a pass of its own, wherever a step has decodes, too.
+  bool computes_prompts_apart = false;
   // Whether one sequence's KV can be copied to another slot.
   bool can_copy_sequences = false;
   // Whether the last tokens of a sequence's KV can be dropped.
@@ -98,6 +100,8 @@ struct SequenceResult {
 
 struct StepResult {
   std::vector<SequenceResult> sequences;
+  // How long the pass over the prompts took, of an engine that computes them apart; 0 where there was one pass.
+  double prompt_seconds = 0;
 };
 
 using Ticket = std::uint64_t;

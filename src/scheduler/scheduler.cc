@@ -55,7 +55,8 @@ Scheduler::Scheduler(const SchedulerOptions& options, const EngineCapabilities& 
     : engine_(engine),
       max_running_(std::max(1, std::min({options.max_batch_size, engine.max_sequences, engine.max_step_tokens}))),
       cache_(MakeKvCache(engine, options.prefix_cache)),
-      target_step_ms_(options.target_step_ms) {}
+      target_step_ms_(options.target_step_ms),
+      step_times_(engine.computes_prompts_apart) {}
 
 Scheduler::~Scheduler() = default;
 
@@ -72,9 +73,9 @@ void Scheduler::Enqueue(std::unique_ptr<Sequence> sequence) {
 
 // The sooner the earlier it came, the less of its prompt is missing, and the higher its priority.
 TimePoint Scheduler::TurnOf(const Sequence& sequence) const {
-  StepLoad missing;
-  missing.Add(sequence.missing(), sequence.computed, true);
-  const std::chrono::duration<double> prompt_time(step_time_.Predict(missing));
+  MixedLoad missing;
+  missing.prompts.Add(sequence.missing(), sequence.computed, true);
+  const std::chrono::duration<double> prompt_time(step_times_.Predict(missing));
   return sequence.request.arrived + std::chrono::duration_cast<TimePoint::duration>(prompt_time) -
          std::chrono::seconds(sequence.request.priority);
 }
@@ -90,7 +91,7 @@ const StepPlan& Scheduler::Plan(TimePoint now) {
 
   PlanDecodes();
   PlanPrompts();
-  predicted_step_s_ = step_time_.Predict(load_);
+  predicted_step_s_ = step_times_.Predict(load_);
   planned_at_ = now;
   return plan_;
 }
@@ -103,11 +104,11 @@ void Scheduler::PlanDecodes() {
     if (sequence->missing() == 1) decodes_.push_back(sequence.get());
   }
   if (engine_.prefers_dense_slots) std::ranges::sort(decodes_, {}, [](const Sequence* s) { return s->slot; });
-  for (Sequence* sequence : decodes_) AddWork(*sequence, 1);
+  for (Sequence* sequence : decodes_) AddWork(*sequence, 1, load_.decodes);
   target_step_s_ = 0;
-  if (decodes_.empty() || !step_time_.known()) return;
+  if (decodes_.empty() || !step_times_.known()) return;
   const bool is_automatic = target_step_ms_ == 0;
-  target_step_s_ = is_automatic ? Slowdown() * step_time_.Predict(load_) : target_step_ms_ * 1e-3;
+  target_step_s_ = is_automatic ? Slowdown() * step_times_.Predict(load_) : target_step_ms_ * 1e-3;
   whole_prompt_step_s_ = is_automatic ? std::max(target_step_s_, kShortPromptStep_s) : target_step_s_;
 }
 
@@ -134,22 +135,22 @@ void Scheduler::PlanPrompts() {
     if (rows == 0) return;
     if (sequence.has_begun) one_has_begun = false;
     sequence.has_begun = rows < sequence.missing();
-    AddWork(sequence, rows);
+    AddWork(sequence, rows, load_.prompts);
     if (sequence.has_begun) return;
     prompts_.erase(next);
   }
 }
 
 int Scheduler::RoomFor(const Sequence& sequence) const {
-  const int most = std::min(sequence.missing(), engine_.max_step_tokens - load_.rows);
+  const int most = std::min(sequence.missing(), engine_.max_step_tokens - load_.rows());
   if (target_step_s_ == 0) return most;
   if (!sequence.has_begun && most == sequence.missing()) {
-    StepLoad with_all = load_;
-    with_all.Add(most, sequence.computed, true);
-    if (step_time_.Predict(with_all) <= whole_prompt_step_s_) return most;
+    MixedLoad with_all = load_;
+    with_all.prompts.Add(most, sequence.computed, true);
+    if (step_times_.Predict(with_all) <= whole_prompt_step_s_) return most;
   }
-  const int least = load_.chunks == 0 ? std::min(most, kLeastChunk) : 0;
-  return std::max(least, step_time_.RowsWithin(target_step_s_, load_, sequence.computed, most));
+  const int least = load_.prompts.chunks == 0 ? std::min(most, kLeastChunk) : 0;
+  return std::max(least, step_times_.RowsWithin(target_step_s_, load_, sequence.computed, most));
 }
 
 // Ends what must not go on, in the queue and among the running.
@@ -255,7 +256,7 @@ void Scheduler::CloseSlotGaps() {
   sequence.slot = gap->to;
 }
 
-void Scheduler::AddWork(Sequence& sequence, int rows) {
+void Scheduler::AddWork(Sequence& sequence, int rows, StepLoad& load) {
   const auto first_block = static_cast<int>(plan_.blocks.size());
   cache_->TakeNewBlocks(sequence.slot, plan_.blocks);
   plan_.sequences.push_back({.slot = sequence.slot,
@@ -268,7 +269,7 @@ void Scheduler::AddWork(Sequence& sequence, int rows) {
   const auto first = sequence.tokens.begin() + sequence.computed;
   plan_.tokens.insert(plan_.tokens.end(), first, first + rows);
   planned_.push_back(&sequence);
-  load_.Add(rows, sequence.computed, rows == sequence.missing());
+  load.Add(rows, sequence.computed, rows == sequence.missing());
 }
 
 void Scheduler::Commit(const StepResult& result, TimePoint now) {
@@ -288,7 +289,7 @@ void Scheduler::LearnStepTime(const StepResult& result, TimePoint now) {
     return operation.kind == KvOperation::Kind::kMove || operation.kind == KvOperation::Kind::kCopy;
   });
   const bool is_whole = std::ranges::all_of(result.sequences, [](const SequenceResult& r) { return r.status.has_value(); });
-  if (load_.rows > 0 && seconds > 0 && is_plain && is_whole) step_time_.Observe(load_, seconds);
+  if (load_.rows() > 0 && seconds > 0 && is_plain && is_whole) step_times_.Observe(load_, seconds, result.prompt_seconds);
 }
 
 void Scheduler::CommitSequence(Sequence& sequence, const SequenceWork& work, const SequenceResult& result, TimePoint now) {

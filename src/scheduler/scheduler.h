@@ -20,7 +20,7 @@
 #include "engine/engine.h"
 #include "kvcache/kv_cache.h"
 #include "scheduler/request.h"
-#include "scheduler/step_time_model.h"
+#include "scheduler/step_times.h"
 
 namespace cllm {
 
@@ -92,7 +92,8 @@ class Scheduler {
   void PlanPrompts();
   // Rows of the prompt that may go into the step that is being planned.
   int RoomFor(const Sequence& sequence) const;
-  void AddWork(Sequence& sequence, int rows);
+  // `load`: the part of load_ that it belongs to.
+  void AddWork(Sequence& sequence, int rows, StepLoad& load);
   void LearnStepTime(const StepResult& result, TimePoint now);
   void CommitSequence(Sequence& sequence, const SequenceWork& work, const SequenceResult& result, TimePoint now);
   void AppendToken(Sequence& sequence, const SampledToken& token);
@@ -111,11 +112,11 @@ class Scheduler {
   std::unique_ptr<KvCache> cache_;
   int target_step_ms_;
   std::vector<KvOperation> pending_operations_;
-  StepTimeModel step_time_;
+  StepTimes step_times_;
   // Of the step that is planned.
   std::vector<Sequence*> decodes_;
   std::vector<Sequence*> prompts_;
-  StepLoad load_;
+  MixedLoad load_;
   double target_step_s_ = 0;        // for what is cut into chunks
   double whole_prompt_step_s_ = 0;  // for prompts that go in as a whole
   double predicted_step_s_ = 0;

@@ -158,6 +158,7 @@ Result<std::unique_ptr<LlamaCppEngine>> LlamaCppEngine::Create(const Model& mode
                                   .max_step_tokens = step_tokens,
                                   .max_context = max_context,
                                   .prefers_dense_slots = true,
+                                  .computes_prompts_apart = true,
                                   .can_copy_sequences = true,
                                   // Recurrent state has no positions. (Sliding windows are kept at full size, so theirs can go.)
                                   .can_trim_sequences = !llama_model_is_recurrent(model.handle()) &&
@@ -216,6 +217,7 @@ void LlamaCppEngine::Wait([[maybe_unused]] Ticket ticket, StepResult& result) {
   plan_ = nullptr;
   for (const KvOperation& operation : plan.operations) Apply(operation);
   result.sequences.assign(plan.sequences.size(), {});
+  result.prompt_seconds = 0;
   if (!plan.sequences.empty() && !ComputeTogether(plan, result)) ComputeOneByOne(plan, result);
 }
 
@@ -227,9 +229,11 @@ bool LlamaCppEngine::ComputeTogether(const StepPlan& plan, StepResult& result) {
   const auto first_prompt = std::ranges::find_if(plan.sequences, [](const SequenceWork& work) { return work.rows > 1; });
   const auto decodes = static_cast<std::size_t>(first_prompt - plan.sequences.begin());
   if (decodes > 0 && decodes < all) {
+    const auto start = std::chrono::steady_clock::now();
     if (Decode(plan, decodes, all - decodes) != 0) return false;
     CollectLogits(plan, decodes, all - decodes, result);
     SaveLogits(decodes, result);
+    result.prompt_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   }
   const std::size_t rest = decodes > 0 ? decodes : all;
   if (Decode(plan, 0, rest) != 0) return false;

@@ -1,0 +1,37 @@
+#include "scheduler/step_times.h"
+
+namespace cllm {
+namespace {
+
+StepLoad Sum(const StepLoad& a, const StepLoad& b) {
+  return {a.rows + b.rows, a.chunks + b.chunks, a.attention + b.attention, a.context + b.context, a.outputs + b.outputs};
+}
+
+}  // namespace
+
+void StepTimes::Observe(const MixedLoad& load, double seconds, double prompt_seconds) {
+  if (prompts_apart_ && load.decodes.rows == 0) {
+    prompts_.Observe(load.prompts, seconds);
+  } else if (prompts_apart_ && prompt_seconds > 0 && prompt_seconds < seconds) {
+    prompts_.Observe(load.prompts, prompt_seconds);
+    together_.Observe(load.decodes, seconds - prompt_seconds);
+  } else {
+    together_.Observe(Sum(load.decodes, load.prompts), seconds);
+  }
+}
+
+double StepTimes::Predict(const MixedLoad& load) const {
+  if (load.prompts.rows == 0 || !PromptsAreApart()) return together_.Predict(Sum(load.decodes, load.prompts));
+  return PredictDecodes(load) + prompts_.Predict(load.prompts);
+}
+
+double StepTimes::PredictDecodes(const MixedLoad& load) const {
+  return load.decodes.rows > 0 ? together_.Predict(load.decodes) : 0;
+}
+
+int StepTimes::RowsWithin(double target, const MixedLoad& load, int computed, int most) const {
+  if (!PromptsAreApart()) return together_.RowsWithin(target, Sum(load.decodes, load.prompts), computed, most);
+  return prompts_.RowsWithin(target - PredictDecodes(load), load.prompts, computed, most);
+}
+
+}  // namespace cllm
