@@ -72,24 +72,30 @@ class FetchOfTile {
 };
 
 // exp(x) for x <= 0, to within 2 units in the last place; 0 below -87; of NaN NaN. Reduction by multiples of ln 2 in two parts
-// (Cody and Waite, Software Manual for the Elementary Functions, chapter 6), then Taylor's polynomial.
+// (Cody and Waite, Software Manual for the Elementary Functions, chapter 6), then the polynomial of degree 5 with the least relative
+// error on [-ln 2 / 2, ln 2 / 2] among those that begin with 1 + r: 1.05e-7 (Remez's algorithm).
 HWY_INLINE Vec ExpOfNegative(Vec x) {
   const F32 d;
-  const hn::RebindToSigned<F32> di;
+  const hn::RebindToUnsigned<F32> du;
   const auto is_nothing = hn::Lt(x, hn::Set(d, -87.0F));
-  x = hn::IfThenZeroElse(is_nothing, x);
-  const Vec n = hn::Round(hn::Mul(x, hn::Set(d, 1.44269504088896341F)));
+  // Beyond 2^23 floats are whole numbers: the sum rounds to n + 127 and has it in its last bits, where a power's exponent belongs
+  // once they are shifted. What is wrong below -87 is masked.
+  const Vec shift = hn::Set(d, 0x1.8p23F + 127);
+  const Vec shifted = hn::MulAdd(x, hn::Set(d, 1.44269504088896341F), shift);
+  const Vec power = hn::BitCast(d, hn::ShiftLeft<23>(hn::BitCast(du, shifted)));
+  const Vec n = hn::Sub(shifted, shift);
   Vec r = hn::NegMulAdd(n, hn::Set(d, 0x1.62e400p-1F), x);
   r = hn::NegMulAdd(n, hn::Set(d, 0x1.7f7d1cp-20F), r);
-  Vec sum = hn::Set(d, 1.0F / 5040);
-  for (const float coefficient : {1.0F / 720, 1.0F / 120, 1.0F / 24, 1.0F / 6, 1.0F / 2, 1.0F, 1.0F}) {
+  Vec sum = hn::Set(d, 0x1.106282p-7F);
+  for (const float coefficient : {0x1.5729f2p-5F, 0x1.5557aep-3F, 0x1.fffdfcp-2F, 1.0F, 1.0F}) {
     sum = hn::MulAdd(sum, r, hn::Set(d, coefficient));
   }
-  const auto power = hn::ShiftLeft<23>(hn::Add(hn::ConvertTo(di, n), hn::Set(di, 127)));
-  return hn::IfThenZeroElse(is_nothing, hn::Mul(sum, hn::BitCast(d, power)));
+  return hn::IfThenZeroElse(is_nothing, hn::Mul(sum, power));
 }
 
 HWY_INLINE float ExpOfNegative(float x) { return hn::GetLane(ExpOfNegative(hn::Set(F32(), x))); }
+
+using U16 = hn::CappedTag<std::uint16_t, kLineElements>;
 
 // Turns dimensions of the keys of 8 positions, as many as D has lanes and 8 in each 128-bit block, in three steps of interleaving:
 // turned[dimension * kTile + position]. Of positions from `there` on there are zeros.
@@ -243,13 +249,22 @@ std::span<const std::uint16_t> LivePositions(int positions, std::span<const Atte
   return {live, count};
 }
 
-// Masks the scores of one query at [first, last), whole tiles, turns them into exponentials, and writes the first two numbers of
-// its state: all other positions are hidden and would add zeros. Keys that are hidden may hold anything, NaN too, so their scores
-// are replaced and never used.
-void Exponentials(const AttentionQuery& query, int positions, int first, int last, float* scores, float* state) {
+// Whether the mask, which may be null, changes no score at [first, last), and all of these positions are there.
+bool IsPlain(const std::uint16_t* mask, int positions, int first, int last) {
+  if (last > positions) return false;
+  if (mask == nullptr) return true;
+  const U16 d;
+  auto bits = hn::Zero(d);
+  for (int position = first; position < last; position += static_cast<int>(hn::Lanes(d))) {
+    bits = hn::Or(bits, hn::LoadU(d, mask + position));
+  }
+  return hn::AllTrue(d, hn::Eq(bits, hn::Zero(d)));
+}
+
+// Masks the scores of one query at [first, last). Keys that are hidden may hold anything, NaN too, so their scores are replaced and
+// never used.
+void MaskScores(const AttentionQuery& query, int positions, int first, int last, float* scores) {
   const F32 d;
-  Vec most = hn::Set(d, kHidden);
-  Vec broken = hn::Zero(d);  // NaN where a score was
   for (int position = first; position < last; position += kLanes) {
     const int there = std::clamp(positions - position, 0, kLanes);
     Vec score = hn::LoadU(d, scores + position);
@@ -259,16 +274,40 @@ void Exponentials(const AttentionQuery& query, int positions, int first, int las
     }
     score = hn::IfThenElse(hn::FirstN(d, static_cast<std::size_t>(there)), score, hn::Set(d, kHidden));
     hn::StoreU(score, d, scores + position);
-    most = hn::IfThenElse(hn::Lt(most, score), score, most);
-    broken = hn::IfThenElse(hn::IsNaN(score), score, broken);
+  }
+}
+
+// The highest score at [first, last); one that is NaN counts only where there is nothing else.
+float HighestScore(int first, int last, const float* scores) {
+  const F32 d;
+  constexpr int kVectors = kVirtualLanes / kLanes;
+  Vec most[kVectors];
+  for (Vec& vector : most) vector = hn::Set(d, kHidden);
+  for (int position = first; position < last; position += kVirtualLanes) {
+    for (int v = 0; v < kVectors; ++v) {
+      const Vec score = hn::LoadU(d, scores + position + v * kLanes);
+      most[v] = hn::IfThenElse(hn::Lt(most[v], score), score, most[v]);
+    }
   }
   HWY_ALIGN float lanes[kVirtualLanes];
-  hn::Store(hn::Add(most, broken), d, lanes);
-  float highest = kHidden;
-  for (int i = 0; i < kLanes; ++i) highest = highest < lanes[i] || std::isnan(lanes[i]) ? lanes[i] : highest;
+  for (int v = 0; v < kVectors; ++v) hn::Store(most[v], d, lanes + v * kLanes);
+  float highest = *std::max_element(lanes, lanes + kVirtualLanes);
+  for (int position = first; highest == kHidden && position < last; ++position) {
+    if (std::isnan(scores[position])) highest = scores[position];
+  }
+  return highest;
+}
+
+// Turns the scores of one query at [first, last), whole tiles, into exponentials, and writes the first two numbers of its state: all
+// other positions are hidden and would add zeros.
+void Exponentials(const AttentionQuery& query, int positions, int first, int last, float* scores, float* state) {
+  if (!IsPlain(query.mask, positions, first, last)) MaskScores(query, positions, first, last, scores);
+  const float highest = HighestScore(first, last, scores);
   state[kAttentionMax] = highest;
   if (highest == kHidden) return;
 
+  const F32 d;
+  HWY_ALIGN float lanes[kVirtualLanes];
   constexpr int kSums = kVirtualLanes / kLanes;
   Vec sums[kSums];
   for (Vec& sum : sums) sum = hn::Zero(d);
