@@ -20,12 +20,13 @@ constexpr int kLeastTokensWorthAMove = 16;
 
 // A step in which prompts and decodes meet may take at least this many times as long as the decodes alone: half of the time
 // goes to the prompts, and a reader hardly notices.
-constexpr double kLeastSlowdown = 2;
+constexpr double kSlowdown = 2.2;
+constexpr double kLeastSlowdown = 1.5;
 // A prompt that fits into such a step goes in as a whole: cut in pieces it would keep its stream, and with it the batch, from
 // growing, for the sake of a gap that nobody notices.
 constexpr double kShortPromptStep_s = 0.5;
 // Fewer rows than this are hardly cheaper, and would tell nothing about what a chunk costs.
-constexpr int kLeastChunk = 4;
+constexpr int kLeastChunk = 3;
 
 }  // namespace
 
@@ -108,14 +109,23 @@ void Scheduler::PlanDecodes() {
   target_step_s_ = 0;
   if (decodes_.empty() || !step_times_.known()) return;
   const bool is_automatic = target_step_ms_ == 0;
-  target_step_s_ = is_automatic ? Slowdown() * step_times_.Predict(load_) : target_step_ms_ * 1e-3;
+  target_step_s_ = is_automatic ? Pace(step_times_.Predict(load_)) : target_step_ms_ * 1e-3;
   whole_prompt_step_s_ = is_automatic ? std::max(target_step_s_, kShortPromptStep_s) : target_step_s_;
+}
+
+double Scheduler::Pace(double decodes_s) {
+  const bool one_has_begun = std::ranges::any_of(running_, [](const auto& sequence) { return sequence->has_begun; });
+  if (!one_has_begun || paced_decodes_ != decodes_.size()) {
+    pace_s_ = Slowdown() * decodes_s;
+    paced_decodes_ = decodes_.size();
+  }
+  return std::max(pace_s_, kLeastSlowdown * decodes_s);
 }
 
 // Those that wait for their first token get as much of the time, for each of them, as those that have it.
 double Scheduler::Slowdown() const {
   const auto decodes = static_cast<double>(decodes_.size());
-  return std::max(kLeastSlowdown, running() / decodes);
+  return std::max(kSlowdown, running() / decodes);
 }
 
 // By turn. At most one prompt is partly computed: while one is, others go into the step only as a whole.

@@ -89,6 +89,7 @@ class Scheduler {
   TimePoint TurnOf(const Sequence& sequence) const;
   void PlanDecodes();
   double Slowdown() const;
+  double Pace(double decodes_s);
   void PlanPrompts();
   // Rows of the prompt that may go into the step that is being planned.
   int RoomFor(const Sequence& sequence) const;
@@ -117,6 +118,8 @@ class Scheduler {
   std::vector<Sequence*> decodes_;
   std::vector<Sequence*> prompts_;
   MixedLoad load_;
+  double pace_s_ = 0;
+  std::size_t paced_decodes_ = 0;
   double target_step_s_ = 0;        // for what is cut into chunks
   double whole_prompt_step_s_ = 0;  // for prompts that go in as a whole
   double predicted_step_s_ = 0;

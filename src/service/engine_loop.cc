@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/time_slice.h"
+
 namespace cllm {
 
 EngineLoop::EngineLoop(Engine& engine, const SchedulerOptions& options, std::function<void(StepEvents&&)> on_events)
@@ -32,6 +34,7 @@ void EngineLoop::Submit(SequenceRequest request) {
 }
 
 void EngineLoop::Run() {
+  PreferLongTimeSlices();  // before the engine starts its threads
   warmed_up_.set_value(engine_.WarmUp());
   while (TakeArrivals()) Step();
 }
