@@ -18,9 +18,10 @@ namespace {
 // weights in every step. So a sequence moves only if it will run this many more steps.
 constexpr int kLeastTokensWorthAMove = 16;
 
-// A step in which prompts and decodes meet may take at least this many times as long as the decodes alone: half of the time
+// A step in which prompts and decodes meet may take at least this many times as long as the decodes alone: about half of the time
 // goes to the prompts, and a reader hardly notices.
 constexpr double kSlowdown = 2.2;
+// The same while a prompt is cut, so that it goes on however slow the decodes have become meanwhile.
 constexpr double kLeastSlowdown = 1.5;
 // A prompt that fits into such a step goes in as a whole: cut in pieces it would keep its stream, and with it the batch, from
 // growing, for the sake of a gap that nobody notices.
@@ -113,6 +114,8 @@ void Scheduler::PlanDecodes() {
   whole_prompt_step_s_ = is_automatic ? std::max(target_step_s_, kShortPromptStep_s) : target_step_s_;
 }
 
+// Set when the cutting of a prompt begins, and kept until it ends or other streams decode: their gaps stay even, though decodes take
+// longer as contexts grow.
 double Scheduler::Pace(double decodes_s) {
   const bool one_has_begun = std::ranges::any_of(running_, [](const auto& sequence) { return sequence->has_begun; });
   if (!one_has_begun || paced_decodes_ != decodes_.size()) {

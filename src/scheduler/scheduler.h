@@ -89,6 +89,7 @@ class Scheduler {
   TimePoint TurnOf(const Sequence& sequence) const;
   void PlanDecodes();
   double Slowdown() const;
+  // The target of a step whose decodes alone would take `decodes_s`.
   double Pace(double decodes_s);
   void PlanPrompts();
   // Rows of the prompt that may go into the step that is being planned.
@@ -114,12 +115,12 @@ class Scheduler {
   int target_step_ms_;
   std::vector<KvOperation> pending_operations_;
   StepTimes step_times_;
+  double pace_s_ = 0;               // the target of steps while a prompt is cut
+  std::size_t paced_decodes_ = 0;   // beside so many decodes
   // Of the step that is planned.
   std::vector<Sequence*> decodes_;
   std::vector<Sequence*> prompts_;
   MixedLoad load_;
-  double pace_s_ = 0;
-  std::size_t paced_decodes_ = 0;
   double target_step_s_ = 0;        // for what is cut into chunks
   double whole_prompt_step_s_ = 0;  // for prompts that go in as a whole
   double predicted_step_s_ = 0;

@@ -118,12 +118,43 @@ TEST_F(SchedulerOrderTest, ChunksBesideDecodesKeepToTheTarget) {
     } while (rig.scheduler.running() == 4);
     ASSERT_GT(times.size(), 40U);
     // Three decodes alone take 13 ms.
-    const double target = target_ms > 0 ? target_ms * 1e-3 : 2 * 0.013;
+    const double target = target_ms > 0 ? target_ms * 1e-3 : 2.2 * 0.013;
     const std::vector<double> learned(times.begin() + 20, times.end() - 2);
     EXPECT_LE(std::ranges::max(learned), 1.1 * target) << target_ms;
     EXPECT_GE(std::ranges::min(learned), 0.85 * target) << target_ms;
     rig.RunToEnd();
   }
+}
+
+// Decodes take longer as their contexts grow; the gaps of their streams stay what they were when the prompt's first chunk came, until
+// the prompt would get less than a third of the time.
+TEST_F(SchedulerOrderTest, StepsStayEvenWhileAPromptIsCut) {
+  SchedulerRig rig({.max_sequences = 4, .max_step_tokens = 200, .max_context = 9000});
+  const auto decodes_s = [](const StepPlan& plan) {
+    double seconds = 0.01;
+    for (const SequenceWork& work : plan.sequences) seconds += work.rows == 1 ? 0.001 + 2e-5 * work.computed : 0;
+    return seconds;
+  };
+  rig.step_time = [&](const StepPlan& plan) {
+    double seconds = decodes_s(plan);
+    for (const SequenceWork& work : plan.sequences) seconds += work.rows > 1 ? 0.001 * work.rows : 0;
+    return std::chrono::duration_cast<TimePoint::duration>(std::chrono::duration<double>(seconds));
+  };
+  for (int salt = 0; salt < 3; ++salt) rig.Add(SomePrompt(10 + 10 * salt, salt), 4000, Arriving(rig.now));
+  for (int step = 0; step < 60; ++step) rig.Step();
+  const double first_target = 2.2 * decodes_s(rig.Step());
+  rig.Add(SomePrompt(8000, 9), 2, Arriving(rig.now));
+  std::vector<double> targets;
+  double slowest_decodes = 0;
+  for (StepPlan plan = rig.Step(); rig.scheduler.running() == 4 && plan.sequences.back().rows > 1; plan = rig.Step()) {
+    targets.push_back(rig.scheduler.target_step_s());
+    slowest_decodes = decodes_s(plan);
+  }
+  ASSERT_GT(slowest_decodes, 1.5 * first_target) << "by a target that follows the decodes steps would become this slow";
+  ASSERT_GT(targets.size(), 200U);
+  for (std::size_t step = 0; step < 200; ++step) ASSERT_NEAR(targets[step] / first_target, 1, 0.05) << step;
+  EXPECT_TRUE(std::ranges::is_sorted(targets)) << "from then on it follows the slowest decodes";
+  EXPECT_GT(targets.back(), 1.2 * first_target);
 }
 
 // Half a second in all; what is longer is cut.
@@ -175,7 +206,7 @@ TEST_F(SchedulerOrderTest, AChunkIsNeverTinyHoweverLowTheTarget) {
   rig.Add(SomePrompt(10, 1), 100, Arriving(rig.now));
   for (int step = 0; step < 5; ++step) rig.Step();
   rig.Add(SomePrompt(100, 2), 2, Arriving(rig.now));
-  EXPECT_EQ(rig.Step().tokens.size(), 5U) << "one decode, four rows of the prompt";
+  EXPECT_EQ(rig.Step().tokens.size(), 4U) << "one decode, three rows of the prompt";
   rig.RunToEnd();
 }
 
