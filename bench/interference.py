@@ -11,16 +11,17 @@ token: the streams' own contexts grow meanwhile, which slows them down, too.
 from __future__ import annotations
 
 import argparse
+import selectors
 import shlex
 import statistics
 import sys
-import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from in_turn import in_turn
 from servers import CACHES_OFF, Command, cllm_command, cores, llama_server_command, running, tokens_of
-from stream import TIMEOUT_S, token_times
+from stream import TIMEOUT_S, Stream
 
 
 @dataclass
@@ -30,31 +31,26 @@ class Server:
     rounds: list[dict[str, float]] = field(default_factory=list)
 
 
-class Stream(threading.Thread):
-    """One streamed completion; `times` are when it was sent, and the arrivals of its tokens."""
+class Client:
+    """Streams that one thread reads: a client of many threads would take the servers' processors from them at each token."""
 
-    def __init__(self, url: str, prompt: list[int], tokens: int) -> None:
-        super().__init__(daemon=True)
-        self.url, self.times, self.error = url, [], ""
-        self.body = {"prompt": prompt, "max_tokens": tokens}
-        self.running = threading.Event()
-        self.start()
+    def __init__(self) -> None:
+        self.selector = selectors.DefaultSelector()
 
-    def run(self) -> None:
-        try:
-            for now in token_times(self.url, self.body):
-                self.times.append(now)
-                if len(self.times) > 3:
-                    self.running.set()
-        except (OSError, SystemExit) as error:
-            self.error = str(error)
-        self.running.set()
+    def stream(self, url: str, prompt: list[int], tokens: int) -> Stream:
+        stream = Stream(url, prompt, tokens)
+        self.selector.register(stream.connection, selectors.EVENT_READ, stream)
+        return stream
 
-    def first_token_s(self) -> float:
-        self.join()
-        if self.error or len(self.times) < 2:
-            sys.exit(self.error or "a stream had no token")
-        return self.times[1] - self.times[0]
+    def read_until(self, is_done: Callable[[], bool], seconds: float = TIMEOUT_S) -> None:
+        """Reads all streams until `is_done`, or for so long."""
+        end = time.monotonic() + seconds
+        while not is_done() and (left := end - time.monotonic()) > 0:
+            for key, _ in self.selector.select(left):
+                stream = key.data
+                if not stream.read():
+                    self.selector.unregister(stream.connection)
+                    stream.connection.close()
 
 
 def gaps(streams: list[Stream], since: float, until: float) -> list[float]:
@@ -66,19 +62,24 @@ def quantile(values: list[float], at: float) -> float:
 
 
 def measure(url: str, args: argparse.Namespace, salt: int) -> dict[str, float]:
-    alone = Stream(url, tokens_of(args.prompt, salt), 1).first_token_s()
-    streams = [Stream(url, tokens_of(16, salt + 1 + i), args.tokens) for i in range(args.streams)]
-    for stream in streams:
-        stream.running.wait()
+    client = Client()
+    long_one = client.stream(url, tokens_of(args.prompt, salt), 1)
+    client.read_until(lambda: long_one.ended)
+    alone = long_one.first_token_s()
+    streams = [client.stream(url, tokens_of(16, salt + 1 + i), args.tokens) for i in range(args.streams)]
+    client.read_until(lambda: all(len(stream.times) > 4 for stream in streams))
+    prompt = tokens_of(args.prompt, salt + 9)
     start = time.monotonic()
-    time.sleep(args.undisturbed_s)  # the time over which the streams are watched by themselves
+    client.read_until(lambda: False, args.undisturbed_s)
     arrival = time.monotonic()
-    long_one = Stream(url, tokens_of(args.prompt, salt + 9), 1)
-    beside = long_one.first_token_s()
-    first_token = long_one.times[1]
-    time.sleep(args.undisturbed_s)
-    if any(not stream.is_alive() for stream in streams):
+    long_one = client.stream(url, prompt, 1)
+    client.read_until(lambda: long_one.ended)
+    beside, first_token = long_one.first_token_s(), long_one.times[1]
+    client.read_until(lambda: False, args.undisturbed_s)
+    if any(stream.ended for stream in streams):
         sys.exit("a stream ended too early: use more --tokens")
+    for stream in streams:
+        stream.connection.close()
     quiet = [gaps(streams, start, arrival), gaps(streams, first_token, time.monotonic())]
     disturbed = gaps(streams, arrival, first_token)
     p50 = statistics.mean(statistics.median(part) for part in quiet)

@@ -15,15 +15,18 @@ from concurrent.futures import ThreadPoolExecutor
 import requests
 from in_turn import in_turn
 from servers import cllm_command, cores, detail, running, tokens_of
-from stream import TIMEOUT_S, token_times
+from stream import TIMEOUT_S, Stream
 
 RESULT_CACHE = ("--result-max-memory-mb", "64")
 
 
 def ask(url: str, prompt: list[int], tokens: int) -> tuple[float, float]:
     """Seconds to the first token and to the end."""
-    times = list(token_times(url, {"prompt": prompt, "max_tokens": tokens}))
-    return times[1] - times[0], times[-1] - times[0]
+    stream = Stream(url, prompt, tokens)
+    while stream.read():
+        pass
+    stream.connection.close()
+    return stream.first_token_s(), stream.times[-1] - stream.times[0]
 
 
 class Comparison:

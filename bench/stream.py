@@ -14,15 +14,53 @@ TOKEN = b'"choices":[{'
 END = b"data: [DONE]"
 
 
-def parts(url: str, body: dict[str, object], when_connected: Callable[[], object] = lambda: None) -> Iterator[tuple[float, bytes]]:
-    """When bytes came, and these: at first none, when the request was sent, then the answer's, headers included, to its end."""
-    address = urlsplit(url)
+def request(url: str, body: dict[str, object]) -> bytes:
     text = json.dumps({"temperature": 0, "ignore_eos": True, **body, "stream": True}).encode()
-    head = f"POST /v1/completions HTTP/1.1\r\nHost: {address.netloc}\r\nContent-Type: application/json\r\nContent-Length: {len(text)}\r\n\r\n"
-    with socket.create_connection((address.hostname, address.port), TIMEOUT_S) as connection:
+    head = f"POST /v1/completions HTTP/1.1\r\nHost: {urlsplit(url).netloc}\r\nContent-Type: application/json\r\nContent-Length: {len(text)}\r\n\r\n"
+    return head.encode() + text
+
+
+def connect(url: str) -> socket.socket:
+    address = urlsplit(url)
+    return socket.create_connection((address.hostname, address.port), TIMEOUT_S)
+
+
+class Stream:
+    """One streamed completion; `times` are when it was sent, and the arrivals of its tokens."""
+
+    def __init__(self, url: str, prompt: list[int], tokens: int) -> None:
+        message = request(url, {"prompt": prompt, "max_tokens": tokens})
+        self.connection = connect(url)
+        self.times, self.begun, self.ended, self.rest = [time.monotonic()], False, False, b""
+        self.connection.sendall(message)
+
+    def read(self) -> bool:
+        """Waits for bytes and takes those that are there; False at the answer's end."""
+        part = self.connection.recv(1 << 16)
+        now = time.monotonic()
+        if not part or (not self.begun and b" 200 " not in part[:16]):
+            sys.exit(f"a stream failed: {(self.rest + part)[-500:].decode(errors='replace')}")
+        text = self.rest + part
+        self.times.extend([now] * text.count(TOKEN))
+        self.begun, self.ended = True, END in text
+        # What may be the beginning of either, and nothing that was counted.
+        self.rest = text[text.rfind(TOKEN) + len(TOKEN):] if TOKEN in text else text
+        self.rest = self.rest[-len(TOKEN):]
+        return not self.ended
+
+    def first_token_s(self) -> float:
+        if len(self.times) < 2:
+            sys.exit("a stream had no token")
+        return self.times[1] - self.times[0]
+
+
+def parts(url: str, body: dict[str, object], when_connected: Callable[[], object]) -> Iterator[tuple[float, bytes]]:
+    """When bytes came, and these: at first none, when the request was sent, then the answer's, headers included, to its end."""
+    message = request(url, body)
+    with connect(url) as connection:
         when_connected()
         yield time.monotonic(), b""
-        connection.sendall(head.encode() + text)
+        connection.sendall(message)
         last = b""
         while END not in last:
             part = connection.recv(1 << 16)
@@ -30,16 +68,3 @@ def parts(url: str, body: dict[str, object], when_connected: Callable[[], object
                 sys.exit(f"a stream failed: {(last + part)[-500:].decode(errors='replace')}")
             yield time.monotonic(), part
             last = (last + part)[-64:]
-
-
-def token_times(url: str, body: dict[str, object]) -> Iterator[float]:
-    """When the request was sent, then when each token came."""
-    rest = b""
-    for number, (now, part) in enumerate(parts(url, body)):
-        if number == 0:
-            yield now
-        rest += part
-        for _ in range(rest.count(TOKEN)):
-            yield now
-        rest = rest[rest.rfind(TOKEN) + len(TOKEN):] if TOKEN in rest else rest
-        rest = rest[-len(TOKEN):]
