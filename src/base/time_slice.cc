@@ -10,8 +10,8 @@
 namespace cllm {
 namespace {
 
-// The longest that Linux grants.
-constexpr std::chrono::nanoseconds kLongSlice = std::chrono::milliseconds(100);
+// Some three times the usual one. With 100 ms, the longest that Linux grants, a thread that woke at a bad moment waited for 20.
+constexpr std::chrono::nanoseconds kLongSlice = std::chrono::milliseconds(10);
 
 // struct sched_attr of the kernel's interface, first version (sched_setattr(2)); the C library has none.
 struct SchedulingAttributes {

@@ -58,7 +58,7 @@ def test_interference_counts_gaps(run_benchmark: RunBenchmark) -> None:
 
 
 def test_sharing_computes_a_prefix_once(run_benchmark: RunBenchmark) -> None:
-    rows = run_benchmark("sharing.py", "--rounds", "1", "--concurrency", "3", "--prefix", "200", "--tail", "4", "--tokens", "4")
+    rows = run_benchmark("sharing.py", "--rounds", "1", "--concurrency", "3", "--prefix", "200", "--tail", "4", "--tokens", "16")
     without, once, _ = rows["prompt tokens computed for them"]
     assert int(without) == 3 * 204
     # Eight rows are computed anew, the tail's among them.
