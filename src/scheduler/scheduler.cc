@@ -114,15 +114,17 @@ void Scheduler::PlanDecodes() {
   whole_prompt_step_s_ = is_automatic ? std::max(target_step_s_, kShortPromptStep_s) : target_step_s_;
 }
 
-// Set when the cutting of a prompt begins, and kept until it ends or other streams decode: their gaps stay even, though decodes take
-// longer as contexts grow.
+// Set when the cutting of a prompt begins, and kept until it ends or others run: gaps stay even, though decodes take longer as contexts
+// grow.
 double Scheduler::Pace(double decodes_s) {
-  const bool one_has_begun = std::ranges::any_of(running_, [](const auto& sequence) { return sequence->has_begun; });
-  if (!one_has_begun || paced_decodes_ != decodes_.size()) {
-    pace_s_ = Slowdown() * decodes_s;
-    paced_decodes_ = decodes_.size();
+  const auto begun = std::ranges::find_if(running_, [](const auto& sequence) { return sequence->has_begun; });
+  const bool is_kept = begun != running_.end() && pace_.seconds > 0 && pace_.prompt == (*begun)->request.id &&
+                       pace_.decodes == decodes_.size() && pace_.running == running_.size();
+  if (!is_kept) {
+    pace_ = {.seconds = Slowdown() * decodes_s, .decodes = decodes_.size(), .running = running_.size()};
+    if (begun != running_.end()) pace_.prompt = (*begun)->request.id;
   }
-  return std::max(pace_s_, kLeastSlowdown * decodes_s);
+  return std::max(pace_.seconds, kLeastSlowdown * decodes_s);
 }
 
 // Those that wait for their first token get as much of the time, for each of them, as those that have it.

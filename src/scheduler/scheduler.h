@@ -14,6 +14,7 @@
 
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -115,8 +116,13 @@ class Scheduler {
   int target_step_ms_;
   std::vector<KvOperation> pending_operations_;
   StepTimes step_times_;
-  double pace_s_ = 0;               // the target of steps while a prompt is cut
-  std::size_t paced_decodes_ = 0;   // beside so many decodes
+  // The target of steps while a prompt is cut, and what it was set for.
+  struct {
+    double seconds = 0;
+    std::optional<RequestId> prompt;
+    std::size_t decodes = 0;
+    std::size_t running = 0;
+  } pace_;
   // Of the step that is planned.
   std::vector<Sequence*> decodes_;
   std::vector<Sequence*> prompts_;

@@ -157,6 +157,18 @@ TEST_F(SchedulerOrderTest, StepsStayEvenWhileAPromptIsCut) {
   EXPECT_GT(targets.back(), 1.2 * first_target);
 }
 
+// One prompt ends in the step in which the next one begins: there is always one that is cut.
+TEST_F(SchedulerOrderTest, EachPromptThatIsCutHasATargetOfItsOwn) {
+  SchedulerRig rig({.max_sequences = 10, .max_step_tokens = 500, .max_context = 4096});
+  rig.step_time = TimeOf;
+  for (int salt = 0; salt < 9; ++salt) rig.Add(SomePrompt(900, 10 + salt), 12, Arriving(rig.now));
+  int steps = 0;
+  for (; rig.scheduler.HasWork(); ++steps) rig.Step();
+  // 8,100 rows of prompts in steps that take 17 times as long as one that decodes alone, or twice as long as those of the last four.
+  EXPECT_LT(steps, 250);
+  rig.RunToEnd();
+}
+
 // Half a second in all; what is longer is cut.
 TEST_F(SchedulerOrderTest, ShortPromptsGoInAsAWholeUnlessATimeIsSet) {
   for (const int target_ms : {0, 60}) {
