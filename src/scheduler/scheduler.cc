@@ -127,10 +127,11 @@ double Scheduler::Pace(double decodes_s) {
   return std::max(pace_.seconds, kLeastSlowdown * decodes_s);
 }
 
-// Those that wait for their first token get as much of the time, for each of them, as those that have it.
+// Each that waits for its first token gets twice as much of the time as each that has it: large chunks are worth more than even gaps to
+// a burst that starts together.
 double Scheduler::Slowdown() const {
   const auto decodes = static_cast<double>(decodes_.size());
-  return std::max(kSlowdown, running() / decodes);
+  return std::max(kSlowdown, 1 + 2 * (running() - decodes) / decodes);
 }
 
 // By turn. At most one prompt is partly computed: while one is, others go into the step only as a whole.
