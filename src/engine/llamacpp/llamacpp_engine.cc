@@ -313,6 +313,7 @@ void LlamaCppEngine::SaveLogits(std::size_t first, StepResult& result) {
 // A step failed as a whole: the sequences run alone, so that only those that fail again are lost.
 void LlamaCppEngine::ComputeOneByOne(const StepPlan& plan, StepResult& result) {
   llama_memory_t memory = llama_get_memory(context_->handle);
+  result.prompt_seconds = 0;
   saved_logits_.resize(std::max(saved_logits_.size(), plan.sequences.size()));
   for (std::size_t s = 0; s < plan.sequences.size(); ++s) {
     const SequenceWork& work = plan.sequences[s];
