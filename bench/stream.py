@@ -25,6 +25,14 @@ def connect(url: str) -> socket.socket:
     return socket.create_connection((address.hostname, address.port), TIMEOUT_S)
 
 
+def receive(connection: socket.socket, begun: bool) -> bytes:
+    """Waits for bytes of an answer, the first ones unless it has begun, and takes those that are there."""
+    part = connection.recv(1 << 16)
+    if not part or (not begun and b" 200 " not in part[:16]):
+        sys.exit(f"a stream failed: {part[-500:].decode(errors='replace')}")
+    return part
+
+
 class Stream:
     """One streamed completion; `times` are when it was sent, and the arrivals of its tokens."""
 
@@ -36,11 +44,8 @@ class Stream:
 
     def read(self) -> bool:
         """Waits for bytes and takes those that are there; False at the answer's end."""
-        part = self.connection.recv(1 << 16)
+        text = self.rest + receive(self.connection, self.begun)
         now = time.monotonic()
-        if not part or (not self.begun and b" 200 " not in part[:16]):
-            sys.exit(f"a stream failed: {(self.rest + part)[-500:].decode(errors='replace')}")
-        text = self.rest + part
         self.times.extend([now] * text.count(TOKEN))
         self.begun, self.ended = True, END in text
         # What may be the beginning of either, and nothing that was counted.
@@ -63,8 +68,6 @@ def parts(url: str, body: dict[str, object], when_connected: Callable[[], object
         connection.sendall(message)
         last = b""
         while END not in last:
-            part = connection.recv(1 << 16)
-            if not part or (not last and b" 200 " not in part[:16]):
-                sys.exit(f"a stream failed: {(last + part)[-500:].decode(errors='replace')}")
+            part = receive(connection, begun=bool(last))
             yield time.monotonic(), part
             last = (last + part)[-64:]

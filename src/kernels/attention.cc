@@ -31,7 +31,6 @@ constexpr int kBlockLanes = kBlockVectors * kLanes;
 constexpr int kBlockQueries = 6;
 constexpr int kTile = kAttentionTile;
 constexpr int kLineElements = 32;  // F16s of a cache line
-constexpr std::uint16_t kHiddenF16 = 0xFC00;  // -inf
 constexpr float kHidden = -std::numeric_limits<float>::infinity();
 static_assert(!HWY_HAVE_SCALABLE && kVirtualLanes % kLanes == 0 && kTile % kBlockLanes == 0 && kAttentionSpan % kTile == 0);
 
@@ -224,7 +223,7 @@ HWY_INLINE void InBlocks(int count, const Work& work, int first = 0) {
 std::span<const std::uint16_t> LivePositions(int positions, std::span<const AttentionQuery> queries, std::uint16_t* live) {
   const hn::CappedTag<std::uint16_t, kTile> d;
   const int lanes = static_cast<int>(hn::Lanes(d));
-  const auto hidden = hn::Set(d, kHiddenF16);
+  const auto hidden = hn::Set(d, kAttentionHidden);
   HWY_ALIGN std::uint16_t seen[kAttentionSpan] = {};  // 0: by no query
   const std::uint16_t* last = nullptr;  // the heads of a row share its mask
   for (const AttentionQuery& query : queries) {
@@ -239,7 +238,7 @@ std::span<const std::uint16_t> LivePositions(int positions, std::span<const Atte
       const auto here = hn::Xor(hn::LoadU(d, query.mask + position), hidden);
       hn::Store(hn::Or(hn::Load(d, seen + position), here), d, seen + position);
     }
-    for (; position < positions; ++position) seen[position] |= query.mask[position] ^ kHiddenF16;
+    for (; position < positions; ++position) seen[position] |= query.mask[position] ^ kAttentionHidden;
   }
   std::size_t count = 0;
   for (int position = 0; position < positions; ++position) {

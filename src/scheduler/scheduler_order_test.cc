@@ -22,6 +22,19 @@ TimePoint::duration TimeOf(const StepPlan& plan) {
   return milliseconds(10) + milliseconds(1) * static_cast<int>(plan.tokens.size());
 }
 
+// Decodes become slower as their contexts grow.
+double DecodesSeconds(const StepPlan& plan) {
+  double seconds = 0.01;
+  for (const SequenceWork& work : plan.sequences) seconds += work.rows == 1 ? 0.001 + 2e-5 * work.computed : 0;
+  return seconds;
+}
+
+TimePoint::duration TimeThatGrows(const StepPlan& plan) {
+  double seconds = DecodesSeconds(plan);
+  for (const SequenceWork& work : plan.sequences) seconds += work.rows > 1 ? 0.001 * work.rows : 0;
+  return std::chrono::duration_cast<TimePoint::duration>(std::chrono::duration<double>(seconds));
+}
+
 class SchedulerOrderTest : public testing::Test {
  protected:
   static std::function<void(SequenceRequest&)> Arriving(TimePoint when, int priority = 0) {
@@ -130,25 +143,16 @@ TEST_F(SchedulerOrderTest, ChunksBesideDecodesKeepToTheTarget) {
 // the prompt would get less than a third of the time.
 TEST_F(SchedulerOrderTest, StepsStayEvenWhileAPromptIsCut) {
   SchedulerRig rig({.max_sequences = 4, .max_step_tokens = 200, .max_context = 9000});
-  const auto decodes_s = [](const StepPlan& plan) {
-    double seconds = 0.01;
-    for (const SequenceWork& work : plan.sequences) seconds += work.rows == 1 ? 0.001 + 2e-5 * work.computed : 0;
-    return seconds;
-  };
-  rig.step_time = [&](const StepPlan& plan) {
-    double seconds = decodes_s(plan);
-    for (const SequenceWork& work : plan.sequences) seconds += work.rows > 1 ? 0.001 * work.rows : 0;
-    return std::chrono::duration_cast<TimePoint::duration>(std::chrono::duration<double>(seconds));
-  };
+  rig.step_time = TimeThatGrows;
   for (int salt = 0; salt < 3; ++salt) rig.Add(SomePrompt(10 + 10 * salt, salt), 4000, Arriving(rig.now));
   for (int step = 0; step < 60; ++step) rig.Step();
-  const double first_target = 2.2 * decodes_s(rig.Step());
+  const double first_target = 2.2 * DecodesSeconds(rig.Step());
   rig.Add(SomePrompt(8000, 9), 2, Arriving(rig.now));
   std::vector<double> targets;
   double slowest_decodes = 0;
   for (StepPlan plan = rig.Step(); rig.scheduler.running() == 4 && plan.sequences.back().rows > 1; plan = rig.Step()) {
     targets.push_back(rig.scheduler.target_step_s());
-    slowest_decodes = decodes_s(plan);
+    slowest_decodes = DecodesSeconds(plan);
   }
   ASSERT_GT(slowest_decodes, 1.5 * first_target) << "by a target that follows the decodes steps would become this slow";
   ASSERT_GT(targets.size(), 200U);
@@ -167,6 +171,20 @@ TEST_F(SchedulerOrderTest, EachPromptThatIsCutHasATargetOfItsOwn) {
   // 8,100 rows of prompts in steps that take 17 times as long as one that decodes alone, or twice as long as those of the last four.
   EXPECT_LT(steps, 250);
   rig.RunToEnd();
+}
+
+// Where more prompts come, what was set for one no longer holds.
+TEST_F(SchedulerOrderTest, TheTargetIsSetAnewWhenMorePromptsWait) {
+  SchedulerRig rig({.max_sequences = 10, .max_step_tokens = 500, .max_context = 4096});
+  rig.step_time = TimeOf;
+  for (int salt = 0; salt < 3; ++salt) rig.Add(SomePrompt(10 + 10 * salt, salt), 300, Arriving(rig.now));
+  for (int step = 0; step < 20; ++step) rig.Step();
+  rig.Add(SomePrompt(3000, 9), 2, Arriving(rig.now));
+  for (int step = 0; step < 20; ++step) rig.Step();
+  EXPECT_NEAR(rig.scheduler.target_step_s(), 2.2 * 0.013, 0.002);
+  for (int salt = 0; salt < 6; ++salt) rig.Add(SomePrompt(3000, 20 + salt), 2, Arriving(rig.now));
+  rig.Step();
+  EXPECT_NEAR(rig.scheduler.target_step_s(), (1 + 2 * 7 / 3.0) * 0.013, 0.006);
 }
 
 // Half a second in all; what is longer is cut.

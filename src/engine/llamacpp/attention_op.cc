@@ -23,7 +23,6 @@ constexpr std::size_t kMostPartialFloats = std::size_t{1} << 24;
 constexpr int kUnitsPerThread = 4;
 // Of a unit. Up to so many wait for memory, which is best read from end to end; their states are small beside what they read.
 constexpr int kFewQueries = 12;
-constexpr std::uint16_t kHiddenF16 = 0xFC00;  // -inf
 
 // Scale, bias by position, soft cap.
 std::array<float, 3> FloatParameters(const ggml_tensor* op) {
@@ -74,9 +73,9 @@ bool IsSeen(const ggml_tensor* op, int stream, int span) {
   for (std::int64_t head = 0; head < mask->ne[2]; ++head) {
     for (std::int64_t row = 0; row < op->src[0]->ne[1]; ++row) {
       const auto* hides = reinterpret_cast<const std::uint16_t*>(RowAt(mask, row, head, stream % mask->ne[3]));
-      if (hides[first] != kHiddenF16) return true;
+      if (hides[first] != kAttentionHidden) return true;
       std::uint16_t seen = 0;
-      for (std::int64_t position = first; position < last; ++position) seen |= hides[position] ^ kHiddenF16;
+      for (std::int64_t position = first; position < last; ++position) seen |= hides[position] ^ kAttentionHidden;
       if (seen != 0) return true;
     }
   }
