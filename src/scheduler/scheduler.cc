@@ -18,9 +18,9 @@ namespace {
 // weights in every step. So a sequence moves only if it will run this many more steps.
 constexpr int kLeastTokensWorthAMove = 16;
 
-// A step in which prompts and decodes meet may take at least this many times as long as the decodes alone: about half of the time
-// goes to the prompts, and a reader hardly notices.
-constexpr double kSlowdown = 2.2;
+// A step in which prompts and decodes meet may take at least this many times as long as the decodes alone: nearly half of the time
+// goes to the prompts, and a reader hardly notices. Where prompts have a pass of their own, they read the weights once more.
+constexpr double kSlowdown = 1.8, kSlowdownOfTwoPasses = 2.2;
 // The same while a prompt is cut, so that it goes on however slow the decodes have become meanwhile.
 constexpr double kLeastSlowdown = 1.5;
 // A prompt that fits into such a step goes in as a whole: cut in pieces it would keep its stream, and with it the batch, from
@@ -121,7 +121,7 @@ double Scheduler::Pace(double decodes_s) {
   const bool is_kept = begun != running_.end() && pace_.seconds > 0 && pace_.prompt == (*begun)->request.id &&
                        pace_.decodes == decodes_.size() && pace_.running == running_.size();
   if (!is_kept) {
-    pace_ = {.seconds = Slowdown() * decodes_s, .decodes = decodes_.size(), .running = running_.size()};
+    pace_ = {.seconds = Slowdown() * decodes_s, .prompt = {}, .decodes = decodes_.size(), .running = running_.size()};
     if (begun != running_.end()) pace_.prompt = (*begun)->request.id;
   }
   return std::max(pace_.seconds, kLeastSlowdown * decodes_s);
@@ -131,7 +131,8 @@ double Scheduler::Pace(double decodes_s) {
 // a burst that starts together.
 double Scheduler::Slowdown() const {
   const auto decodes = static_cast<double>(decodes_.size());
-  return std::max(kSlowdown, 1 + 2 * (running() - decodes) / decodes);
+  const double least = engine_.computes_prompts_apart ? kSlowdownOfTwoPasses : kSlowdown;
+  return std::max(least, 1 + 2 * (running() - decodes) / decodes);
 }
 
 // By turn. At most one prompt is partly computed: while one is, others go into the step only as a whole.

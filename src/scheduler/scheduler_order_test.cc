@@ -22,17 +22,25 @@ TimePoint::duration TimeOf(const StepPlan& plan) {
   return milliseconds(10) + milliseconds(1) * static_cast<int>(plan.tokens.size());
 }
 
+// Of it, on an engine that computes prompts apart.
+TimePoint::duration PromptTimeOf(const StepPlan& plan) {
+  TimePoint::duration time{};
+  const bool has_decodes = !plan.sequences.empty() && plan.sequences.front().rows == 1;
+  for (const SequenceWork& work : plan.sequences) time += milliseconds(has_decodes && work.rows > 1 ? work.rows : 0);
+  return time;
+}
+
 // Decodes become slower as their contexts grow.
 double DecodesSeconds(const StepPlan& plan) {
-  double seconds = 0.01;
-  for (const SequenceWork& work : plan.sequences) seconds += work.rows == 1 ? 0.001 + 2e-5 * work.computed : 0;
-  return seconds;
+  double time_s = 0.01;
+  for (const SequenceWork& work : plan.sequences) time_s += work.rows == 1 ? 0.001 + 2e-5 * work.computed : 0;
+  return time_s;
 }
 
 TimePoint::duration TimeThatGrows(const StepPlan& plan) {
-  double seconds = DecodesSeconds(plan);
-  for (const SequenceWork& work : plan.sequences) seconds += work.rows > 1 ? 0.001 * work.rows : 0;
-  return std::chrono::duration_cast<TimePoint::duration>(std::chrono::duration<double>(seconds));
+  double time_s = DecodesSeconds(plan);
+  for (const SequenceWork& work : plan.sequences) time_s += work.rows > 1 ? 0.001 * work.rows : 0;
+  return std::chrono::duration_cast<TimePoint::duration>(std::chrono::duration<double>(time_s));
 }
 
 class SchedulerOrderTest : public testing::Test {
@@ -43,6 +51,20 @@ class SchedulerOrderTest : public testing::Test {
       request.priority = priority;
     };
   }
+
+  // Sequences with 4,096 tokens at most, in steps that take TimeOf.
+  struct Rig : SchedulerRig {
+    Rig(const FakeEngineOptions& options, bool prompts_apart, int target_ms = 0)
+        : SchedulerRig(options, {.target_step_ms = target_ms}, Capabilities(options, prompts_apart)) {
+      step_time = TimeOf;
+      if (prompts_apart) prompt_time = PromptTimeOf;
+    }
+    static EngineCapabilities Capabilities(const FakeEngineOptions& options, bool prompts_apart) {
+      EngineCapabilities capabilities = FakeEngine(options).capabilities();
+      capabilities.computes_prompts_apart = prompts_apart;
+      return capabilities;
+    }
+  };
 };
 
 TEST_F(SchedulerOrderTest, APriorityIsAHeadStartOfThatManySeconds) {
@@ -117,9 +139,13 @@ TEST_F(SchedulerOrderTest, BesideABegunPromptOnlyWholeOnesGoIn) {
 }
 
 TEST_F(SchedulerOrderTest, ChunksBesideDecodesKeepToTheTarget) {
-  for (const int target_ms : {0, 60}) {
-    SchedulerRig rig({.max_sequences = 4, .max_step_tokens = 200, .max_context = 4096}, {.target_step_ms = target_ms});
-    rig.step_time = TimeOf;
+  struct Case {
+    bool prompts_apart;
+    int target_ms;
+    double target_s;  // three decodes alone take 13 ms
+  };
+  for (const auto& [prompts_apart, target_ms, target] : {Case{false, 0, 1.8 * 0.013}, {true, 0, 2.2 * 0.013}, {false, 60, 0.06}, {true, 60, 0.06}}) {
+    Rig rig({.max_sequences = 4, .max_step_tokens = 200, .max_context = 4096}, prompts_apart, target_ms);
     for (int salt = 0; salt < 3; ++salt) rig.Add(SomePrompt(10 + 10 * salt, salt), 300, Arriving(rig.now));
     for (int step = 0; step < 20; ++step) rig.Step();
     EXPECT_EQ(rig.scheduler.target_step_s() > 0, true);
@@ -130,11 +156,9 @@ TEST_F(SchedulerOrderTest, ChunksBesideDecodesKeepToTheTarget) {
       if (plan.sequences.size() == 4) times.push_back(std::chrono::duration<double>(TimeOf(plan)).count());
     } while (rig.scheduler.running() == 4);
     ASSERT_GT(times.size(), 40U);
-    // Three decodes alone take 13 ms.
-    const double target = target_ms > 0 ? target_ms * 1e-3 : 2.2 * 0.013;
     const std::vector<double> learned(times.begin() + 20, times.end() - 2);
-    EXPECT_LE(std::ranges::max(learned), 1.1 * target) << target_ms;
-    EXPECT_GE(std::ranges::min(learned), 0.85 * target) << target_ms;
+    EXPECT_LE(std::ranges::max(learned), 1.1 * target) << target_ms << prompts_apart;
+    EXPECT_GE(std::ranges::min(learned), 0.85 * target) << target_ms << prompts_apart;
     rig.RunToEnd();
   }
 }
@@ -146,7 +170,7 @@ TEST_F(SchedulerOrderTest, StepsStayEvenWhileAPromptIsCut) {
   rig.step_time = TimeThatGrows;
   for (int salt = 0; salt < 3; ++salt) rig.Add(SomePrompt(10 + 10 * salt, salt), 4000, Arriving(rig.now));
   for (int step = 0; step < 60; ++step) rig.Step();
-  const double first_target = 2.2 * DecodesSeconds(rig.Step());
+  const double first_target = 1.8 * DecodesSeconds(rig.Step());
   rig.Add(SomePrompt(8000, 9), 2, Arriving(rig.now));
   std::vector<double> targets;
   double slowest_decodes = 0;
@@ -163,25 +187,25 @@ TEST_F(SchedulerOrderTest, StepsStayEvenWhileAPromptIsCut) {
 
 // One prompt ends in the step in which the next one begins: there is always one that is cut.
 TEST_F(SchedulerOrderTest, EachPromptThatIsCutHasATargetOfItsOwn) {
-  SchedulerRig rig({.max_sequences = 10, .max_step_tokens = 500, .max_context = 4096});
-  rig.step_time = TimeOf;
-  for (int salt = 0; salt < 9; ++salt) rig.Add(SomePrompt(900, 10 + salt), 12, Arriving(rig.now));
-  int steps = 0;
-  for (; rig.scheduler.HasWork(); ++steps) rig.Step();
-  // 8,100 rows of prompts in steps that take 17 times as long as one that decodes alone, or twice as long as those of the last four.
-  EXPECT_LT(steps, 250);
-  rig.RunToEnd();
+  for (const bool prompts_apart : {false, true}) {
+    Rig rig({.max_sequences = 10, .max_step_tokens = 500, .max_context = 4096}, prompts_apart);
+    for (int salt = 0; salt < 9; ++salt) rig.Add(SomePrompt(900, 10 + salt), 12, Arriving(rig.now));
+    int steps = 0;
+    for (; rig.scheduler.HasWork(); ++steps) rig.Step();
+    // 8,100 rows of prompts in steps that take 17 times as long as one that decodes alone, or twice as long as those of the last four.
+    EXPECT_LT(steps, 250) << prompts_apart;
+    rig.RunToEnd();
+  }
 }
 
 // Where more prompts come, what was set for one no longer holds.
 TEST_F(SchedulerOrderTest, TheTargetIsSetAnewWhenMorePromptsWait) {
-  SchedulerRig rig({.max_sequences = 10, .max_step_tokens = 500, .max_context = 4096});
-  rig.step_time = TimeOf;
+  Rig rig({.max_sequences = 10, .max_step_tokens = 500, .max_context = 4096}, /*prompts_apart=*/false);
   for (int salt = 0; salt < 3; ++salt) rig.Add(SomePrompt(10 + 10 * salt, salt), 300, Arriving(rig.now));
   for (int step = 0; step < 20; ++step) rig.Step();
   rig.Add(SomePrompt(3000, 9), 2, Arriving(rig.now));
   for (int step = 0; step < 20; ++step) rig.Step();
-  EXPECT_NEAR(rig.scheduler.target_step_s(), 2.2 * 0.013, 0.002);
+  EXPECT_NEAR(rig.scheduler.target_step_s(), 1.8 * 0.013, 0.002);
   for (int salt = 0; salt < 6; ++salt) rig.Add(SomePrompt(3000, 20 + salt), 2, Arriving(rig.now));
   rig.Step();
   EXPECT_NEAR(rig.scheduler.target_step_s(), (1 + 2 * 7 / 3.0) * 0.013, 0.006);

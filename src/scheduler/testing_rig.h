@@ -81,6 +81,7 @@ class SchedulerRig {
       StepResult result;
       engine.Wait(engine.Submit(plan), result);
       if (step_time) now += step_time(plan);
+      if (prompt_time) result.prompt_seconds = std::chrono::duration<double>(prompt_time(plan)).count();
       scheduler.Commit(result, now);
       scheduler.CheckInvariants();
     }
@@ -140,6 +141,8 @@ class SchedulerRig {
   TimePoint now = TimePoint() + std::chrono::hours(1);
   // How long a step takes; at once where there is none.
   std::function<TimePoint::duration(const StepPlan&)> step_time;
+  // What of it goes to a pass over prompts, on an engine that computes them apart.
+  std::function<TimePoint::duration(const StepPlan&)> prompt_time;
   std::vector<RequestId> start_order;
   int preemptions = 0;
 

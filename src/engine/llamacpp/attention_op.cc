@@ -11,6 +11,7 @@
 #include <ggml-cpu/traits.h>
 #include <ggml-cpu.h>
 
+#include "base/invariant.h"
 #include "engine/llamacpp/tensor_address.h"
 #include "kernels/attention.h"
 
@@ -23,6 +24,10 @@ constexpr std::size_t kMostPartialFloats = std::size_t{1} << 24;
 constexpr int kUnitsPerThread = 4;
 // Of a unit. Up to so many wait for memory, which is best read from end to end; their states are small beside what they read.
 constexpr int kFewQueries = 12;
+// What reading a span costs, in the time that one query takes with it.
+constexpr int kReadCost = 6;
+// The source of an operation that says where its rows belong (scripts/patches/llama.cpp.patch).
+constexpr int kCellsOfRows = 5;
 
 // Scale, bias by position, soft cap.
 std::array<float, 3> FloatParameters(const ggml_tensor* op) {
@@ -31,48 +36,91 @@ std::array<float, 3> FloatParameters(const ggml_tensor* op) {
   return parameters;
 }
 
-// How one operation is cut. A unit is some rows of all query heads that share a KV head, in one stream; where there are few
-// units, or few queries in each, every span of its positions is a piece of work, else the unit is.
-struct Cut {
-  int heads_per_kv_head, rows_per_unit, units_of_rows, kv_heads, streams, spans;
-  bool by_span;
-  AttentionKernel kernel;
-
-  Cut(const ggml_tensor* op, int threads)
-      : kernel(static_cast<int>(op->src[1]->ne[0]), static_cast<int>(op->src[2]->ne[0]), FloatParameters(op)[0]) {
-    const ggml_tensor* query = op->src[0];
-    const ggml_tensor* key = op->src[1];
-    kv_heads = static_cast<int>(key->ne[2]);
-    heads_per_kv_head = static_cast<int>(query->ne[2]) / kv_heads;
-    const int rows = static_cast<int>(query->ne[1]);
-    const auto split = [rows](int parts) { return (rows + parts - 1) / parts; };
-    units_of_rows = split(kMostAttentionQueries / heads_per_kv_head);
-    rows_per_unit = split(units_of_rows);
-    streams = static_cast<int>(query->ne[3]);
-    spans = static_cast<int>((key->ne[1] + kAttentionSpan - 1) / kAttentionSpan);
-    const bool has_few_units = threads > 1 && units() < kUnitsPerThread * threads;
-    by_span = spans > 1 && (has_few_units || queries() <= kFewQueries) && partials() <= kMostPartialFloats;
-  }
-  int units_of_stream() const { return kv_heads * units_of_rows; }
-  int units() const { return streams * units_of_stream(); }
-  int queries() const { return heads_per_kv_head * rows_per_unit; }
-  std::size_t states() const { return static_cast<std::size_t>(queries()) * kernel.state_size(); }
-  std::size_t partials() const { return static_cast<std::size_t>(units()) * spans * states(); }
-  // Of each thread: the kernel's, states of a piece, totals of a unit, and the numbers of the spans that are seen.
-  std::size_t scratch() const { return kernel.scratch_size() + 2 * states() + static_cast<std::size_t>(streams) * spans; }
-  std::size_t work_bytes(int threads) const {
-    return sizeof(float) * (threads * scratch() + (by_span ? partials() : 0));
-  }
+// Rows that attend over one stream of keys and values, in blocks. A unit is a block of all query heads that share a KV head.
+struct Run {
+  int plane = 0;  // of queries, mask and results
+  int first_row = 0;
+  int rows = 0;
+  int stream = 0;  // of keys and values
+  int blocks = 0;
+  int rows_per_block = 0;
+  bool by_span = false;       // every span of a unit is a piece of work, not the whole unit
+  std::size_t partials = 0;   // where the states of its pieces begin, in floats
 };
 
-// Whether any row of a stream sees a position of a span.
-bool IsSeen(const ggml_tensor* op, int stream, int span) {
+// The index of the cell into which a row's own key is written, where rows of several streams stand in one plane; else null.
+const std::int64_t* CellsOfRows(const ggml_tensor* op) {
+  return op->src[kCellsOfRows] == nullptr ? nullptr : static_cast<const std::int64_t*>(op->src[kCellsOfRows]->data);
+}
+
+std::vector<Run> RunsOf(const ggml_tensor* op) {
+  const int rows = static_cast<int>(op->src[0]->ne[1]);
+  const int planes = static_cast<int>(op->src[0]->ne[3]);
+  const ggml_tensor* key = op->src[1];
+  const std::int64_t* cells = CellsOfRows(op);
+  std::vector<Run> runs;
+  if (cells == nullptr) {
+    for (int plane = 0; plane < planes; ++plane) runs.push_back({.plane = plane, .rows = rows, .stream = plane});
+    return runs;
+  }
+  const auto cells_of_stream = static_cast<std::int64_t>(key->nb[3] / key->nb[1]);
+  for (int row = 0; row < rows; ++row) {
+    const int stream = static_cast<int>(cells[row] / cells_of_stream);
+    if (runs.empty() || runs.back().stream != stream) runs.push_back({.first_row = row, .stream = stream});
+    ++runs.back().rows;
+  }
+  return runs;
+}
+
+// How one operation is cut: by span where there are few queries in a unit, or few units of many.
+struct Cut {
+  AttentionKernel kernel;
+  int kv_heads, heads_per_kv_head, spans;
+  std::vector<Run> runs;
+  std::size_t most_states = 0;  // floats of the states of a unit
+  std::size_t partials = 0;     // floats of all pieces
+
+  Cut(const ggml_tensor* op, int threads)
+      : kernel(static_cast<int>(op->src[1]->ne[0]), static_cast<int>(op->src[2]->ne[0]), FloatParameters(op)[0]),
+        kv_heads(static_cast<int>(op->src[1]->ne[2])),
+        heads_per_kv_head(static_cast<int>(op->src[0]->ne[2]) / kv_heads),
+        spans(static_cast<int>((op->src[1]->ne[1] + kAttentionSpan - 1) / kAttentionSpan)),
+        runs(RunsOf(op)) {
+    int units_of_many = 0;
+    for (Run& run : runs) {
+      const auto split = [&run](int parts) { return (run.rows + parts - 1) / parts; };
+      run.blocks = split(kMostAttentionQueries / heads_per_kv_head);
+      run.rows_per_block = split(run.blocks);
+      if (queries(run) > kFewQueries) units_of_many += units(run);
+    }
+    const bool has_few_units = threads > 1 && units_of_many < kUnitsPerThread * threads;
+    for (Run& run : runs) {
+      const std::size_t floats = static_cast<std::size_t>(units(run)) * spans * states(run);
+      most_states = std::max(most_states, states(run));
+      run.by_span = spans > 1 && (has_few_units || queries(run) <= kFewQueries) && partials + floats <= kMostPartialFloats;
+      run.partials = partials;
+      if (run.by_span) partials += floats;
+    }
+  }
+  int units(const Run& run) const { return run.blocks * kv_heads; }
+  int queries(const Run& run) const { return heads_per_kv_head * run.rows_per_block; }
+  std::size_t states(const Run& run) const { return static_cast<std::size_t>(queries(run)) * kernel.state_size(); }
+  std::size_t partial(const Run& run, int unit, int span) const {
+    return run.partials + (static_cast<std::size_t>(unit) * spans + span) * states(run);
+  }
+  // Of each thread: the kernel's, states of a piece and totals of a unit.
+  std::size_t scratch() const { return kernel.scratch_size() + 2 * most_states; }
+  std::size_t work_bytes(int threads) const { return sizeof(float) * (threads * scratch() + partials); }
+};
+
+// Whether any row of a run sees a position of a span.
+bool IsSeen(const ggml_tensor* op, const Run& run, int span) {
   const ggml_tensor* mask = op->src[3];
   if (mask == nullptr) return true;
   const std::int64_t first = std::int64_t{span} * kAttentionSpan, last = std::min(mask->ne[0], first + kAttentionSpan);
   for (std::int64_t head = 0; head < mask->ne[2]; ++head) {
-    for (std::int64_t row = 0; row < op->src[0]->ne[1]; ++row) {
-      const auto* hides = reinterpret_cast<const std::uint16_t*>(RowAt(mask, row, head, stream % mask->ne[3]));
+    for (int row = run.first_row; row < run.first_row + run.rows; ++row) {
+      const auto* hides = reinterpret_cast<const std::uint16_t*>(RowAt(mask, row, head, run.plane % mask->ne[3]));
       if (hides[first] != kAttentionHidden) return true;
       std::uint16_t seen = 0;
       for (std::int64_t position = first; position < last; ++position) seen |= hides[position] ^ kAttentionHidden;
@@ -82,44 +130,46 @@ bool IsSeen(const ggml_tensor* op, int stream, int span) {
   return false;
 }
 
-// The spans that are seen: stream * spans + span, ascending.
-std::span<const std::int32_t> SeenSpans(const ggml_tensor* op, const Cut& cut, std::int32_t* numbers) {
-  std::size_t count = 0;
-  for (int stream = 0; stream < cut.streams; ++stream) {
+struct SeenSpan {
+  int run, span;
+};
+
+// In the order of runs, then of spans.
+std::vector<SeenSpan> SeenSpans(const ggml_tensor* op, const Cut& cut) {
+  std::vector<SeenSpan> seen;
+  for (int run = 0; run < static_cast<int>(cut.runs.size()); ++run) {
     for (int span = 0; span < cut.spans; ++span) {
-      if (IsSeen(op, stream, span)) numbers[count++] = stream * cut.spans + span;
+      if (IsSeen(op, cut.runs[run], span)) seen.push_back({run, span});
     }
   }
-  return {numbers, count};
+  return seen;
 }
 
 // The keys (or values) of a unit at a position.
-const std::uint16_t* RowOf(const ggml_tensor* tensor, const Cut& cut, int unit, std::int64_t position) {
-  const int head_and_stream = unit / cut.units_of_rows;
-  return reinterpret_cast<const std::uint16_t*>(RowAt(tensor, position, head_and_stream % cut.kv_heads, head_and_stream / cut.kv_heads));
+const std::uint16_t* RowOf(const ggml_tensor* tensor, const Run& run, int unit, std::int64_t position) {
+  return reinterpret_cast<const std::uint16_t*>(RowAt(tensor, position, unit / run.blocks, run.stream));
 }
 
 // One unit's queries, and where their results go.
 struct Unit {
+  const Run& run;
   int number;
   int count = 0;
   std::array<AttentionQuery, kMostAttentionQueries> queries;  // their masks are those of the first position
   std::array<float*, kMostAttentionQueries> outputs;
 
-  Unit(const ggml_tensor* op, const Cut& cut, int a_number) : number(a_number) {
+  Unit(const ggml_tensor* op, const Cut& cut, const Run& a_run, int a_number) : run(a_run), number(a_number) {
     const ggml_tensor* query = op->src[0];
     const ggml_tensor* mask = op->src[3];
-    const int block = number % cut.units_of_rows;
-    const int kv_head = number / cut.units_of_rows % cut.kv_heads;
-    const int stream = number / cut.units_of_rows / cut.kv_heads;
-    const std::int64_t last = std::min<std::int64_t>(query->ne[1], std::int64_t{block + 1} * cut.rows_per_unit);
-    for (std::int64_t row = std::int64_t{block} * cut.rows_per_unit; row < last; ++row) {
+    const int kv_head = number / run.blocks;
+    const int first = number % run.blocks * run.rows_per_block, last = std::min(run.rows, first + run.rows_per_block);
+    for (int row = run.first_row + first; row < run.first_row + last; ++row) {
       for (int i = 0; i < cut.heads_per_kv_head; ++i, ++count) {
         const int head = kv_head * cut.heads_per_kv_head + i;
-        const char* hides = mask == nullptr ? nullptr : RowAt(mask, row, head % mask->ne[2], stream % mask->ne[3]);
-        queries[count] = {.query = reinterpret_cast<const float*>(RowAt(query, row, head, stream)),
+        const char* hides = mask == nullptr ? nullptr : RowAt(mask, row, head % mask->ne[2], run.plane % mask->ne[3]);
+        queries[count] = {.query = reinterpret_cast<const float*>(RowAt(query, row, head, run.plane)),
                           .mask = reinterpret_cast<const std::uint16_t*>(hides)};
-        outputs[count] = reinterpret_cast<float*>(RowAt(op, head, row, stream));
+        outputs[count] = reinterpret_cast<float*>(RowAt(op, head, row, run.plane));
       }
     }
   }
@@ -132,8 +182,8 @@ struct Unit {
     std::array<AttentionQuery, kMostAttentionQueries> asked;
     for (int q = 0; q < count; ++q) asked[q] = {queries[q].query, queries[q].mask == nullptr ? nullptr : queries[q].mask + first};
     cut.kernel.Attend({.positions = static_cast<int>(std::min<std::int64_t>(kAttentionSpan, key->ne[1] - first)),
-                       .keys = RowOf(key, cut, number, first),
-                       .values = RowOf(value, cut, number, first),
+                       .keys = RowOf(key, run, number, first),
+                       .values = RowOf(value, run, number, first),
                        .key_stride = static_cast<std::ptrdiff_t>(key->nb[1] / sizeof(std::uint16_t)),
                        .value_stride = static_cast<std::ptrdiff_t>(value->nb[1] / sizeof(std::uint16_t)),
                        .next_keys = next_keys},
@@ -159,6 +209,8 @@ bool Takes(const ggml_tensor* op) {
   const bool has_sinks = op->src[4] != nullptr;
   const auto [scale, max_bias, soft_cap] = FloatParameters(op);
   if (has_sinks || max_bias != 0 || soft_cap != 0) return false;
+  const ggml_tensor* cells = op->src[kCellsOfRows];
+  if (cells != nullptr && (cells->type != GGML_TYPE_I64 || cells->ne[0] != query->ne[1] || query->ne[3] != 1)) return false;
   const bool types = query->type == GGML_TYPE_F32 && op->type == GGML_TYPE_F32 && key->type == GGML_TYPE_F16 &&
                      value->type == GGML_TYPE_F16 && (mask == nullptr || mask->type == GGML_TYPE_F16);
   const bool rows_are_whole = query->nb[0] == sizeof(float) && key->nb[0] == sizeof(std::uint16_t) &&
@@ -167,22 +219,55 @@ bool Takes(const ggml_tensor* op) {
          TakesHeads(key->ne[0], value->ne[0], query->ne[2], key->ne[2]);
 }
 
+struct Piece {
+  int run, unit, span;
+};
+
 // A thread's share of the pieces. Each thread takes neighbours, all heads of a span, then those of the stream's next: it reads memory
 // from end to end. (Threads that take pieces by turns were 1.7 times as slow with one row; with whole units by turns a step of four or
 // sixteen streams took 1.1 times as long.)
-void AttendBySpan(const ggml_tensor* op, const Cut& cut, std::span<const std::int32_t> seen, const ggml_compute_params& params,
-                  float* scratch, const auto& partial) {
-  const int units = cut.units_of_stream();
-  const auto pieces = static_cast<std::int64_t>(seen.size()) * units;
-  const auto unit_of = [&](std::int64_t piece) { return seen[piece / units] / cut.spans * units + static_cast<int>(piece % units); };
-  const auto span_of = [&](std::int64_t piece) { return seen[piece / units] % cut.spans; };
-  const std::int64_t last = pieces * (params.ith + 1) / params.nth;
-  for (std::int64_t piece = pieces * params.ith / params.nth; piece < last; ++piece) {
-    const std::uint16_t* next_keys = nullptr;
-    if (piece + 1 < last) next_keys = RowOf(op->src[1], cut, unit_of(piece + 1), std::int64_t{span_of(piece + 1)} * kAttentionSpan);
-    const int number = unit_of(piece), span = span_of(piece);
-    Unit(op, cut, number).Attend(op, cut, span, next_keys, scratch, partial(number, span));
+std::vector<Piece> ShareOfPieces(const Cut& cut, const std::vector<SeenSpan>& seen, const ggml_compute_params& params) {
+  const auto cost = [&cut](const Run& run) { return std::int64_t{run.by_span} * (kReadCost + cut.queries(run)); };
+  std::int64_t all = 0;
+  for (const SeenSpan& span : seen) all += cost(cut.runs[span.run]) * cut.units(cut.runs[span.run]);
+  const std::int64_t first = all * params.ith / params.nth, last = all * (params.ith + 1) / params.nth;
+  std::vector<Piece> share;
+  std::int64_t at = 0;
+  for (const SeenSpan& span : seen) {
+    const Run& run = cut.runs[span.run];
+    if (!run.by_span) continue;
+    for (int unit = 0; unit < cut.units(run); ++unit, at += cost(run)) {
+      if (at >= first && at < last) share.push_back({span.run, unit, span.span});
+    }
   }
+  return share;
+}
+
+void AttendBySpan(const ggml_tensor* op, const Cut& cut, const std::vector<Piece>& share, float* scratch, float* partials) {
+  for (std::size_t i = 0; i < share.size(); ++i) {
+    const std::uint16_t* next_keys = nullptr;
+    if (i + 1 < share.size()) {
+      const Piece& next = share[i + 1];
+      next_keys = RowOf(op->src[1], cut.runs[next.run], next.unit, std::int64_t{next.span} * kAttentionSpan);
+    }
+    const auto [number, unit, span] = share[i];
+    const Run& run = cut.runs[number];
+    Unit(op, cut, run, unit).Attend(op, cut, span, next_keys, scratch, partials + cut.partial(run, unit, span));
+  }
+}
+
+// `spans`: those that the run sees.
+void FinishUnit(const ggml_tensor* op, const Cut& cut, const Run& run, int number, std::span<const SeenSpan> spans, float* scratch,
+                const float* partials) {
+  const Unit unit(op, cut, run, number);
+  float* states = scratch + cut.kernel.scratch_size();
+  float* totals = states + cut.most_states;
+  std::fill_n(totals, cut.states(run), -std::numeric_limits<float>::infinity());
+  for (const SeenSpan& seen : spans) {
+    if (!run.by_span) unit.Attend(op, cut, seen.span, nullptr, scratch, states);
+    cut.kernel.Combine(run.by_span ? partials + cut.partial(run, number, seen.span) : states, unit.count, totals);
+  }
+  unit.Finish(cut, totals);
 }
 
 class AttentionOp : public ggml::cpu::tensor_traits, public ggml::cpu::extra_buffer_type {
@@ -197,7 +282,12 @@ class AttentionOp : public ggml::cpu::tensor_traits, public ggml::cpu::extra_buf
   ggml_backend_buffer_type* buffers() { return &buffers_; }
 
   bool supports_op(ggml_backend_dev_t, const ggml_tensor*) override { return false; }
-  ggml::cpu::tensor_traits* get_tensor_traits(const ggml_tensor* op) override { return Takes(op) ? this : nullptr; }
+  ggml::cpu::tensor_traits* get_tensor_traits(const ggml_tensor* op) override {
+    if (Takes(op)) return this;
+    CheckInvariant(op->op != GGML_OP_FLASH_ATTN_EXT || op->src[kCellsOfRows] == nullptr,
+                   "attention over rows of several streams is ours: ggml's would take them for those of one");
+    return nullptr;
+  }
 
   bool work_size(int threads, const ggml_tensor* op, size_t& size) override {
     size = Cut(op, threads).work_bytes(threads);
@@ -209,33 +299,18 @@ class AttentionOp : public ggml::cpu::tensor_traits, public ggml::cpu::extra_buf
     assert(cut.work_bytes(params->nth) <= params->wsize);
     float* work = static_cast<float*>(params->wdata);
     float* scratch = work + params->ith * cut.scratch();
-    float* states = scratch + cut.kernel.scratch_size();
-    float* totals = states + cut.states();
     float* partials = work + params->nth * cut.scratch();
-    const auto partial = [&](int number, int span) {
-      return partials + (static_cast<std::size_t>(number) * cut.spans + span) * cut.states();
-    };
-    std::span<const std::int32_t> seen;
-    if (cut.by_span) {
-      seen = SeenSpans(op, cut, reinterpret_cast<std::int32_t*>(totals + cut.states()));
-      AttendBySpan(op, cut, seen, *params, scratch, partial);
+    const std::vector<SeenSpan> seen = SeenSpans(op, cut);
+    if (cut.partials > 0) {
+      AttendBySpan(op, cut, ShareOfPieces(cut, seen, *params), scratch, partials);
       ggml_barrier(params->threadpool);
     }
-    for (int number = params->ith; number < cut.units(); number += params->nth) {
-      const Unit unit(op, cut, number);
-      std::fill_n(totals, cut.states(), -std::numeric_limits<float>::infinity());
-      if (cut.by_span) {
-        const auto stream_of = [&](std::int32_t span) { return span / cut.spans; };
-        for (const std::int32_t span : std::ranges::equal_range(seen, number / cut.units_of_stream(), {}, stream_of)) {
-          cut.kernel.Combine(partial(number, span % cut.spans), unit.count, totals);
-        }
-      } else {
-        for (int span = 0; span < cut.spans; ++span) {
-          unit.Attend(op, cut, span, nullptr, scratch, states);
-          cut.kernel.Combine(states, unit.count, totals);
-        }
+    int turn = 0;  // units go to the threads by turns
+    for (int number = 0; number < static_cast<int>(cut.runs.size()); ++number) {
+      const auto spans = std::ranges::equal_range(seen, number, {}, &SeenSpan::run);
+      for (int unit = 0; unit < cut.units(cut.runs[number]); ++unit, ++turn) {
+        if (turn % params->nth == params->ith) FinishUnit(op, cut, cut.runs[number], unit, spans, scratch, partials);
       }
-      unit.Finish(cut, totals);
     }
     return true;
   }

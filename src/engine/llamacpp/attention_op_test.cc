@@ -74,6 +74,52 @@ std::vector<float> Compute(const Case& c, ggml_type kv_type, int threads) {
   return {floats, floats + ggml_nelements(result)};
 }
 
+// Rows of one stream in a step of several.
+struct Part {
+  int stream, computed, rows;  // row r sees positions up to computed + r
+};
+
+// The rows of all parts in one operation, by the cells that they are written to; or, if `alone` >= 0, those of this part only.
+// Heads of 64, four of queries and two of keys.
+std::vector<float> ComputeParts(const std::vector<Part>& parts, int positions, int alone, int threads) {
+  constexpr int kSize = 64, kHeads = 4, kKvHeads = 2, kCells = 2048, kStreams = 5;
+  const std::unique_ptr<ggml_context, void (*)(ggml_context*)> context(
+      ggml_init({.mem_size = std::size_t{64} << 20, .mem_buffer = nullptr, .no_alloc = false}), ggml_free);
+  const auto number = [](std::uint64_t series, std::int64_t i) { return static_cast<float>(UniformAt(1, series, i)) * 4 - 2; };
+  const auto cache = [&](std::uint64_t series) {
+    ggml_tensor* all = ggml_new_tensor_4d(context.get(), GGML_TYPE_F16, kSize, kKvHeads, kCells, kStreams);
+    for (std::int64_t i = 0; i < ggml_nelements(all); ++i) static_cast<ggml_fp16_t*>(all->data)[i] = ggml_fp32_to_fp16(number(series, i));
+    const std::size_t first_stream = alone < 0 ? 0 : parts[alone].stream * all->nb[3];
+    ggml_tensor* used = ggml_view_4d(context.get(), all, kSize, kKvHeads, positions, 1, all->nb[1], all->nb[2], all->nb[3], first_stream);
+    return ggml_permute(context.get(), used, 0, 2, 1, 3);
+  };
+  ggml_tensor* key = cache(1);
+  ggml_tensor* value = cache(2);
+  int rows = 0;
+  for (int p = 0; p < static_cast<int>(parts.size()); ++p) rows += alone < 0 || alone == p ? parts[p].rows : 0;
+  ggml_tensor* query = ggml_new_tensor_4d(context.get(), GGML_TYPE_F32, kSize, kHeads, rows, 1);
+  ggml_tensor* mask = ggml_new_tensor_4d(context.get(), GGML_TYPE_F16, positions, rows, 1, 1);
+  ggml_tensor* cells = ggml_new_tensor_1d(context.get(), GGML_TYPE_I64, rows);
+  int row = 0;
+  for (int p = 0; p < static_cast<int>(parts.size()); ++p) {
+    for (int r = 0; r < parts[p].rows && (alone < 0 || alone == p); ++r, ++row) {
+      const int own = parts[p].computed + r;
+      static_cast<std::int64_t*>(cells->data)[row] = parts[p].stream * kCells + own;
+      for (int i = 0; i < kSize * kHeads; ++i) static_cast<float*>(query->data)[row * kSize * kHeads + i] = number(10 + p, r * 1000 + i);
+      for (int i = 0; i < positions; ++i) {
+        static_cast<ggml_fp16_t*>(mask->data)[row * positions + i] = ggml_fp32_to_fp16(i <= own ? 0.0F : -INFINITY);
+      }
+    }
+  }
+  ggml_tensor* result = ggml_flash_attn_ext(context.get(), ggml_permute(context.get(), query, 0, 2, 1, 3), key, value, mask, 0.125F, 0, 0);
+  if (alone < 0) result->src[5] = cells;
+  ggml_cgraph* graph = ggml_new_graph(context.get());
+  ggml_build_forward_expand(graph, result);
+  EXPECT_EQ(ggml_graph_compute_with_ctx(context.get(), graph, threads), GGML_STATUS_SUCCESS);
+  const auto* floats = static_cast<const float*>(result->data);
+  return {floats, floats + ggml_nelements(result)};
+}
+
 // KV in F32 is always ggml's.
 double FurthestFromGgml(const Case& c) {
   const std::vector<float> expected = Compute(c, GGML_TYPE_F32, 2);
@@ -124,6 +170,32 @@ TEST_F(AttentionOp, HasTheSameBytesWithAnyNumberOfThreads) {
     for (const int threads : {2, 3, 8}) {
       const std::vector<float> together = Compute(c, GGML_TYPE_F16, threads);
       EXPECT_EQ(std::memcmp(alone.data(), together.data(), alone.size() * sizeof(float)), 0) << threads;
+    }
+  }
+}
+
+TEST_F(AttentionOp, RowsOfSeveralStreamsHaveTheBytesThatTheyHaveAlone) {
+  const std::vector<std::vector<Part>> steps = {
+      {{0, 300, 1}, {1, 20, 1}, {4, 1500, 1}},
+      {{3, 900, 1}, {0, 5, 1}, {2, 1100, 7}},                    // decodes, out of order, and a small chunk
+      {{1, 100, 1}, {2, 0, 300}},                                // a chunk of whole units
+      {{4, 0, 1}, {1, 255, 2}, {0, 700, 90}, {3, 0, 33}},        // several prompts
+      {{2, 1700, 40}},
+  };
+  for (const std::vector<Part>& step : steps) {
+    int most = 0;
+    for (const Part& part : step) most = std::max(most, part.computed + part.rows);
+    const auto padded = [](int positions) { return (positions + 255) / 256 * 256; };
+    std::vector<float> expected;
+    for (int p = 0; p < static_cast<int>(step.size()); ++p) {
+      const std::vector<float> part = ComputeParts(step, padded(step[p].computed + step[p].rows), p, 1);
+      expected.insert(expected.end(), part.begin(), part.end());
+    }
+    for (const int threads : {1, 2, 3, 8}) {
+      const std::vector<float> found = ComputeParts(step, padded(most), -1, threads);
+      ASSERT_EQ(found.size(), expected.size());
+      EXPECT_EQ(std::memcmp(found.data(), expected.data(), found.size() * sizeof(float)), 0)
+          << "step " << &step - steps.data() << " on " << threads << " threads";
     }
   }
 }

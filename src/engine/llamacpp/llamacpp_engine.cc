@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/machine.h"
 #include "engine/llamacpp/attention_op.h"
+#include "engine/llamacpp/matmul_op.h"
 #include "engine/llamacpp/thread_choice.h"
 
 namespace cllm {
@@ -59,6 +60,15 @@ bool AttentionIsOurs(const Model& model, const LlamaCppOptions& options) {
   return !Model::HasGpuSupport() && options.kv_type == "f16" && options.flash_attention != "off" &&
          std::ranges::find(kPlain, info.architecture) != kPlain.end() &&
          AttentionHeadsAreOurs(info.key_size, info.value_size, info.heads, info.kv_heads);
+}
+
+// Whether the layers have equally many heads: an array of counts is written in brackets.
+bool HeadsAreAlike(const Model& model) {
+  return std::ranges::none_of(std::array{".attention.head_count", ".attention.head_count_kv"}, [&model](const char* key) {
+    std::array<char, 2> text{};
+    llama_model_meta_val_str(model.handle(), (model.info().architecture + key).c_str(), text.data(), text.size());
+    return text[0] == '[';
+  });
 }
 
 int PaddedContext(int max_context) { return (max_context + kCellPadding - 1) / kCellPadding * kCellPadding; }
@@ -121,6 +131,9 @@ Result<KvSizing> SizeKvCache(const ModelInfo& model, const LlamaCppOptions& opti
 Result<std::unique_ptr<LlamaCppEngine>> LlamaCppEngine::Create(const Model& model, const LlamaCppOptions& options,
                                                                int sequences, int max_context) {
   UseOwnAttention();
+  const bool attention_is_ours = AttentionIsOurs(model, options);
+  // Then a row's bytes don't depend on what is computed beside it, and decodes and prompts may share a pass.
+  const bool all_is_ours = attention_is_ours && HeadsAreAlike(model) && AllWeightsAreOurs(model.handle());
   const int step_tokens = std::max(options.n_batch, sequences);
   llama_context_params params = llama_context_default_params();
   params.n_ctx = static_cast<std::uint32_t>(PaddedContext(max_context)) * sequences;
@@ -133,6 +146,8 @@ Result<std::unique_ptr<LlamaCppEngine>> LlamaCppEngine::Create(const Model& mode
   params.type_k = KvType(options.kv_type);
   params.type_v = params.type_k;
   params.kv_unified = false;
+  params.kv_ragged = all_is_ours;
+  if (all_is_ours) params.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_ENABLED;
   params.rope_scaling_type = RopeScaling(options.rope_scaling);
   params.rope_freq_base = static_cast<float>(options.rope_freq_base);
   params.rope_freq_scale = static_cast<float>(options.rope_freq_scale);
@@ -152,18 +167,19 @@ Result<std::unique_ptr<LlamaCppEngine>> LlamaCppEngine::Create(const Model& mode
         "backend.llama_cpp");
   }
   context->batch = llama_batch_init(step_tokens, 0, 1);
+  const bool is_one_pass = llama_kv_is_ragged(context->handle);
   EngineCapabilities capabilities{.name = "llama_cpp",
                                   .vocab_size = model.info().vocab_size,
                                   .max_sequences = sequences,
                                   .max_step_tokens = step_tokens,
                                   .max_context = max_context,
-                                  .prefers_dense_slots = true,
-                                  .computes_prompts_apart = true,
+                                  .prefers_dense_slots = !is_one_pass,
+                                  .computes_prompts_apart = !is_one_pass,
                                   .can_copy_sequences = true,
                                   // Recurrent state has no positions. (Sliding windows are kept at full size, so theirs can go.)
                                   .can_trim_sequences = !llama_model_is_recurrent(model.handle()) &&
                                                         !llama_model_is_hybrid(model.handle()),
-                                  .rows_after_prefix = AttentionIsOurs(model, options) ? kRowsOfAMatrixTile : kRowsOfAnAttentionTile};
+                                  .rows_after_prefix = attention_is_ours ? kRowsOfAMatrixTile : kRowsOfAnAttentionTile};
   return std::unique_ptr<LlamaCppEngine>(new LlamaCppEngine(std::move(context), std::move(capabilities), options));
 }
 
@@ -221,21 +237,22 @@ void LlamaCppEngine::Wait([[maybe_unused]] Ticket ticket, StepResult& result) {
   if (!plan.sequences.empty() && !ComputeTogether(plan, result)) ComputeOneByOne(plan, result);
 }
 
-// Decodes and prompts go in two calls. In one llama.cpp would compute equally many rows of each sequence at a time, so it would
-// pass over the weights twice all the same, and every decode would attend over as many positions as the longest prompt has. The
-// prompts go first: their logits, which the second call overwrites, are seldom wanted.
+// Where the cache isn't ragged, decodes and prompts go in two calls. In one llama.cpp would compute equally many rows of each sequence
+// at a time, so it would pass over the weights twice all the same, and every decode would attend over as many positions as the longest
+// prompt has. The prompts go first: their logits, which the second call overwrites, are seldom wanted.
 bool LlamaCppEngine::ComputeTogether(const StepPlan& plan, StepResult& result) {
   const std::size_t all = plan.sequences.size();
   const auto first_prompt = std::ranges::find_if(plan.sequences, [](const SequenceWork& work) { return work.rows > 1; });
   const auto decodes = static_cast<std::size_t>(first_prompt - plan.sequences.begin());
-  if (decodes > 0 && decodes < all) {
+  const bool is_apart = capabilities_.computes_prompts_apart && decodes > 0 && decodes < all;
+  if (is_apart) {
     const auto start = std::chrono::steady_clock::now();
     if (Decode(plan, decodes, all - decodes) != 0) return false;
     CollectLogits(plan, decodes, all - decodes, result);
     SaveLogits(decodes, result);
     result.prompt_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   }
-  const std::size_t rest = decodes > 0 ? decodes : all;
+  const std::size_t rest = is_apart ? decodes : all;
   if (Decode(plan, 0, rest) != 0) return false;
   CollectLogits(plan, 0, rest, result);
   return true;

@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <cassert>
 #include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include <ggml-cpu/traits.h>
@@ -11,6 +14,9 @@
 
 #include "engine/llamacpp/tensor_address.h"
 #include "kernels/matmul.h"
+
+// llama.cpp has no public list of a model's tensors.
+const std::vector<std::pair<std::string, ggml_tensor*>>& llama_internal_get_tensor_map(const llama_model* model);
 
 namespace cllm {
 namespace {
@@ -133,6 +139,19 @@ MatmulOp& Op() {
 }  // namespace
 
 ggml_backend_buffer_type* OwnWeightBuffers() { return Op().buffers(); }
+
+bool AllWeightsAreOurs(const llama_model* model) {
+  constexpr std::string_view kEmbeddings = "token_embd.weight";  // only looked up, where the output has weights of its own
+  bool embeddings_are_ours = false, has_output = false;
+  for (const auto& [name, tensor] : llama_internal_get_tensor_map(model)) {
+    if (ggml_n_dims(tensor) < 2) continue;
+    const bool is_ours = tensor->buffer != nullptr && tensor->buffer->buft == OwnWeightBuffers();
+    has_output = has_output || name == "output.weight";
+    embeddings_are_ours = embeddings_are_ours || (is_ours && name == kEmbeddings);
+    if (!is_ours && name != kEmbeddings) return false;
+  }
+  return has_output || embeddings_are_ours;
+}
 
 void UseOwnMatmul() {
   std::vector<ggml_backend_buffer_type_t>& list = ggml_backend_cpu_get_extra_buffer_types();

@@ -2,6 +2,7 @@
 #pragma once
 
 struct ggml_backend_buffer_type;
+struct llama_model;
 
 namespace cllm {
 
@@ -13,5 +14,9 @@ void UseOwnMatmul();
 
 // Where such weights are stored; they can be written whole, and not be read.
 ggml_backend_buffer_type* OwnWeightBuffers();
+
+// Whether the kernel multiplies all matrices of `model`. If so, a row has the same bytes whatever is computed beside it; ggml's ways
+// to multiply differ with the number of rows.
+bool AllWeightsAreOurs(const llama_model* model);
 
 }  // namespace cllm
