@@ -5,13 +5,16 @@
 #include <cassert>
 #include <cstring>
 #include <limits>
+#include <map>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include <ggml-cpu/traits.h>
 #include <ggml-cpu.h>
 
 #include "base/invariant.h"
+#include "engine/llamacpp/stream_origins.h"
 #include "engine/llamacpp/tensor_address.h"
 #include "kernels/attention.h"
 
@@ -53,6 +56,10 @@ const std::int64_t* CellsOfRows(const ggml_tensor* op) {
   return op->src[kCellsOfRows] == nullptr ? nullptr : static_cast<const std::int64_t*>(op->src[kCellsOfRows]->data);
 }
 
+const StreamOrigins* OriginsOf(const ggml_tensor* op) {
+  return op->src[kCellsOfRows] == nullptr ? nullptr : static_cast<const StreamOrigins*>(op->src[kCellsOfRows]->extra);
+}
+
 std::vector<Run> RunsOf(const ggml_tensor* op) {
   const int rows = static_cast<int>(op->src[0]->ne[1]);
   const int planes = static_cast<int>(op->src[0]->ne[3]);
@@ -77,8 +84,7 @@ struct Cut {
   AttentionKernel kernel;
   int kv_heads, heads_per_kv_head, spans;
   std::vector<Run> runs;
-  std::size_t most_states = 0;  // floats of the states of a unit
-  std::size_t partials = 0;     // floats of all pieces
+  std::size_t partials = 0;  // floats of all pieces
 
   Cut(const ggml_tensor* op, int threads)
       : kernel(static_cast<int>(op->src[1]->ne[0]), static_cast<int>(op->src[2]->ne[0]), FloatParameters(op)[0]),
@@ -96,7 +102,6 @@ struct Cut {
     const bool has_few_units = threads > 1 && units_of_many < kUnitsPerThread * threads;
     for (Run& run : runs) {
       const std::size_t floats = static_cast<std::size_t>(units(run)) * spans * states(run);
-      most_states = std::max(most_states, states(run));
       run.by_span = spans > 1 && (has_few_units || queries(run) <= kFewQueries) && partials + floats <= kMostPartialFloats;
       run.partials = partials;
       if (run.by_span) partials += floats;
@@ -109,7 +114,7 @@ struct Cut {
     return run.partials + (static_cast<std::size_t>(unit) * spans + span) * states(run);
   }
   // Of each thread: the kernel's, states of a piece and totals of a unit.
-  std::size_t scratch() const { return kernel.scratch_size() + 2 * most_states; }
+  std::size_t scratch() const { return kernel.scratch_size() + std::size_t{2} * kMostAttentionQueries * kernel.state_size(); }
   std::size_t work_bytes(int threads) const { return sizeof(float) * (threads * scratch() + partials); }
 };
 
@@ -132,37 +137,41 @@ bool IsSeen(const ggml_tensor* op, const Run& run, int span) {
 
 struct SeenSpan {
   int run, span;
+  int stream;  // where it is read
 };
 
 // In the order of runs, then of spans.
 std::vector<SeenSpan> SeenSpans(const ggml_tensor* op, const Cut& cut) {
+  const StreamOrigins* origins = OriginsOf(op);
   std::vector<SeenSpan> seen;
-  for (int run = 0; run < static_cast<int>(cut.runs.size()); ++run) {
+  seen.reserve(cut.runs.size() * cut.spans);
+  for (int number = 0; number < static_cast<int>(cut.runs.size()); ++number) {
+    const Run& run = cut.runs[number];
     for (int span = 0; span < cut.spans; ++span) {
-      if (IsSeen(op, cut.runs[run], span)) seen.push_back({run, span});
+      if (!IsSeen(op, run, span)) continue;
+      const int stream = origins == nullptr ? run.stream : origins->SourceOf(run.stream, (span + 1) * kAttentionSpan);
+      seen.push_back({number, span, stream});
     }
   }
   return seen;
 }
 
-// The keys (or values) of a unit at a position.
-const std::uint16_t* RowOf(const ggml_tensor* tensor, const Run& run, int unit, std::int64_t position) {
-  return reinterpret_cast<const std::uint16_t*>(RowAt(tensor, position, unit / run.blocks, run.stream));
+// Keys (or values) of a KV head from a position on.
+const std::uint16_t* RowOf(const ggml_tensor* tensor, int stream, int kv_head, std::int64_t position) {
+  return reinterpret_cast<const std::uint16_t*>(RowAt(tensor, position, kv_head, stream));
 }
 
-// One unit's queries, and where their results go.
-struct Unit {
-  const Run& run;
-  int number;
+// Queries that share a KV head, and where their results go.
+struct Queries {
   int count = 0;
   std::array<AttentionQuery, kMostAttentionQueries> queries;  // their masks are those of the first position
   std::array<float*, kMostAttentionQueries> outputs;
 
-  Unit(const ggml_tensor* op, const Cut& cut, const Run& a_run, int a_number) : run(a_run), number(a_number) {
+  // Those of a block of a run.
+  void Add(const ggml_tensor* op, const Cut& cut, const Run& run, int block, int kv_head) {
     const ggml_tensor* query = op->src[0];
     const ggml_tensor* mask = op->src[3];
-    const int kv_head = number / run.blocks;
-    const int first = number % run.blocks * run.rows_per_block, last = std::min(run.rows, first + run.rows_per_block);
+    const int first = block * run.rows_per_block, last = std::min(run.rows, first + run.rows_per_block);
     for (int row = run.first_row + first; row < run.first_row + last; ++row) {
       for (int i = 0; i < cut.heads_per_kv_head; ++i, ++count) {
         const int head = kv_head * cut.heads_per_kv_head + i;
@@ -175,23 +184,20 @@ struct Unit {
   }
 
   // `next_keys`: those that are attended to afterwards, or null.
-  void Attend(const ggml_tensor* op, const Cut& cut, int span, const std::uint16_t* next_keys, float* scratch, float* states) const {
+  void Attend(const ggml_tensor* op, const Cut& cut, int stream, int kv_head, int span, const std::uint16_t* next_keys, float* scratch,
+              float* states) const {
     const int first = span * kAttentionSpan;
     const ggml_tensor* key = op->src[1];
     const ggml_tensor* value = op->src[2];
     std::array<AttentionQuery, kMostAttentionQueries> asked;
     for (int q = 0; q < count; ++q) asked[q] = {queries[q].query, queries[q].mask == nullptr ? nullptr : queries[q].mask + first};
     cut.kernel.Attend({.positions = static_cast<int>(std::min<std::int64_t>(kAttentionSpan, key->ne[1] - first)),
-                       .keys = RowOf(key, run, number, first),
-                       .values = RowOf(value, run, number, first),
+                       .keys = RowOf(key, stream, kv_head, first),
+                       .values = RowOf(value, stream, kv_head, first),
                        .key_stride = static_cast<std::ptrdiff_t>(key->nb[1] / sizeof(std::uint16_t)),
                        .value_stride = static_cast<std::ptrdiff_t>(value->nb[1] / sizeof(std::uint16_t)),
                        .next_keys = next_keys},
                       {asked.data(), static_cast<std::size_t>(count)}, scratch, states);
-  }
-
-  void Finish(const Cut& cut, const float* totals) const {
-    for (int q = 0; q < count; ++q) cut.kernel.Finish(totals + q * cut.kernel.state_size(), outputs[q]);
   }
 };
 
@@ -219,55 +225,114 @@ bool Takes(const ggml_tensor* op) {
          TakesHeads(key->ne[0], value->ne[0], query->ne[2], key->ne[2]);
 }
 
+// A span of keys and values that one run attends to, or that several do which share it. Each KV head and block of it is a piece of work.
+struct SharedSpan {
+  SharedSpan(int a_span, int a_stream) : span(a_span), stream(a_stream) {}
+
+  int span;
+  int stream;       // where it is read
+  int queries = 0;  // of a piece
+  int count = 0;    // of runs: one, or several of one block each
+  std::array<std::uint16_t, kMostAttentionQueries> runs;
+
+  void Add(int run, int its_queries) {
+    runs[count++] = static_cast<std::uint16_t>(run);
+    queries += its_queries;
+  }
+};
+
+std::vector<SharedSpan> SharedSpans(const ggml_tensor* op, const Cut& cut, const std::vector<SeenSpan>& seen, int threads) {
+  const StreamOrigins* origins = OriginsOf(op);
+  const bool may_share = origins != nullptr && !origins->empty();
+  // So many queries at once that the pieces of one span are enough for all threads.
+  const int most = std::clamp(kMostAttentionQueries * cut.kv_heads / threads, kFewQueries, kMostAttentionQueries);
+  std::vector<SharedSpan> spans;
+  spans.reserve(seen.size());
+  std::map<std::pair<int, int>, std::size_t> last;  // in `spans`, by stream and span
+  for (const auto& [number, span, stream] : seen) {
+    const Run& run = cut.runs[number];
+    if (!run.by_span) continue;
+    if (may_share && run.blocks == 1) {
+      const auto [place, is_new] = last.try_emplace({stream, span}, spans.size());
+      if (!is_new && spans[place->second].queries + cut.queries(run) <= most) {
+        spans[place->second].Add(number, cut.queries(run));
+        continue;
+      }
+      place->second = spans.size();
+    }
+    spans.emplace_back(span, stream).Add(number, cut.queries(run));
+  }
+  return spans;
+}
+
 struct Piece {
-  int run, unit, span;
+  const SharedSpan* span;
+  int kv_head, block;
 };
 
 // A thread's share of the pieces. Each thread takes neighbours, all heads of a span, then those of the stream's next: it reads memory
 // from end to end. (Threads that take pieces by turns were 1.7 times as slow with one row; with whole units by turns a step of four or
 // sixteen streams took 1.1 times as long.)
-std::vector<Piece> ShareOfPieces(const Cut& cut, const std::vector<SeenSpan>& seen, const ggml_compute_params& params) {
-  const auto cost = [&cut](const Run& run) { return std::int64_t{run.by_span} * (kReadCost + cut.queries(run)); };
+std::vector<Piece> ShareOfPieces(const Cut& cut, const std::vector<SharedSpan>& spans, const ggml_compute_params& params) {
+  const auto blocks = [&cut](const SharedSpan& span) { return cut.runs[span.runs[0]].blocks; };
+  const auto cost = [](const SharedSpan& span) { return std::int64_t{kReadCost} + span.queries; };
   std::int64_t all = 0;
-  for (const SeenSpan& span : seen) all += cost(cut.runs[span.run]) * cut.units(cut.runs[span.run]);
+  for (const SharedSpan& span : spans) all += cost(span) * cut.kv_heads * blocks(span);
   const std::int64_t first = all * params.ith / params.nth, last = all * (params.ith + 1) / params.nth;
   std::vector<Piece> share;
+  share.reserve(spans.size() * cut.kv_heads);
   std::int64_t at = 0;
-  for (const SeenSpan& span : seen) {
-    const Run& run = cut.runs[span.run];
-    if (!run.by_span) continue;
-    for (int unit = 0; unit < cut.units(run); ++unit, at += cost(run)) {
-      if (at >= first && at < last) share.push_back({span.run, unit, span.span});
+  for (const SharedSpan& span : spans) {
+    for (int kv_head = 0; kv_head < cut.kv_heads; ++kv_head) {
+      for (int block = 0; block < blocks(span); ++block, at += cost(span)) {
+        if (at >= first && at < last) share.push_back({&span, kv_head, block});
+      }
     }
   }
   return share;
 }
 
 void AttendBySpan(const ggml_tensor* op, const Cut& cut, const std::vector<Piece>& share, float* scratch, float* partials) {
+  float* states = scratch + cut.kernel.scratch_size();
   for (std::size_t i = 0; i < share.size(); ++i) {
+    const auto [span, kv_head, block] = share[i];
     const std::uint16_t* next_keys = nullptr;
     if (i + 1 < share.size()) {
       const Piece& next = share[i + 1];
-      next_keys = RowOf(op->src[1], cut.runs[next.run], next.unit, std::int64_t{next.span} * kAttentionSpan);
+      next_keys = RowOf(op->src[1], next.span->stream, next.kv_head, std::int64_t{next.span->span} * kAttentionSpan);
     }
-    const auto [number, unit, span] = share[i];
-    const Run& run = cut.runs[number];
-    Unit(op, cut, run, unit).Attend(op, cut, span, next_keys, scratch, partials + cut.partial(run, unit, span));
+    Queries queries;
+    for (int r = 0; r < span->count; ++r) queries.Add(op, cut, cut.runs[span->runs[r]], block, kv_head);
+    const auto place = [&, number = span->span, head = kv_head, part = block](const Run& run) {
+      return partials + cut.partial(run, head * run.blocks + part, number);
+    };
+    if (span->count == 1) {
+      queries.Attend(op, cut, span->stream, kv_head, span->span, next_keys, scratch, place(cut.runs[span->runs[0]]));
+      continue;
+    }
+    queries.Attend(op, cut, span->stream, kv_head, span->span, next_keys, scratch, states);
+    const float* from = states;
+    for (int r = 0; r < span->count; ++r) {
+      const Run& run = cut.runs[span->runs[r]];
+      std::copy_n(from, cut.states(run), place(run));
+      from += cut.states(run);
+    }
   }
 }
 
-// `spans`: those that the run sees.
-void FinishUnit(const ggml_tensor* op, const Cut& cut, const Run& run, int number, std::span<const SeenSpan> spans, float* scratch,
+// All spans that a unit sees.
+void FinishUnit(const ggml_tensor* op, const Cut& cut, const Run& run, int unit, std::span<const SeenSpan> spans, float* scratch,
                 const float* partials) {
-  const Unit unit(op, cut, run, number);
+  Queries queries;
+  queries.Add(op, cut, run, unit % run.blocks, unit / run.blocks);
   float* states = scratch + cut.kernel.scratch_size();
-  float* totals = states + cut.most_states;
+  float* totals = states + kMostAttentionQueries * cut.kernel.state_size();
   std::fill_n(totals, cut.states(run), -std::numeric_limits<float>::infinity());
   for (const SeenSpan& seen : spans) {
-    if (!run.by_span) unit.Attend(op, cut, seen.span, nullptr, scratch, states);
-    cut.kernel.Combine(run.by_span ? partials + cut.partial(run, number, seen.span) : states, unit.count, totals);
+    if (!run.by_span) queries.Attend(op, cut, seen.stream, unit / run.blocks, seen.span, nullptr, scratch, states);
+    cut.kernel.Combine(run.by_span ? partials + cut.partial(run, unit, seen.span) : states, queries.count, totals);
   }
-  unit.Finish(cut, totals);
+  for (int q = 0; q < queries.count; ++q) cut.kernel.Finish(totals + q * cut.kernel.state_size(), queries.outputs[q]);
 }
 
 class AttentionOp : public ggml::cpu::tensor_traits, public ggml::cpu::extra_buffer_type {
@@ -302,7 +367,8 @@ class AttentionOp : public ggml::cpu::tensor_traits, public ggml::cpu::extra_buf
     float* partials = work + params->nth * cut.scratch();
     const std::vector<SeenSpan> seen = SeenSpans(op, cut);
     if (cut.partials > 0) {
-      AttendBySpan(op, cut, ShareOfPieces(cut, seen, *params), scratch, partials);
+      const std::vector<SharedSpan> spans = SharedSpans(op, cut, seen, params->nth);
+      AttendBySpan(op, cut, ShareOfPieces(cut, spans, *params), scratch, partials);
       ggml_barrier(params->threadpool);
     }
     int turn = 0;  // units go to the threads by turns

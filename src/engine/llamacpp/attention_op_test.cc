@@ -11,6 +11,7 @@
 #include <gtest/gtest.h>
 
 #include "base/rng.h"
+#include "engine/llamacpp/stream_origins.h"
 #include "kernels/attention.h"
 
 namespace cllm {
@@ -80,15 +81,24 @@ struct Part {
 };
 
 // The rows of all parts in one operation, by the cells that they are written to; or, if `alone` >= 0, those of this part only.
-// Heads of 64, four of queries and two of keys.
-std::vector<float> ComputeParts(const std::vector<Part>& parts, int positions, int alone, int threads) {
+// Heads of 64, four of queries and two of keys. What a stream shares with its origin in whole spans is NaN but in the origin, where all
+// are computed.
+std::vector<float> ComputeParts(const std::vector<Part>& parts, int positions, int alone, int threads, const StreamOrigins* origins = nullptr) {
   constexpr int kSize = 64, kHeads = 4, kKvHeads = 2, kCells = 2048, kStreams = 5;
   const std::unique_ptr<ggml_context, void (*)(ggml_context*)> context(
       ggml_init({.mem_size = std::size_t{64} << 20, .mem_buffer = nullptr, .no_alloc = false}), ggml_free);
   const auto number = [](std::uint64_t series, std::int64_t i) { return static_cast<float>(UniformAt(1, series, i)) * 4 - 2; };
   const auto cache = [&](std::uint64_t series) {
     ggml_tensor* all = ggml_new_tensor_4d(context.get(), GGML_TYPE_F16, kSize, kKvHeads, kCells, kStreams);
-    for (std::int64_t i = 0; i < ggml_nelements(all); ++i) static_cast<ggml_fp16_t*>(all->data)[i] = ggml_fp32_to_fp16(number(series, i));
+    for (int cell = 0; cell < kCells * kStreams; ++cell) {
+      const int stream = cell / kCells, position = cell % kCells, end_of_span = (position / kAttentionSpan + 1) * kAttentionSpan;
+      const int source = origins == nullptr ? stream : origins->SourceOf(stream, position + 1);
+      const bool is_elsewhere = alone < 0 && origins != nullptr && origins->SourceOf(stream, end_of_span) != stream;
+      for (int i = 0; i < kSize * kKvHeads; ++i) {
+        const float element = number(series, (std::int64_t{source} * kCells + position) * kSize * kKvHeads + i);
+        static_cast<ggml_fp16_t*>(all->data)[cell * kSize * kKvHeads + i] = ggml_fp32_to_fp16(is_elsewhere ? NAN : element);
+      }
+    }
     const std::size_t first_stream = alone < 0 ? 0 : parts[alone].stream * all->nb[3];
     ggml_tensor* used = ggml_view_4d(context.get(), all, kSize, kKvHeads, positions, 1, all->nb[1], all->nb[2], all->nb[3], first_stream);
     return ggml_permute(context.get(), used, 0, 2, 1, 3);
@@ -112,6 +122,7 @@ std::vector<float> ComputeParts(const std::vector<Part>& parts, int positions, i
     }
   }
   ggml_tensor* result = ggml_flash_attn_ext(context.get(), ggml_permute(context.get(), query, 0, 2, 1, 3), key, value, mask, 0.125F, 0, 0);
+  cells->extra = const_cast<StreamOrigins*>(origins);
   if (alone < 0) result->src[5] = cells;
   ggml_cgraph* graph = ggml_new_graph(context.get());
   ggml_build_forward_expand(graph, result);
@@ -174,30 +185,47 @@ TEST_F(AttentionOp, HasTheSameBytesWithAnyNumberOfThreads) {
   }
 }
 
-TEST_F(AttentionOp, RowsOfSeveralStreamsHaveTheBytesThatTheyHaveAlone) {
-  const std::vector<std::vector<Part>> steps = {
-      {{0, 300, 1}, {1, 20, 1}, {4, 1500, 1}},
-      {{3, 900, 1}, {0, 5, 1}, {2, 1100, 7}},                    // decodes, out of order, and a small chunk
-      {{1, 100, 1}, {2, 0, 300}},                                // a chunk of whole units
-      {{4, 0, 1}, {1, 255, 2}, {0, 700, 90}, {3, 0, 33}},        // several prompts
-      {{2, 1700, 40}},
-  };
-  for (const std::vector<Part>& step : steps) {
-    int most = 0;
-    for (const Part& part : step) most = std::max(most, part.computed + part.rows);
-    const auto padded = [](int positions) { return (positions + 255) / 256 * 256; };
-    std::vector<float> expected;
-    for (int p = 0; p < static_cast<int>(step.size()); ++p) {
-      const std::vector<float> part = ComputeParts(step, padded(step[p].computed + step[p].rows), p, 1);
-      expected.insert(expected.end(), part.begin(), part.end());
-    }
-    for (const int threads : {1, 2, 3, 8}) {
-      const std::vector<float> found = ComputeParts(step, padded(most), -1, threads);
-      ASSERT_EQ(found.size(), expected.size());
-      EXPECT_EQ(std::memcmp(found.data(), expected.data(), found.size() * sizeof(float)), 0)
-          << "step " << &step - steps.data() << " on " << threads << " threads";
-    }
+// Of `step`, with its parts one by one and together on several numbers of threads.
+void ExpectTheBytesOfEachAlone(const std::vector<Part>& step, const StreamOrigins* origins) {
+  const auto padded = [](int positions) { return (positions + 255) / 256 * 256; };
+  int most = 0;
+  std::vector<float> expected;
+  for (int p = 0; p < static_cast<int>(step.size()); ++p) {
+    const int positions = step[p].computed + step[p].rows;
+    most = std::max(most, positions);
+    const std::vector<float> part = ComputeParts(step, padded(positions), p, 1, origins);
+    expected.insert(expected.end(), part.begin(), part.end());
   }
+  for (const int threads : {1, 2, 3, 8}) {
+    const std::vector<float> found = ComputeParts(step, padded(most), -1, threads, origins);
+    ASSERT_EQ(found.size(), expected.size());
+    EXPECT_EQ(std::memcmp(found.data(), expected.data(), found.size() * sizeof(float)), 0) << threads << " threads";
+  }
+}
+
+TEST_F(AttentionOp, RowsOfSeveralStreamsHaveTheBytesThatTheyHaveAlone) {
+  for (const std::vector<Part>& step : std::vector<std::vector<Part>>{
+           {{0, 300, 1}, {1, 20, 1}, {4, 1500, 1}},
+           {{3, 900, 1}, {0, 5, 1}, {2, 1100, 7}},              // decodes, out of order, and a small chunk
+           {{1, 100, 1}, {2, 0, 300}},                          // a chunk of whole units
+           {{4, 0, 1}, {1, 255, 2}, {0, 700, 90}, {3, 0, 33}},  // several prompts
+           {{2, 1700, 40}},
+       }) {
+    SCOPED_TRACE(step.front().stream);
+    ExpectTheBytesOfEachAlone(step, nullptr);
+  }
+}
+
+TEST_F(AttentionOp, WhatStreamsShareIsReadAtItsOrigin) {
+  StreamOrigins origins(5);
+  origins.Copied(0, 1, 1000);
+  origins.Copied(0, 2, 1000);
+  origins.Copied(2, 3, 600);
+  ExpectTheBytesOfEachAlone({{0, 1100, 1}, {1, 1010, 1}, {2, 1300, 1}, {3, 700, 1}, {4, 800, 1}}, &origins);
+  ExpectTheBytesOfEachAlone({{1, 1010, 1}, {3, 610, 1}, {2, 1000, 6}}, &origins);  // the origin itself has no row
+  ExpectTheBytesOfEachAlone({{1, 1010, 12}, {3, 610, 12}, {2, 1000, 12}}, &origins);  // more queries than fit into one call
+  origins.Cut(0, 300);
+  ExpectTheBytesOfEachAlone({{0, 300, 2}, {1, 1010, 1}, {2, 1300, 1}, {3, 700, 1}}, &origins);
 }
 
 // ggml sums these in F16, so they differ more from its sums in F32 than ours do.

@@ -146,7 +146,9 @@ Result<std::unique_ptr<LlamaCppEngine>> LlamaCppEngine::Create(const Model& mode
   params.type_k = KvType(options.kv_type);
   params.type_v = params.type_k;
   params.kv_unified = false;
+  auto origins = std::make_unique<StreamOrigins>(sequences);
   params.kv_ragged = all_is_ours;
+  params.kv_ragged_data = origins.get();
   if (all_is_ours) params.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_ENABLED;
   params.rope_scaling_type = RopeScaling(options.rope_scaling);
   params.rope_freq_base = static_cast<float>(options.rope_freq_base);
@@ -180,12 +182,13 @@ Result<std::unique_ptr<LlamaCppEngine>> LlamaCppEngine::Create(const Model& mode
                                   .can_trim_sequences = !llama_model_is_recurrent(model.handle()) &&
                                                         !llama_model_is_hybrid(model.handle()),
                                   .rows_after_prefix = attention_is_ours ? kRowsOfAMatrixTile : kRowsOfAnAttentionTile};
-  return std::unique_ptr<LlamaCppEngine>(new LlamaCppEngine(std::move(context), std::move(capabilities), options));
+  return std::unique_ptr<LlamaCppEngine>(new LlamaCppEngine(std::move(context), std::move(origins), std::move(capabilities), options));
 }
 
-LlamaCppEngine::LlamaCppEngine(std::unique_ptr<Context> context, EngineCapabilities capabilities,
-                               const LlamaCppOptions& options)
-    : context_(std::move(context)),
+LlamaCppEngine::LlamaCppEngine(std::unique_ptr<Context> context, std::unique_ptr<StreamOrigins> origins,
+                               EngineCapabilities capabilities, const LlamaCppOptions& options)
+    : origins_(std::move(origins)),
+      context_(std::move(context)),
       capabilities_(std::move(capabilities)),
       threads_(llama_n_threads(context_->handle)),
       threads_are_open_(options.n_threads <= 0) {}
@@ -261,18 +264,25 @@ bool LlamaCppEngine::ComputeTogether(const StepPlan& plan, StepResult& result) {
 void LlamaCppEngine::Apply(const KvOperation& operation) {
   llama_memory_t memory = llama_get_memory(context_->handle);
   switch (operation.kind) {
-    case KvOperation::Kind::kDrop: llama_memory_seq_rm(memory, operation.slot, -1, -1); break;
+    case KvOperation::Kind::kDrop: Cut(operation.slot, 0); break;
     case KvOperation::Kind::kMove:
       llama_memory_seq_cp(memory, operation.slot, operation.target_slot, -1, -1);
       llama_memory_seq_rm(memory, operation.slot, -1, -1);
+      origins_->Moved(operation.slot, operation.target_slot);
       break;
     case KvOperation::Kind::kCopy:  // between streams only as a whole
       llama_memory_seq_cp(memory, operation.slot, operation.target_slot, -1, -1);
       llama_memory_seq_rm(memory, operation.target_slot, operation.tokens, -1);
+      origins_->Copied(operation.slot, operation.target_slot, operation.tokens);
       break;
-    case KvOperation::Kind::kTrim: llama_memory_seq_rm(memory, operation.slot, operation.tokens, -1); break;
+    case KvOperation::Kind::kTrim: Cut(operation.slot, operation.tokens); break;
     case KvOperation::Kind::kCopyBlock: break;  // there are none here
   }
+}
+
+void LlamaCppEngine::Cut(int slot, int tokens) {
+  llama_memory_seq_rm(llama_get_memory(context_->handle), slot, tokens > 0 ? tokens : -1, -1);
+  origins_->Cut(slot, tokens);
 }
 
 // Runs sequences [first, first + count) of the plan; 0 is success, anything else llama.cpp's code.
@@ -329,17 +339,16 @@ void LlamaCppEngine::SaveLogits(std::size_t first, StepResult& result) {
 
 // A step failed as a whole: the sequences run alone, so that only those that fail again are lost.
 void LlamaCppEngine::ComputeOneByOne(const StepPlan& plan, StepResult& result) {
-  llama_memory_t memory = llama_get_memory(context_->handle);
   result.prompt_seconds = 0;
   saved_logits_.resize(std::max(saved_logits_.size(), plan.sequences.size()));
   for (std::size_t s = 0; s < plan.sequences.size(); ++s) {
     const SequenceWork& work = plan.sequences[s];
     SequenceResult& sequence = result.sequences[s];
     sequence = {};
-    llama_memory_seq_rm(memory, work.slot, work.computed, -1);
+    Cut(work.slot, work.computed);
     if (const int code = Decode(plan, s, 1); code != 0) {
       sequence.status = Fail(ErrorCode::kInternal, fmt::format("llama.cpp failed to compute this request (code {})", code));
-      llama_memory_seq_rm(memory, work.slot, -1, -1);
+      Cut(work.slot, 0);
       continue;
     }
     if (!work.wants_logits) continue;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "engine/engine.h"
+#include "engine/llamacpp/stream_origins.h"
 #include "model/model.h"
 
 namespace cllm {
@@ -54,13 +55,16 @@ class LlamaCppEngine : public Engine {
 
  private:
   struct Context;
-  LlamaCppEngine(std::unique_ptr<Context> context, EngineCapabilities capabilities, const LlamaCppOptions& options);
+  LlamaCppEngine(std::unique_ptr<Context> context, std::unique_ptr<StreamOrigins> origins, EngineCapabilities capabilities,
+                 const LlamaCppOptions& options);
 
   // A step of `rows` tokens in slot 0, which it leaves empty.
   Status TrialStep(int rows);
   void UseThreads(int threads);
 
   void Apply(const KvOperation& operation);
+  // Leaves the first `tokens` of a slot.
+  void Cut(int slot, int tokens);
   int Decode(const StepPlan& plan, std::size_t first, std::size_t count);
   void CollectLogits(const StepPlan& plan, std::size_t first, std::size_t count, StepResult& result);
   void SaveLogits(std::size_t first, StepResult& result);
@@ -68,6 +72,7 @@ class LlamaCppEngine : public Engine {
   bool ComputeTogether(const StepPlan& plan, StepResult& result);
   void ComputeOneByOne(const StepPlan& plan, StepResult& result);
 
+  std::unique_ptr<StreamOrigins> origins_;  // the attention of the context reads it
   std::unique_ptr<Context> context_;
   EngineCapabilities capabilities_;
   int threads_;
