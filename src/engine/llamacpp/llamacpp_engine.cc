@@ -170,6 +170,7 @@ Result<std::unique_ptr<LlamaCppEngine>> LlamaCppEngine::Create(const Model& mode
   }
   context->batch = llama_batch_init(step_tokens, 0, 1);
   const bool is_one_pass = llama_kv_is_ragged(context->handle);
+  const int rows_after_prefix = all_is_ours ? 1 : attention_is_ours ? kRowsOfAMatrixTile : kRowsOfAnAttentionTile;
   EngineCapabilities capabilities{.name = "llama_cpp",
                                   .vocab_size = model.info().vocab_size,
                                   .max_sequences = sequences,
@@ -181,7 +182,7 @@ Result<std::unique_ptr<LlamaCppEngine>> LlamaCppEngine::Create(const Model& mode
                                   // Recurrent state has no positions. (Sliding windows are kept at full size, so theirs can go.)
                                   .can_trim_sequences = !llama_model_is_recurrent(model.handle()) &&
                                                         !llama_model_is_hybrid(model.handle()),
-                                  .rows_after_prefix = attention_is_ours ? kRowsOfAMatrixTile : kRowsOfAnAttentionTile};
+                                  .rows_after_prefix = rows_after_prefix};
   return std::unique_ptr<LlamaCppEngine>(new LlamaCppEngine(std::move(context), std::move(origins), std::move(capabilities), options));
 }
 
