@@ -19,7 +19,7 @@
 
 namespace cllm {
 
-// A copy moves a whole stream, however short the prefix, and takes about as long as computing this many tokens.
+// Where an engine copies a stream as a whole, however short the prefix, that takes about as long as computing this many tokens.
 inline constexpr int kLeastTokensWorthACopy = 64;
 
 class SlotCache : public KvCache {
