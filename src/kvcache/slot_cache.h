@@ -6,7 +6,7 @@
 // prefix is copied. Tokens are compared, not hashes of them, so a match can't be wrong; and a match may end anywhere, as
 // there are no blocks here.
 //
-// Such engines compute sequences together only where their slots are neighbours (`dense`). So what is idle makes way for
+// Some such engines compute sequences together only where their slots are neighbours (`dense`). There what is idle makes way for
 // what runs: a sequence starts beside the running ones, and a gap among them is closed.
 #pragma once
 
@@ -19,7 +19,7 @@
 
 namespace cllm {
 
-// Where an engine copies a stream as a whole, however short the prefix, that takes about as long as computing this many tokens.
+// A copy and the wait for it have to pay; copying a whole stream takes about as long as computing this many tokens.
 inline constexpr int kLeastTokensWorthACopy = 64;
 
 class SlotCache : public KvCache {

@@ -14,7 +14,7 @@
 namespace cllm {
 namespace {
 
-// A move copies a whole stream in llama.cpp, about as long as two steps; a gap costs up to one extra pass over the
+// A move copies all that a stream of llama.cpp holds, up to about as long as two steps; a gap costs up to one extra pass over the
 // weights in every step. So a sequence moves only if it will run this many more steps.
 constexpr int kLeastTokensWorthAMove = 16;
 

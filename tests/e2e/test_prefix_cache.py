@@ -97,6 +97,20 @@ def test_a_leader_that_leaves_takes_nobody_with_it(serve: Callable[..., Server],
     assert_same_first_tokens(found, [first_token(plain, prompt) for prompt in prompts[1:]])
 
 
+def test_a_prefix_that_makes_way_twice_is_whole(serve: Callable[..., Server]) -> None:
+    """Where slots in use are neighbours: two that start in one step push a kept prefix on, the second from where the first put it."""
+    flags = ("--max-context-length", 1024, "--request-timeout", 300, "--n-seq-max", 4, "--kv-type", "f32")
+    end = f"{STORY} The end,"
+    alone = first_token(serve(*flags, "--no-prefix"), end)
+    server = serve(*flags)
+    with server.open_stream(prompt="Once", max_tokens=900, **GREEDY) as running:
+        frames = iter(running)
+        next(frames)  # and kept: what is no longer read is cancelled
+        server.generate(prompt=STORY, max_tokens=1, **GREEDY)
+        server.post("/v1/completions", {"prompt": "Nothing like it", "max_tokens": 4, "n": 2, "seed": 1})
+        assert first_token(server, end) == pytest.approx(alone, abs=0.01)
+
+
 def test_switched_off_nothing_is_kept(plain: Server) -> None:
     plain.generate(prompt=STORY, max_tokens=2, **GREEDY)
     assert plain.post("/generate", {"prompt": STORY, "max_tokens": 2, **GREEDY}).headers[CACHE] == "miss"

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cassert>
 #include <cstring>
 #include <limits>
 #include <span>
@@ -108,7 +107,7 @@ void AttendBySpan(const ggml_tensor* op, const AttentionPlan& plan, const std::v
     Queries queries;
     for (int r = 0; r < span->count; ++r) queries.Add(op, plan, plan.runs[span->runs[r]], block, kv_head);
     const auto place = [&, number = span->span, head = kv_head, part = block](const AttentionRun& run) {
-      return partials + plan.partial(run, head * run.blocks + part, number);
+      return partials + plan.partial(run, head, part, number);
     };
     if (span->count == 1) {
       queries.Attend(op, plan, span->stream, kv_head, span->span, next_keys, scratch, place(plan.runs[span->runs[0]]));
@@ -125,16 +124,16 @@ void AttendBySpan(const ggml_tensor* op, const AttentionPlan& plan, const std::v
 }
 
 // All spans that a unit sees.
-void FinishUnit(const ggml_tensor* op, const AttentionPlan& plan, const AttentionRun& run, int unit, std::span<const SeenSpan> spans,
-                float* scratch, const float* partials) {
+void FinishUnit(const ggml_tensor* op, const AttentionPlan& plan, const AttentionRun& run, int kv_head, int block,
+                std::span<const SeenSpan> spans, float* scratch, const float* partials) {
   Queries queries;
-  queries.Add(op, plan, run, unit % run.blocks, unit / run.blocks);
+  queries.Add(op, plan, run, block, kv_head);
   float* states = scratch + plan.kernel.scratch_size();
   float* totals = states + kMostAttentionQueries * plan.kernel.state_size();
   std::fill_n(totals, plan.states(run), -std::numeric_limits<float>::infinity());
   for (const SeenSpan& seen : spans) {
-    if (!run.by_span) queries.Attend(op, plan, seen.stream, unit / run.blocks, seen.span, nullptr, scratch, states);
-    plan.kernel.Combine(run.by_span ? partials + plan.partial(run, unit, seen.span) : states, queries.count, totals);
+    if (!run.by_span) queries.Attend(op, plan, seen.stream, kv_head, seen.span, nullptr, scratch, states);
+    plan.kernel.Combine(run.by_span ? partials + plan.partial(run, kv_head, block, seen.span) : states, queries.count, totals);
   }
   for (int q = 0; q < queries.count; ++q) plan.kernel.Finish(totals + q * plan.kernel.state_size(), queries.outputs[q]);
 }
@@ -165,7 +164,7 @@ class AttentionOp : public ggml::cpu::tensor_traits, public ggml::cpu::extra_buf
 
   bool compute_forward(ggml_compute_params* params, ggml_tensor* op) override {
     const AttentionPlan plan(op, params->nth);
-    assert(plan.work_bytes(params->nth) <= params->wsize);
+    CheckInvariant(plan.work_bytes(params->nth) <= params->wsize, "attention has the memory that it asked for");
     float* work = static_cast<float*>(params->wdata);
     float* scratch = work + params->ith * plan.scratch();
     float* partials = work + params->nth * plan.scratch();
@@ -175,11 +174,14 @@ class AttentionOp : public ggml::cpu::tensor_traits, public ggml::cpu::extra_buf
       AttendBySpan(op, plan, ShareOfPieces(plan, spans, params->ith, params->nth), scratch, partials);
       ggml_barrier(params->threadpool);
     }
-    int turn = 0;  // units go to the threads by turns
+    int turn = 0;
     for (int number = 0; number < static_cast<int>(plan.runs.size()); ++number) {
       const auto spans = std::ranges::equal_range(seen, number, {}, &SeenSpan::run);
-      for (int unit = 0; unit < plan.units(plan.runs[number]); ++unit, ++turn) {
-        if (turn % params->nth == params->ith) FinishUnit(op, plan, plan.runs[number], unit, spans, scratch, partials);
+      const AttentionRun& run = plan.runs[number];
+      // By turns, all heads of a block before the next: later blocks of a prompt attend over more.
+      for (int unit = 0; unit < plan.units(run); ++unit, ++turn) {
+        if (turn % params->nth != params->ith) continue;
+        FinishUnit(op, plan, run, unit % plan.kv_heads, unit / plan.kv_heads, spans, scratch, partials);
       }
     }
     return true;

@@ -35,6 +35,9 @@ const StreamOrigins* OriginsOf(const ggml_tensor* op) {
   return op->src[kCellsOfRows] == nullptr ? nullptr : static_cast<const StreamOrigins*>(op->src[kCellsOfRows]->extra);
 }
 
+int SpansOf(std::int64_t cells) { return static_cast<int>((cells + kAttentionSpan - 1) / kAttentionSpan); }
+
+// Cells of a stream are filled in the order of positions, so a row sees none behind its own.
 std::vector<AttentionRun> RunsOf(const ggml_tensor* op) {
   const int rows = static_cast<int>(op->src[0]->ne[1]);
   const int planes = static_cast<int>(op->src[0]->ne[3]);
@@ -42,7 +45,8 @@ std::vector<AttentionRun> RunsOf(const ggml_tensor* op) {
   const std::int64_t* cells = CellsOfRows(op);
   std::vector<AttentionRun> runs;
   if (cells == nullptr) {
-    for (int plane = 0; plane < planes; ++plane) runs.push_back({.plane = plane, .rows = rows, .stream = plane});
+    const int spans = SpansOf(key->ne[1]);
+    for (int plane = 0; plane < planes; ++plane) runs.push_back({.plane = plane, .rows = rows, .stream = plane, .spans = spans});
     return runs;
   }
   const auto cells_of_stream = static_cast<std::int64_t>(key->nb[3] / key->nb[1]);
@@ -50,6 +54,7 @@ std::vector<AttentionRun> RunsOf(const ggml_tensor* op) {
     const int stream = static_cast<int>(cells[row] / cells_of_stream);
     if (runs.empty() || runs.back().stream != stream) runs.push_back({.first_row = row, .stream = stream});
     ++runs.back().rows;
+    runs.back().spans = std::max(runs.back().spans, SpansOf(cells[row] % cells_of_stream + 1));
   }
   return runs;
 }
@@ -77,7 +82,7 @@ AttentionPlan::AttentionPlan(const ggml_tensor* op, int threads)
     : kernel(static_cast<int>(op->src[1]->ne[0]), static_cast<int>(op->src[2]->ne[0]), ScaleOf(op)),
       kv_heads(static_cast<int>(op->src[1]->ne[2])),
       heads_per_kv_head(static_cast<int>(op->src[0]->ne[2]) / kv_heads),
-      spans(static_cast<int>((op->src[1]->ne[1] + kAttentionSpan - 1) / kAttentionSpan)),
+      spans(SpansOf(op->src[1]->ne[1])),
       runs(RunsOf(op)) {
   int units_of_many = 0;
   for (AttentionRun& run : runs) {
@@ -101,7 +106,7 @@ std::vector<SeenSpan> SeenSpans(const ggml_tensor* op, const AttentionPlan& plan
   seen.reserve(plan.runs.size() * plan.spans);
   for (int number = 0; number < static_cast<int>(plan.runs.size()); ++number) {
     const AttentionRun& run = plan.runs[number];
-    for (int span = 0; span < plan.spans; ++span) {
+    for (int span = 0; span < run.spans; ++span) {
       if (!IsSeen(op, run, span)) continue;
       const int stream = origins == nullptr ? run.stream : origins->SourceOf(run.stream, (span + 1) * kAttentionSpan);
       seen.push_back({number, span, stream});

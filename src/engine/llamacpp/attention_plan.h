@@ -23,6 +23,7 @@ struct AttentionRun {
   int first_row = 0;
   int rows = 0;
   int stream = 0;  // of keys and values
+  int spans = 0;   // of the stream, that it may see
   int blocks = 0;
   int rows_per_block = 0;
   bool by_span = false;      // every span of a unit is a piece of work, not the whole unit
@@ -42,9 +43,9 @@ struct AttentionPlan {
   int units(const AttentionRun& run) const { return run.blocks * kv_heads; }
   int queries(const AttentionRun& run) const { return heads_per_kv_head * run.rows_per_block; }
   std::size_t states(const AttentionRun& run) const { return static_cast<std::size_t>(queries(run)) * kernel.state_size(); }
-  // Where the states of a piece lie. Unit: kv_head * blocks + block.
-  std::size_t partial(const AttentionRun& run, int unit, int span) const {
-    return run.partials + (static_cast<std::size_t>(unit) * spans + span) * states(run);
+  // Where the states of a piece lie.
+  std::size_t partial(const AttentionRun& run, int kv_head, int block, int span) const {
+    return run.partials + (static_cast<std::size_t>(kv_head * run.blocks + block) * spans + span) * states(run);
   }
   // Floats of each thread: the kernel's, states of a piece and totals of a unit.
   std::size_t scratch() const { return kernel.scratch_size() + std::size_t{2} * kMostAttentionQueries * kernel.state_size(); }

@@ -62,15 +62,6 @@ bool AttentionIsOurs(const Model& model, const LlamaCppOptions& options) {
          AttentionHeadsAreOurs(info.key_size, info.value_size, info.heads, info.kv_heads);
 }
 
-// Whether the layers have equally many heads: an array of counts is written in brackets.
-bool HeadsAreAlike(const Model& model) {
-  return std::ranges::none_of(std::array{".attention.head_count", ".attention.head_count_kv"}, [&model](const char* key) {
-    std::array<char, 2> text{};
-    llama_model_meta_val_str(model.handle(), (model.info().architecture + key).c_str(), text.data(), text.size());
-    return text[0] == '[';
-  });
-}
-
 int PaddedContext(int max_context) { return (max_context + kCellPadding - 1) / kCellPadding * kCellPadding; }
 
 int ThreadCount(int wanted) {
@@ -133,7 +124,7 @@ Result<std::unique_ptr<LlamaCppEngine>> LlamaCppEngine::Create(const Model& mode
   UseOwnAttention();
   const bool attention_is_ours = AttentionIsOurs(model, options);
   // Then a row's bytes don't depend on what is computed beside it, and decodes and prompts may share a pass.
-  const bool all_is_ours = attention_is_ours && HeadsAreAlike(model) && AllWeightsAreOurs(model.handle());
+  const bool all_is_ours = attention_is_ours && AllWeightsAreOurs(model.handle());
   const int step_tokens = std::max(options.n_batch, sequences);
   llama_context_params params = llama_context_default_params();
   params.n_ctx = static_cast<std::uint32_t>(PaddedContext(max_context)) * sequences;
