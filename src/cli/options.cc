@@ -128,7 +128,7 @@ void DeclareScheduler(ServeOptions& options, OptionTable& table) {
   table.Int("scheduler.target_step_ms", &scheduler.target_step_ms,
             {.min = 0, .max = 1'000'000,
              .help = "How long a step may take in which new prompts are computed beside running answers: longer computes prompts "
-                     "faster, shorter keeps answers smoother. 'auto' is 1.8 times what a step without prompts took when the prompt began (2.2 "
+                     "faster, shorter keeps answers smoother. 'auto' is 1.75 times what a step without prompts took when the prompt began (2.2 "
                      "times where prompts need a pass over the weights of their own), more where more requests wait for their first token than run; short prompts (half a second) are computed at once.",
              .unit = "ms", .value_names = {{"auto", 0}}});
   RequestDefaults& defaults = options.defaults;

@@ -144,7 +144,7 @@ TEST_F(SchedulerOrderTest, ChunksBesideDecodesKeepToTheTarget) {
     int target_ms;
     double target_s;  // three decodes alone take 13 ms
   };
-  for (const auto& [prompts_apart, target_ms, target] : {Case{false, 0, 1.8 * 0.013}, {true, 0, 2.2 * 0.013}, {false, 60, 0.06}, {true, 60, 0.06}}) {
+  for (const auto& [prompts_apart, target_ms, target] : {Case{false, 0, 1.75 * 0.013}, {true, 0, 2.2 * 0.013}, {false, 60, 0.06}, {true, 60, 0.06}}) {
     Rig rig({.max_sequences = 4, .max_step_tokens = 200, .max_context = 4096}, prompts_apart, target_ms);
     for (int salt = 0; salt < 3; ++salt) rig.Add(SomePrompt(10 + 10 * salt, salt), 300, Arriving(rig.now));
     for (int step = 0; step < 20; ++step) rig.Step();
@@ -170,7 +170,7 @@ TEST_F(SchedulerOrderTest, StepsStayEvenWhileAPromptIsCut) {
   rig.step_time = TimeThatGrows;
   for (int salt = 0; salt < 3; ++salt) rig.Add(SomePrompt(10 + 10 * salt, salt), 4000, Arriving(rig.now));
   for (int step = 0; step < 60; ++step) rig.Step();
-  const double first_target = 1.8 * DecodesSeconds(rig.Step());
+  const double first_target = 1.75 * DecodesSeconds(rig.Step());
   rig.Add(SomePrompt(8000, 9), 2, Arriving(rig.now));
   std::vector<double> targets;
   double slowest_decodes = 0;
@@ -205,7 +205,7 @@ TEST_F(SchedulerOrderTest, TheTargetIsSetAnewWhenMorePromptsWait) {
   for (int step = 0; step < 20; ++step) rig.Step();
   rig.Add(SomePrompt(3000, 9), 2, Arriving(rig.now));
   for (int step = 0; step < 20; ++step) rig.Step();
-  EXPECT_NEAR(rig.scheduler.target_step_s(), 1.8 * 0.013, 0.002);
+  EXPECT_NEAR(rig.scheduler.target_step_s(), 1.75 * 0.013, 0.002);
   for (int salt = 0; salt < 6; ++salt) rig.Add(SomePrompt(3000, 20 + salt), 2, Arriving(rig.now));
   rig.Step();
   EXPECT_NEAR(rig.scheduler.target_step_s(), (1 + 2 * 7 / 3.0) * 0.013, 0.006);
