@@ -51,8 +51,8 @@ def test_a_known_prefix_changes_nothing(serve: Callable[..., Server], alone: lis
 
 def test_a_prefix_that_many_share_is_read_where_it_was_computed(serve: Callable[..., Server], program: Program) -> None:
     """Copies outlive their origin, and slots go to others in between."""
-    bodies = [{"prompt": f"{STORY} On day {n} of the voyage to port {n % 3}" if n % 4 else f"{n} {STORY}", "max_tokens": 4 + 7 * n % 60,
-               "temperature": 0, "logprobs": 5} for n in range(24)]
+    bodies = [{"prompt": f"{STORY} On day {n} of the voyage to port {n % 3}" if n % 4 else f"{n} {STORY}", "max_tokens": 4 + 7 * n % 40,
+               "temperature": 0, "logprobs": 5} for n in range(14)]
     before = len(program.servers)
     plain = program.serve(*FLAGS, "--no-prefix")
     expected = [answer(plain, body) for body in bodies]
@@ -60,4 +60,4 @@ def test_a_prefix_that_many_share_is_read_where_it_was_computed(serve: Callable[
     server = serve(*FLAGS, "--n-seq-max", 5)
     for _ in range(2):
         assert in_parallel(lambda body: answer(server, body), bodies) == expected
-    assert server.health()["engine"]["cached_prompt_tokens"] > 20 * 256
+    assert server.health()["engine"]["cached_prompt_tokens"] > 12 * 256
