@@ -52,7 +52,7 @@ class SchedulerOrderTest : public testing::Test {
     };
   }
 
-  // Sequences with 4,096 tokens at most, in steps that take TimeOf.
+  // On an engine of one pass or of two, in steps that take TimeOf.
   struct Rig : SchedulerRig {
     Rig(const FakeEngineOptions& options, bool prompts_apart, int target_ms = 0)
         : SchedulerRig(options, {.target_step_ms = target_ms}, Capabilities(options, prompts_apart)) {

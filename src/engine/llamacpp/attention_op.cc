@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <limits>
 #include <span>
 #include <vector>
@@ -17,13 +16,6 @@
 
 namespace cllm {
 namespace {
-
-// Scale, bias by position, soft cap.
-std::array<float, 3> FloatParameters(const ggml_tensor* op) {
-  std::array<float, 3> parameters;
-  std::memcpy(parameters.data(), op->op_params, sizeof parameters);
-  return parameters;
-}
 
 // Keys (or values) of a KV head from a position on.
 const std::uint16_t* RowOf(const ggml_tensor* tensor, int stream, int kv_head, std::int64_t position) {

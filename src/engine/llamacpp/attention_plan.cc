@@ -20,12 +20,6 @@ constexpr int kFewQueries = 12;
 // What reading a span costs, in the time that one query takes with it.
 constexpr int kReadCost = 6;
 
-float ScaleOf(const ggml_tensor* op) {
-  float scale;
-  std::memcpy(&scale, op->op_params, sizeof scale);
-  return scale;
-}
-
 // The index of the cell into which a row's own key is written, where rows of several streams stand in one plane; else null.
 const std::int64_t* CellsOfRows(const ggml_tensor* op) {
   return op->src[kCellsOfRows] == nullptr ? nullptr : static_cast<const std::int64_t*>(op->src[kCellsOfRows]->data);
@@ -78,8 +72,14 @@ bool IsSeen(const ggml_tensor* op, const AttentionRun& run, int span) {
 
 }  // namespace
 
+std::array<float, 3> FloatParameters(const ggml_tensor* op) {
+  std::array<float, 3> parameters;
+  std::memcpy(parameters.data(), op->op_params, sizeof parameters);
+  return parameters;
+}
+
 AttentionPlan::AttentionPlan(const ggml_tensor* op, int threads)
-    : kernel(static_cast<int>(op->src[1]->ne[0]), static_cast<int>(op->src[2]->ne[0]), ScaleOf(op)),
+    : kernel(static_cast<int>(op->src[1]->ne[0]), static_cast<int>(op->src[2]->ne[0]), FloatParameters(op)[0]),
       kv_heads(static_cast<int>(op->src[1]->ne[2])),
       heads_per_kv_head(static_cast<int>(op->src[0]->ne[2]) / kv_heads),
       spans(SpansOf(op->src[1]->ne[1])),

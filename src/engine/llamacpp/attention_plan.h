@@ -17,6 +17,9 @@ namespace cllm {
 // The source of an operation that says where its rows belong, if it has one (attention_op.h).
 inline constexpr int kCellsOfRows = 5;
 
+// Scale, bias by position, soft cap.
+std::array<float, 3> FloatParameters(const ggml_tensor* op);
+
 // Rows that attend over one stream of keys and values, in blocks. A unit is a block of all query heads that share a KV head.
 struct AttentionRun {
   int plane = 0;  // of queries, mask and results
