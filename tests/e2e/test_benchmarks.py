@@ -43,6 +43,11 @@ def test_side_by_side_measures_every_scenario(run_benchmark: RunBenchmark) -> No
     assert all(number(cells[0]) > 0 for scenario, cells in rows.items() if scenario != "scenario")
 
 
+def test_the_engine_alone_is_measured_beside_busy_processes(run_benchmark: RunBenchmark) -> None:
+    rows = run_benchmark("engine_side_by_side.py", "--rounds", "1", "--streams", "1", "3", "--prompt", "8", "--generate", "8", "--busy", "2")
+    assert all(number(rows[streams][0]) > 0 and number(rows[streams][3]) > 0 for streams in ("1", "3"))
+
+
 def test_throughput_reads_every_stream_to_its_end(run_benchmark: RunBenchmark) -> None:
     rows = run_benchmark("throughput.py", "--rounds", "1", "--streams", "1", "3", "--prompt", "8", "--generate", "8")
     assert number(rows["1"][0]) > 0

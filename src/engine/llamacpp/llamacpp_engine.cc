@@ -1,11 +1,13 @@
 #include "engine/llamacpp/llamacpp_engine.h"
 
+#include <ggml-cpu.h>
 #include <llama.h>
 
 #include <algorithm>
 #include <array>
 #include <cassert>
 #include <chrono>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -75,11 +77,23 @@ int ThreadCount(int wanted) {
 }  // namespace
 
 struct LlamaCppEngine::Context {
+  using Threads = std::unique_ptr<ggml_threadpool, decltype(&ggml_threadpool_free)>;
+
+  Threads threads{nullptr, ggml_threadpool_free};  // the context computes with them until it is freed
   llama_context* handle = nullptr;
   llama_batch batch{};
   ~Context() {
     if (batch.token != nullptr) llama_batch_free(batch);
     if (handle != nullptr) llama_free(handle);
+  }
+
+  // Returns the threads that computed until now: llama.cpp lets go of them in the next step.
+  Threads UseThreads(int count) {
+    ggml_threadpool_params params = ggml_threadpool_params_default(count);
+    Threads fresh(ggml_threadpool_new(&params), ggml_threadpool_free);
+    llama_set_n_threads(handle, count, count);
+    llama_attach_threadpool(handle, fresh.get(), fresh.get());
+    return std::exchange(threads, std::move(fresh));
   }
 };
 
@@ -188,17 +202,18 @@ LlamaCppEngine::LlamaCppEngine(std::unique_ptr<Context> context, std::unique_ptr
 LlamaCppEngine::~LlamaCppEngine() = default;
 
 Status LlamaCppEngine::WarmUp() {
-  if (const Status status = TrialStep(2); !status) return status;
-  if (!threads_are_open_) return {};
-  UseThreads(ChooseThreadCount(ThreadCandidates(threads_), [this](int threads) {
-    UseThreads(threads);
-    TrialStep(1);  // starts the threads
+  Status status = UseThreads(threads_);
+  if (status) status = TrialStep(2);
+  if (!status || !threads_are_open_) return status;
+  const int best = ChooseThreadCount(ThreadCandidates(threads_), [&](int threads) {
+    if (status) status = UseThreads(threads);
     const auto start = std::chrono::steady_clock::now();
-    TrialStep(kRowsOfATrial);
+    if (status) status = TrialStep(kRowsOfATrial);
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start);
-  }));
-  spdlog::info("{} threads compute", threads_);
-  return {};
+  });
+  if (status) status = UseThreads(best);
+  if (status) spdlog::info("{} threads compute", threads_);
+  return status;
 }
 
 Status LlamaCppEngine::TrialStep(int rows) {
@@ -211,9 +226,10 @@ Status LlamaCppEngine::TrialStep(int rows) {
   return result.sequences.at(0).status;
 }
 
-void LlamaCppEngine::UseThreads(int threads) {
+Status LlamaCppEngine::UseThreads(int threads) {
+  const auto before = context_->UseThreads(threads);
   threads_ = threads;
-  llama_set_n_threads(context_->handle, threads, threads);
+  return TrialStep(1);
 }
 
 Ticket LlamaCppEngine::Submit(const StepPlan& plan) {

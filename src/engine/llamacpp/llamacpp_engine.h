@@ -60,7 +60,8 @@ class LlamaCppEngine : public Engine {
 
   // A step of `rows` tokens in slot 0, which it leaves empty.
   Status TrialStep(int rows);
-  void UseThreads(int threads);
+  // Starts the threads, too. After a failure nothing may be computed any more.
+  Status UseThreads(int threads);
 
   void Apply(const KvOperation& operation);
   // Leaves the first `tokens` of a slot.
