@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -35,10 +36,14 @@ def llama_rates(args: argparse.Namespace, streams: int) -> Rates:
     return row[5], row[7]
 
 
+# Computes until its parent, named in its argument, is gone.
+BUSY = "import os, sys\nwhile os.getppid() == int(sys.argv[1]): pass"
+
+
 @contextlib.contextmanager
 def busy(count: int) -> Iterator[None]:
     """So many processes beside that compute without pause."""
-    processes = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+    processes = [subprocess.Popen([sys.executable, "-c", BUSY, str(os.getpid())]) for _ in range(count)]
     try:
         yield
     finally:

@@ -42,7 +42,8 @@ void ComputeOnOneCore(int operations) {
   ASSERT_EQ(ggml_graph_compute_with_ctx(context.get(), graph, 2), GGML_STATUS_SUCCESS);
 }
 
-// Looking at the barrier for the whole time slice, they would take a slice for each operation and never sleep.
+// Looking at the barrier for the whole time slice, they would take a slice for each operation and never sleep. (That they sleep at
+// once, and don't look for a while before, only a clock could tell.)
 TEST(ThreadWait, ThreadsThatShareACoreSleepAtBarriers) {
   constexpr int kOperations = 400;
   const long before = Sleeps();
