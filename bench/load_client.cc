@@ -4,35 +4,41 @@
 //   load_client URL SECONDS rate R | closed N [MAX_TOKENS [PROMPT_TOKENS]]
 //
 // Each request has from half to one and a half times as many tokens: of one length, those of a closed loop would all start and
-// end in the same step, which no real load does.
+// end in the same step, which no real load does. Answers are kept as they came and read after the end.
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cmath>
+#include <cstdint>
 #include <cstdlib>
 #include <map>
 #include <memory>
-#include <random>
 #include <string>
 #include <thread>
+#include <unordered_map>
 #include <vector>
 
-#include <poll.h>
+#include <sys/epoll.h>
+#include <unistd.h>
 
-#include <curl/curl.h>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "http_connection.h"
+
+namespace cllm::bench {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 using Json = nlohmann::json;
 
 constexpr auto kHealthInterval = std::chrono::milliseconds(50);
-constexpr double kLongestPoll_s = 0.1;
+constexpr double kLongestWait_s = 0.1;
+constexpr int kReadTimeout_s = 10;
 
 struct Options {
-  std::string url;
+  sockaddr_in server{};
   double seconds = 1;
   double rate = 0;  // requests a second; 0: closed loop
   int closed = 0;   // in flight
@@ -40,26 +46,19 @@ struct Options {
   int prompt_tokens = 16;
 };
 
-struct Handle {
-  CURL* curl = curl_easy_init();
-  std::string body;
-  std::string response;
-  bool has_retry_after = false;
+// A connection, and since when it waits for an answer.
+struct Line {
+  explicit Line(const sockaddr_in& server) : connection(server, kReadTimeout_s) {}
+  HttpConnection connection;
+  bool is_asked = false;
   Clock::time_point sent;
-  ~Handle() { curl_easy_cleanup(curl); }
 };
 
-std::size_t Append(char* data, std::size_t size, std::size_t count, void* text) {
-  static_cast<std::string*>(text)->append(data, size * count);
-  return size * count;
-}
-
-std::size_t SeeHeader(char* data, std::size_t size, std::size_t count, void* handle) {
-  std::string line(data, std::min<std::size_t>(size * count, 12));
-  std::ranges::transform(line, line.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  if (line.starts_with("retry-after:")) static_cast<Handle*>(handle)->has_retry_after = true;
-  return size * count;
-}
+struct Answer {
+  std::string response;  // empty: none came
+  double latency_s = 0;
+  bool is_in_time = false;
+};
 
 double Seconds(Clock::duration duration) { return std::chrono::duration<double>(duration).count(); }
 
@@ -69,218 +68,226 @@ double Quantile(std::vector<double> values, double at) {
   return values[std::min(values.size() - 1, static_cast<std::size_t>(at * static_cast<double>(values.size())))];
 }
 
-class LoadClient {
- public:
-  explicit LoadClient(Options options) : options_(std::move(options)), multi_(curl_multi_init()) {
-    headers_ = curl_slist_append(headers_, "Content-Type: application/json");
-    curl_multi_setopt(multi_, CURLMOPT_SOCKETFUNCTION, WatchSocket);
-    curl_multi_setopt(multi_, CURLMOPT_SOCKETDATA, this);
-    curl_multi_setopt(multi_, CURLMOPT_TIMERFUNCTION, SetTimer);
-    curl_multi_setopt(multi_, CURLMOPT_TIMERDATA, this);
-  }
-  ~LoadClient() {
-    curl_multi_cleanup(multi_);
-    curl_slist_free_all(headers_);
-  }
+// SplitMix64's finaliser (Steele et al., "Fast splittable pseudorandom number generators", 2014).
+std::uint64_t Mix(std::uint64_t x) {
+  x += 0x9e3779b97f4a7c15;
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
+  return x ^ (x >> 31);
+}
 
-  // Sends for as long as it should, then waits for what is under way. Only answers in the time count as throughput.
-  Json Run() {
-    start_ = Clock::now();
-    std::thread health([this] { AskHealth(); });
-    while (!IsOver() || in_flight_ > 0) {
-      while (!IsOver() && IsTimeToSend()) Send();
-      ServeSockets();
-      TakeAnswers();
+// Request `index`, head and body; the same in each run. Its prompt is token ids that no other prompt begins with.
+class Requests {
+ public:
+  Requests(int prompt_tokens, int max_tokens) : prompt_tokens_(prompt_tokens), max_tokens_(max_tokens) {}
+
+  const std::string& Request(std::int64_t index) {
+    body_ = R"({"prompt":[)";
+    const std::int64_t length = Length(prompt_tokens_, 2 * index);
+    for (std::int64_t i = 0; i < length; ++i) {
+      if (i > 0) body_ += ',';
+      body_ += fmt::format_int(1000 + (index * 7919 + i * (31 + index % 97)) % 20000).c_str();
     }
-    done_ = true;
-    health.join();
-    return Report();
+    fmt::format_to(std::back_inserter(body_), R"(],"max_tokens":{},"temperature":0,"ignore_eos":true}})", Length(max_tokens_, 2 * index + 1));
+    request_ = "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ";
+    fmt::format_to(std::back_inserter(request_), "{}\r\n\r\n{}", body_.size(), body_);
+    return request_;
   }
 
  private:
-  bool IsOver() const { return Seconds(Clock::now() - start_) >= options_.seconds; }
+  // From half of `mean` to one and a half times as much, evenly.
+  static std::int64_t Length(int mean, std::int64_t draw) {
+    const auto offset = static_cast<std::int64_t>(Mix(static_cast<std::uint64_t>(draw)) % static_cast<std::uint64_t>(mean + 1));
+    return std::max<std::int64_t>(1, mean / 2 + offset);
+  }
+
+  int prompt_tokens_;
+  int max_tokens_;
+  std::string body_;
+  std::string request_;
+};
+
+// Asks /health at an interval, on a thread of its own, until it is stopped.
+class HealthWatch {
+ public:
+  explicit HealthWatch(const sockaddr_in& server) : thread_([this, server] { Run(server); }) {}
+  ~HealthWatch() { Stop(); }
+
+  void Stop() {
+    is_done_ = true;
+    if (thread_.joinable()) thread_.join();
+  }
+
+  // Once it is stopped.
+  const std::vector<double>& latencies_s() const { return latencies_s_; }
+  int failures() const { return failures_; }
+
+ private:
+  void Run(const sockaddr_in& server) {
+    auto connection = std::make_unique<HttpConnection>(server, kReadTimeout_s);
+    while (!is_done_) {
+      const Clock::time_point begin = Clock::now();
+      if (!Ask(*connection)) {
+        ++failures_;
+        connection = std::make_unique<HttpConnection>(server, kReadTimeout_s);
+      }
+      latencies_s_.push_back(Seconds(Clock::now() - begin));
+      std::this_thread::sleep_until(begin + kHealthInterval);
+    }
+  }
+
+  static bool Ask(HttpConnection& connection) {
+    if (!connection.is_open() || !connection.Send("GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")) return false;
+    HttpConnection::State state = HttpConnection::State::kWaiting;
+    while (state == HttpConnection::State::kWaiting) state = connection.Read(true);
+    return state == HttpConnection::State::kWhole && StatusOf(connection.Take()) == 200;
+  }
+
+  std::atomic<bool> is_done_ = false;
+  std::vector<double> latencies_s_;
+  int failures_ = 0;
+  std::thread thread_;  // last: it uses the others
+};
+
+class LoadClient {
+ public:
+  explicit LoadClient(const Options& options)
+      : options_(options), requests_(options.prompt_tokens, options.max_tokens), poll_(epoll_create1(EPOLL_CLOEXEC)) {}
+  ~LoadClient() { close(poll_); }
+  LoadClient(const LoadClient&) = delete;
+  LoadClient& operator=(const LoadClient&) = delete;
+
+  // Sends for as long as it should, then waits for what is under way. Only answers in the time count as throughput.
+  Json Run() {
+    HealthWatch health(options_.server);
+    start_ = Clock::now();
+    while (!IsOver() || in_flight_ > 0) {
+      while (!IsOver() && IsTimeToSend()) Send();
+      TakeAnswers();
+    }
+    health.Stop();
+    return Report(health);
+  }
+
+ private:
+  bool IsOver() const { return is_unreachable_ || Seconds(Clock::now() - start_) >= options_.seconds; }
   bool IsTimeToSend() const {
     if (options_.rate == 0) return in_flight_ < options_.closed;
     return static_cast<double>(sent_) < options_.rate * Seconds(Clock::now() - start_);
   }
 
-  // libcurl says which sockets to watch for what, and is told of those alone where something happened: looking at every open
-  // request after each event would take more of the machine than the server takes for the request.
-  static int WatchSocket(CURL*, curl_socket_t socket, int what, void* self, void*) {
-    auto& sockets = static_cast<LoadClient*>(self)->sockets_;
-    std::erase_if(sockets, [socket](const pollfd& watched) { return watched.fd == socket; });
-    if (what == CURL_POLL_REMOVE) return 0;
-    const int events = ((what & CURL_POLL_IN) != 0 ? POLLIN : 0) | ((what & CURL_POLL_OUT) != 0 ? POLLOUT : 0);
-    sockets.push_back({.fd = socket, .events = static_cast<short>(events), .revents = 0});
-    return 0;
-  }
-
-  static int SetTimer(CURLM*, long milliseconds, void* self) {
-    auto& timer = static_cast<LoadClient*>(self)->timer_;
-    timer = milliseconds < 0 ? Clock::time_point::max() : Clock::now() + std::chrono::milliseconds(milliseconds);
-    return 0;
-  }
-
-  void ServeSockets() {
-    poll(sockets_.data(), static_cast<nfds_t>(sockets_.size()), MillisecondsToWait());
-    int running = 0;
-    if (Clock::now() >= timer_) {
-      timer_ = Clock::time_point::max();
-      curl_multi_socket_action(multi_, CURL_SOCKET_TIMEOUT, 0, &running);
-    }
-    for (const pollfd& socket : std::vector(sockets_)) {  // serving one may change the list
-      if (socket.revents == 0) continue;
-      const int what = ((socket.revents & POLLIN) != 0 ? CURL_CSELECT_IN : 0) | ((socket.revents & POLLOUT) != 0 ? CURL_CSELECT_OUT : 0) |
-                       ((socket.revents & (POLLERR | POLLHUP)) != 0 ? CURL_CSELECT_ERR : 0);
-      curl_multi_socket_action(multi_, socket.fd, what, &running);
-    }
-  }
-
-  // Until the next request or libcurl's timer is due. Whoever waits needlessly often takes time from the server.
-  int MillisecondsToWait() const {
-    double wait = kLongestPoll_s;
-    if (timer_ != Clock::time_point::max()) wait = std::min(wait, Seconds(timer_ - Clock::now()));
-    if (options_.rate > 0 && !IsOver()) wait = std::min(wait, static_cast<double>(sent_) / options_.rate - Seconds(Clock::now() - start_));
-    return static_cast<int>(std::max(0.0, std::ceil(wait * 1000)));
-  }
-
-  // From half of `mean` to one and a half times as much, evenly; the same for the same request in each run.
-  int Length(int mean, std::uint32_t salt) const {
-    std::mt19937 random(static_cast<std::uint32_t>(sent_) ^ salt);
-    return std::max(1, mean / 2 + static_cast<int>(random() % static_cast<std::uint32_t>(mean + 1)));
-  }
-
-  // Token ids that no other prompt begins with.
-  std::string Body() const {
-    Json prompt = Json::array();
-    const int length = Length(options_.prompt_tokens, 0);
-    for (int i = 0; i < length; ++i) prompt.push_back(1000 + (sent_ * 7919 + i * (31 + sent_ % 97)) % 20000);
-    return Json{{"prompt", prompt}, {"max_tokens", Length(options_.max_tokens, 0x5bd1e995)}, {"temperature", 0}, {"ignore_eos", true}}.dump();
-  }
-
   void Send() {
-    std::unique_ptr<Handle> handle;
-    if (idle_.empty()) {
-      handle = std::make_unique<Handle>();
-    } else {
-      handle = std::move(idle_.back());
-      idle_.pop_back();
-    }
-    handle->body = Body();
-    handle->response.clear();
-    handle->has_retry_after = false;
-    handle->sent = Clock::now();
-    CURL* curl = handle->curl;
-    curl_easy_setopt(curl, CURLOPT_URL, (options_.url + "/v1/completions").c_str());
-    curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers_);
-    curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE, static_cast<long>(handle->body.size()));
-    curl_easy_setopt(curl, CURLOPT_POSTFIELDS, handle->body.c_str());
-    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, Append);
-    curl_easy_setopt(curl, CURLOPT_WRITEDATA, &handle->response);
-    curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, SeeHeader);
-    curl_easy_setopt(curl, CURLOPT_HEADERDATA, handle.get());
-    curl_easy_setopt(curl, CURLOPT_PRIVATE, handle.get());
-    curl_multi_add_handle(multi_, curl);
-    open_[curl] = std::move(handle);
-    ++sent_;
+    const int socket = IdleLine();
+    is_unreachable_ = socket < 0;
+    if (is_unreachable_) return;
+    Line& line = *lines_.at(socket);
+    line.is_asked = true;
+    line.sent = Clock::now();
     ++in_flight_;
+    if (!line.connection.Send(requests_.Request(sent_++))) Serve(socket);
+  }
+
+  // The socket of one that waits for nothing, made where there is none; -1 if that fails.
+  int IdleLine() {
+    if (!idle_.empty()) {
+      const int socket = idle_.back();
+      idle_.pop_back();
+      return socket;
+    }
+    auto line = std::make_unique<Line>(options_.server);
+    const int socket = line->connection.socket();
+    if (socket < 0) return -1;
+    epoll_event event{.events = EPOLLIN, .data = {.fd = socket}};
+    epoll_ctl(poll_, EPOLL_CTL_ADD, socket, &event);
+    lines_[socket] = std::move(line);
+    return socket;
   }
 
   void TakeAnswers() {
-    int left = 0;
-    while (const CURLMsg* message = curl_multi_info_read(multi_, &left)) {
-      if (message->msg != CURLMSG_DONE) continue;
-      CURL* curl = message->easy_handle;
-      const CURLcode code = message->data.result;
-      curl_multi_remove_handle(multi_, curl);
-      auto node = open_.extract(curl);
-      Count(*node.mapped(), code);
-      idle_.push_back(std::move(node.mapped()));
+    std::array<epoll_event, 64> events;
+    const int count = epoll_wait(poll_, events.data(), static_cast<int>(events.size()), MillisecondsToWait());
+    for (int i = 0; i < count; ++i) Serve(events[static_cast<std::size_t>(i)].data.fd);
+  }
+
+  // Until the next request is due. Whoever waits needlessly often takes time from the server.
+  int MillisecondsToWait() const {
+    double wait_s = kLongestWait_s;
+    if (options_.rate > 0 && !IsOver()) wait_s = std::min(wait_s, static_cast<double>(sent_) / options_.rate - Seconds(Clock::now() - start_));
+    return static_cast<int>(std::max(0.0, std::ceil(wait_s * 1000)));
+  }
+
+  void Serve(int socket) {
+    Line& line = *lines_.at(socket);
+    const HttpConnection::State state = line.connection.Read(false);
+    if (state == HttpConnection::State::kWaiting) return;
+    if (line.is_asked) {
+      answers_.push_back({line.connection.Take(), Seconds(Clock::now() - line.sent), !IsOver()});
+      if (state == HttpConnection::State::kBroken) answers_.back().response.clear();
+      line.is_asked = false;
       --in_flight_;
     }
-  }
-
-  void Count(const Handle& handle, CURLcode code) {
-    long status = 0;
-    curl_easy_getinfo(handle.curl, CURLINFO_RESPONSE_CODE, &status);
-    const Json body = Json::parse(handle.response, nullptr, false);
-    if (code != CURLE_OK || body.is_discarded()) {
-      ++statuses_["broken"];
-      return;
+    if (state == HttpConnection::State::kWhole) {
+      idle_.push_back(socket);
+    } else {
+      std::erase(idle_, socket);
+      lines_.erase(socket);
     }
-    ++statuses_[std::to_string(status)];
-    if (status == 429 && !handle.has_retry_after) ++statuses_["429 without Retry-After"];
-    if (status != 200) return;
-    latencies_.push_back(Seconds(Clock::now() - handle.sent));
-    if (!IsOver()) tokens_ += body["usage"]["completion_tokens"].get<std::int64_t>();
   }
 
-  void AskHealth() {
-    CURL* curl = curl_easy_init();
-    std::string body;
-    curl_easy_setopt(curl, CURLOPT_URL, (options_.url + "/health").c_str());
-    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, Append);
-    curl_easy_setopt(curl, CURLOPT_WRITEDATA, &body);
-    curl_easy_setopt(curl, CURLOPT_TIMEOUT, 10L);
-    while (!done_) {
-      const Clock::time_point begin = Clock::now();
-      long status = 0;
-      const CURLcode code = curl_easy_perform(curl);
-      curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
-      if (code != CURLE_OK || status != 200) ++health_failures_;
-      health_.push_back(Seconds(Clock::now() - begin));
-      std::this_thread::sleep_until(begin + kHealthInterval);
+  Json Report(const HealthWatch& health) const {
+    std::map<std::string, std::int64_t> statuses;
+    std::vector<double> latencies;
+    std::int64_t tokens = 0;
+    for (const Answer& answer : answers_) {
+      const Json body = Json::parse(BodyOf(answer.response), nullptr, false);
+      const int status = StatusOf(answer.response);
+      ++statuses[body.is_discarded() ? "broken" : std::to_string(status)];
+      if (status == 429 && !HasField(answer.response, "retry-after")) ++statuses["429 without Retry-After"];
+      if (body.is_discarded() || status != 200) continue;
+      latencies.push_back(answer.latency_s);
+      if (answer.is_in_time) tokens += body["usage"]["completion_tokens"].get<std::int64_t>();
     }
-    curl_easy_cleanup(curl);
-  }
-
-  Json Report() const {
-    return {{"sent", sent_},
-            {"statuses", statuses_},
-            {"tokens_per_s", static_cast<double>(tokens_) / options_.seconds},
-            {"latency_p50_s", Quantile(latencies_, 0.5)},
-            {"latency_p99_s", Quantile(latencies_, 0.99)},
-            {"health_asked", health_.size()},
-            {"health_failures", health_failures_},
-            {"health_p50_ms", 1000 * Quantile(health_, 0.5)},
-            {"health_p99_ms", 1000 * Quantile(health_, 0.99)}};
+    return {{"is_unreachable", is_unreachable_},
+            {"sent", sent_},
+            {"statuses", statuses},
+            {"tokens_per_s", static_cast<double>(tokens) / options_.seconds},
+            {"latency_p50_s", Quantile(latencies, 0.5)},
+            {"latency_p99_s", Quantile(latencies, 0.99)},
+            {"health_asked", health.latencies_s().size()},
+            {"health_failures", health.failures()},
+            {"health_p50_ms", 1000 * Quantile(health.latencies_s(), 0.5)},
+            {"health_p99_ms", 1000 * Quantile(health.latencies_s(), 0.99)}};
   }
 
   Options options_;
-  CURLM* multi_;
-  std::vector<pollfd> sockets_;
-  Clock::time_point timer_ = Clock::time_point::max();
-  curl_slist* headers_ = nullptr;
+  Requests requests_;
+  int poll_;
   Clock::time_point start_;
+  bool is_unreachable_ = false;
   std::int64_t sent_ = 0;
   int in_flight_ = 0;
-  std::map<CURL*, std::unique_ptr<Handle>> open_;
-  std::vector<std::unique_ptr<Handle>> idle_;
-  std::map<std::string, std::int64_t> statuses_;
-  std::int64_t tokens_ = 0;  // of answers within the time
-  std::vector<double> latencies_;
-  std::atomic<bool> done_ = false;
-  // Of the health thread, read once it has ended.
-  std::vector<double> health_;
-  int health_failures_ = 0;
+  std::unordered_map<int, std::unique_ptr<Line>> lines_;  // by socket
+  std::vector<int> idle_;
+  std::vector<Answer> answers_;
 };
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  const std::vector<std::string> words(argv + 1, argv + argc);
-  if (words.size() < 4 || (words[2] != "rate" && words[2] != "closed")) {
-    fmt::print(stderr, "usage: load_client URL SECONDS rate R | closed N [MAX_TOKENS [PROMPT_TOKENS]]\n");
+int Main(const std::vector<std::string>& words) {
+  const auto server = words.empty() ? std::nullopt : ParseAddress(words[0]);
+  if (!server || words.size() < 4 || (words[2] != "rate" && words[2] != "closed")) {
+    fmt::print(stderr, "usage: load_client http://IPV4:PORT SECONDS rate R | closed N [MAX_TOKENS [PROMPT_TOKENS]]\n");
     return 2;
   }
-  Options options{.url = words[0], .seconds = std::atof(words[1].c_str())};
+  Options options{.server = *server, .seconds = std::atof(words[1].c_str())};
   if (words[2] == "rate") options.rate = std::atof(words[3].c_str());
   if (words[2] == "closed") options.closed = std::atoi(words[3].c_str());
   if (words.size() > 4) options.max_tokens = std::atoi(words[4].c_str());
   if (words.size() > 5) options.prompt_tokens = std::atoi(words[5].c_str());
-  curl_global_init(CURL_GLOBAL_ALL);
   const Json report = LoadClient(options).Run();
   fmt::print("{}\n", report.dump());
-  curl_global_cleanup();
-  return 0;
+  return report["is_unreachable"] ? 1 : 0;
 }
+
+}  // namespace
+}  // namespace cllm::bench
+
+int main(int argc, char** argv) { return cllm::bench::Main(std::vector<std::string>(argv + 1, argv + argc)); }
