@@ -399,6 +399,8 @@ void HttpServer::Application::Generate(const drogon::HttpRequestPtr& request, co
   };
   const auto backend = backend_.load();
   if (!backend) return fail(kLoading);
+  // Under overload most requests end here: reading them first would take time from those that are answered.
+  if (Status room = backend->service.LookForRoom(); !room) return fail(room.error());
   const Dialect& dialect = dialect_of(*backend);
   Result<ParsedCall> call = dialect.Parse(request->body());
   if (!call) return fail(call.error());

@@ -42,19 +42,23 @@ Service::Service(const TextModel& model, Engine& engine, const SchedulerOptions&
 
 Service::~Service() { StopAccepting(); }
 
+Status Service::LookForRoom() { return CheckOpen(open_, options_.request_timeout); }
+
+// For one more beside `open_before`; a refusal is counted.
+Status Service::CheckOpen(int open_before, double timeout_s) {
+  const AdmissionLimits limits{.max_running = loop_.max_running(), .max_queue = options_.max_queue_size};
+  Status status = CheckRoom(limits, open_before, loop_.seconds_per_start(), timeout_s);
+  if (!accepting_) status = Fail(ErrorCode::kUnavailable, "the server is shutting down");
+  if (!status) ++refused_;
+  return status;
+}
+
 Result<std::shared_ptr<RequestControl>> Service::Submit(GenerateRequest request, std::shared_ptr<GenerationSink> sink) {
   // Counted before the look at accepting_: whoever stops the one and then waits for the other to be 0 misses nobody.
   const int open_before = open_.fetch_add(1);
-  if (!accepting_) {
+  if (Status status = CheckOpen(open_before, TimeoutOf(request)); !status) {
     CloseRequest();
-    ++refused_;
-    return Fail(ErrorCode::kUnavailable, "the server is shutting down");
-  }
-  const AdmissionLimits limits{.max_running = loop_.max_running(), .max_queue = options_.max_queue_size};
-  if (Status room = CheckRoom(limits, open_before, loop_.seconds_per_start(), TimeoutOf(request)); !room) {
-    CloseRequest();
-    ++refused_;
-    return std::unexpected(room.error());
+    return std::unexpected(status.error());
   }
   ++accepted_;
   auto accepted = std::make_shared<Accepted>(std::move(request), std::move(sink));

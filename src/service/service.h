@@ -62,6 +62,10 @@ class Service {
   // Blocks until the engine is warm, or says why it can't compute.
   Status WaitUntilReady() const { return loop_.WaitUntilReady(); }
 
+  // Whether one more request, however short, would be let in now: the same refusal as Submit's, counted likewise, before
+  // the work of reading a request. Submit decides anew.
+  Status LookForRoom();
+
   // Never blocks. An error here is the only answer; after success `sink` gets text and exactly one end. The returned
   // control cancels the request.
   Result<std::shared_ptr<RequestControl>> Submit(GenerateRequest request, std::shared_ptr<GenerationSink> sink);
@@ -91,6 +95,7 @@ class Service {
   Status CheckTokenIds(const GenerateRequest& request) const;
   void SetEnds(const GenerateRequest& request, SequenceRequest& sequence) const;
   double TimeoutOf(const GenerateRequest& request) const;
+  Status CheckOpen(int open_before, double timeout_s);
   Status PrepareTokens(Accepted& accepted, SequenceRequest& sequence);
   void Refuse(Accepted& accepted, const Status& status);
   void Replay(RequestId id, int prompt_tokens, const CachedResult& result);

@@ -359,6 +359,10 @@ TEST_F(ServiceTest, AFullQueueRefuses) {
   EXPECT_EQ(stats.max_running, 1);
   EXPECT_EQ(stats.accepted, 3);
   EXPECT_EQ(stats.refused, 1);
+  const Status room = service_->LookForRoom();
+  ASSERT_FALSE(room);
+  EXPECT_EQ(room.error().code, ErrorCode::kQueueFull);
+  EXPECT_EQ(service_->stats().refused, 2) << "a look that refuses is a refusal";
   gate_.Open();
   for (const auto& sink : sinks) EXPECT_TRUE(sink->WaitForEnd().status);
   EXPECT_TRUE(service_->WaitUntilIdle(Later()));

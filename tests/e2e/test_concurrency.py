@@ -83,6 +83,7 @@ def test_a_full_queue_refuses_with_retry_after(serve: Callable[..., Server], pat
             assert response.status_code == 429 and int(response.headers["retry-after"]) >= 1
             assert response.json()["error"]["code"] == "queue_full"
             assert server.queue()["refused"] == 1
+            assert server.post_bytes(path, b"{").status_code == 429, "nothing is read that can't be let in"
             running.close()
     server.wait_idle()
     assert server.generate(prompt=prompt_of(4), max_tokens=1)
