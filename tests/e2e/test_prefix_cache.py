@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from clients import in_parallel
+from clients import RawClient, in_parallel, wait_until
 from conftest import Program, Server
 
 CACHE = "X-cLLM-Cache"
@@ -87,14 +88,24 @@ def test_many_at_once_compute_their_prefix_once(serve: Callable[..., Server], pl
     assert_same_first_tokens(found, [first_token(plain, prompt) for prompt in prompts])
 
 
-def test_a_leader_that_leaves_takes_nobody_with_it(serve: Callable[..., Server], plain: Server) -> None:
-    server = serve("--max-context-length", 1024, "--request-timeout", 300, "--n-batch", 32)
-    prompts = [f"{STORY} The end, number {n}, came" for n in range(4)]
-    leader = server.open_stream(prompt=prompts[0], max_tokens=400, **GREEDY)
-    with leader:
-        pass  # gone, most likely before its prompt is computed
-    found = in_parallel(lambda prompt: first_token(server, prompt), prompts[1:])
-    assert_same_first_tokens(found, [first_token(plain, prompt) for prompt in prompts[1:]])
+def test_a_leader_that_leaves_takes_nobody_with_it(serve: Callable[..., Server]) -> None:
+    flags = ("--max-context-length", 4096, "--request-timeout", 300, "--n-batch", 32)
+    server = serve(*flags)
+    prefix = " ".join(f"Chapter {n}: the old fisherman went out to sea again." for n in range(1, 121))
+    prompts = [f"{prefix} The end, number {n}, came" for n in range(4)]
+    with RawClient(server.port) as leader, ThreadPoolExecutor() as pool:
+        leader.post("/generate_stream", {"prompt": prompts[0], "max_tokens": 400, **GREEDY})
+        wait_until(lambda: server.queue()["running"] == 1, 10, "the leader runs")
+        followers = [pool.submit(first_token, server, prompt) for prompt in prompts[1:]]
+        wait_until(lambda: server.queue()["open"] == 4, 10, "all are there")
+        leader.socket.setblocking(False)
+        with pytest.raises(BlockingIOError):  # an answer begins with its first token: the prompt is still being computed
+            leader.socket.recv(1)
+        leader.close()
+        found = [follower.result() for follower in followers]
+    assert engine(server)["prompt_tokens"] < 1.1 * len(server.tokens(prefix)), "who takes the lead goes on from there"
+    alone = serve(*flags, "--no-prefix")
+    assert_same_first_tokens(found, [first_token(alone, prompt) for prompt in prompts[1:]])
 
 
 def test_a_prefix_that_makes_way_twice_is_whole(serve: Callable[..., Server]) -> None:
