@@ -4,7 +4,8 @@
 //   load_client URL SECONDS rate R | closed N [MAX_TOKENS [PROMPT_TOKENS]]
 //
 // Each request has from half to one and a half times as many tokens: of one length, those of a closed loop would all start and
-// end in the same step, which no real load does. Answers are kept as they came and read after the end.
+// end in the same step, which no real load does. Answers are kept as they came and read after the end. Throughput is of the answers
+// that end after the first eighth of the time and before its end: those under way at either end cancel out, however long it is.
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -17,6 +18,7 @@
 #include <string>
 #include <thread>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include <sys/epoll.h>
@@ -36,6 +38,7 @@ using Json = nlohmann::json;
 constexpr auto kHealthInterval = std::chrono::milliseconds(50);
 constexpr double kLongestWait_s = 0.1;
 constexpr int kReadTimeout_s = 10;
+constexpr double kRampShare = 0.125;  // of the time; what ends in it is no throughput
 
 struct Options {
   sockaddr_in server{};
@@ -57,7 +60,7 @@ struct Line {
 struct Answer {
   std::string response;  // empty: none came
   double latency_s = 0;
-  bool is_in_time = false;
+  double ended_s = 0;  // after the start of the load
 };
 
 double Seconds(Clock::duration duration) { return std::chrono::duration<double>(duration).count(); }
@@ -157,7 +160,7 @@ class LoadClient {
   LoadClient(const LoadClient&) = delete;
   LoadClient& operator=(const LoadClient&) = delete;
 
-  // Sends for as long as it should, then waits for what is under way. Only answers in the time count as throughput.
+  // Sends for as long as it should, then waits for what is under way.
   Json Run() {
     HealthWatch health(options_.server);
     start_ = Clock::now();
@@ -220,13 +223,14 @@ class LoadClient {
     Line& line = *lines_.at(socket);
     const HttpConnection::State state = line.connection.Read(false);
     if (state == HttpConnection::State::kWaiting) return;
-    if (line.is_asked) {
-      answers_.push_back({line.connection.Take(), Seconds(Clock::now() - line.sent), !IsOver()});
+    const bool is_answer = std::exchange(line.is_asked, false);
+    if (is_answer) {
+      const Clock::time_point now = Clock::now();
+      answers_.push_back({line.connection.Take(), Seconds(now - line.sent), Seconds(now - start_)});
       if (state == HttpConnection::State::kBroken) answers_.back().response.clear();
-      line.is_asked = false;
       --in_flight_;
     }
-    if (state == HttpConnection::State::kWhole) {
+    if (is_answer && state == HttpConnection::State::kWhole) {
       idle_.push_back(socket);
     } else {
       std::erase(idle_, socket);
@@ -238,6 +242,7 @@ class LoadClient {
     std::map<std::string, std::int64_t> statuses;
     std::vector<double> latencies;
     std::int64_t tokens = 0;
+    const double ramp_s = kRampShare * options_.seconds;
     for (const Answer& answer : answers_) {
       const Json body = Json::parse(BodyOf(answer.response), nullptr, false);
       const int status = StatusOf(answer.response);
@@ -245,12 +250,12 @@ class LoadClient {
       if (status == 429 && !HasField(answer.response, "retry-after")) ++statuses["429 without Retry-After"];
       if (body.is_discarded() || status != 200) continue;
       latencies.push_back(answer.latency_s);
-      if (answer.is_in_time) tokens += body["usage"]["completion_tokens"].get<std::int64_t>();
+      if (answer.ended_s >= ramp_s && answer.ended_s < options_.seconds) tokens += body["usage"]["completion_tokens"].get<std::int64_t>();
     }
     return {{"is_unreachable", is_unreachable_},
             {"sent", sent_},
             {"statuses", statuses},
-            {"tokens_per_s", static_cast<double>(tokens) / options_.seconds},
+            {"tokens_per_s", static_cast<double>(tokens) / (options_.seconds - ramp_s)},
             {"latency_p50_s", Quantile(latencies, 0.5)},
             {"latency_p99_s", Quantile(latencies, 0.99)},
             {"health_asked", health.latencies_s().size()},
@@ -284,7 +289,9 @@ int Main(const std::vector<std::string>& words) {
   if (words.size() > 5) options.prompt_tokens = std::atoi(words[5].c_str());
   const Json report = LoadClient(options).Run();
   fmt::print("{}\n", report.dump());
-  return report["is_unreachable"] ? 1 : 0;
+  if (!report["is_unreachable"]) return 0;
+  fmt::print(stderr, "no connection to {}\n", words[0]);
+  return 1;
 }
 
 }  // namespace

@@ -62,8 +62,8 @@ class Service {
   // Blocks until the engine is warm, or says why it can't compute.
   Status WaitUntilReady() const { return loop_.WaitUntilReady(); }
 
-  // Whether one more request, however short, would be let in now: the same refusal as Submit's, counted likewise, before
-  // the work of reading a request. Submit decides anew.
+  // Whether a request with all the time that the server allows would be let in now; a refusal is Submit's and counted
+  // likewise. For a look before the work of reading a request: Submit decides anew.
   Status LookForRoom();
 
   // Never blocks. An error here is the only answer; after success `sink` gets text and exactly one end. The returned
