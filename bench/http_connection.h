@@ -2,8 +2,7 @@
 //
 // A library's client (libcurl took 0.33 ms for each request beside a busy server, most of it cold code) would take from a server
 // on the same cores a part of what is measured. It understands only responses with a Content-Length.
-#ifndef CLLM_BENCH_HTTP_CONNECTION_H_
-#define CLLM_BENCH_HTTP_CONNECTION_H_
+#pragma once
 
 #include <cstddef>
 #include <optional>
@@ -53,5 +52,3 @@ bool HasField(std::string_view response, std::string_view lower_case_name);
 std::string_view BodyOf(std::string_view response);
 
 }  // namespace cllm::bench
-
-#endif  // CLLM_BENCH_HTTP_CONNECTION_H_

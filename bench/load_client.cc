@@ -13,8 +13,10 @@
 #include <cmath>
 #include <cstdint>
 #include <cstdlib>
+#include <iterator>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <unordered_map>
@@ -27,6 +29,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "base/rng.h"
 #include "http_connection.h"
 
 namespace cllm::bench {
@@ -71,27 +74,20 @@ double Quantile(std::vector<double> values, double at) {
   return values[std::min(values.size() - 1, static_cast<std::size_t>(at * static_cast<double>(values.size())))];
 }
 
-// SplitMix64's finaliser (Steele et al., "Fast splittable pseudorandom number generators", 2014).
-std::uint64_t Mix(std::uint64_t x) {
-  x += 0x9e3779b97f4a7c15;
-  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
-  x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
-  return x ^ (x >> 31);
-}
-
 // Request `index`, head and body; the same in each run. Its prompt is token ids that no other prompt begins with.
 class Requests {
  public:
   Requests(int prompt_tokens, int max_tokens) : prompt_tokens_(prompt_tokens), max_tokens_(max_tokens) {}
 
   const std::string& Request(std::int64_t index) {
+    const auto draws = Philox4x32({static_cast<std::uint32_t>(index)}, {});
+    const std::int64_t length = Length(prompt_tokens_, draws[0]);
     body_ = R"({"prompt":[)";
-    const std::int64_t length = Length(prompt_tokens_, 2 * index);
     for (std::int64_t i = 0; i < length; ++i) {
       if (i > 0) body_ += ',';
       body_ += fmt::format_int(1000 + (index * 7919 + i * (31 + index % 97)) % 20000).c_str();
     }
-    fmt::format_to(std::back_inserter(body_), R"(],"max_tokens":{},"temperature":0,"ignore_eos":true}})", Length(max_tokens_, 2 * index + 1));
+    fmt::format_to(std::back_inserter(body_), R"(],"max_tokens":{},"temperature":0,"ignore_eos":true}})", Length(max_tokens_, draws[1]));
     request_ = "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ";
     fmt::format_to(std::back_inserter(request_), "{}\r\n\r\n{}", body_.size(), body_);
     return request_;
@@ -99,9 +95,8 @@ class Requests {
 
  private:
   // From half of `mean` to one and a half times as much, evenly.
-  static std::int64_t Length(int mean, std::int64_t draw) {
-    const auto offset = static_cast<std::int64_t>(Mix(static_cast<std::uint64_t>(draw)) % static_cast<std::uint64_t>(mean + 1));
-    return std::max<std::int64_t>(1, mean / 2 + offset);
+  static std::int64_t Length(int mean, std::uint32_t draw) {
+    return std::max<std::int64_t>(1, mean / 2 + draw % static_cast<std::uint32_t>(mean + 1));
   }
 
   int prompt_tokens_;

@@ -37,7 +37,7 @@ def report(client: subprocess.Popen[str]) -> Report:
 
 
 def overload(args: argparse.Namespace, url: str, rate: float) -> Report:
-    """A time of it, with what the server says of itself each second."""
+    """One time of the overload, with what the server says of itself each second."""
     memory = [detail(url)["memory"]["resident_bytes"]]
     client = start(args, url, args.seconds, "rate", rate)
     waiting = []

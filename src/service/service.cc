@@ -46,9 +46,13 @@ Status Service::LookForRoom() { return CheckOpen(open_, options_.request_timeout
 
 // For one more beside `open_before`; a refusal is counted.
 Status Service::CheckOpen(int open_before, double timeout_s) {
-  const AdmissionLimits limits{.max_running = loop_.max_running(), .max_queue = options_.max_queue_size};
-  Status status = CheckRoom(limits, open_before, loop_.seconds_per_start(), timeout_s);
-  if (!accepting_) status = Fail(ErrorCode::kUnavailable, "the server is shutting down");
+  Status status;
+  if (accepting_) {
+    const AdmissionLimits limits{.max_running = loop_.max_running(), .max_queue = options_.max_queue_size};
+    status = CheckRoom(limits, open_before, loop_.seconds_per_start(), timeout_s);
+  } else {
+    status = Fail(ErrorCode::kUnavailable, "the server is shutting down");
+  }
   if (!status) ++refused_;
   return status;
 }
