@@ -9,8 +9,9 @@ endif()
 if(CLLM_SANITIZER AND NOT CLLM_SANITIZER STREQUAL "fuzzer")
   list(APPEND deps_arguments --sanitizer ${CLLM_SANITIZER})
 endif()
+file(GLOB patches CONFIGURE_DEPENDS scripts/patches/*/*.patch)
 set_property(DIRECTORY ${CMAKE_SOURCE_DIR} APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS
-  scripts/deps scripts/deps.tsv scripts/patches/llama.cpp.patch scripts/patches/trantor.patch)
+  scripts/deps scripts/deps.tsv scripts/sources.bash ${patches})
 execute_process(
   COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/scripts/deps ${deps_arguments}
   OUTPUT_VARIABLE deps_prefixes

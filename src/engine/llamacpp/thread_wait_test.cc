@@ -1,4 +1,4 @@
-// How ggml's threads wait for each other (scripts/patches/llama.cpp.patch).
+// How ggml's threads wait for each other (scripts/patches/llama.cpp/bounded-waits.patch).
 #include <memory>
 #include <thread>
 
