@@ -11,7 +11,7 @@ PYTEST_ARGS ?=
 PREFIX ?= /usr/local
 DESTDIR ?=
 
-.PHONY: run build test test-unit test-tsan hostile fuzz simulate check model tools setup docs bench bench-engine bench-throughput bench-interference bench-sharing bench-overload bench-sampler install uninstall clean
+.PHONY: run build test test-unit test-tsan format hostile fuzz simulate check model tools setup docs bench bench-engine bench-throughput bench-interference bench-sharing bench-overload bench-sampler install uninstall clean
 
 run: build model ## Set up, build, fetch the default model and serve it on port 8080
 	@exec build/cllm serve $(ARGS)
@@ -20,6 +20,7 @@ build: setup ## The program, at build/cllm
 	@scripts/build $(PRESET) cllm $(CLLM_GPU)
 
 test: setup model ## Every test: unit tests, then end-to-end tests
+	@scripts/bootstrap --test
 	@scripts/build $(PRESET) all $(CLLM_GPU)
 	@scripts/test $(BUILD) $(PYTEST_ARGS)
 
@@ -63,6 +64,10 @@ tools: setup ## llama.cpp's own server, benchmarks and quantiser, for comparison
 
 setup:
 	@scripts/bootstrap
+
+format: setup ## Every C++ file as .clang-format says
+	@scripts/bootstrap --test
+	@git ls-files '*.cc' '*.h' | xargs clang-format-19 -i
 
 docs: build ## Write the pages that are generated from the option table
 	@build/cllm serve --print-config-markdown > docs/configuration.md

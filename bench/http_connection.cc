@@ -107,13 +107,9 @@ std::string HttpConnection::Take() {
   return std::exchange(response_, {});
 }
 
-int StatusOf(std::string_view response) {
-  return response.size() < 12 ? 0 : Parse<int>(response.substr(9, 3)).value_or(0);
-}
+int StatusOf(std::string_view response) { return response.size() < 12 ? 0 : Parse<int>(response.substr(9, 3)).value_or(0); }
 
-bool HasField(std::string_view response, std::string_view lower_case_name) {
-  return Field(HeadOf(response), lower_case_name).has_value();
-}
+bool HasField(std::string_view response, std::string_view lower_case_name) { return Field(HeadOf(response), lower_case_name).has_value(); }
 
 std::string_view BodyOf(std::string_view response) {
   const std::size_t end = response.find(kHeadEnd);

@@ -210,7 +210,8 @@ class LoadClient {
   // Until the next request is due. Whoever waits needlessly often takes time from the server.
   int MillisecondsToWait() const {
     double wait_s = kLongestWait_s;
-    if (options_.rate > 0 && !IsOver()) wait_s = std::min(wait_s, static_cast<double>(sent_) / options_.rate - Seconds(Clock::now() - start_));
+    if (options_.rate > 0 && !IsOver())
+      wait_s = std::min(wait_s, static_cast<double>(sent_) / options_.rate - Seconds(Clock::now() - start_));
     return static_cast<int>(std::max(0.0, std::ceil(wait_s * 1000)));
   }
 

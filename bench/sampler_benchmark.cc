@@ -58,8 +58,9 @@ class LlamaChain {
  public:
   explicit LlamaChain(const SamplingParams& params) {
     const auto add = [this](llama_sampler* sampler) { llama_sampler_chain_add(chain_, sampler); };
-    add(llama_sampler_init_penalties(static_cast<std::int32_t>(kVocabulary), params.penalty_last_n, static_cast<float>(params.repetition_penalty),
-                                     static_cast<float>(params.frequency_penalty), static_cast<float>(params.presence_penalty)));
+    add(llama_sampler_init_penalties(static_cast<std::int32_t>(kVocabulary), params.penalty_last_n,
+                                     static_cast<float>(params.repetition_penalty), static_cast<float>(params.frequency_penalty),
+                                     static_cast<float>(params.presence_penalty)));
     if (params.temperature == 0) {
       add(llama_sampler_init_greedy());
       return;

@@ -25,8 +25,7 @@ struct Backend {
 
   // As Service::Submit, for all answers that the call wants.
   Result<std::shared_ptr<RequestControl>> Submit(ParsedCall call, std::shared_ptr<GenerationSink> sink) const {
-    return SubmitChoices(service, MakeChoices(std::move(call.request), std::move(call.further_prompts), call.choices),
-                         std::move(sink));
+    return SubmitChoices(service, MakeChoices(std::move(call.request), std::move(call.further_prompts), call.choices), std::move(sink));
   }
 
   Service& service;

@@ -25,26 +25,26 @@ class CllmWriter : public AnswerWriter {
       return SseFrame(Dump(frame));
     }
     return SseFrame(Dump(Json{{"id", id_},
-                         {"token", ""},
-                         {"done", true},
-                         {"generated_tokens", end.generated_tokens},
-                         {"prompt_tokens", end.prompt_tokens},
-                         {"finish_reason", ReasonName(end.reason)},
-                         {"seed", end.seed}}));
+                              {"token", ""},
+                              {"done", true},
+                              {"generated_tokens", end.generated_tokens},
+                              {"prompt_tokens", end.prompt_tokens},
+                              {"finish_reason", ReasonName(end.reason)},
+                              {"seed", end.seed}}));
   }
 
   std::string Whole(const std::vector<TextDelta>& answers, const GenerationEnd& end) override {
     const double rate = end.response_time_s > 0 ? end.generated_tokens / end.response_time_s : 0;
     return Dump(Json{{"data",
-                 {{"id", id_},
-                  {"response_time", end.response_time_s},
-                  {"text", answers.at(0).text},
-                  {"tokens_per_second", rate},
-                  {"generated_tokens", end.generated_tokens},
-                  {"prompt_tokens", end.prompt_tokens},
-                  {"finish_reason", ReasonName(end.reason)},
-                  {"seed", end.seed}}},
-                {"success", true}});
+                      {{"id", id_},
+                       {"response_time", end.response_time_s},
+                       {"text", answers.at(0).text},
+                       {"tokens_per_second", rate},
+                       {"generated_tokens", end.generated_tokens},
+                       {"prompt_tokens", end.prompt_tokens},
+                       {"finish_reason", ReasonName(end.reason)},
+                       {"seed", end.seed}}},
+                     {"success", true}});
   }
 
  private:

@@ -44,16 +44,14 @@ TEST(CllmDialectTest, APromptAloneGetsTheDefaults) {
 }
 
 TEST(CllmDialectTest, SettingsHoldWhereTheRequestSaysNothing) {
-  const RequestDefaults defaults{
-      .sampling = {.temperature = 0.25, .top_k = 3, .top_p = 0.5}, .max_tokens = 9, .generate_max_tokens = 128};
+  const RequestDefaults defaults{.sampling = {.temperature = 0.25, .top_k = 3, .top_p = 0.5}, .max_tokens = 9, .generate_max_tokens = 128};
   const CllmDialect dialect(CllmDialect::Endpoint::kGenerate, defaults);
   const ParsedCall least = Parsed(dialect, kLeast);
   EXPECT_EQ(least.request.sampling.temperature, 0.25);
   EXPECT_EQ(least.request.sampling.top_k, 3);
   EXPECT_EQ(least.request.sampling.top_p, 0.5);
   EXPECT_EQ(least.request.default_max_tokens, 9);
-  const ParsedCall own =
-      Parsed(dialect, R"({"prompt": "x", "temperature": 1.5, "top_k": 0, "top_p": 1, "max_tokens": 2})");
+  const ParsedCall own = Parsed(dialect, R"({"prompt": "x", "temperature": 1.5, "top_k": 0, "top_p": 1, "max_tokens": 2})");
   EXPECT_EQ(own.request.sampling.temperature, 1.5);
   EXPECT_EQ(own.request.sampling.top_k, 0);
   EXPECT_EQ(own.request.sampling.top_p, 1.0);
@@ -112,54 +110,53 @@ TEST(CllmDialectTest, WrongValuesNameTheirFieldAndBounds) {
   const std::string many_biases = biases.dump();
   const char* bias = "logit_bias must be an object of at most 1024 token ids with numbers from -100 to 100";
   const char* stops = "stop must be a string that is not empty, or an array of at most 16 of them, not an array";
-  ExpectWrongFields(
-      Generate(), kLeast,
-      {{"prompt", "5", "prompt must be a string, not 5"},
-       {"prompt", "[1, 2]", "prompt must be a string, not an array"},
-       {"prompt", "null", "prompt is missing"},
-       {"max_tokens", "0", "max_tokens must be an integer from 1 to 1000000000, not 0"},
-       {"max_tokens", "1000000001", "max_tokens must be an integer from 1 to 1000000000, not 1000000001"},
-       {"max_tokens", "\"5\"", "max_tokens must be an integer from 1 to 1000000000, not \"5\""},
-       {"max_tokens", "1.5", "max_tokens must be an integer from 1 to 1000000000, not 1.5"},
-       {"temperature", "-0.1", "temperature must be a number from 0 to 2, not -0.1"},
-       {"temperature", "2.1", "temperature must be a number from 0 to 2, not 2.1"},
-       {"temperature", "\"hot\"", "temperature must be a number from 0 to 2, not \"hot\""},
-       {"top_p", "1.1", "top_p must be a number from 0 to 1, not 1.1"},
-       {"top_p", "-1", "top_p must be a number from 0 to 1, not -1"},
-       {"min_p", "1.1", "min_p must be a number from 0 to 1, not 1.1"},
-       {"top_k", "-2", "top_k must be an integer from -1 to 2147483647, not -2"},
-       {"top_k", "2147483648", "top_k must be an integer from -1 to 2147483647, not 2147483648"},
-       {"repetition_penalty", "0", "repetition_penalty must be a number from 0.01 to 100, not 0"},
-       {"repeat_penalty", "101", "repeat_penalty must be a number from 0.01 to 100, not 101"},
-       {"repeat_last_n", "-2", "repeat_last_n must be an integer from -1 to 2147483647, not -2"},
-       {"presence_penalty", "2.5", "presence_penalty must be a number from -2 to 2, not 2.5"},
-       {"frequency_penalty", "-2.5", "frequency_penalty must be a number from -2 to 2, not -2.5"},
-       {"seed", "-2", "seed must be an integer from -1 to 9223372036854775807, not -2"},
-       {"seed", "18446744073709551615", "seed must be an integer from -1 to 9223372036854775807, not 18446744073709551615"},
-       {"stop", "\"\"", "stop must be a string that is not empty, or an array of at most 16 of them, not \"\""},
-       {"stop", "[\"a\", 1]", stops},
-       {"stop", many_stops.c_str(), stops},
-       {"ignore_eos", "1", "ignore_eos must be true or false, not 1"},
-       {"stream", "\"yes\"", "stream must be true or false, not \"yes\""},
-       {"timeout", "0", "timeout must be a number from 0.001 to 1000000000, not 0"},
-       {"logit_bias", "[]", bias},
-       {"logit_bias", R"({"x": 1})", bias},
-       {"logit_bias", R"({"-1": 1})", bias},
-       {"logit_bias", R"({"5x": 1})", bias},
-       {"logit_bias", R"({"99999999999": 1})", bias},
-       {"logit_bias", R"({"5": 101})", bias},
-       {"logit_bias", R"({"5": "1"})", bias},
-       {"logit_bias", many_biases.c_str(), bias},
-       {"priority", "101", "priority must be an integer from -100 to 100, not 101"},
-       {"min_tokens", "-1", "min_tokens must be an integer from 0 to 1000000000, not -1"},
-       {"stop_token_ids", "5", "stop_token_ids must be an array of at most 1024 token ids, not 5"},
-       {"stop_token_ids", "[-1]", "stop_token_ids must be an array of at most 1024 token ids, not an array"},
-       {"banned_token_ids", "[2147483648]", "banned_token_ids must be an array of at most 1024 token ids, not an array"},
-       {"allowed_token_ids", "[\"a\"]", "allowed_token_ids must be an array of at most 1024 token ids, not an array"},
-       {"allowed_token_ids", "[]", "allowed_token_ids must name a token: without one nothing could be sampled"},
-       {"n_predict", "5", "unknown field n_predict"},
-       {"model", "\"x\"", "unknown field model"},
-       {"Prompt", "\"x\"", "unknown field Prompt"}});
+  ExpectWrongFields(Generate(), kLeast,
+                    {{"prompt", "5", "prompt must be a string, not 5"},
+                     {"prompt", "[1, 2]", "prompt must be a string, not an array"},
+                     {"prompt", "null", "prompt is missing"},
+                     {"max_tokens", "0", "max_tokens must be an integer from 1 to 1000000000, not 0"},
+                     {"max_tokens", "1000000001", "max_tokens must be an integer from 1 to 1000000000, not 1000000001"},
+                     {"max_tokens", "\"5\"", "max_tokens must be an integer from 1 to 1000000000, not \"5\""},
+                     {"max_tokens", "1.5", "max_tokens must be an integer from 1 to 1000000000, not 1.5"},
+                     {"temperature", "-0.1", "temperature must be a number from 0 to 2, not -0.1"},
+                     {"temperature", "2.1", "temperature must be a number from 0 to 2, not 2.1"},
+                     {"temperature", "\"hot\"", "temperature must be a number from 0 to 2, not \"hot\""},
+                     {"top_p", "1.1", "top_p must be a number from 0 to 1, not 1.1"},
+                     {"top_p", "-1", "top_p must be a number from 0 to 1, not -1"},
+                     {"min_p", "1.1", "min_p must be a number from 0 to 1, not 1.1"},
+                     {"top_k", "-2", "top_k must be an integer from -1 to 2147483647, not -2"},
+                     {"top_k", "2147483648", "top_k must be an integer from -1 to 2147483647, not 2147483648"},
+                     {"repetition_penalty", "0", "repetition_penalty must be a number from 0.01 to 100, not 0"},
+                     {"repeat_penalty", "101", "repeat_penalty must be a number from 0.01 to 100, not 101"},
+                     {"repeat_last_n", "-2", "repeat_last_n must be an integer from -1 to 2147483647, not -2"},
+                     {"presence_penalty", "2.5", "presence_penalty must be a number from -2 to 2, not 2.5"},
+                     {"frequency_penalty", "-2.5", "frequency_penalty must be a number from -2 to 2, not -2.5"},
+                     {"seed", "-2", "seed must be an integer from -1 to 9223372036854775807, not -2"},
+                     {"seed", "18446744073709551615", "seed must be an integer from -1 to 9223372036854775807, not 18446744073709551615"},
+                     {"stop", "\"\"", "stop must be a string that is not empty, or an array of at most 16 of them, not \"\""},
+                     {"stop", "[\"a\", 1]", stops},
+                     {"stop", many_stops.c_str(), stops},
+                     {"ignore_eos", "1", "ignore_eos must be true or false, not 1"},
+                     {"stream", "\"yes\"", "stream must be true or false, not \"yes\""},
+                     {"timeout", "0", "timeout must be a number from 0.001 to 1000000000, not 0"},
+                     {"logit_bias", "[]", bias},
+                     {"logit_bias", R"({"x": 1})", bias},
+                     {"logit_bias", R"({"-1": 1})", bias},
+                     {"logit_bias", R"({"5x": 1})", bias},
+                     {"logit_bias", R"({"99999999999": 1})", bias},
+                     {"logit_bias", R"({"5": 101})", bias},
+                     {"logit_bias", R"({"5": "1"})", bias},
+                     {"logit_bias", many_biases.c_str(), bias},
+                     {"priority", "101", "priority must be an integer from -100 to 100, not 101"},
+                     {"min_tokens", "-1", "min_tokens must be an integer from 0 to 1000000000, not -1"},
+                     {"stop_token_ids", "5", "stop_token_ids must be an array of at most 1024 token ids, not 5"},
+                     {"stop_token_ids", "[-1]", "stop_token_ids must be an array of at most 1024 token ids, not an array"},
+                     {"banned_token_ids", "[2147483648]", "banned_token_ids must be an array of at most 1024 token ids, not an array"},
+                     {"allowed_token_ids", "[\"a\"]", "allowed_token_ids must be an array of at most 1024 token ids, not an array"},
+                     {"allowed_token_ids", "[]", "allowed_token_ids must name a token: without one nothing could be sampled"},
+                     {"n_predict", "5", "unknown field n_predict"},
+                     {"model", "\"x\"", "unknown field model"},
+                     {"Prompt", "\"x\"", "unknown field Prompt"}});
 }
 
 TEST(PriorityHeaderTest, ItIsForBodiesThatNameNone) {
@@ -194,12 +191,12 @@ TEST(CllmDialectTest, FramesAreExact) {
   const std::string id = Frames(first).at(0)["id"];
   EXPECT_TRUE(std::regex_match(id, std::regex("[0-9a-f]{32}"))) << id;
   EXPECT_EQ(first, "data: {\"id\":\"" + id + R"(","token":"a\"人\n","done":false})" + "\n\n");
-  EXPECT_EQ(call.writer->StreamEnd(GoodEnd()),
-            "data: {\"id\":\"" + id + R"(","token":"","done":true,"generated_tokens":10,"prompt_tokens":7,)"
-                                      R"("finish_reason":"length","seed":42})" + "\n\n");
+  EXPECT_EQ(call.writer->StreamEnd(GoodEnd()), "data: {\"id\":\"" + id +
+                                                   R"(","token":"","done":true,"generated_tokens":10,"prompt_tokens":7,)"
+                                                   R"("finish_reason":"length","seed":42})" +
+                                                   "\n\n");
   EXPECT_EQ(call.writer->StreamEnd(BadEnd()),
-            "data: {\"id\":\"" + id + R"(","error":{"code":"timed_out","message":"too late","field":null},"done":true})" +
-                "\n\n");
+            "data: {\"id\":\"" + id + R"(","error":{"code":"timed_out","message":"too late","field":null},"done":true})" + "\n\n");
   EXPECT_NE(Frames(Parsed(Stream(), kLeast).writer->StreamDelta({"a", {}})).at(0)["id"], id);
 }
 
@@ -208,8 +205,8 @@ TEST(CllmDialectTest, TheWholeAnswer) {
   EXPECT_EQ(Keys(body), (std::vector<std::string>{"data", "success"}));
   EXPECT_EQ(body["success"], true);
   const Json& data = body["data"];
-  EXPECT_EQ(Keys(data), (std::vector<std::string>{"id", "response_time", "text", "tokens_per_second", "generated_tokens",
-                                                  "prompt_tokens", "finish_reason", "seed"}));
+  EXPECT_EQ(Keys(data), (std::vector<std::string>{"id", "response_time", "text", "tokens_per_second", "generated_tokens", "prompt_tokens",
+                                                  "finish_reason", "seed"}));
   EXPECT_TRUE(std::regex_match(data["id"].get<std::string>(), std::regex("[0-9a-f]{32}")));
   EXPECT_EQ(data["response_time"], 2.0);
   EXPECT_EQ(data["text"], "text");

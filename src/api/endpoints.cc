@@ -11,9 +11,8 @@ namespace cllm {
 namespace {
 
 Json QueueObject(const ServiceStats& stats) {
-  return {{"running", stats.loop.running},   {"queued", stats.loop.queued},         {"open", stats.open_requests},
-          {"max_running", stats.max_running}, {"max_open", stats.max_open}, {"accepted", stats.accepted},
-          {"refused", stats.refused}};
+  return {{"running", stats.loop.running}, {"queued", stats.loop.queued}, {"open", stats.open_requests}, {"max_running", stats.max_running},
+          {"max_open", stats.max_open},    {"accepted", stats.accepted},  {"refused", stats.refused}};
 }
 
 Json EngineObject(const ServerFacts& facts, const EngineLoopStats& loop) {
@@ -47,13 +46,9 @@ Json PieceValue(const std::string& piece) {
 
 }  // namespace
 
-std::string LoadingBody() {
-  return Dump(Json{{"data", {{"model_loaded", false}, {"status", "loading"}}}, {"success", false}});
-}
+std::string LoadingBody() { return Dump(Json{{"data", {{"model_loaded", false}, {"status", "loading"}}}, {"success", false}}); }
 
-std::string HealthyBody() {
-  return Dump(Json{{"data", {{"model_loaded", true}, {"status", "healthy"}}}, {"success", true}});
-}
+std::string HealthyBody() { return Dump(Json{{"data", {{"model_loaded", true}, {"status", "healthy"}}}, {"success", true}}); }
 
 std::string DetailedHealthBody(const ServerFacts& facts, const ServiceStats& stats) {
   Json data{{"model_loaded", true}, {"status", "healthy"}, {"version", facts.version}};
@@ -85,9 +80,9 @@ std::string ModelsBody(const ServerFacts& facts, int max_context) {
 }
 
 std::string IndexBody(const std::string& version) {
-  const Json endpoints = Json::array({"GET /", "GET /health", "GET /metrics", "POST /generate", "POST /generate_stream", "GET /v1/models",
-                                      "POST /v1/completions", "POST /v1/chat/completions", "POST /tokenize",
-                                      "POST /detokenize", "POST /apply-template"});
+  const Json endpoints =
+      Json::array({"GET /", "GET /health", "GET /metrics", "POST /generate", "POST /generate_stream", "GET /v1/models",
+                   "POST /v1/completions", "POST /v1/chat/completions", "POST /tokenize", "POST /detokenize", "POST /apply-template"});
   return Dump(Json{{"name", "cLLM"}, {"version", version}, {"endpoints", endpoints}});
 }
 

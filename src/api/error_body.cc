@@ -11,16 +11,26 @@ struct ErrorNames {
 
 ErrorNames NamesOf(ErrorCode code) {
   switch (code) {
-    case ErrorCode::kInvalidArgument: return {400, "invalid_argument", "invalid_request_error"};
-    case ErrorCode::kUnauthorized: return {401, "invalid_api_key", "invalid_request_error"};
-    case ErrorCode::kNotFound: return {404, "not_found", "invalid_request_error"};
-    case ErrorCode::kMethodNotAllowed: return {405, "method_not_allowed", "invalid_request_error"};
-    case ErrorCode::kTimedOut: return {408, "timed_out", "timeout_error"};
-    case ErrorCode::kTooLarge: return {413, "too_large", "invalid_request_error"};
-    case ErrorCode::kQueueFull: return {429, "queue_full", "rate_limit_error"};
-    case ErrorCode::kCancelled: return {499, "cancelled", "cancelled_error"};
-    case ErrorCode::kUnavailable: return {503, "unavailable", "service_unavailable_error"};
-    case ErrorCode::kInternal: break;
+    case ErrorCode::kInvalidArgument:
+      return {400, "invalid_argument", "invalid_request_error"};
+    case ErrorCode::kUnauthorized:
+      return {401, "invalid_api_key", "invalid_request_error"};
+    case ErrorCode::kNotFound:
+      return {404, "not_found", "invalid_request_error"};
+    case ErrorCode::kMethodNotAllowed:
+      return {405, "method_not_allowed", "invalid_request_error"};
+    case ErrorCode::kTimedOut:
+      return {408, "timed_out", "timeout_error"};
+    case ErrorCode::kTooLarge:
+      return {413, "too_large", "invalid_request_error"};
+    case ErrorCode::kQueueFull:
+      return {429, "queue_full", "rate_limit_error"};
+    case ErrorCode::kCancelled:
+      return {499, "cancelled", "cancelled_error"};
+    case ErrorCode::kUnavailable:
+      return {503, "unavailable", "service_unavailable_error"};
+    case ErrorCode::kInternal:
+      break;
   }
   return {500, "internal", "server_error"};
 }
@@ -37,17 +47,11 @@ Json CllmErrorObject(const Error& error) {
   return {{"code", ErrorCodeName(error.code)}, {"message", error.message}, {"field", FieldOrNull(error)}};
 }
 
-std::string CllmErrorBody(const Error& error) {
-  return Dump({{"success", false}, {"error", CllmErrorObject(error)}});
-}
+std::string CllmErrorBody(const Error& error) { return Dump({{"success", false}, {"error", CllmErrorObject(error)}}); }
 
 std::string OpenAiErrorBody(const Error& error) {
   const ErrorNames names = NamesOf(error.code);
-  return Dump({{"error",
-                {{"message", error.message},
-                 {"type", names.openai_type},
-                 {"param", FieldOrNull(error)},
-                 {"code", names.name}}}});
+  return Dump({{"error", {{"message", error.message}, {"type", names.openai_type}, {"param", FieldOrNull(error)}, {"code", names.name}}}});
 }
 
 }  // namespace cllm

@@ -14,17 +14,16 @@ TEST(ErrorBodyTest, EachCodeHasItsStatusAndName) {
     const char* name;
     const char* openai_type;
   };
-  for (const auto& [code, status, name, type] :
-       {Case{ErrorCode::kInvalidArgument, 400, "invalid_argument", "invalid_request_error"},
-        {ErrorCode::kUnauthorized, 401, "invalid_api_key", "invalid_request_error"},
-        {ErrorCode::kNotFound, 404, "not_found", "invalid_request_error"},
-        {ErrorCode::kMethodNotAllowed, 405, "method_not_allowed", "invalid_request_error"},
-        {ErrorCode::kTimedOut, 408, "timed_out", "timeout_error"},
-        {ErrorCode::kTooLarge, 413, "too_large", "invalid_request_error"},
-        {ErrorCode::kQueueFull, 429, "queue_full", "rate_limit_error"},
-        {ErrorCode::kCancelled, 499, "cancelled", "cancelled_error"},
-        {ErrorCode::kUnavailable, 503, "unavailable", "service_unavailable_error"},
-        {ErrorCode::kInternal, 500, "internal", "server_error"}}) {
+  for (const auto& [code, status, name, type] : {Case{ErrorCode::kInvalidArgument, 400, "invalid_argument", "invalid_request_error"},
+                                                 {ErrorCode::kUnauthorized, 401, "invalid_api_key", "invalid_request_error"},
+                                                 {ErrorCode::kNotFound, 404, "not_found", "invalid_request_error"},
+                                                 {ErrorCode::kMethodNotAllowed, 405, "method_not_allowed", "invalid_request_error"},
+                                                 {ErrorCode::kTimedOut, 408, "timed_out", "timeout_error"},
+                                                 {ErrorCode::kTooLarge, 413, "too_large", "invalid_request_error"},
+                                                 {ErrorCode::kQueueFull, 429, "queue_full", "rate_limit_error"},
+                                                 {ErrorCode::kCancelled, 499, "cancelled", "cancelled_error"},
+                                                 {ErrorCode::kUnavailable, 503, "unavailable", "service_unavailable_error"},
+                                                 {ErrorCode::kInternal, 500, "internal", "server_error"}}) {
     EXPECT_EQ(HttpStatus(code), status);
     EXPECT_EQ(ErrorCodeName(code), name);
     const Json body = Json::parse(OpenAiErrorBody({code, "m", {}}));
@@ -35,8 +34,7 @@ TEST(ErrorBodyTest, EachCodeHasItsStatusAndName) {
 
 TEST(ErrorBodyTest, TheBodiesOfBothFamilies) {
   const Error error{ErrorCode::kInvalidArgument, "top_p is wrong", "top_p"};
-  EXPECT_EQ(CllmErrorBody(error),
-            R"({"success":false,"error":{"code":"invalid_argument","message":"top_p is wrong","field":"top_p"}})");
+  EXPECT_EQ(CllmErrorBody(error), R"({"success":false,"error":{"code":"invalid_argument","message":"top_p is wrong","field":"top_p"}})");
   EXPECT_EQ(OpenAiErrorBody(error), R"({"error":{"message":"top_p is wrong","type":"invalid_request_error","param":"top_p",)"
                                     R"("code":"invalid_argument"}})");
 }

@@ -33,8 +33,8 @@ TEST(ParseJsonObjectTest, AnythingElseIsAnErrorOfTheRequest) {
   for (const char* body : {"[]", "1", "\"text\"", "null", "true"}) {
     EXPECT_EQ(ParseError(body), (Error{ErrorCode::kInvalidArgument, "the body must be a JSON object", {}})) << body;
   }
-  for (const char* body : {"", "{", "{\"a\":}", "{\"a\":1,}", "{\"a\":1} x", "{'a':1}", "{\"a\":NaN}", "{\"a\":01}",
-                           "{\"a\":\"\xFF\"}", "{\"a\":\"\xE4\xBA\"}", "{\"a\":\"\\ud800\"}", "{\"a\":1e400}", "{\"a\":\"\n\"}"}) {
+  for (const char* body : {"", "{", "{\"a\":}", "{\"a\":1,}", "{\"a\":1} x", "{'a':1}", "{\"a\":NaN}", "{\"a\":01}", "{\"a\":\"\xFF\"}",
+                           "{\"a\":\"\xE4\xBA\"}", "{\"a\":\"\\ud800\"}", "{\"a\":1e400}", "{\"a\":\"\n\"}"}) {
     const Error error = ParseError(body);
     EXPECT_EQ(error.code, ErrorCode::kInvalidArgument) << body;
     EXPECT_TRUE(error.message.starts_with("the body is not valid JSON")) << error.message;
@@ -47,9 +47,7 @@ TEST(ParseJsonObjectTest, ASyntaxErrorNamesItsByte) {
 }
 
 TEST(ParseJsonObjectTest, DepthIsBounded) {
-  const auto nested = [](int depth) {
-    return "{\"a\":" + std::string(depth - 1, '[') + std::string(depth - 1, ']') + "}";
-  };
+  const auto nested = [](int depth) { return "{\"a\":" + std::string(depth - 1, '[') + std::string(depth - 1, ']') + "}"; };
   EXPECT_TRUE(ParseJsonObject(nested(kMostJsonDepth)));
   for (const int depth : {kMostJsonDepth + 2, 1'000'000}) {
     EXPECT_EQ(ParseError(nested(depth)).message, "the JSON is nested more than 64 levels deep");
@@ -164,8 +162,7 @@ TEST(JsonObjectTest, APathStandsBeforeTheNames) {
   const Json json = Json::parse(R"({"role": 1})");
   JsonObject wrong(json, "messages[0].");
   wrong.String("role");
-  EXPECT_EQ(wrong.Finish().error(),
-            (Error{ErrorCode::kInvalidArgument, "messages[0].role must be a string, not 1", "messages[0].role"}));
+  EXPECT_EQ(wrong.Finish().error(), (Error{ErrorCode::kInvalidArgument, "messages[0].role must be a string, not 1", "messages[0].role"}));
   JsonObject unknown(json, "messages[0].");
   EXPECT_EQ(unknown.Finish().error().message, "unknown field messages[0].role");
 }

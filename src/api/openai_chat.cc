@@ -46,8 +46,7 @@ class ChatWriter : public AnswerWriter {
 
   std::string StreamDelta(const TextDelta& delta) override {
     std::string frames = Opening(delta.choice);
-    return frames + Chunk(delta.choice, {{"content", delta.text}}, logprobs_ ? LogprobsObject(delta.tokens) : Json(nullptr),
-                          nullptr);
+    return frames + Chunk(delta.choice, {{"content", delta.text}}, logprobs_ ? LogprobsObject(delta.tokens) : Json(nullptr), nullptr);
   }
 
   std::string StreamEnd(const GenerationEnd& end) override {
@@ -81,9 +80,7 @@ class ChatWriter : public AnswerWriter {
   }
 
  private:
-  Json Envelope(const char* object) const {
-    return {{"id", id_}, {"object", object}, {"created", created_}, {"model", model_}};
-  }
+  Json Envelope(const char* object) const { return {{"id", id_}, {"object", object}, {"created", created_}, {"model", model_}}; }
 
   // OpenAI's first chunk of a choice names the role before any text.
   std::string Opening(int choice) {
@@ -93,10 +90,8 @@ class ChatWriter : public AnswerWriter {
 
   std::string Chunk(int choice, Json delta, Json logprobs, Json finish_reason) const {
     Json chunk = Envelope("chat.completion.chunk");
-    chunk["choices"] = Json::array({{{"index", choice},
-                                     {"delta", std::move(delta)},
-                                     {"logprobs", std::move(logprobs)},
-                                     {"finish_reason", std::move(finish_reason)}}});
+    chunk["choices"] = Json::array(
+        {{{"index", choice}, {"delta", std::move(delta)}, {"logprobs", std::move(logprobs)}, {"finish_reason", std::move(finish_reason)}}});
     if (include_usage_) chunk["usage"] = nullptr;
     return SseFrame(Dump(chunk));
   }

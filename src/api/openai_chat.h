@@ -11,8 +11,7 @@ namespace cllm {
 
 class OpenAiChatDialect : public Dialect {
  public:
-  explicit OpenAiChatDialect(ModelCard model, RequestDefaults defaults = {})
-      : model_(std::move(model)), defaults_(std::move(defaults)) {}
+  explicit OpenAiChatDialect(ModelCard model, RequestDefaults defaults = {}) : model_(std::move(model)), defaults_(std::move(defaults)) {}
   Result<ParsedCall> Parse(std::string_view body) const override;
   std::string ErrorBody(const Error& error) const override;
 

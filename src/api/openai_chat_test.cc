@@ -17,9 +17,7 @@ const OpenAiChatDialect& Chat() {
   return dialect;
 }
 
-std::string WithMessage(const std::string& message) {
-  return R"({"messages": [{"role": "user", "content": "hi"}, )" + message + "]}";
-}
+std::string WithMessage(const std::string& message) { return R"({"messages": [{"role": "user", "content": "hi"}, )" + message + "]}"; }
 
 TEST(OpenAiChatTest, MessagesBecomeAChat) {
   const ParsedCall call = Parsed(Chat(), R"({"model": "any", "messages": [
@@ -96,29 +94,28 @@ TEST(OpenAiChatTest, WrongMessagesAreNamed) {
 
 TEST(OpenAiChatTest, WrongFieldsAreNamed) {
   const char* format = "response_format other than {\"type\": \"text\"} is not supported yet";
-  ExpectWrongFields(
-      Chat(), kLeast,
-      {{"max_tokens", "0", "max_tokens must be an integer from 1 to 1000000000, not 0"},
-       {"max_completion_tokens", "-1", "max_completion_tokens must be an integer from 1 to 1000000000, not -1"},
-       {"temperature", "3", "temperature must be a number from 0 to 2, not 3"},
-       {"model", "5", "model must be a string, not 5"},
-       {"logprobs", "1", "logprobs must be true or false, not 1"},
-       {"top_logprobs", "1", "top_logprobs needs logprobs to be true"},
-       {"top_logprobs", "21", "top_logprobs must be an integer from 0 to 20, not 21"},
-       {"best_of", "2", "best_of other than n is not supported yet"},
-       {"n", "0", "n must be an integer from 1 to 128, not 0"},
-       {"tools", "[{}]", "tools is not supported yet"},
-       {"tool_choice", "\"required\"", "tool_choice is not supported yet"},
-       {"functions", "[{}]", "functions is not supported yet"},
-       {"json_schema", R"({"type": "object"})", "json_schema is not supported yet"},
-       {"grammar", "\"root ::= x\"", "grammar is not supported yet"},
-       {"response_format", R"({"type": "json_object"})", format},
-       {"response_format", "{}", format},
-       {"response_format", "\"text\"", format},
-       {"stream_options", "{}", "stream_options needs stream to be true"},
-       {"stream_options", "5", "stream_options must be an object"},
-       {"chat_template_kwargs", "[]", "chat_template_kwargs must be an object"},
-       {"prompt", "\"x\"", "unknown field prompt"}});
+  ExpectWrongFields(Chat(), kLeast,
+                    {{"max_tokens", "0", "max_tokens must be an integer from 1 to 1000000000, not 0"},
+                     {"max_completion_tokens", "-1", "max_completion_tokens must be an integer from 1 to 1000000000, not -1"},
+                     {"temperature", "3", "temperature must be a number from 0 to 2, not 3"},
+                     {"model", "5", "model must be a string, not 5"},
+                     {"logprobs", "1", "logprobs must be true or false, not 1"},
+                     {"top_logprobs", "1", "top_logprobs needs logprobs to be true"},
+                     {"top_logprobs", "21", "top_logprobs must be an integer from 0 to 20, not 21"},
+                     {"best_of", "2", "best_of other than n is not supported yet"},
+                     {"n", "0", "n must be an integer from 1 to 128, not 0"},
+                     {"tools", "[{}]", "tools is not supported yet"},
+                     {"tool_choice", "\"required\"", "tool_choice is not supported yet"},
+                     {"functions", "[{}]", "functions is not supported yet"},
+                     {"json_schema", R"({"type": "object"})", "json_schema is not supported yet"},
+                     {"grammar", "\"root ::= x\"", "grammar is not supported yet"},
+                     {"response_format", R"({"type": "json_object"})", format},
+                     {"response_format", "{}", format},
+                     {"response_format", "\"text\"", format},
+                     {"stream_options", "{}", "stream_options needs stream to be true"},
+                     {"stream_options", "5", "stream_options must be an object"},
+                     {"chat_template_kwargs", "[]", "chat_template_kwargs must be an object"},
+                     {"prompt", "\"x\"", "unknown field prompt"}});
   Json body = Json::parse(kLeast);
   body["stream"] = true;
   body["stream_options"] = {{"include_usage", 1}};
@@ -167,8 +164,7 @@ TEST(OpenAiChatTest, TheStreamsChunks) {
 }
 
 TEST(OpenAiChatTest, AnEmptyStreamStillOpensWithTheRole) {
-  const std::vector<Json> frames =
-      Frames(Parsed(Chat(), With(kLeast, "stream", "true")).writer->StreamEnd(GoodEnd(FinishReason::kStop)));
+  const std::vector<Json> frames = Frames(Parsed(Chat(), With(kLeast, "stream", "true")).writer->StreamEnd(GoodEnd(FinishReason::kStop)));
   ASSERT_EQ(frames.size(), 3U);
   EXPECT_EQ(frames[0]["choices"][0]["delta"]["role"], "assistant");
   EXPECT_EQ(frames[1]["choices"][0]["finish_reason"], "stop");
@@ -185,7 +181,8 @@ TEST(OpenAiChatTest, UsageIsAChunkOfItsOwnAndNullBefore) {
   ASSERT_EQ(frames.size(), 5U);
   for (int i = 0; i < 3; ++i) EXPECT_TRUE(frames[i].contains("usage") && frames[i]["usage"].is_null()) << i;
   EXPECT_EQ(frames[3]["choices"], Json::array());
-  EXPECT_EQ(frames[3]["usage"], Json::parse(R"({"prompt_tokens":7,"completion_tokens":10,"total_tokens":17,"prompt_tokens_details":{"cached_tokens":3}})"));
+  EXPECT_EQ(frames[3]["usage"],
+            Json::parse(R"({"prompt_tokens":7,"completion_tokens":10,"total_tokens":17,"prompt_tokens_details":{"cached_tokens":3}})"));
   EXPECT_EQ(frames[4], "[DONE]");
 }
 

@@ -72,9 +72,7 @@ class CompletionsWriter : public AnswerWriter {
   }
 
  private:
-  Json Envelope() const {
-    return {{"id", id_}, {"object", "text_completion"}, {"created", created_}, {"model", model_}};
-  }
+  Json Envelope() const { return {{"id", id_}, {"object", "text_completion"}, {"created", created_}, {"model", model_}}; }
 
   Json Choice(const TextDelta& delta, Json finish_reason) {
     return {{"text", delta.text},

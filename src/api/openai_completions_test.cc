@@ -47,8 +47,7 @@ TEST(OpenAiCompletionsTest, FieldsArrive) {
 }
 
 TEST(OpenAiCompletionsTest, SettingsHoldWhereTheRequestSaysNothing) {
-  const OpenAiCompletionsDialect dialect(
-      {.id = "toy"}, {.sampling = {.temperature = 0.25, .top_k = 3, .top_p = 0.5}, .max_tokens = 9});
+  const OpenAiCompletionsDialect dialect({.id = "toy"}, {.sampling = {.temperature = 0.25, .top_k = 3, .top_p = 0.5}, .max_tokens = 9});
   const ParsedCall least = Parsed(dialect, kLeast);
   EXPECT_EQ(least.request.default_max_tokens, 9);
   EXPECT_EQ(least.request.sampling.temperature, 0.25);

@@ -47,13 +47,13 @@ int ReadChoices(JsonObject& object, int prompts) {
 
 void ReadHintsAndUnsupported(JsonObject& object) {
   object.String("model");
-  for (const char* hint : {"user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key",
-                           "prompt_cache_retention", "cache_prompt", "id_slot", "parallel_tool_calls", "verbosity",
-                           "timings_per_token", "return_tokens", "return_progress", "samplers"}) {
+  for (const char* hint :
+       {"user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "cache_prompt",
+        "id_slot", "parallel_tool_calls", "verbosity", "timings_per_token", "return_tokens", "return_progress", "samplers"}) {
     object.Ignore(hint);
   }
-  for (const char* name : {"tools", "tool_choice", "functions", "function_call", "suffix", "echo", "grammar", "json_schema",
-                           "modalities", "audio", "prediction", "web_search_options"}) {
+  for (const char* name : {"tools", "tool_choice", "functions", "function_call", "suffix", "echo", "grammar", "json_schema", "modalities",
+                           "audio", "prediction", "web_search_options"}) {
     const Json* value = object.Any(name);
     if (value != nullptr && !AsksForNothing(*value)) object.Reject(name, fmt::format("{} is not supported yet", name));
   }

@@ -85,9 +85,7 @@ std::vector<std::string> Environment(const std::vector<std::string>& added) {
   std::vector<std::string> all = added;
   for (char** variable = environ; variable != nullptr && *variable != nullptr; ++variable) {
     const std::string_view text = *variable;
-    const auto same_name = [&](const std::string& other) {
-      return other.substr(0, other.find('=')) == text.substr(0, text.find('='));
-    };
+    const auto same_name = [&](const std::string& other) { return other.substr(0, other.find('=')) == text.substr(0, text.find('=')); };
     if (std::ranges::none_of(added, same_name)) all.emplace_back(text);
   }
   return all;

@@ -49,7 +49,8 @@ TEST(ChildProcessTest, StandardInputIsEmptyAndOtherFilesAreClosed) {
 }
 
 TEST(ChildProcessTest, AddsToTheEnvironmentAndReplaces) {
-  const ChildResult result = Shell("echo $CLLM_TEST_X; echo ${PATH:-none} | wc -c", {.environment = {"CLLM_TEST_X=7", "PATH=/bin:/usr/bin"}});
+  const ChildResult result =
+      Shell("echo $CLLM_TEST_X; echo ${PATH:-none} | wc -c", {.environment = {"CLLM_TEST_X=7", "PATH=/bin:/usr/bin"}});
   EXPECT_EQ(result.output, "7\n14\n");
 }
 

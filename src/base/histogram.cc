@@ -7,12 +7,9 @@
 
 namespace cllm {
 
-std::int64_t HistogramCounts::count() const {
-  return std::accumulate(bucket_counts.begin(), bucket_counts.end(), std::int64_t{0});
-}
+std::int64_t HistogramCounts::count() const { return std::accumulate(bucket_counts.begin(), bucket_counts.end(), std::int64_t{0}); }
 
-Histogram::Histogram(std::vector<double> upper_bounds)
-    : upper_bounds_(std::move(upper_bounds)), counts_(upper_bounds_.size() + 1) {}
+Histogram::Histogram(std::vector<double> upper_bounds) : upper_bounds_(std::move(upper_bounds)), counts_(upper_bounds_.size() + 1) {}
 
 void Histogram::Record(double value) {
   const auto bucket = std::isnan(value) ? upper_bounds_.end() : std::ranges::lower_bound(upper_bounds_, value);

@@ -9,9 +9,9 @@
 namespace cllm {
 
 struct HistogramCounts {
-  std::vector<double> upper_bounds;          // ascending; a last bucket without a bound follows
-  std::vector<std::int64_t> bucket_counts;   // one more than upper_bounds
-  double sum = 0;                            // of the values
+  std::vector<double> upper_bounds;         // ascending; a last bucket without a bound follows
+  std::vector<std::int64_t> bucket_counts;  // one more than upper_bounds
+  double sum = 0;                           // of the values
 
   std::int64_t count() const;
 };

@@ -56,9 +56,7 @@ std::string JsonString(std::string_view text) {
   return out;
 }
 
-bool NeedsQuotes(std::string_view text) {
-  return text.empty() || text.find_first_of(" =\"\\") != std::string_view::npos;
-}
+bool NeedsQuotes(std::string_view text) { return text.empty() || text.find_first_of(" =\"\\") != std::string_view::npos; }
 
 std::string TextValue(const LogValue& value) {
   if (const auto* number = std::get_if<std::int64_t>(&value)) return fmt::to_string(*number);
@@ -115,8 +113,7 @@ class AppendingFile : public spdlog::sinks::base_sink<std::mutex> {
     constexpr mode_t kOwnerWritesGroupReads = 0640;
     const int file = open(path_.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, kOwnerWritesGroupReads);
     if (file < 0) {
-      return InvalidArgument(
-          fmt::format("cannot write logging.file {}: {}", EscapedForLog(path_), std::strerror(errno)), "logging.file");
+      return InvalidArgument(fmt::format("cannot write logging.file {}: {}", EscapedForLog(path_), std::strerror(errno)), "logging.file");
     }
     const std::lock_guard lock(mutex_);
     if (file_ >= 0) close(file_);
@@ -173,8 +170,7 @@ Status ConfigureLog(const LogOptions& options) {
     // spdlog colours where standard error is a terminal; https://no-color.org adds that a user may forbid it.
     const char* no_color = std::getenv("NO_COLOR");
     const bool plain = no_color != nullptr && *no_color != '\0';
-    sink = std::make_shared<spdlog::sinks::stderr_color_sink_mt>(plain ? spdlog::color_mode::never
-                                                                       : spdlog::color_mode::automatic);
+    sink = std::make_shared<spdlog::sinks::stderr_color_sink_mt>(plain ? spdlog::color_mode::never : spdlog::color_mode::automatic);
   } else {
     auto file = std::make_shared<AppendingFile>(options.file);
     if (Status status = file->Open(); !status) return status;

@@ -46,8 +46,7 @@ TEST_F(LogTest, TextIsOneLineWhateverItHolds) {
   spdlog::info("a\nb\x1B[31m\t\\ \xC2\x9B \xFF \xE4\xB8\xAD");
   const auto lines = Lines();
   ASSERT_EQ(lines.size(), 1u);
-  EXPECT_TRUE(std::regex_match(lines[0].substr(0, 29), std::regex(R"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} info )")))
-      << lines[0];
+  EXPECT_TRUE(std::regex_match(lines[0].substr(0, 29), std::regex(R"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} info )"))) << lines[0];
   EXPECT_TRUE(lines[0].ends_with(R"( a\nb\x1b[31m\t\\ \x9b \xff )"s + "\xE4\xB8\xAD")) << lines[0];
 }
 
@@ -57,23 +56,20 @@ TEST_F(LogTest, JsonIsOneObjectALine) {
   LogEvent(spdlog::level::info, "request", {{"id", "x\"y\n"}, {"status", std::int64_t{200}}, {"total_ms", 1.5}});
   const auto lines = Lines();
   ASSERT_EQ(lines.size(), 2u);
-  EXPECT_TRUE(std::regex_search(
-      lines[0], std::regex(R"(^\{"time":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d","level":"warning",)")))
+  EXPECT_TRUE(
+      std::regex_search(lines[0], std::regex(R"(^\{"time":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d","level":"warning",)")))
       << lines[0];
   EXPECT_TRUE(lines[0].ends_with(R"("message":"a \"b\" \\ \u000a \u0001 \ufffd )"s + "\xE4\xB8\xAD\"}")) << lines[0];
-  EXPECT_TRUE(lines[1].ends_with(R"("event":"request","id":"x\"y\u000a","status":200,"total_ms":1.500000})"))
-      << lines[1];
+  EXPECT_TRUE(lines[1].ends_with(R"("event":"request","id":"x\"y\u000a","status":200,"total_ms":1.500000})")) << lines[1];
 }
 
 TEST_F(LogTest, AnEventAsText) {
   Configure("text");
-  LogEvent(
-      spdlog::level::info, "request",
-      {{"id", "x"}, {"path", "/a b\n="}, {"empty", ""}, {"quote", "\""}, {"status", std::int64_t{-1}}, {"ms", 0.25}});
+  LogEvent(spdlog::level::info, "request",
+           {{"id", "x"}, {"path", "/a b\n="}, {"empty", ""}, {"quote", "\""}, {"status", std::int64_t{-1}}, {"ms", 0.25}});
   LogEvent(spdlog::level::debug, "request", {});
   ASSERT_EQ(Lines().size(), 1u);
-  EXPECT_TRUE(Lines()[0].ends_with(R"( info request id=x path="/a b\n=" empty="" quote="\"" status=-1 ms=0.2500)"))
-      << Lines()[0];
+  EXPECT_TRUE(Lines()[0].ends_with(R"( info request id=x path="/a b\n=" empty="" quote="\"" status=-1 ms=0.2500)")) << Lines()[0];
 }
 
 TEST_F(LogTest, TheFileIsAppendedToAndPrivate) {
@@ -83,7 +79,7 @@ TEST_F(LogTest, TheFileIsAppendedToAndPrivate) {
   spdlog::info("second");
   spdlog::debug("hidden");
   ASSERT_EQ(Lines().size(), 2u);
-  struct stat facts {};
+  struct stat facts{};
   ASSERT_EQ(stat(path_.c_str(), &facts), 0);
   EXPECT_EQ(facts.st_mode & 07137, 0u) << "more than the owner's rw and the group's r";
 }

@@ -32,10 +32,10 @@ TEST(Utf8AssemblerTest, HoldsAnUnfinishedCharacterBack) {
 
 TEST(Utf8AssemblerTest, ReplacesWhatCannotBeCompleted) {
   EXPECT_EQ(ByteByByte("a\xFFz"), "a\uFFFDz");
-  EXPECT_EQ(ByteByByte("\xE2\x82z"), "\uFFFDz");     // cut short by another character
-  EXPECT_EQ(ByteByByte("\xF0\x9F\x98"), "\uFFFD");   // cut short by the end
-  EXPECT_EQ(ByteByByte("\xC0\xAF"), "\uFFFD\uFFFD");  // overlong
-  EXPECT_EQ(ByteByByte("\xED\xA0\x80"), "\uFFFD\uFFFD\uFFFD");  // surrogate
+  EXPECT_EQ(ByteByByte("\xE2\x82z"), "\uFFFDz");                          // cut short by another character
+  EXPECT_EQ(ByteByByte("\xF0\x9F\x98"), "\uFFFD");                        // cut short by the end
+  EXPECT_EQ(ByteByByte("\xC0\xAF"), "\uFFFD\uFFFD");                      // overlong
+  EXPECT_EQ(ByteByByte("\xED\xA0\x80"), "\uFFFD\uFFFD\uFFFD");            // surrogate
   EXPECT_EQ(ByteByByte("\xF4\x90\x80\x80"), "\uFFFD\uFFFD\uFFFD\uFFFD");  // above U+10FFFF
 }
 

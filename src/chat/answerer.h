@@ -32,8 +32,7 @@ class Answerer {
   // The model, and where it is, for people.
   virtual std::string Name() const = 0;
   // Blocks until the answer has ended, SIGINT has come, or something has gone wrong; `on_text` is called on this thread.
-  virtual Result<AnswerSummary> Ask(const std::vector<ChatMessage>& messages, const ChatSettings& settings,
-                                    const OnText& on_text) = 0;
+  virtual Result<AnswerSummary> Ask(const std::vector<ChatMessage>& messages, const ChatSettings& settings, const OnText& on_text) = 0;
   // What to do where a conversation does not fit: "start with a longer context …".
   virtual std::string LongerContextAdvice() const = 0;
 };

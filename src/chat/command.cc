@@ -35,9 +35,9 @@ std::string_view Canonical(std::string_view name) {
 std::unexpected<Error> UnknownCommand(std::string_view name) {
   std::vector<std::string_view> names;
   for (const ChatCommand::Known& known : kAll) names.push_back(known.name);
-  return InvalidArgument(fmt::format(
-      "there is no command {}; the nearest is {} (put text that begins with a slash between \"\"\" and \"\"\")",
-      Shortened(name), Nearest(name, names)));
+  return InvalidArgument(
+      fmt::format("there is no command {}; the nearest is {} (put text that begins with a slash between \"\"\" and \"\"\")",
+                  Shortened(name), Nearest(name, names)));
 }
 
 }  // namespace

@@ -19,9 +19,7 @@ const Json* Member(const Json* json, const char* name) {
   return found == json->end() || found->is_null() ? nullptr : &*found;
 }
 
-const std::string* Text(const Json* json) {
-  return json != nullptr && json->is_string() ? &json->get_ref<const std::string&>() : nullptr;
-}
+const std::string* Text(const Json* json) { return json != nullptr && json->is_string() ? &json->get_ref<const std::string&>() : nullptr; }
 
 std::optional<int> Count(const Json* json) {
   if (json == nullptr || !json->is_number_integer()) return std::nullopt;

@@ -6,9 +6,7 @@
 
 namespace cllm {
 
-std::string_view Conversation::system() const {
-  return has_system() ? std::string_view(messages_.front().content) : std::string_view();
-}
+std::string_view Conversation::system() const { return has_system() ? std::string_view(messages_.front().content) : std::string_view(); }
 
 void Conversation::SetSystem(std::string text) {
   if (has_system()) messages_.erase(messages_.begin());

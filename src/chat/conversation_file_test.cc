@@ -66,8 +66,7 @@ TEST_F(ConversationFile, FilesThatCannotBeReadOrWrittenSayWhy) {
   EXPECT_NE(LoadConversation("/dev/zero").error().message.find("no regular file"), std::string::npos);
   ASSERT_EQ(mkfifo(Path("fifo").c_str(), 0600), 0);
   EXPECT_NE(LoadConversation(Path("fifo")).error().message.find("no regular file"), std::string::npos);
-  EXPECT_NE(SaveConversation(Path("no/such/a.json"), Sample()).error().message.find("cannot be written: No such file"),
-            std::string::npos);
+  EXPECT_NE(SaveConversation(Path("no/such/a.json"), Sample()).error().message.find("cannot be written: No such file"), std::string::npos);
   Write("huge.json", "");
   std::filesystem::resize_file(Path("huge.json"), kMostConversationBytes + 1);
   EXPECT_NE(LoadConversation(Path("huge.json")).error().message.find("at most 64 MiB"), std::string::npos);
@@ -120,8 +119,7 @@ TEST(ConversationJson, IsChecked) {
   EXPECT_EQ(ErrorOf("{\"cllm_conversation\":1,\"messages\":[3]}"), "messages[0] must be an object");
   EXPECT_EQ(ErrorOf("{\"cllm_conversation\":1,\"messages\":[{\"role\":\"user\"}]}"), "messages[0].content is missing");
   EXPECT_EQ(ErrorOf("{\"cllm_conversation\":1,\"messages\":[{\"content\":\"x\"}]}"), "messages[0].role is missing");
-  EXPECT_EQ(ErrorOf("{\"cllm_conversation\":1,\"messages\":[{\"role\":3,\"content\":\"x\"}]}"),
-            "messages[0].role must be a string, not 3");
+  EXPECT_EQ(ErrorOf("{\"cllm_conversation\":1,\"messages\":[{\"role\":3,\"content\":\"x\"}]}"), "messages[0].role must be a string, not 3");
   EXPECT_EQ(ErrorOf("{\"cllm_conversation\":1,\"messages\":[{\"role\":\"user\",\"content\":\"x\",\"y\":1}]}"),
             "unknown field messages[0].y");
   EXPECT_EQ(ErrorOf("{\"cllm_conversation\":1,\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}"),

@@ -16,7 +16,7 @@ class HistoryFileTest : public testing::Test, protected TestingFolder {
   HistoryFile history_{Path("cache/history")};
 
   mode_t Mode(const char* name) const {
-    struct stat facts {};
+    struct stat facts{};
     EXPECT_EQ(stat(Path(name).c_str(), &facts), 0);
     return facts.st_mode & 0777;
   }

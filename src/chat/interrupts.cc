@@ -42,8 +42,7 @@ bool Interrupts::Take() {
 
 bool Interrupts::WaitReadable(int fd) {
   while (true) {
-    std::array<pollfd, 2> polled = {pollfd{.fd = fd_, .events = POLLIN, .revents = 0},
-                                    pollfd{.fd = fd, .events = POLLIN, .revents = 0}};
+    std::array<pollfd, 2> polled = {pollfd{.fd = fd_, .events = POLLIN, .revents = 0}, pollfd{.fd = fd, .events = POLLIN, .revents = 0}};
     const int ready = poll(polled.data(), polled.size(), -1);
     if (ready < 0) continue;  // a signal that has a handler
     if (polled[0].revents != 0 && Take()) return false;

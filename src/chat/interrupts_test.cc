@@ -66,7 +66,9 @@ TEST(EndOnInterrupt, EndsTheProcessWhileItLives) {
 
 TEST(EndOnInterrupt, IsOverWithItsObject) {
   const auto interrupts = Interrupts::Create();
-  { const auto end = EndOnInterrupt::Create(**interrupts); }
+  {
+    const auto end = EndOnInterrupt::Create(**interrupts);
+  }
   kill(getpid(), SIGINT);
   EXPECT_TRUE((*interrupts)->Take());
 }

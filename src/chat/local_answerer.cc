@@ -66,8 +66,7 @@ AnswerSummary SummaryOf(const GenerationEnd& end) {
 
 }  // namespace
 
-Result<AnswerSummary> LocalAnswerer::Ask(const std::vector<ChatMessage>& messages, const ChatSettings& settings,
-                                         const OnText& on_text) {
+Result<AnswerSummary> LocalAnswerer::Ask(const std::vector<ChatMessage>& messages, const ChatSettings& settings, const OnText& on_text) {
   GenerateRequest request;
   request.prompt = ChatPrompt{.messages = messages, .template_arguments = {}};
   request.sampling = defaults_.sampling;

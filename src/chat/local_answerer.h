@@ -19,8 +19,7 @@ class LocalAnswerer : public Answerer {
       : name_(std::move(name)), service_(service), defaults_(std::move(defaults)), interrupts_(interrupts) {}
 
   std::string Name() const override { return name_; }
-  Result<AnswerSummary> Ask(const std::vector<ChatMessage>& messages, const ChatSettings& settings,
-                            const OnText& on_text) override;
+  Result<AnswerSummary> Ask(const std::vector<ChatMessage>& messages, const ChatSettings& settings, const OnText& on_text) override;
   std::string LongerContextAdvice() const override;
 
  private:

@@ -129,8 +129,7 @@ TEST_F(LocalAnswererTest, DefaultsOfTheServerHoldWhereTheChatSaysNothing) {
   defaults.max_tokens = 3;
   LocalAnswerer answerer("toy", service_, defaults, **interrupts_);
   const auto ask = [&] {
-    return answerer.Ask({{.role = "user", .content = QuestionWithALongAnswer()}}, settings_,
-                        [](std::string_view) { return Status(); });
+    return answerer.Ask({{.role = "user", .content = QuestionWithALongAnswer()}}, settings_, [](std::string_view) { return Status(); });
   };
   auto summary = ask();
   ASSERT_TRUE(summary) << summary.error().message;
@@ -198,7 +197,7 @@ TEST_F(LocalAnswererTest, TheTimesOfPromptAndAnswerAddUp) {
   constexpr std::chrono::milliseconds kPrompt(50);
   Hold();
   std::jthread engine_side([&] {
-    gate_.WaitForStep();  // the question
+    gate_.WaitForStep();                   // the question
     std::this_thread::sleep_for(kPrompt);  // what is measured, not waited for
     gate_.Open();
   });

@@ -25,9 +25,12 @@ MessageReader::Message MessageReader::Take() {
 
 std::optional<MessageReader::Message> MessageReader::Push(std::string_view line) {
   switch (state_) {
-    case State::kNone: return Begin(line);
-    case State::kQuoted: return Quoted(line);
-    case State::kContinued: return Continued(line);
+    case State::kNone:
+      return Begin(line);
+    case State::kQuoted:
+      return Quoted(line);
+    case State::kContinued:
+      return Continued(line);
   }
   return std::nullopt;
 }

@@ -28,9 +28,7 @@ TEST(MessageReader, ALineIsAMessage) {
   EXPECT_EQ(Read({"say \"\"\" please"}), Messages{"say \"\"\" please"});
 }
 
-TEST(MessageReader, ASlashMakesACommand) {
-  EXPECT_EQ(Read({"/bye", " /bye", "a/b"}), (Messages{"[/bye]", " /bye", "a/b"}));
-}
+TEST(MessageReader, ASlashMakesACommand) { EXPECT_EQ(Read({"/bye", " /bye", "a/b"}), (Messages{"[/bye]", " /bye", "a/b"})); }
 
 TEST(MessageReader, QuotesHoldLinesTogether) {
   EXPECT_EQ(Read({"\"\"\"", "one", "", "two", "\"\"\"", "next"}), (Messages{"one\n\ntwo", "next"}));

@@ -7,8 +7,7 @@
 namespace cllm {
 
 std::string_view Nearest(std::string_view word, std::span<const std::string_view> candidates) {
-  return *std::ranges::min_element(
-      candidates, {}, [&](std::string_view candidate) { return config::EditDistance(word, candidate); });
+  return *std::ranges::min_element(candidates, {}, [&](std::string_view candidate) { return config::EditDistance(word, candidate); });
 }
 
 }  // namespace cllm

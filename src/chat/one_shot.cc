@@ -65,8 +65,8 @@ int AnswerOnce(const std::string& question, const ChatOptions& options, Answerer
   Conversation conversation;
   conversation.SetSystem(options.system);
   conversation.Ask(question);
-  const auto summary = answerer.Ask(conversation.messages(), options.settings,
-                                    [&](std::string_view text) { return screen.WriteAnswer(text); });
+  const auto summary =
+      answerer.Ask(conversation.messages(), options.settings, [&](std::string_view text) { return screen.WriteAnswer(text); });
   const bool interrupted = summary && summary->interrupted;
   const Status ended = screen.EndAnswer(interrupted && screen.out().terminal);
   if (interrupted) return kInterruptedExitCode;

@@ -20,9 +20,7 @@ constexpr std::size_t kMostErrorBytes = 64 << 10;
 constexpr std::size_t kMostModelListBytes = 4 << 20;
 constexpr long kModelListTimeoutS = 30;
 
-double SecondsBetween(Clock::time_point from, Clock::time_point to) {
-  return std::chrono::duration<double>(to - from).count();
-}
+double SecondsBetween(Clock::time_point from, Clock::time_point to) { return std::chrono::duration<double>(to - from).count(); }
 
 bool IsSuccess(int status) { return status >= 200 && status < 300; }
 
@@ -42,9 +40,7 @@ Error ErrorOf(int status, std::string_view body) {
 }
 
 // Keeps the beginning of a body.
-void AddWithin(std::string& body, std::string_view bytes, std::size_t most) {
-  body += bytes.substr(0, most - std::min(most, body.size()));
-}
+void AddWithin(std::string& body, std::string_view bytes, std::size_t most) { body += bytes.substr(0, most - std::min(most, body.size())); }
 
 // {"data": [{"id": …}]}: the first id, or nothing.
 std::string FirstModel(std::string_view body) {
@@ -117,8 +113,7 @@ std::string RemoteAnswerer::Name() const {
   return fmt::format("{} at {}", model_.empty() ? "the server's model" : ForMessage(model_), base_);
 }
 
-Result<AnswerSummary> RemoteAnswerer::Ask(const std::vector<ChatMessage>& messages, const ChatSettings& settings,
-                                          const OnText& on_text) {
+Result<AnswerSummary> RemoteAnswerer::Ask(const std::vector<ChatMessage>& messages, const ChatSettings& settings, const OnText& on_text) {
   CompletionStream stream;
   std::string error_body;
   const Clock::time_point asked = Clock::now();

@@ -30,8 +30,7 @@ class RemoteAnswerer : public Answerer {
   static Result<std::unique_ptr<RemoteAnswerer>> Connect(const Target& target, Interrupts& interrupts);
 
   std::string Name() const override;
-  Result<AnswerSummary> Ask(const std::vector<ChatMessage>& messages, const ChatSettings& settings,
-                            const OnText& on_text) override;
+  Result<AnswerSummary> Ask(const std::vector<ChatMessage>& messages, const ChatSettings& settings, const OnText& on_text) override;
   std::string LongerContextAdvice() const override { return "ask a server with a longer context"; }
 
  private:

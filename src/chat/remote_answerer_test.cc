@@ -28,8 +28,7 @@ TEST(ChatRequestBody, HasMessagesAndWhatWasSet) {
   EXPECT_EQ(ChatRequestBody("m", {{.role = "user", .content = "a\n\"b\""}}, settings),
             "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"a\\n\\\"b\\\"\"}],\"seed\":42,\"stop\":\"##\","
             "\"stream\":true,\"stream_options\":{\"include_usage\":true}}");
-  EXPECT_EQ(ChatRequestBody("", {}, ChatSettings()),
-            "{\"messages\":[],\"stream\":true,\"stream_options\":{\"include_usage\":true}}");
+  EXPECT_EQ(ChatRequestBody("", {}, ChatSettings()), "{\"messages\":[],\"stream\":true,\"stream_options\":{\"include_usage\":true}}");
 }
 
 TEST(RemoteAnswerer, AServerThatIsNotThereHasNoFullContext) {

@@ -54,9 +54,7 @@ Screen::Target TargetOf(int fd, bool wants_color) {
 
 }  // namespace
 
-Screen Screen::OfProcess(bool wants_color) {
-  return {TargetOf(STDOUT_FILENO, wants_color), TargetOf(STDERR_FILENO, wants_color)};
-}
+Screen Screen::OfProcess(bool wants_color) { return {TargetOf(STDOUT_FILENO, wants_color), TargetOf(STDERR_FILENO, wants_color)}; }
 
 Status Screen::WriteAnswer(std::string_view text) {
   if (text.empty()) return {};

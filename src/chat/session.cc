@@ -70,15 +70,21 @@ void ChatSession::Handle(const MessageReader::Message& message) {
 
 void ChatSession::HandleCommand(const ChatCommand& command) {
   switch (command.kind) {
-    case ChatCommand::Kind::kHelp: return ShowHelp();
+    case ChatCommand::Kind::kHelp:
+      return ShowHelp();
     case ChatCommand::Kind::kClear:
       conversation_.Clear();
       return screen_.Note("The conversation is forgotten.");
-    case ChatCommand::Kind::kSystem: return ShowOrSetSystem(command.argument);
-    case ChatCommand::Kind::kSet: return ShowOrSet(command.argument);
-    case ChatCommand::Kind::kSave: return Save(command.argument);
-    case ChatCommand::Kind::kLoad: return Load(command.argument);
-    case ChatCommand::Kind::kBye: ended_ = true;
+    case ChatCommand::Kind::kSystem:
+      return ShowOrSetSystem(command.argument);
+    case ChatCommand::Kind::kSet:
+      return ShowOrSet(command.argument);
+    case ChatCommand::Kind::kSave:
+      return Save(command.argument);
+    case ChatCommand::Kind::kLoad:
+      return Load(command.argument);
+    case ChatCommand::Kind::kBye:
+      ended_ = true;
   }
 }
 

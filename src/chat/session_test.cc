@@ -162,8 +162,8 @@ TEST_F(ChatSessionTest, CtrlCAtAnEmptyPromptHintsAndElseForgetsTheLine) {
 
 TEST_F(ChatSessionTest, VerboseReportsOnStandardError) {
   options_.verbose = true;
-  answerer_.replies.push_back({.pieces = {"a"},
-                               .end = AnswerSummary{.prompt_tokens = 100, .generated_tokens = 11, .prompt_s = 0.5, .answer_s = 2}});
+  answerer_.replies.push_back(
+      {.pieces = {"a"}, .end = AnswerSummary{.prompt_tokens = 100, .generated_tokens = 11, .prompt_s = 0.5, .answer_s = 2}});
   Run({"one"});
   EXPECT_TRUE(Complains("prompt 100 tokens, 200.0 tokens/s; answer 11 tokens, 5.0 tokens/s; 2.50 s\n")) << err_.text();
 }

@@ -27,7 +27,7 @@ class SseParser {
   std::string line_;
   std::string data_;
   bool has_data_ = false;
-  bool after_cr_ = false;    // a LF that follows belongs to the same line end
+  bool after_cr_ = false;   // a LF that follows belongs to the same line end
   bool first_line_ = true;  // it may begin with a byte order mark
 };
 

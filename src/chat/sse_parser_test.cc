@@ -49,8 +49,12 @@ TEST(SseParser, AllLineEnds) {
 }
 
 TEST(SseParser, AByteOrderMarkInFrontOfAll) {
-  EXPECT_EQ(Parse("\xEF\xBB\xBF" "data: one\n\n"), Events{"one"});
-  EXPECT_EQ(Parse("data: one\n\n\xEF\xBB\xBF" "data: two\n\n"), Events{"one"});
+  EXPECT_EQ(Parse("\xEF\xBB\xBF"
+                  "data: one\n\n"),
+            Events{"one"});
+  EXPECT_EQ(Parse("data: one\n\n\xEF\xBB\xBF"
+                  "data: two\n\n"),
+            Events{"one"});
 }
 
 TEST(SseParser, AnyChunkingGivesTheSameEvents) {

@@ -25,7 +25,7 @@ TEST(TerminalText, CarriageReturnsGo) { EXPECT_EQ(ForTerminal("one\r\ntwo\rthree
 TEST(TerminalText, NoControlCharacterIsLeft) {
   std::string all;
   for (int c = 0; c < 0x80; ++c) all += static_cast<char>(c);
-  for (int c = 0x80; c < 0x100; ++c) all += {'\xC2' , static_cast<char>(c < 0xC0 ? c : c - 0x40)};
+  for (int c = 0x80; c < 0x100; ++c) all += {'\xC2', static_cast<char>(c < 0xC0 ? c : c - 0x40)};
   const std::string shown = ForTerminal(all);
   EXPECT_TRUE(IsValidUtf8(shown));
   for (std::size_t i = 0; i < shown.size(); ++i) {
@@ -34,12 +34,19 @@ TEST(TerminalText, NoControlCharacterIsLeft) {
     EXPECT_NE(byte, 0x7F);
     EXPECT_TRUE(byte != 0xC2 || static_cast<unsigned char>(shown[i + 1]) >= 0xA0) << i;
   }
-  EXPECT_NE(ForTerminal("\xC2\x9B" "31m").find("\xEF\xBF\xBD" "31m"), std::string::npos);
+  EXPECT_NE(ForTerminal("\xC2\x9B"
+                        "31m")
+                .find("\xEF\xBF\xBD"
+                      "31m"),
+            std::string::npos);
 }
 
 TEST(TerminalText, AMessageIsOneShortLineOfValidText) {
   EXPECT_EQ(ForMessage("one\ntwo\tthree\x1b"), "one two three␛");
-  EXPECT_EQ(ForMessage("a\xFF" "b"), "a\xEF\xBF\xBD" "b");
+  EXPECT_EQ(ForMessage("a\xFF"
+                       "b"),
+            "a\xEF\xBF\xBD"
+            "b");
   std::string longer(999, 'x');
   longer += "üü";  // the cut is in the first
   const std::string shown = ForMessage(longer);

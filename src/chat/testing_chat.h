@@ -44,8 +44,7 @@ class ToyAnswerer : public Answerer {
 
   std::string Name() const override { return "toy\x1b[2J"; }
   std::string LongerContextAdvice() const override { return "take a longer one"; }
-  Result<AnswerSummary> Ask(const std::vector<ChatMessage>& messages, const ChatSettings& settings,
-                            const OnText& on_text) override {
+  Result<AnswerSummary> Ask(const std::vector<ChatMessage>& messages, const ChatSettings& settings, const OnText& on_text) override {
     std::string shown;
     for (const ChatMessage& message : messages) shown += message.role + ":" + message.content + "|";
     asked.push_back(shown);

@@ -28,17 +28,13 @@ void AddBenchCommand(Program& program) {
   CLI::App* bench = program.root().add_subcommand("bench", "Measure speed.");
   bench->require_subcommand(1);
   auto arguments = std::make_shared<Arguments>();
-  CLI::App* engine =
-      program.AddCommand(*bench, "engine", "The engine alone, in process: prompt and generation speed by streams.",
-                         [&program, arguments] { return Run(program, *arguments); });
+  CLI::App* engine = program.AddCommand(*bench, "engine", "The engine alone, in process: prompt and generation speed by streams.",
+                                        [&program, arguments] { return Run(program, *arguments); });
   BenchEngineOptions& options = arguments->bench;
   engine->add_option("MODEL", arguments->model, "GGUF file, name, hf:owner/repo or address.");
   engine->add_option("--prompt-tokens", options.prompt_tokens, "Tokens of each prompt.")->check(CLI::Range(1, 1 << 20));
-  engine->add_option("--generate-tokens", options.generate_tokens, "Tokens that each stream generates.")
-      ->check(CLI::Range(1, 1 << 20));
-  engine->add_option("--streams", options.streams, "Numbers of streams, with commas.")
-      ->delimiter(',')
-      ->check(CLI::Range(1, 256));
+  engine->add_option("--generate-tokens", options.generate_tokens, "Tokens that each stream generates.")->check(CLI::Range(1, 1 << 20));
+  engine->add_option("--streams", options.streams, "Numbers of streams, with commas.")->delimiter(',')->check(CLI::Range(1, 256));
   engine->add_option("--repetitions", options.repetitions, "Runs of each; mean and deviation are shown.")->check(CLI::Range(1, 1000));
   engine->add_flag("--json", options.json, "One JSON object for each number of streams, one a line, instead of a table.");
   program.UseSettings(*engine);

@@ -108,8 +108,7 @@ Rates Measure(Runner& runner, int streams, const BenchEngineOptions& bench, Prog
   for (int i = 0; i < bench.repetitions; ++i) {
     progress.Show(fmt::format("{} streams: run {} of {}", streams, i + 1, bench.repetitions));
     rates.prompt.push_back(streams * bench.prompt_tokens / runner.PromptSeconds(streams, bench.prompt_tokens));
-    rates.generate.push_back(streams * bench.generate_tokens /
-                             runner.GenerateSeconds(streams, bench.prompt_tokens, bench.generate_tokens));
+    rates.generate.push_back(streams * bench.generate_tokens / runner.GenerateSeconds(streams, bench.prompt_tokens, bench.generate_tokens));
     runner.Drop(streams);
   }
   progress.Show("");

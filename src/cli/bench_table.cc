@@ -57,9 +57,9 @@ std::string BenchJsonLine(const BenchFacts& facts, const BenchRow& row) {
       "{{\"streams\":{},\"prompt_tokens_per_second\":{:.2f},\"generated_tokens_per_second\":{:.2f},"
       "\"prompt_deviation\":{:.2f},\"generated_deviation\":{:.2f},\"prompt_tokens\":{},\"generated_tokens\":{},"
       "\"model\":{},\"model_bytes\":{},\"model_parameters\":{},\"backend\":\"{}\",\"threads\":{}}}\n",
-      row.streams, row.prompt.mean, row.generate.mean, row.prompt.deviation, row.generate.deviation, row.prompt_tokens,
-      row.generate_tokens, Dump(facts.model.architecture + " " + facts.model.quantization), facts.model.size_bytes,
-      facts.model.parameters, facts.backend, facts.threads);
+      row.streams, row.prompt.mean, row.generate.mean, row.prompt.deviation, row.generate.deviation, row.prompt_tokens, row.generate_tokens,
+      Dump(facts.model.architecture + " " + facts.model.quantization), facts.model.size_bytes, facts.model.parameters, facts.backend,
+      facts.threads);
 }
 
 }  // namespace cllm

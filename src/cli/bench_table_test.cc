@@ -30,9 +30,10 @@ TEST(BenchTableTest, SummariseIsMeanAndDeviationOfTheSample) {
 
 TEST(BenchTableTest, RowsAreThoseOfLlamaBench) {
   const std::string rows = BenchTableRows(Facts(), {1, 128, 64, {500.126, 1.5}, {80, 0.25}});
-  EXPECT_EQ(rows,
-            "| llama Q4_1                     |  92.10 MiB |   134.52 M | CPU        |       2 |           pp128 |        500.13 ± 1.50 |\n"
-            "| llama Q4_1                     |  92.10 MiB |   134.52 M | CPU        |       2 |            tg64 |         80.00 ± 0.25 |\n");
+  EXPECT_EQ(
+      rows,
+      "| llama Q4_1                     |  92.10 MiB |   134.52 M | CPU        |       2 |           pp128 |        500.13 ± 1.50 |\n"
+      "| llama Q4_1                     |  92.10 MiB |   134.52 M | CPU        |       2 |            tg64 |         80.00 ± 0.25 |\n");
   EXPECT_NE(BenchTableRows(Facts(), {4, 128, 64, {}, {}}).find("|        pp128 x4 |"), std::string::npos);
 }
 

@@ -28,12 +28,9 @@ int PrintCompletion(Program& program, const std::string& shell) {
 
 void AddCompletionCommand(Program& program) {
   auto shell = std::make_shared<std::string>();
-  CLI::App* completion =
-      program.AddCommand(program.root(), "completion", "Print a completion script: source <(cllm completion bash).",
-                         [&program, shell] { return PrintCompletion(program, *shell); });
-  completion->add_option("SHELL", *shell, "The shell that the script is for.")
-      ->required()
-      ->check(CLI::IsMember({"bash", "zsh", "fish"}));
+  CLI::App* completion = program.AddCommand(program.root(), "completion", "Print a completion script: source <(cllm completion bash).",
+                                            [&program, shell] { return PrintCompletion(program, *shell); });
+  completion->add_option("SHELL", *shell, "The shell that the script is for.")->required()->check(CLI::IsMember({"bash", "zsh", "fish"}));
 }
 
 }  // namespace cllm

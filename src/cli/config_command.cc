@@ -35,8 +35,7 @@ struct Line {
 int Check(Program& program, const std::string& argument) {
   const std::string file = argument.empty() ? program.ConfigFile() : argument;
   if (file.empty()) {
-    return Complain(
-        InvalidArgument("there is no config.yaml here: name the file to check, or make one with `cllm config init`").error());
+    return Complain(InvalidArgument("there is no config.yaml here: name the file to check, or make one with `cllm config init`").error());
   }
   ServeOptions options;
   OptionTable table;
@@ -138,8 +137,7 @@ void AddConfigCommand(Program& program) {
   CLI::App* init = program.AddCommand(*config, "init", "Write a commented configuration file for this machine.",
                                       [&program, arguments] { return Init(program, *arguments); });
   init->add_option("FILE", arguments->file, "The file to write; - prints it. Default: config.yaml.");
-  init->add_option("--model", arguments->model, "Model to be served; its size decides on context and requests.")
-      ->type_name("MODEL");
+  init->add_option("--model", arguments->model, "Model to be served; its size decides on context and requests.")->type_name("MODEL");
   init->add_flag("--force", arguments->force, "Replace the file where there is one.");
 }
 

@@ -35,21 +35,21 @@ std::vector<ChosenValue> ChooseSettings(const MachineFacts& machine, const std::
   while (context / 2 >= kLeastContext && tokens / context < kFewRequests) context /= 2;
   const int requests = static_cast<int>(std::clamp<std::int64_t>(tokens / context, 1, wanted));
 
-  const std::string basis = fmt::format(
-      "of {} free memory {} take {}, and half of the rest holds {} tokens at {} KiB each", Size(machine.memory_bytes),
-      model ? "the weights" : "weights of about 8 billion parameters", Size(weights), tokens, per_token >> 10);
+  const std::string basis =
+      fmt::format("of {} free memory {} take {}, and half of the rest holds {} tokens at {} KiB each", Size(machine.memory_bytes),
+                  model ? "the weights" : "weights of about 8 billion parameters", Size(weights), tokens, per_token >> 10);
   std::vector<ChosenValue> chosen;
   if (model) chosen.push_back({"model.path", config::Quoted(model->path), "the model that was named."});
   std::string why = basis + ".";
   if (model) why += fmt::format(" The model was trained for {} tokens.", trained);
   if (!model) why += " Name the model with --model for figures of its own.";
   chosen.push_back({"model.max_context_length", fmt::to_string(context), why});
-  chosen.push_back({"backend.llama_cpp.n_threads", fmt::to_string(machine.cores),
-                    fmt::format("this process may use {} core{} (affinity and cgroup quota).", machine.cores,
-                                machine.cores == 1 ? "" : "s")});
+  chosen.push_back(
+      {"backend.llama_cpp.n_threads", fmt::to_string(machine.cores),
+       fmt::format("this process may use {} core{} (affinity and cgroup quota).", machine.cores, machine.cores == 1 ? "" : "s")});
   chosen.push_back({"backend.llama_cpp.n_seq_max", fmt::to_string(requests),
-                    fmt::format("{} requests of {} tokens take {}; {} cores serve at most {} at a time well.", requests,
-                                context, Size(requests * context * per_token), machine.cores, wanted)});
+                    fmt::format("{} requests of {} tokens take {}; {} cores serve at most {} at a time well.", requests, context,
+                                Size(requests * context * per_token), machine.cores, wanted)});
   return chosen;
 }
 

@@ -11,7 +11,7 @@
 namespace cllm {
 
 struct MachineFacts {
-  int cores = 1;                 // that this process may use
+  int cores = 1;                  // that this process may use
   std::int64_t memory_bytes = 0;  // that can still be allocated
 };
 

@@ -19,8 +19,7 @@ int ContextLength(const ServeOptions& options, const ModelInfo& info) {
   const int wanted = options.model.max_context_length;
   if (wanted == 0) return info.trained_context;
   if (wanted > info.trained_context) {
-    spdlog::warn("model.max_context_length {} is more than the {} tokens that the model was trained for", wanted,
-                 info.trained_context);
+    spdlog::warn("model.max_context_length {} is more than the {} tokens that the model was trained for", wanted, info.trained_context);
   }
   return wanted;
 }
@@ -35,8 +34,7 @@ void WarnAboutSettings(const ServeOptions& options, const ModelInfo& info) {
   if (Model::HasGpuBackend()) {
     spdlog::warn("this build is for a GPU, but it finds none that it can use: everything runs on the CPU");
   } else if (gpu_layers > 0) {
-    spdlog::warn("n_gpu_layers is {}, but this build has no GPU backend (build with CLLM_GPU=…): everything runs on the CPU",
-                 gpu_layers);
+    spdlog::warn("n_gpu_layers is {}, but this build has no GPU backend (build with CLLM_GPU=…): everything runs on the CPU", gpu_layers);
   }
 }
 
@@ -66,7 +64,8 @@ Result<LoadedEngine> LoadEngine(const ServeOptions& options) {
   // The file is a little more than its weights, and known before anything is loaded.
   std::error_code ignored;
   const auto file_bytes = std::filesystem::file_size(options.model.path, ignored);
-  const auto budget_mb = KvBudget(ignored ? 0 : static_cast<std::int64_t>(file_bytes), options.memory_limit_mb, options.kv_cache_max_memory_mb);
+  const auto budget_mb =
+      KvBudget(ignored ? 0 : static_cast<std::int64_t>(file_bytes), options.memory_limit_mb, options.kv_cache_max_memory_mb);
   if (!budget_mb) return std::unexpected(budget_mb.error());
   UseOwnMatmul();
   auto model = Model::Load(options.model.path, options.llama_cpp.weights);
@@ -86,8 +85,8 @@ Result<LoadedEngine> LoadEngine(const ServeOptions& options) {
   auto engine = LlamaCppEngine::Create(*loaded.model, EngineOptions(options, memory), sizing->sequences, context);
   if (!engine) return std::unexpected(engine.error());
   loaded.engine = std::move(*engine);
-  spdlog::info("KV cache: {} of {} sequences of {} tokens, {} MiB each", sizing->sequences, options.llama_cpp.n_seq_max,
-               context, sizing->bytes_per_sequence >> 20);
+  spdlog::info("KV cache: {} of {} sequences of {} tokens, {} MiB each", sizing->sequences, options.llama_cpp.n_seq_max, context,
+               sizing->bytes_per_sequence >> 20);
   return loaded;
 }
 

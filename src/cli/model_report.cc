@@ -17,9 +17,7 @@ std::string Scaled(double value, double step, const std::array<const char*, 5>& 
   return unit == 0 ? fmt::format("{:.0f}{}", value, units[0]) : fmt::format("{:.1f}{}", value, units[unit]);
 }
 
-std::string Bytes(std::int64_t bytes) {
-  return Scaled(static_cast<double>(bytes), 1024, {" bytes", " KiB", " MiB", " GiB", " TiB"});
-}
+std::string Bytes(std::int64_t bytes) { return Scaled(static_cast<double>(bytes), 1024, {" bytes", " KiB", " MiB", " GiB", " TiB"}); }
 
 std::string Count(std::int64_t count) {
   return Scaled(static_cast<double>(count), 1000, {"", " thousand", " million", " billion", " trillion"});
@@ -76,8 +74,8 @@ void AddMemory(const ModelReport& report, TextRows& rows) {
   const std::int64_t cache = memory.kv_bytes_per_sequence * memory.sequences;
   rows.Title(fmt::format("Memory for {} requests of {} tokens", memory.sequences, memory.context));
   rows.Row("weights", Bytes(report.facts.weight_bytes));
-  rows.Row("KV cache", fmt::format("{} = {} × {} a request ({})", Bytes(cache), memory.sequences,
-                                   Bytes(memory.kv_bytes_per_sequence), memory.kv_type));
+  rows.Row("KV cache",
+           fmt::format("{} = {} × {} a request ({})", Bytes(cache), memory.sequences, Bytes(memory.kv_bytes_per_sequence), memory.kv_type));
   rows.Row("together", fmt::format("{}; {} has {} left", Bytes(report.facts.weight_bytes + cache), memory.available_where,
                                    Bytes(memory.available_bytes)));
 }

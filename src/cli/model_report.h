@@ -11,7 +11,7 @@ namespace cllm {
 
 // What serving the model takes with the settings at hand.
 struct MemoryNeed {
-  int context = 0;   // tokens of one request
+  int context = 0;    // tokens of one request
   int sequences = 0;  // requests at a time
   std::string kv_type = {};
   std::int64_t kv_bytes_per_sequence = 0;
@@ -23,8 +23,8 @@ struct ModelReport {
   std::string path;
   ModelFacts facts;
   MemoryNeed memory;
-  std::string engine;       // "llama_cpp"
-  std::string engine_why;   // one line
+  std::string engine;      // "llama_cpp"
+  std::string engine_why;  // one line
   Status servable;
 };
 

@@ -23,7 +23,9 @@ void DeclareServer(ServeOptions& options, OptionTable& table) {
                    {.help = "Keys of which a client must send one, as bearer token or x-api-key; with commas between them. The "
                             "environment's CLLM_API_KEY beats the file. Empty: everybody may ask, unless api_key_file has keys. Other "
                             "users of this machine can see the command line: a file or the environment is safer.",
-                    .flags = {"--api-key"}, .placeholder = "KEY,...", .secret = true});
+                    .flags = {"--api-key"},
+                    .placeholder = "KEY,...",
+                    .secret = true});
   table.String("server.api_key_file", &http.api_key_file,
                {.help = "File with further keys, one a line; empty lines and lines that begin with # don't count.", .placeholder = "FILE"});
   table.String("server.tls_certificate", &http.tls_certificate,
@@ -35,13 +37,17 @@ void DeclareServer(ServeOptions& options, OptionTable& table) {
   table.Int("http.max_connections", &http.max_connections,
             {.min = 1, .max = 1 << 20, .help = "Most connections at a time; further ones are answered with 503."});
   table.Int("http.timeout_ms", &http.timeout_ms,
-            {.min = 100, .max = 3'600'000,
+            {.min = 100,
+             .max = 3'600'000,
              .help = "How long a client may take to send a request, head and body, from its first byte on, and how long a connection "
                      "may idle between two requests. Answers have their own limit, scheduler.request_timeout.",
              .unit = "ms"});
   table.Int("http.max_input_tokens", &options.max_input_tokens,
-            {.min = 1, .max = kMostTokens, .help = "Longest prompt; a longer one is answered with 400. 'context' means what the context holds.",
-             .unit = "tokens", .value_names = {{"context", 0}}});
+            {.min = 1,
+             .max = kMostTokens,
+             .help = "Longest prompt; a longer one is answered with 400. 'context' means what the context holds.",
+             .unit = "tokens",
+             .value_names = {{"context", 0}}});
   table.StringList("http.cors_origins", &http.cors_origins,
                    {.help = "Origins whose web pages may use this server from a browser, such as https://example.org, or * for all. "
                             "Empty: none.",
@@ -51,16 +57,22 @@ void DeclareServer(ServeOptions& options, OptionTable& table) {
 void DeclareModel(ServeOptions& options, OptionTable& table) {
   table.Section("model", "Model");
   table.String("model.path", &options.model.path,
-               {.help = "GGUF file to serve, or a name, hf:owner/repo or address to pull. Empty means smollm2-135m.", .flags = {"-m", "--model"}, .placeholder = "FILE"});
+               {.help = "GGUF file to serve, or a name, hf:owner/repo or address to pull. Empty means smollm2-135m.",
+                .flags = {"-m", "--model"},
+                .placeholder = "FILE"});
   table.Int("model.max_context_length", &options.model.max_context_length,
-            {.min = 1, .max = kMostTokens,
+            {.min = 1,
+             .max = kMostTokens,
              .help = "Most tokens of one request, prompt and answer together. 'trained' means what the model was trained for.",
-             .flags = {"-c", "--ctx-size"}, .unit = "tokens", .value_names = {{"trained", 0}}});
-  table.String("model.quantization", &options.model.quantization,
-               {.help = "What the file is expected to be, such as q4_k_m. Where it is something else a warning says so.",
-                .placeholder = "TYPE"});
+             .flags = {"-c", "--ctx-size"},
+             .unit = "tokens",
+             .value_names = {{"trained", 0}}});
+  table.String(
+      "model.quantization", &options.model.quantization,
+      {.help = "What the file is expected to be, such as q4_k_m. Where it is something else a warning says so.", .placeholder = "TYPE"});
   table.Int("model.default_max_tokens", &options.defaults.generate_max_tokens,
-            {.min = 1, .max = kMostTokens,
+            {.min = 1,
+             .max = kMostTokens,
              .help = "Most tokens of an answer of /generate where neither the request nor scheduler.default_max_tokens says it.",
              .unit = "tokens"});
 }
@@ -72,20 +84,27 @@ void DeclareBackend(ServeOptions& options, OptionTable& table) {
              {.choices = {"auto", "llama_cpp"}, .help = "Engine that computes.", .flags = {"--backend"}});
   table.Section("backend.llama_cpp", "The llama.cpp engine");
   table.Int("backend.llama_cpp.n_batch", &llama.n_batch,
-            {.min = 1, .max = 1 << 16, .help = "Most tokens of one step, and so the longest piece of a prompt that is computed at once.",
-             .flags = {"-b", "--batch-size"}, .unit = "tokens"});
+            {.min = 1,
+             .max = 1 << 16,
+             .help = "Most tokens of one step, and so the longest piece of a prompt that is computed at once.",
+             .flags = {"-b", "--batch-size"},
+             .unit = "tokens"});
   table.Int("backend.llama_cpp.n_threads", &llama.n_threads,
-            {.min = 1, .max = 1024, .help = "Compute threads; auto tries all cores, three quarters and half of them at the start, and is one "
-                                             "where all layers are on a GPU. More than the machine has cores is cut with a warning.",
-             .flags = {"-t", "--threads"}, .value_names = {{"auto", 0}}});
-  table.Int("backend.llama_cpp.n_gpu_layers", &llama.weights.n_gpu_layers,
-            {.min = 0, .max = 1 << 16, .help = "Layers to keep on the GPU.",
-             .flags = {"-ngl", "--gpu-layers"}, .value_names = {{"auto", -1}}});
+            {.min = 1,
+             .max = 1024,
+             .help = "Compute threads; auto tries all cores, three quarters and half of them at the start, and is one "
+                     "where all layers are on a GPU. More than the machine has cores is cut with a warning.",
+             .flags = {"-t", "--threads"},
+             .value_names = {{"auto", 0}}});
+  table.Int(
+      "backend.llama_cpp.n_gpu_layers", &llama.weights.n_gpu_layers,
+      {.min = 0, .max = 1 << 16, .help = "Layers to keep on the GPU.", .flags = {"-ngl", "--gpu-layers"}, .value_names = {{"auto", -1}}});
   table.Int("backend.llama_cpp.n_seq_max", &llama.n_seq_max,
-            {.min = 1, .max = 256, .help = "Requests that run at a time; each has its own part of the KV cache.",
+            {.min = 1,
+             .max = 256,
+             .help = "Requests that run at a time; each has its own part of the KV cache.",
              .flags = {"-np", "--parallel"}});
-  table.Bool("backend.llama_cpp.use_mmap", &llama.weights.use_mmap,
-             {.help = "Map the file instead of reading it.", .flags = {"--mmap"}});
+  table.Bool("backend.llama_cpp.use_mmap", &llama.weights.use_mmap, {.help = "Map the file instead of reading it.", .flags = {"--mmap"}});
   table.Bool("backend.llama_cpp.use_mlock", &llama.weights.use_mlock,
              {.help = "Keep the weights from being swapped out.", .flags = {"--mlock"}});
   table.Enum("backend.llama_cpp.flash_attention", &llama.flash_attention,
@@ -104,17 +123,18 @@ void DeclareBackend(ServeOptions& options, OptionTable& table) {
   table.Double("backend.llama_cpp.rope_freq_base", &llama.rope_freq_base,
                {.min = 0, .max = 1e12, .help = "Base frequency of the rotary position embedding; 0 is what the file says."});
   table.Double("backend.llama_cpp.rope_freq_scale", &llama.rope_freq_scale,
-               {.min = 0, .max = 1e6,
+               {.min = 0,
+                .max = 1e6,
                 .help = "Factor on rotary frequencies: 0.5 stretches the context to twice its length; 0 is what the file says."});
 }
 
 void DeclareScheduler(ServeOptions& options, OptionTable& table) {
   SchedulerOptions& scheduler = options.scheduler;
   table.Section("scheduler", "Scheduler");
-  table.Int("scheduler.max_batch_size", &scheduler.max_batch_size,
-            {.min = 1, .max = 4096, .help = "Most sequences of one step."});
+  table.Int("scheduler.max_batch_size", &scheduler.max_batch_size, {.min = 1, .max = 4096, .help = "Most sequences of one step."});
   table.Int("scheduler.batch_timeout_ms", &scheduler.batch_timeout_ms,
-            {.min = 0, .max = 60000,
+            {.min = 0,
+             .max = 60000,
              .help = "Longest wait of an idle engine for requests that come together. It waits only where recent requests came in "
                      "groups: a lone client never does.",
              .unit = "ms"});
@@ -123,25 +143,34 @@ void DeclareScheduler(ServeOptions& options, OptionTable& table) {
   table.Int("scheduler.max_queue_size", &scheduler.max_queue_size,
             {.min = 0, .max = 1 << 20, .help = "Requests that may wait while all places are taken; more are answered with 429."});
   table.Double("scheduler.queue_timeout", &scheduler.queue_timeout,
-               {.min = 0, .max = 1e9,
-                .help = "How long a request may wait for a free place; 0: as long as its whole answer may take.", .unit = "s"});
-  table.Int("scheduler.target_step_ms", &scheduler.target_step_ms,
-            {.min = 0, .max = 1'000'000,
-             .help = "How long a step may take in which new prompts are computed beside running answers: longer computes prompts "
-                     "faster, shorter keeps answers smoother. 'auto' is 1.75 times what a step without prompts took when the prompt began (2.2 "
-                     "times where prompts need a pass over the weights of their own), more where more requests wait for their first token than run; short prompts (half a second) are computed at once.",
-             .unit = "ms", .value_names = {{"auto", 0}}});
+               {.min = 0,
+                .max = 1e9,
+                .help = "How long a request may wait for a free place; 0: as long as its whole answer may take.",
+                .unit = "s"});
+  table.Int(
+      "scheduler.target_step_ms", &scheduler.target_step_ms,
+      {.min = 0,
+       .max = 1'000'000,
+       .help = "How long a step may take in which new prompts are computed beside running answers: longer computes prompts "
+               "faster, shorter keeps answers smoother. 'auto' is 1.75 times what a step without prompts took when the prompt began (2.2 "
+               "times where prompts need a pass over the weights of their own), more where more requests wait for their first token than "
+               "run; short prompts (half a second) are computed at once.",
+       .unit = "ms",
+       .value_names = {{"auto", 0}}});
   RequestDefaults& defaults = options.defaults;
   table.Double("scheduler.default_temperature", &defaults.sampling.temperature,
                {.min = 0, .max = kMostTemperature, .help = "Temperature where a request names none; 0 is greedy."});
-  table.Double("scheduler.default_top_p", &defaults.sampling.top_p, {.min = 0, .max = 1, .help = "Top-p where a request names none; 1 turns it off."});
+  table.Double("scheduler.default_top_p", &defaults.sampling.top_p,
+               {.min = 0, .max = 1, .help = "Top-p where a request names none; 1 turns it off."});
   table.Int("scheduler.default_top_k", &defaults.sampling.top_k,
             {.min = 0, .max = std::numeric_limits<int>::max(), .help = "Top-k where a request names none; 0 turns it off."});
   table.Int("scheduler.default_max_tokens", &defaults.max_tokens,
-            {.min = 1, .max = kMostTokens,
+            {.min = 1,
+             .max = kMostTokens,
              .help = "Most tokens of an answer where a request names none and the context has room. 'auto' depends on the endpoint: "
                      "/generate has model.default_max_tokens, /v1/completions 16, /v1/chat/completions what the context has room for.",
-             .unit = "tokens", .value_names = {{"auto", 0}}});
+             .unit = "tokens",
+             .value_names = {{"auto", 0}}});
 }
 
 void DeclareCaches(ServeOptions& options, OptionTable& table) {
@@ -149,7 +178,8 @@ void DeclareCaches(ServeOptions& options, OptionTable& table) {
   table.Bool("cache.prefix", &options.scheduler.prefix_cache,
              {.help = "Keys and values of earlier and of running requests are used where prompts begin with the same tokens."});
   table.Int("cache.result_max_memory_mb", &options.result_cache.max_memory_mb,
-            {.min = 0, .max = 1 << 20,
+            {.min = 0,
+             .max = 1 << 20,
              .help = "Memory for answers of greedy or seeded requests, which are given again where a request repeats; 0 turns the "
                      "cache off.",
              .unit = "MiB"});
@@ -167,23 +197,29 @@ void DeclareOptions(ServeOptions& options, OptionTable& table) {
   DeclareCaches(options, table);
   table.Section("resources", "Resources");
   table.Int("resources.kv_cache_max_memory_mb", &options.kv_cache_max_memory_mb,
-            {.min = 1, .max = 1 << 30,
+            {.min = 1,
+             .max = 1 << 30,
              .help = "Most memory for the KV cache. Where n_seq_max requests of max_context_length don't fit, fewer run at a time.",
-             .unit = "MiB", .value_names = {{"auto", 0}}});
+             .unit = "MiB",
+             .value_names = {{"auto", 0}}});
   table.Int("resources.memory_limit_mb", &options.memory_limit_mb,
-            {.min = 1, .max = 1 << 30,
+            {.min = 1,
+             .max = 1 << 30,
              .help = "Most memory for weights and KV cache together. Where the weights alone are larger the server does not start; the KV "
                      "cache gets what they leave.",
-             .unit = "MiB", .value_names = {{"auto", 0}}});
+             .unit = "MiB",
+             .value_names = {{"auto", 0}}});
   table.Section("logging", "Log");
   table.Enum("logging.level", &options.log.level,
-             {.choices = {"trace", "debug", "info", "warn", "error", "off"}, .help = "Least important messages that are shown.",
+             {.choices = {"trace", "debug", "info", "warn", "error", "off"},
+              .help = "Least important messages that are shown.",
               .flags = {"--log-level"}});
   table.Enum("logging.format", &options.log.format,
              {.choices = {"text", "json"}, .help = "Lines of text, or one JSON object a line.", .flags = {"--log-format"}});
   table.String("logging.file", &options.log.file,
                {.help = "File that the log is appended to instead of standard error. SIGHUP opens it again, for log rotation.",
-                .flags = {"--log-file"}, .placeholder = "FILE"});
+                .flags = {"--log-file"},
+                .placeholder = "FILE"});
   table.Bool("logging.prompts", &options.log.prompts,
              {.help = "Log the bodies of generating requests, prompts included. Without it no line holds text of a prompt or an answer.",
               .flags = {"--log-prompts"}});

@@ -28,11 +28,38 @@ TEST_F(OptionsTest, EachHasAFieldOfItsOwn) {
 
 // Where an option means the same, its flag of llama-server is a spelling of ours.
 TEST_F(OptionsTest, KnowsTheFlagsOfLlamaServer) {
-  for (const char* flag :
-       {"-m", "--model", "-c", "--ctx-size", "-t", "--threads", "-b", "--batch-size", "-np", "--parallel", "-ngl", "--gpu-layers",
-        "--n-gpu-layers", "--mmap", "--no-mmap", "--mlock", "-fa", "--flash-attn", "-sm", "--split-mode", "-mg", "--main-gpu", "-ts",
-        "--tensor-split", "--rope-scaling", "--rope-freq-base", "--rope-freq-scale", "--host", "--port", "--api-key", "--api-key-file",
-        "--log-file"}) {
+  for (const char* flag : {"-m",
+                           "--model",
+                           "-c",
+                           "--ctx-size",
+                           "-t",
+                           "--threads",
+                           "-b",
+                           "--batch-size",
+                           "-np",
+                           "--parallel",
+                           "-ngl",
+                           "--gpu-layers",
+                           "--n-gpu-layers",
+                           "--mmap",
+                           "--no-mmap",
+                           "--mlock",
+                           "-fa",
+                           "--flash-attn",
+                           "-sm",
+                           "--split-mode",
+                           "-mg",
+                           "--main-gpu",
+                           "-ts",
+                           "--tensor-split",
+                           "--rope-scaling",
+                           "--rope-freq-base",
+                           "--rope-freq-scale",
+                           "--host",
+                           "--port",
+                           "--api-key",
+                           "--api-key-file",
+                           "--log-file"}) {
     EXPECT_NE(table_.FindFlag(flag).option, nullptr) << flag;
   }
   EXPECT_TRUE(table_.FindFlag("--no-mmap").negative);

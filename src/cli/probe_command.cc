@@ -10,8 +10,8 @@ namespace cllm {
 
 void AddProbeCommand(Program& program) {
   auto path = std::make_shared<std::string>();
-  CLI::App* probe = program.AddCommand(program.root(), kProbeCommand, "Try to load a model without its weights.",
-                                       [path] { return RunLoadProbe(*path); });
+  CLI::App* probe =
+      program.AddCommand(program.root(), kProbeCommand, "Try to load a model without its weights.", [path] { return RunLoadProbe(*path); });
   probe->group("");
   probe->add_option("PATH", *path, "GGUF file.")->required();
 }

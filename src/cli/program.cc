@@ -33,15 +33,12 @@ int WithOutputWritten(int exit_code) {
 }  // namespace
 
 Program::Program(std::string version)
-    : version_(std::move(version)),
-      root_("cLLM serves a GGUF model over HTTP to many clients at once.", "cllm"),
-      command_line_(root_) {
+    : version_(std::move(version)), root_("cLLM serves a GGUF model over HTTP to many clients at once.", "cllm"), command_line_(root_) {
   DeclareOptions(options_, table_);
   root_.require_subcommand(1);
 }
 
-CLI::App* Program::AddCommand(CLI::App& parent, const std::string& name, const std::string& help,
-                              std::function<int()> action) {
+CLI::App* Program::AddCommand(CLI::App& parent, const std::string& name, const std::string& help, std::function<int()> action) {
   CLI::App* command = parent.add_subcommand(name, help);
   command->callback([this, action = std::move(action)] { chosen_ = action; });
   return command;

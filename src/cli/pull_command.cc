@@ -39,8 +39,8 @@ int Run(Arguments arguments) {
 
 void AddPullCommand(Program& program) {
   auto arguments = std::make_shared<Arguments>();
-  CLI::App* pull = program.AddCommand(program.root(), "pull", "Fetch a model. Prints the path of its file.",
-                                      [arguments] { return Run(*arguments); });
+  CLI::App* pull =
+      program.AddCommand(program.root(), "pull", "Fetch a model. Prints the path of its file.", [arguments] { return Run(*arguments); });
   pull->add_option("MODEL", arguments->model,
                    "A built-in name (cllm list --available), hf:owner/repo[:file or quantisation], or the address of a GGUF file.")
       ->required();

@@ -51,8 +51,8 @@ int Run(const Arguments& arguments) {
 
 void AddRmCommand(Program& program) {
   auto arguments = std::make_shared<Arguments>();
-  CLI::App* rm = program.AddCommand(program.root(), "rm", "Delete models from the folder of models.",
-                                    [arguments] { return Run(*arguments); });
+  CLI::App* rm =
+      program.AddCommand(program.root(), "rm", "Delete models from the folder of models.", [arguments] { return Run(*arguments); });
   rm->add_option("MODEL", arguments->models, "Names as `cllm list` shows them.")->required();
   rm->add_flag("-f,--force", arguments->force, "Do not ask.");
 }

@@ -114,9 +114,7 @@ Result<Task> TaskOf(const Arguments& arguments, Input in, const Screen& screen, 
   return Task{.question = std::move(*question)};
 }
 
-std::optional<HistoryFile> History() {
-  return HistoryFile(CacheFolder() / "history");
-}
+std::optional<HistoryFile> History() { return HistoryFile(CacheFolder() / "history"); }
 
 int Chat(const Arguments& arguments, Answerer& answerer, Interrupts& interrupts, Screen& screen) {
   auto lines = LineEditor::Create(interrupts, History());
@@ -131,14 +129,10 @@ int AnswerTask(const Arguments& arguments, const Task& task, Answerer& answerer,
   return Chat(arguments, answerer, interrupts, screen);
 }
 
-int CodeOf(const Error& error) {
-  return error.code == ErrorCode::kCancelled ? kInterruptedExitCode : Complain(error);
-}
+int CodeOf(const Error& error) { return error.code == ErrorCode::kCancelled ? kInterruptedExitCode : Complain(error); }
 
-int RunRemote(const Arguments& arguments, const std::string& api_key, const Task& task, Interrupts& interrupts,
-              Screen& screen) {
-  auto answerer = RemoteAnswerer::Connect(
-      {.server_url = arguments.server_url, .model = arguments.model, .api_key = api_key}, interrupts);
+int RunRemote(const Arguments& arguments, const std::string& api_key, const Task& task, Interrupts& interrupts, Screen& screen) {
+  auto answerer = RemoteAnswerer::Connect({.server_url = arguments.server_url, .model = arguments.model, .api_key = api_key}, interrupts);
   if (!answerer) return CodeOf(answerer.error());
   return AnswerTask(arguments, task, **answerer, interrupts, screen);
 }

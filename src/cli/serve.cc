@@ -122,8 +122,8 @@ class ModelThread {
     if (!loaded) return std::unexpected(loaded.error());
     auto text = ModelText::Create(*loaded->model);
     if (!text) return std::unexpected(text.error());
-    Service service(**text, *loaded->engine, options_.scheduler, [this] { http_.WakeSenders(); }, options_.max_input_tokens,
-                    options_.result_cache);
+    Service service(
+        **text, *loaded->engine, options_.scheduler, [this] { http_.WakeSenders(); }, options_.max_input_tokens, options_.result_cache);
     if (const Status ready = service.WaitUntilReady(); !ready) return ready;
     http_.SetBackend(std::make_shared<Backend>(service, Facts(options_, *loaded, version_), options_.defaults));
     http_.WaitUntilListening();  // a small model can be ready first
@@ -147,8 +147,7 @@ class ModelThread {
   void Drain(Service& service) {
     service.StopAccepting();
     const TimePoint until = std::chrono::steady_clock::now() +
-                            std::chrono::duration_cast<TimePoint::duration>(
-                                std::chrono::duration<double>(options_.http.shutdown_grace_s));
+                            std::chrono::duration_cast<TimePoint::duration>(std::chrono::duration<double>(options_.http.shutdown_grace_s));
     constexpr std::chrono::milliseconds kSignalCheck(50);
     while (!service.WaitUntilIdle(std::min(until, std::chrono::steady_clock::now() + kSignalCheck))) {
       if (std::chrono::steady_clock::now() >= until || signals_.Wait(2, std::chrono::steady_clock::now())) break;

@@ -37,9 +37,10 @@ int Run(Program& program, const Arguments& arguments) {
 
 void AddServeCommand(Program& program) {
   auto arguments = std::make_shared<Arguments>();
-  CLI::App* serve = program.AddCommand(program.root(), "serve", "Serve a model over HTTP.",
-                                       [&program, arguments] { return Run(program, *arguments); });
-  serve->add_option("MODEL", arguments->model, "GGUF file, name, hf:owner/repo or address; beats the configuration. What is missing is pulled.");
+  CLI::App* serve =
+      program.AddCommand(program.root(), "serve", "Serve a model over HTTP.", [&program, arguments] { return Run(program, *arguments); });
+  serve->add_option("MODEL", arguments->model,
+                    "GGUF file, name, hf:owner/repo or address; beats the configuration. What is missing is pulled.");
   serve->add_flag("--print-config", arguments->print_config, "Print the outcome of all settings and where each comes from.");
   serve->add_flag("--print-config-markdown", arguments->print_markdown, "Print docs/configuration.md.");
   serve->add_flag("--print-config-example", arguments->print_example, "Print a commented configuration file with all defaults.");

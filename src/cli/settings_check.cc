@@ -105,8 +105,8 @@ void CheckEngine(const ServeOptions& options, int cores, Checker& checker) {
 void CheckServer(const HttpOptions& http, Checker& checker) {
   if (http.min_threads > http.num_threads) {
     checker.Warn({"server.min_threads", "server.num_threads"},
-                 fmt::format("min_threads {} is more than num_threads {}: there will be {} event loops", http.min_threads,
-                             http.num_threads, http.min_threads));
+                 fmt::format("min_threads {} is more than num_threads {}: there will be {} event loops", http.min_threads, http.num_threads,
+                             http.min_threads));
   }
   const auto keys = ApiKeys::Create(http.api_keys, http.api_key_file);
   if (!keys) checker.Fail({keys.error().field, "server.api_key_file", "server.api_keys"}, keys.error().message);

@@ -12,7 +12,7 @@ struct SettingFinding {
   bool is_error = false;  // `cllm serve` refuses it; otherwise it serves, but not as the settings say
   ValueSource source;     // of the setting to blame
   std::string key;
-  std::string message;    // without place and key
+  std::string message;  // without place and key
 };
 
 // What is found about settings that a file or the command line gave; defaults are never to blame. `cores` are the

@@ -20,8 +20,7 @@ class SettingsCheckTest : public testing::Test {
     EXPECT_TRUE(ApplyYamlText(yaml, "c.yaml", table_));
     std::vector<std::string> found;
     for (const SettingFinding& finding : CheckSettings(options_, table_, cores)) {
-      found.push_back(finding.source.Text() + (finding.is_error ? " error " : " warning ") + finding.key + ": " +
-                      finding.message);
+      found.push_back(finding.source.Text() + (finding.is_error ? " error " : " warning ") + finding.key + ": " + finding.message);
     }
     return found;
   }
@@ -84,8 +83,8 @@ TEST_F(SettingsCheckTest, AModelByNameIsNotFetched) {
 // Each is what the server would refuse once it starts.
 TEST_F(SettingsCheckTest, KeysOriginsAndCertificate) {
   EXPECT_TRUE(Check("server: {api_keys: [one, two]}\nhttp: {cors_origins: [\"https://example.org\"]}").empty());
-  const std::vector<std::string> found = Check(
-      "server:\n  api_key_file: /nowhere/keys\n  tls_key: /nowhere/key.pem\nhttp:\n  cors_origins: [nonsense]\n");
+  const std::vector<std::string> found =
+      Check("server:\n  api_key_file: /nowhere/keys\n  tls_key: /nowhere/key.pem\nhttp:\n  cors_origins: [nonsense]\n");
   std::vector<std::string> starts;
   for (const std::string& line : found) starts.push_back(line.substr(0, line.find(':', 8)));
   std::ranges::sort(starts);
@@ -130,8 +129,9 @@ TEST_F(SettingsCheckTest, ADeadlineShorterThanTheDefaultWait) {
 }
 
 TEST_F(SettingsCheckTest, Scheduler) {
-  const std::vector<std::string> found = Check("scheduler: {batch_timeout_ms: 1000, request_timeout: 1.0}\n"
-                                               "backend.llama_cpp: {tensor_split: [1, 2], split_mode: none}\n");
+  const std::vector<std::string> found = Check(
+      "scheduler: {batch_timeout_ms: 1000, request_timeout: 1.0}\n"
+      "backend.llama_cpp: {tensor_split: [1, 2], split_mode: none}\n");
   ASSERT_EQ(found.size(), 2u);
   EXPECT_TRUE(found[0].starts_with("c.yaml:2 warning backend.llama_cpp.tensor_split: has no effect")) << found[0];
   EXPECT_TRUE(found[1].starts_with("c.yaml:1 warning scheduler.batch_timeout_ms: a wait of up to 1000 ms")) << found[1];

@@ -45,9 +45,7 @@ std::vector<std::string> FlagsOf(const OptionTable& table) {
   return flags;
 }
 
-std::string_view WithoutDashes(std::string_view flag) {
-  return flag.substr(std::min(flag.find_first_not_of('-'), flag.size()));
-}
+std::string_view WithoutDashes(std::string_view flag) { return flag.substr(std::min(flag.find_first_not_of('-'), flag.size())); }
 
 }  // namespace
 
@@ -136,8 +134,7 @@ Status CommandLine::TakeTableFlag(const CLI::App& command, OptionTable& table, O
     given.text = argument.substr(given.flag.size() + 1);
   } else if (option.type == OptionType::kBool) {
     given.text = match.negative ? "false" : "true";
-  } else if (at + 1 == arguments.size() || arguments[at + 1] == "--" ||
-             IsKnownFlag(command, FlagName(arguments[at + 1]))) {
+  } else if (at + 1 == arguments.size() || arguments[at + 1] == "--" || IsKnownFlag(command, FlagName(arguments[at + 1]))) {
     return table.WrongValue(option, "no value", ValueSource::CommandLine(given.flag));
   } else {
     given.text = arguments[++at];

@@ -59,8 +59,8 @@ class CommandLine {
   };
 
   Result<std::vector<std::string>> TakeTableFlags(const std::vector<std::string>& arguments);
-  Status TakeTableFlag(const CLI::App& command, OptionTable& table, OptionTable::FlagMatch match,
-                       const std::vector<std::string>& arguments, std::size_t& at);
+  Status TakeTableFlag(const CLI::App& command, OptionTable& table, OptionTable::FlagMatch match, const std::vector<std::string>& arguments,
+                       std::size_t& at);
   bool IsKnownFlag(const CLI::App& command, std::string_view flag) const;
   std::unexpected<Error> UnknownFlag(const CLI::App& command, std::string_view flag) const;
 

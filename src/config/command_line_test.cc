@@ -44,8 +44,7 @@ class CommandLineTest : public testing::Test {
 };
 
 TEST_F(CommandLineTest, TakesEverySpelling) {
-  EXPECT_EQ(
-      Serve({"-p", "81", "-ngl", "99", "-np=3", "--n-batch=7", "--ctx-size", "9", "-m", "a b.gguf", "-t", "auto"}), "");
+  EXPECT_EQ(Serve({"-p", "81", "-ngl", "99", "-np=3", "--n-batch=7", "--ctx-size", "9", "-m", "a b.gguf", "-t", "auto"}), "");
   EXPECT_EQ(options_.port, 81);
   EXPECT_EQ(options_.n_gpu_layers, 99);
   EXPECT_EQ(options_.n_seq_max, 3);
@@ -115,12 +114,9 @@ TEST_F(CommandLineTest, TheLastOfSeveralCounts) {
 TEST_F(CommandLineTest, ErrorsNameTheFlagAsTyped) {
   EXPECT_EQ(Serve({"-p", "abc"}), "-p (server.port): expected integer from 0 to 65535, got \"abc\"");
   EXPECT_EQ(Serve({"--port=65536"}), "--port (server.port): expected integer from 0 to 65535, got \"65536\"");
-  EXPECT_EQ(Serve({"-ngl", "-1"}),
-            "-ngl (backend.llama_cpp.n_gpu_layers): expected integer of at least 0, or all, got \"-1\"");
-  EXPECT_EQ(Serve({"-b", "99999999999"}),
-            "-b (backend.llama_cpp.n_batch): expected integer from 1 to 65536, got \"99999999999\"");
-  EXPECT_EQ(Serve({"--path", "a\xFF"}),
-            "--path (model.path): expected text, got \"a\\xff\", which is not valid UTF-8 text");
+  EXPECT_EQ(Serve({"-ngl", "-1"}), "-ngl (backend.llama_cpp.n_gpu_layers): expected integer of at least 0, or all, got \"-1\"");
+  EXPECT_EQ(Serve({"-b", "99999999999"}), "-b (backend.llama_cpp.n_batch): expected integer from 1 to 65536, got \"99999999999\"");
+  EXPECT_EQ(Serve({"--path", "a\xFF"}), "--path (model.path): expected text, got \"a\\xff\", which is not valid UTF-8 text");
   EXPECT_EQ(options_, TestingOptions());
 }
 
@@ -152,10 +148,9 @@ TEST_F(CommandLineTest, HelpListsEverythingBySection) {
   ASSERT_TRUE(help) << help.error().message;
   ASSERT_TRUE(help->has_value());
   for (const char* part :
-       {"Usage: toy serve [OPTIONS] [MODEL]", "--config", "\nHTTP server (server):\n",
-        "\nThe llama.cpp engine (backend.llama_cpp):\n", "  -p, --port N                Port to listen on.\n",
-        "(integer from 0 to 65535; default: 8080)", "(one of auto, llama_cpp, off; default: auto)",
-        "--use-mmap, --mmap, --no-use-mmap, --no-mmap\n"}) {
+       {"Usage: toy serve [OPTIONS] [MODEL]", "--config", "\nHTTP server (server):\n", "\nThe llama.cpp engine (backend.llama_cpp):\n",
+        "  -p, --port N                Port to listen on.\n", "(integer from 0 to 65535; default: 8080)",
+        "(one of auto, llama_cpp, off; default: auto)", "--use-mmap, --mmap, --no-use-mmap, --no-mmap\n"}) {
     EXPECT_NE((*help)->find(part), std::string::npos) << part << "\nin\n" << **help;
   }
   EXPECT_TRUE((*help)->ends_with("\n") && !(*help)->ends_with("\n\n"));

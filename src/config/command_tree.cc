@@ -81,8 +81,7 @@ void DescribeOption(const CLI::Option& option, const std::vector<std::string>& m
   command.flags.push_back(std::move(flag));
 }
 
-CommandInfo Describe(const CLI::App& app, const CommandLine& line, const std::vector<std::string>& model_names,
-                     const std::string& parent) {
+CommandInfo Describe(const CLI::App& app, const CommandLine& line, const std::vector<std::string>& model_names, const std::string& parent) {
   CommandInfo command{.path = parent + app.get_name(), .name = app.get_name(), .help = app.get_description()};
   for (const CLI::Option* option : app.get_options()) DescribeOption(*option, model_names, command);
   command.table = line.TableOf(app);
@@ -106,10 +105,7 @@ CommandInfo DescribeCommands(const CLI::App& root, const CommandLine& line, cons
 std::vector<FlagInfo> FlagsOfTable(const OptionTable& table) {
   std::vector<FlagInfo> flags;
   for (const ConfigOption& option : table.options()) {
-    flags.push_back({.spellings = option.flags,
-                     .help = option.help,
-                     .placeholder = option.placeholder,
-                     .value = ValueOf(option)});
+    flags.push_back({.spellings = option.flags, .help = option.help, .placeholder = option.placeholder, .value = ValueOf(option)});
     if (option.type == OptionType::kBool) {
       flags.push_back({.spellings = option.NegativeFlags(), .help = "The opposite of " + option.flags.back() + "."});
     }

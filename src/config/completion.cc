@@ -176,8 +176,7 @@ std::string RenderBashCompletion(const CommandInfo& root) {
   for (const CommandInfo* command : commands) {
     if (command != &root) paths.push_back(SingleQuoted(command->path));
   }
-  return fmt::format("{}{}        {}) command+=\" $word\" filled=0 ;;\n{}{}", out, kBashHead, fmt::join(paths, "|"), kBashSplit,
-                     kBashBody);
+  return fmt::format("{}{}        {}) command+=\" $word\" filled=0 ;;\n{}{}", out, kBashHead, fmt::join(paths, "|"), kBashSplit, kBashBody);
 }
 
 namespace {
@@ -208,8 +207,7 @@ std::string ZshFlags(const std::vector<FlagInfo>& flags) {
     for (const std::string& spelling : flag.spellings) {
       const bool takes = flag.value.kind != Kind::kNothing;
       const std::string equals = takes && spelling.starts_with("--") ? "=" : "";
-      std::string spec = fmt::format("({}){}{}[{}]", fmt::join(flag.spellings, " "), spelling, equals,
-                                     ZshEscaped(Brief(flag.help)));
+      std::string spec = fmt::format("({}){}{}[{}]", fmt::join(flag.spellings, " "), spelling, equals, ZshEscaped(Brief(flag.help)));
       if (takes) spec += fmt::format(":{}:{}", ZshEscaped(flag.placeholder), ZshAction(flag.value));
       out += "    " + SingleQuoted(spec) + "\n";
     }
@@ -230,7 +228,9 @@ std::string ZshFunction(const CommandInfo& command, const std::vector<const Opti
     out += fmt::format("    {}\n", SingleQuoted(fmt::format("{}:{}:{}", number, ZshEscaped(place.name), action)));
   }
   if (command.commands.empty()) return out + "  )\n  _arguments -S $specs\n}\n";
-  out += "    '1:command:->command'\n    '*::argument:->rest'\n  )\n  _arguments -C $specs && ret=0\n  case $state in\n    command)\n      local -a commands=(\n";
+  out +=
+      "    '1:command:->command'\n    '*::argument:->rest'\n  )\n  _arguments -C $specs && ret=0\n  case $state in\n    command)\n      "
+      "local -a commands=(\n";
   for (const CommandInfo& sub : command.commands) {
     out += "        " + SingleQuoted(ZshEscaped(sub.name) + ":" + Brief(sub.help)) + "\n";
   }
@@ -278,9 +278,7 @@ std::string FishFlags(const std::vector<FlagInfo>& flags, const std::string& whe
 }
 
 std::string FishPlaces(const CommandInfo& command) {
-  const auto condition = [&](std::string_view filled) {
-    return FishQuoted(fmt::format("__cllm_behind {} \"{}\"", filled, command.path));
-  };
+  const auto condition = [&](std::string_view filled) { return FishQuoted(fmt::format("__cllm_behind {} \"{}\"", filled, command.path)); };
   std::string out;
   for (const CommandInfo& sub : command.commands) {
     out += fmt::format("complete -c cllm -n {} -a {} -d {}\n", condition("0"), sub.name, FishQuoted(Brief(sub.help)));
@@ -365,8 +363,8 @@ std::string RenderFishCompletion(const CommandInfo& root) {
   for (const CommandInfo* command : commands) {
     if (command != &root) paths.push_back(FishQuoted("any " + command->path));
   }
-  out += fmt::format("{}                case {}\n                    set path \"$path $word\"\n                    set filled 0\n{}", kFishState,
-                     fmt::join(paths, " "), kFishConditions);
+  out += fmt::format("{}                case {}\n                    set path \"$path $word\"\n                    set filled 0\n{}",
+                     kFishState, fmt::join(paths, " "), kFishConditions);
   for (const CommandInfo* command : commands) {
     const std::string where = fmt::format("__cllm_at \"{}\"", command->path);
     out += FishPlaces(*command) + FishFlags(command->flags, where);

@@ -12,9 +12,7 @@ namespace {
 // What the scripts do in a shell is tested from outside (tests/e2e/test_completion.py); here is what they must hold.
 class CompletionTest : public testing::Test {
  protected:
-  static bool Has(const std::string& script, const std::string& part) {
-    return script.find(part) != std::string::npos;
-  }
+  static bool Has(const std::string& script, const std::string& part) { return script.find(part) != std::string::npos; }
   TestingCommands commands_;
   CommandInfo root_ = commands_.Describe();
 };

@@ -80,7 +80,8 @@ std::string Setting(const ConfigOption& option) {
 std::string Settings(const OptionTable& table) {
   std::string out =
       ".SH SETTINGS\n"
-      "The command line beats the environment, which beats the configuration file, which beats the default. In the file a key is a path through nested\n"
+      "The command line beats the environment, which beats the configuration file, which beats the default. In the file a key is a path "
+      "through nested\n"
       "maps. On the command line a value is the next argument or follows \\(lq=\\(rq; booleans take none. Of a flag given\n"
       "twice the last one counts.\n";
   for (std::size_t section = 0; section < table.sections().size(); ++section) {
@@ -109,13 +110,14 @@ std::string Rest() {
   out += Entry(Bold("0"), "All went well; a server that a signal ended is such a case.");
   out += Entry(Bold("130"), "Ctrl\\-C ended a pull or \\fBcllm run\\fR.");
   out += Entry(Bold("1"), "It did not: wrong usage, wrong settings, or a failure. One line for each reason is on standard error.");
-  out += ".SH EXAMPLES\n"
-         ".nf\n"
-         "cllm config init\n"
-         "cllm config check config.yaml\n"
-         "cllm serve model.gguf \\-\\-port 8080\n"
-         "cllm bench engine model.gguf \\-\\-streams 1,4,16\n"
-         ".fi\n";
+  out +=
+      ".SH EXAMPLES\n"
+      ".nf\n"
+      "cllm config init\n"
+      "cllm config check config.yaml\n"
+      "cllm serve model.gguf \\-\\-port 8080\n"
+      "cllm bench engine model.gguf \\-\\-streams 1,4,16\n"
+      ".fi\n";
   return out;
 }
 

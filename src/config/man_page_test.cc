@@ -34,12 +34,11 @@ TEST_F(ManPageTest, CommandsWithTheirFlagsAndPlaces) {
   EXPECT_FALSE(Has("probe") || Has("secret"));
 }
 
-TEST_F(ManPageTest, SaysWhatCtrlCReturns) {
-  EXPECT_TRUE(Has(".TP\n\\fB130\\fR\nCtrl\\-C ended a pull or \\fBcllm run\\fR.\n")) << page_;
-}
+TEST_F(ManPageTest, SaysWhatCtrlCReturns) { EXPECT_TRUE(Has(".TP\n\\fB130\\fR\nCtrl\\-C ended a pull or \\fBcllm run\\fR.\n")) << page_; }
 
 TEST_F(ManPageTest, EachSettingOnce) {
-  const std::string port = "\\fB\\-p\\fR, \\fB\\-\\-port\\fR \\fIN\\fR\nPort to listen on.\n\\fBserver.port\\fR: integer from 0 to 65535; default: 8080.\n";
+  const std::string port =
+      "\\fB\\-p\\fR, \\fB\\-\\-port\\fR \\fIN\\fR\nPort to listen on.\n\\fBserver.port\\fR: integer from 0 to 65535; default: 8080.\n";
   EXPECT_TRUE(Has(port)) << page_;
   EXPECT_EQ(page_.find(port, page_.find(port) + 1), std::string::npos);
   EXPECT_TRUE(Has("\\fB\\-\\-no\\-use\\-mmap\\fR"));

@@ -84,8 +84,8 @@ std::string IntExpectation(const ConfigOption& option) {
   const bool narrow = std::holds_alternative<int*>(option.target);
   const std::int64_t lowest = narrow ? std::numeric_limits<int>::min() : std::numeric_limits<std::int64_t>::min();
   const std::int64_t highest = narrow ? std::numeric_limits<int>::max() : std::numeric_limits<std::int64_t>::max();
-  std::string text = "integer" + BoundsText(option.int_min > lowest, option.int_max < highest,
-                                            fmt::to_string(option.int_min), fmt::to_string(option.int_max));
+  std::string text = "integer" + BoundsText(option.int_min > lowest, option.int_max < highest, fmt::to_string(option.int_min),
+                                            fmt::to_string(option.int_max));
   if (!option.unit.empty()) text += ", in " + option.unit;
   for (const NamedValue& named : option.value_names) text += ", or " + named.first;
   return text;
@@ -158,8 +158,7 @@ std::string ConfigOption::Expectation() const {
 std::string ConfigOption::ValueText() const {
   switch (type) {
     case OptionType::kInt: {
-      const std::int64_t value =
-          std::holds_alternative<int*>(target) ? *std::get<int*>(target) : *std::get<std::int64_t*>(target);
+      const std::int64_t value = std::holds_alternative<int*>(target) ? *std::get<int*>(target) : *std::get<std::int64_t*>(target);
       const auto named = std::ranges::find(value_names, value, &NamedValue::second);
       return named != value_names.end() ? named->first : fmt::to_string(value);
     }
@@ -256,9 +255,7 @@ void OptionTable::Int(std::string key, int* target, IntSpec spec) {
   DeclareInt(std::move(key), target, *target, std::move(spec));
 }
 
-void OptionTable::Int(std::string key, std::int64_t* target, IntSpec spec) {
-  DeclareInt(std::move(key), target, *target, std::move(spec));
-}
+void OptionTable::Int(std::string key, std::int64_t* target, IntSpec spec) { DeclareInt(std::move(key), target, *target, std::move(spec)); }
 
 void OptionTable::DeclareInt(std::string key, OptionTarget target, std::int64_t value, IntSpec spec) {
   const bool named = std::ranges::find(spec.value_names, value, &NamedValue::second) != spec.value_names.end();
@@ -452,16 +449,13 @@ Status OptionTable::SetTexts(ConfigOption& option, std::span<const std::string> 
   return {};
 }
 
-std::unexpected<Error> OptionTable::WrongValue(const ConfigOption& option, std::string_view given,
-                                               const ValueSource& source) const {
-  return InvalidArgument(
-      fmt::format("{}expected {}, got {}", source.MessagePrefix(option.key), option.Expectation(),
-                  option.secret ? "something else (not shown: it may be a secret)" : given),
-      option.key);
+std::unexpected<Error> OptionTable::WrongValue(const ConfigOption& option, std::string_view given, const ValueSource& source) const {
+  return InvalidArgument(fmt::format("{}expected {}, got {}", source.MessagePrefix(option.key), option.Expectation(),
+                                     option.secret ? "something else (not shown: it may be a secret)" : given),
+                         option.key);
 }
 
-std::unexpected<Error> OptionTable::UnknownKey(std::string_view key, Candidates candidates,
-                                               const ValueSource& source) const {
+std::unexpected<Error> OptionTable::UnknownKey(std::string_view key, Candidates candidates, const ValueSource& source) const {
   // A hostile key may be a megabyte long; nothing beyond this length can be near a known one.
   const std::string_view compared = key.substr(0, 128);
   std::string_view nearest;

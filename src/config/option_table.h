@@ -154,8 +154,7 @@ class OptionTable {
   Status SetList(std::string_view key, std::span<const std::string> items, const ValueSource& source);
 
   // The error for a value that is wrong before its text is looked at: "expected <what key takes>, got <given>".
-  std::unexpected<Error> WrongValue(const ConfigOption& option, std::string_view given,
-                                    const ValueSource& source) const;
+  std::unexpected<Error> WrongValue(const ConfigOption& option, std::string_view given, const ValueSource& source) const;
   // The error for a key that does not exist; `candidates` says which known keys may be meant.
   enum class Candidates : std::uint8_t { kOptions, kSections, kBoth };
   std::unexpected<Error> UnknownKey(std::string_view key, Candidates candidates, const ValueSource& source) const;

@@ -22,8 +22,7 @@ class OptionTableTest : public testing::Test {
 };
 
 TEST_F(OptionTableTest, DerivesFlagsAndOrdersThem) {
-  EXPECT_EQ(table_.Find("backend.llama_cpp.n_batch")->flags,
-            (std::vector<std::string>{"-b", "--n-batch", "--batch-size"}));
+  EXPECT_EQ(table_.Find("backend.llama_cpp.n_batch")->flags, (std::vector<std::string>{"-b", "--n-batch", "--batch-size"}));
   EXPECT_EQ(table_.Find("model.path")->flags, (std::vector<std::string>{"-m", "--path", "--model"}));
   EXPECT_EQ(table_.Find("scheduler.request_timeout")->flags, (std::vector<std::string>{"--request-timeout"}));
   EXPECT_EQ(table_.FindFlag("-ngl").option, table_.Find("backend.llama_cpp.n_gpu_layers"));
@@ -89,10 +88,9 @@ TEST_F(OptionTableTest, NamedValuesStandForNumbers) {
 }
 
 TEST_F(OptionTableTest, RefusesIntegersThatAreNotWhollyOne) {
-  for (const char* text : {"", " 1", "1 ", "1x", "0x10", "1.0", "1e3", "+1", "01", "-01", "--1", "-", "1_000", "auto",
-                           "4294967297", "99999999999999999999999"}) {
-    EXPECT_EQ(SetMessage("server.port", text),
-              "server.port: expected integer from 0 to 65535, got \"" + std::string(text) + '"');
+  for (const char* text : {"", " 1", "1 ", "1x", "0x10", "1.0", "1e3", "+1", "01", "-01", "--1", "-", "1_000", "auto", "4294967297",
+                           "99999999999999999999999"}) {
+    EXPECT_EQ(SetMessage("server.port", text), "server.port: expected integer from 0 to 65535, got \"" + std::string(text) + '"');
   }
   EXPECT_EQ(options_.port, 8080);
   EXPECT_EQ(table_.Find("server.port")->source.kind, ValueSource::Kind::kDefault);
@@ -145,8 +143,7 @@ TEST_F(OptionTableTest, EnumsTakeTheirChoicesOnly) {
 
 TEST_F(OptionTableTest, TextIsUtf8WithoutZeroBytes) {
   EXPECT_TRUE(table_.Set("model.path", "/\u6A21\u578B.gguf", {}));
-  EXPECT_EQ(SetMessage("model.path", "a\xFF"),
-            R"(model.path: expected text, got "a\xff", which is not valid UTF-8 text)");
+  EXPECT_EQ(SetMessage("model.path", "a\xFF"), R"(model.path: expected text, got "a\xff", which is not valid UTF-8 text)");
   EXPECT_NE(SetMessage("model.path", "a\0b"s), "");
   EXPECT_EQ(options_.path, "/\u6A21\u578B.gguf");
 }
@@ -169,8 +166,7 @@ TEST_F(OptionTableTest, ListsOfTextHoldTextThatIsNotEmpty) {
   EXPECT_EQ(table_.Find("access.origins")->default_text, R"(["a b", "c"])");
   EXPECT_TRUE(table_.Set("access.origins", "https://a, b,8080", {}));
   EXPECT_EQ(options_.origins, (std::vector<std::string>{"https://a", " b", "8080"}));
-  EXPECT_EQ(SetMessage("access.origins", "a,,b"),
-            "access.origins: expected list of texts that are not empty, got an empty item");
+  EXPECT_EQ(SetMessage("access.origins", "a,,b"), "access.origins: expected list of texts that are not empty, got an empty item");
   for (const std::string& text : {","s, "a,"s, "a\xFF"s, "a\0b"s}) EXPECT_NE(SetMessage("access.origins", text), "");
   EXPECT_EQ(options_.origins.size(), 3u);
   const std::vector<std::string> items = {"1,2", "\"x\""};
@@ -195,8 +191,7 @@ TEST_F(OptionTableTest, SecretsAreShownNowhere) {
 
 TEST_F(OptionTableTest, MessagesNameTheSource) {
   const auto message = [&](const ValueSource& source) { return MessageOf(table_.Set("server.port", "x", source)); };
-  EXPECT_EQ(message(ValueSource::File("a/c.yaml", 3)),
-            "a/c.yaml:3: server.port: expected integer from 0 to 65535, got \"x\"");
+  EXPECT_EQ(message(ValueSource::File("a/c.yaml", 3)), "a/c.yaml:3: server.port: expected integer from 0 to 65535, got \"x\"");
   EXPECT_EQ(message(ValueSource::CommandLine("-p")), "-p (server.port): expected integer from 0 to 65535, got \"x\"");
   EXPECT_EQ(ValueSource::File("a/c.yaml", 3).Text(), "a/c.yaml:3");
   EXPECT_EQ(ValueSource::File("a\nb", 3).Text(), R"("a\nb":3)");
@@ -235,10 +230,8 @@ TEST(OptionTable, OfTwoKeysAsNearTheOneInTheSameSectionIsMeant) {
   table.Int("a.left", &left, {});
   table.Section("b", "B");
   table.Int("b.heft", &heft, {});
-  EXPECT_EQ(table.Set("b.weft", "1", {}).error().message,
-            "unknown key \"b.weft\"; the nearest known key is \"b.heft\"");
-  EXPECT_EQ(table.Set("a.weft", "1", {}).error().message,
-            "unknown key \"a.weft\"; the nearest known key is \"a.left\"");
+  EXPECT_EQ(table.Set("b.weft", "1", {}).error().message, "unknown key \"b.weft\"; the nearest known key is \"b.heft\"");
+  EXPECT_EQ(table.Set("a.weft", "1", {}).error().message, "unknown key \"a.weft\"; the nearest known key is \"a.left\"");
 }
 
 using OptionTableDeathTest = OptionTableTest;

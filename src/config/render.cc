@@ -119,8 +119,8 @@ std::string RenderMarkdown(const OptionTable& table) {
     for (const ConfigOption& option : OptionsOf(table, section)) {
       std::vector<std::string> flags;
       for (const std::string& flag : AllFlags(option)) flags.push_back(Code(flag));
-      out += fmt::format("| {} | {} | {} | {} | {} |\n", Code(option.key), fmt::join(flags, ", "),
-                         ExpectationCell(option), Code(option.default_text), Cell(option.help));
+      out += fmt::format("| {} | {} | {} | {} | {} |\n", Code(option.key), fmt::join(flags, ", "), ExpectationCell(option),
+                         Code(option.default_text), Cell(option.help));
     }
   }
   return out;
@@ -130,8 +130,7 @@ std::string RenderExampleYaml(const OptionTable& table) {
   std::string out = "# Every key with its default. A key that is left out keeps its default.\n";
   for (std::size_t section = 0; section < table.sections().size(); ++section) {
     const OptionSection& info = table.sections()[section];
-    out += fmt::format("\n{}{}{}:\n", CommentLines(Indent(info.path), info.title), Indent(info.path),
-                       LastSegment(info.path));
+    out += fmt::format("\n{}{}{}:\n", CommentLines(Indent(info.path), info.title), Indent(info.path), LastSegment(info.path));
     for (const ConfigOption& option : OptionsOf(table, section)) {
       const std::string indent = Indent(option.key);
       out += CommentLines(indent, option.help);
@@ -146,8 +145,7 @@ std::string RenderStarterYaml(const OptionTable& table, std::string_view head, s
   std::string out = CommentLines("", head);
   for (std::size_t section = 0; section < table.sections().size(); ++section) {
     const OptionSection& info = table.sections()[section];
-    out += fmt::format("\n{}{}{}:\n", CommentLines(Indent(info.path), info.title), Indent(info.path),
-                       LastSegment(info.path));
+    out += fmt::format("\n{}{}{}:\n", CommentLines(Indent(info.path), info.title), Indent(info.path), LastSegment(info.path));
     for (const ConfigOption& option : OptionsOf(table, section)) {
       const std::string indent = Indent(option.key);
       out += CommentLines(indent, fmt::format("{} ({})", option.help, option.Expectation()));

@@ -76,12 +76,13 @@ TEST_F(RenderTest, AStarterSetsWhatWasChosenAndNothingElse) {
                                            {"backend.llama_cpp.n_threads", "3", "Three cores."},
                                            {"model.path", "\"a: #b\"", "The one there is."}};
   const std::string starter = RenderStarterYaml(table_, "For a test.", chosen);
-  EXPECT_TRUE(starter.starts_with("# For a test.\n\n# HTTP server\nserver:\n"
-                                  "  # Address to listen on. (text)\n"
-                                  "  #host: \"127.0.0.1\"\n"
-                                  "  # Port to listen on. (integer from 0 to 65535)\n"
-                                  "  # Chosen: Eighty is taken.\n"
-                                  "  port: 81\n"))
+  EXPECT_TRUE(
+      starter.starts_with("# For a test.\n\n# HTTP server\nserver:\n"
+                          "  # Address to listen on. (text)\n"
+                          "  #host: \"127.0.0.1\"\n"
+                          "  # Port to listen on. (integer from 0 to 65535)\n"
+                          "  # Chosen: Eighty is taken.\n"
+                          "  port: 81\n"))
       << starter;
   ASSERT_TRUE(ApplyYamlText(starter, "s.yaml", table_));
   TestingOptions expected;
@@ -90,8 +91,7 @@ TEST_F(RenderTest, AStarterSetsWhatWasChosenAndNothingElse) {
   expected.path = "a: #b";
   EXPECT_EQ(options_, expected);
   for (const ConfigOption& option : table_.options()) {
-    EXPECT_EQ(option.source.kind == ValueSource::Kind::kFile,
-              std::ranges::find(chosen, option.key, &ChosenValue::key) != chosen.end())
+    EXPECT_EQ(option.source.kind == ValueSource::Kind::kFile, std::ranges::find(chosen, option.key, &ChosenValue::key) != chosen.end())
         << option.key;
   }
 }
@@ -143,8 +143,7 @@ TEST_F(RenderTest, PrintConfigSaysWhereEachValueComesFrom) {
       "  min_threads: 1     # from default\n"
       "model:\n";
   EXPECT_EQ(text.substr(0, expected.size()), expected);
-  EXPECT_NE(text.find("backend:\n  type: auto  # from default\n  llama_cpp:\n    n_batch: 2048 "), std::string::npos)
-      << text;
+  EXPECT_NE(text.find("backend:\n  type: auto  # from default\n  llama_cpp:\n    n_batch: 2048 "), std::string::npos) << text;
 }
 
 TEST_F(RenderTest, PrintConfigSurvivesAnOddFileName) {
@@ -157,12 +156,10 @@ TEST_F(RenderTest, MarkdownHasOneRowPerOption) {
   const std::vector<std::string> lines = Lines(page);
   for (const ConfigOption& option : table_.options()) {
     const std::string start = "| `" + option.key + "` |";
-    EXPECT_EQ(std::ranges::count_if(lines, [&](const std::string& l) { return l.starts_with(start); }), 1)
-        << option.key;
+    EXPECT_EQ(std::ranges::count_if(lines, [&](const std::string& l) { return l.starts_with(start); }), 1) << option.key;
   }
   for (const char* line :
-       {"## HTTP server (`server`)",
-        "| `server.port` | `-p`, `--port` | integer from 0 to 65535 | `8080` | Port to listen on. |",
+       {"## HTTP server (`server`)", "| `server.port` | `-p`, `--port` | integer from 0 to 65535 | `8080` | Port to listen on. |",
         "| `server.host` | `--host` | text | `\"127.0.0.1\"` | Address to listen on. |",
         "| `backend.type` | `--type` | `auto`, `llama_cpp`, `off` | `auto` | Which engine \\| what else. |",
         "| `backend.llama_cpp.use_mmap` | `--use-mmap`, `--mmap`, `--no-use-mmap`, `--no-mmap` | true or false "

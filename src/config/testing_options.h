@@ -49,25 +49,21 @@ inline OptionTable DeclareTestingOptions(TestingOptions& o) {
   table.Section("backend", "Engine");
   table.Enum("backend.type", &o.type, {.choices = {"auto", "llama_cpp", "off"}, .help = "Which engine | what else."});
   table.Section("backend.llama_cpp", "The llama.cpp engine");
-  table.Int("backend.llama_cpp.n_batch", &o.n_batch,
-            {.min = 1, .max = 65536, .help = "Rows of a step.", .flags = {"-b", "--batch-size"}});
+  table.Int("backend.llama_cpp.n_batch", &o.n_batch, {.min = 1, .max = 65536, .help = "Rows of a step.", .flags = {"-b", "--batch-size"}});
   table.Int("backend.llama_cpp.n_threads", &o.n_threads,
             {.min = 1, .max = 512, .help = "Compute threads.", .flags = {"-t"}, .value_names = {{"auto", -1}}});
   table.Int("backend.llama_cpp.n_gpu_layers", &o.n_gpu_layers,
             {.min = 0, .help = "Layers on the GPU.", .flags = {"-ngl"}, .value_names = {{"all", 9999}}});
-  table.Int("backend.llama_cpp.n_seq_max", &o.n_seq_max,
-            {.min = 1, .max = 256, .help = "Sequences at once.", .flags = {"-np"}});
+  table.Int("backend.llama_cpp.n_seq_max", &o.n_seq_max, {.min = 1, .max = 256, .help = "Sequences at once.", .flags = {"-np"}});
   table.Bool("backend.llama_cpp.use_mmap", &o.use_mmap, {.help = "Map the file.", .flags = {"--mmap"}});
-  table.DoubleList("backend.llama_cpp.tensor_split", &o.tensor_split,
-                   {.min = 0, .help = "Share of each GPU.", .flags = {"-ts"}});
+  table.DoubleList("backend.llama_cpp.tensor_split", &o.tensor_split, {.min = 0, .help = "Share of each GPU.", .flags = {"-ts"}});
   table.Section("scheduler", "Scheduler");
   table.Int("scheduler.max_batch_size", &o.max_batch_size, {.min = 1, .max = 256, .help = "Sequences of a step."});
   table.Double("scheduler.batch_timeout_ms", &o.batch_timeout_ms,
                {.min = 0, .max = 60000, .help = "Longest wait for company.", .unit = "ms"});
   table.Double("scheduler.request_timeout", &o.request_timeout, {.min = 0.001, .help = "Deadline.", .unit = "s"});
   table.Section("resources", "Memory");
-  table.Int("resources.kv_cache_max_memory_mb", &o.kv_cache_max_memory_mb,
-            {.min = 0, .help = "Memory of the KV cache.", .unit = "MB"});
+  table.Int("resources.kv_cache_max_memory_mb", &o.kv_cache_max_memory_mb, {.min = 0, .help = "Memory of the KV cache.", .unit = "MB"});
   table.Section("access", "Access");
   table.StringList("access.origins", &o.origins, {.help = "Who may ask."});
   table.StringList("access.keys", &o.keys, {.help = "Secrets.", .flags = {"--key"}, .secret = true});

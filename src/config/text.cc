@@ -110,8 +110,7 @@ std::string QuotedForMessage(std::string_view text) {
 }
 
 bool ReadsAsNonText(std::string_view plain_scalar) {
-  static constexpr std::array<std::string_view, 9> kWords = {"",    "~",  "null", "true", "false",
-                                                             "yes", "no", "on",   "off"};
+  static constexpr std::array<std::string_view, 9> kWords = {"", "~", "null", "true", "false", "yes", "no", "on", "off"};
   const std::string lower = LowerAscii(plain_scalar);
   if (std::ranges::find(kWords, lower) != kWords.end()) return true;
   std::string_view number = lower;
@@ -153,8 +152,7 @@ std::size_t EditDistance(std::string_view a, std::string_view b) {
     for (std::size_t j = 1; j <= b.size(); ++j) {
       const bool same = Folded(a[i - 1]) == Folded(b[j - 1]);
       row[j] = std::min({above[j] + 1, row[j - 1] + 1, above[j - 1] + (same ? 0 : 1)});
-      const bool swapped =
-          i > 1 && j > 1 && Folded(a[i - 1]) == Folded(b[j - 2]) && Folded(a[i - 2]) == Folded(b[j - 1]);
+      const bool swapped = i > 1 && j > 1 && Folded(a[i - 1]) == Folded(b[j - 2]) && Folded(a[i - 2]) == Folded(b[j - 1]);
       if (swapped) row[j] = std::min(row[j], before[j - 2] + 1);
     }
   }

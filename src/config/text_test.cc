@@ -52,8 +52,8 @@ TEST(ReadsAsNonText, KnowsNumbersAndWordsOfYaml) {
                            "1_000", "0x1F", "0o17", "1.5",  ".5",   "5.",  "1e9", "1E-9", "-.inf", ".NaN", "12:30"}) {
     EXPECT_TRUE(ReadsAsNonText(text)) << text;
   }
-  for (const char* text : {"abc", "q4_k_m", "0.0.0.0", "127.0.0.1", "/8080", "8b", "1e", "e9", ".", "-", "::1", "nullx",
-                           "0xfg", "on_off"}) {
+  for (const char* text :
+       {"abc", "q4_k_m", "0.0.0.0", "127.0.0.1", "/8080", "8b", "1e", "e9", ".", "-", "::1", "nullx", "0xfg", "on_off"}) {
     EXPECT_FALSE(ReadsAsNonText(text)) << text;
   }
 }

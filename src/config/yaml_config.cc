@@ -36,8 +36,7 @@ class ProblemList {
   void Add(int line, Error error) {
     if (full()) return;
     if (problems_.size() == kMostConfigProblems) {
-      error = InvalidArgument(fmt::format("{}: more than {} problems; the rest is not shown", name_, kMostConfigProblems))
-                  .error();
+      error = InvalidArgument(fmt::format("{}: more than {} problems; the rest is not shown", name_, kMostConfigProblems)).error();
       line = std::numeric_limits<int>::max();
     }
     problems_.push_back({line, std::move(error)});
@@ -65,8 +64,7 @@ class ProblemList {
 // text. What lies below a wrong node is skipped; its neighbours are read as if it were right.
 class ConfigReader final : public YAML::EventHandler {
  public:
-  ConfigReader(std::string name, OptionTable& table, ProblemList& problems)
-      : name_(std::move(name)), table_(table), problems_(problems) {}
+  ConfigReader(std::string name, OptionTable& table, ProblemList& problems) : name_(std::move(name)), table_(table), problems_(problems) {}
 
   // Begins a text whose first line is number `first_line` of the file.
   void Begin(int first_line) {
@@ -103,8 +101,7 @@ class ConfigReader final : public YAML::EventHandler {
     Keep(table_.WrongValue(*option, "no value", source_));
   }
 
-  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
-                const std::string& value) override {
+  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, const std::string& value) override {
     if (!Accept(mark, tag, anchor)) return;
     if (maps_.empty()) return FailAt(mark, "expected \"key: value\", got " + config::QuotedForMessage(value));
     if (AwaitsKey()) return StartKey(mark, value);
@@ -114,8 +111,7 @@ class ConfigReader final : public YAML::EventHandler {
     AddItem(value, quoted);
   }
 
-  void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
-                       YAML::EmitterStyle::value) override {
+  void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, YAML::EmitterStyle::value) override {
     if (!Enter(mark, tag, anchor)) return;
     skipped_ = 1;  // unless it turns out to be a list that an option takes
     if (maps_.empty()) return FailAt(mark, "expected \"key: value\", got a list");
@@ -139,8 +135,7 @@ class ConfigReader final : public YAML::EventHandler {
     list_ = nullptr;
   }
 
-  void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
-                  YAML::EmitterStyle::value) override {
+  void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, YAML::EmitterStyle::value) override {
     if (!Enter(mark, tag, anchor)) return;
     if (maps_.empty()) return maps_.push_back({});
     skipped_ = 1;  // unless it turns out to be a section
@@ -178,8 +173,7 @@ class ConfigReader final : public YAML::EventHandler {
     if (map.pending_key.empty()) return Keep(table_.UnknownKey("", OptionTable::Candidates::kBoth, source_));
     const auto [seen, is_new] = line_of_key_.emplace(map.pending_key, source_.line);
     if (!is_new) {
-      FailAtKey(fmt::format("key {} is set twice, first in line {}", config::QuotedForMessage(map.pending_key),
-                            seen->second));
+      FailAtKey(fmt::format("key {} is set twice, first in line {}", config::QuotedForMessage(map.pending_key), seen->second));
     }
   }
 
@@ -315,12 +309,9 @@ bool CheckText(std::string& text, ProblemList& problems) {
     problems.AddAt(line_at(*invalid), 0, "not valid UTF-8");
     return false;
   }
-  const auto is_control = [](char c) {
-    return c == 0x7F || (c >= 0 && c < 0x20 && c != '\t' && c != '\n' && c != '\r');
-  };
+  const auto is_control = [](char c) { return c == 0x7F || (c >= 0 && c < 0x20 && c != '\t' && c != '\n' && c != '\r'); };
   if (const auto control = std::ranges::find_if(text, is_control); control != text.end()) {
-    problems.AddAt(line_at(static_cast<std::size_t>(std::distance(text.begin(), control))), 0,
-                   "contains a control character");
+    problems.AddAt(line_at(static_cast<std::size_t>(std::distance(text.begin(), control))), 0, "contains a control character");
     return false;
   }
   int line = 1;
@@ -428,9 +419,7 @@ std::vector<ConfigProblem> ReadYamlFile(const std::string& path, OptionTable& ta
   return ReadYamlText(*text, path, table);
 }
 
-Status ApplyYamlText(std::string_view text, const std::string& name, OptionTable& table) {
-  return Joined(ReadYamlText(text, name, table));
-}
+Status ApplyYamlText(std::string_view text, const std::string& name, OptionTable& table) { return Joined(ReadYamlText(text, name, table)); }
 
 Status ApplyYamlFile(const std::string& path, OptionTable& table) { return Joined(ReadYamlFile(path, table)); }
 

@@ -78,9 +78,7 @@ TEST_F(YamlConfigTest, DottedKeysListsAndWords) {
   EXPECT_EQ(options_.port, 81);
   EXPECT_EQ(options_.n_batch, 7);
   EXPECT_EQ(options_.type, "off");
-  EXPECT_EQ(
-      Apply("backend:\n  llama_cpp:\n    tensor_split:\n    - 3\n    - 1.5\n    use_mmap: no\n    n_threads: auto\n"),
-      "");
+  EXPECT_EQ(Apply("backend:\n  llama_cpp:\n    tensor_split:\n    - 3\n    - 1.5\n    use_mmap: no\n    n_threads: auto\n"), "");
   EXPECT_EQ(options_.tensor_split, (std::vector<double>{3, 1.5}));
   EXPECT_FALSE(options_.use_mmap);
   EXPECT_EQ(Apply("backend: {llama_cpp: {tensor_split: [], n_gpu_layers: \"all\"}}"), "");
@@ -91,17 +89,14 @@ TEST_F(YamlConfigTest, DottedKeysListsAndWords) {
 TEST_F(YamlConfigTest, UnknownKeysAreErrorsWithLineAndNearestKey) {
   EXPECT_EQ(Apply("server:\n  port: 1\nmax_batchsize: 3\n"),
             "c.yaml:3: unknown key \"max_batchsize\"; the nearest known key is \"scheduler.max_batch_size\"");
-  EXPECT_EQ(Apply("\n\nn_batch: 3\n"),
-            "c.yaml:3: unknown key \"n_batch\"; the nearest known key is \"backend.llama_cpp.n_batch\"");
+  EXPECT_EQ(Apply("\n\nn_batch: 3\n"), "c.yaml:3: unknown key \"n_batch\"; the nearest known key is \"backend.llama_cpp.n_batch\"");
   EXPECT_EQ(Apply("server: {\n  host: a,\n  prot: 3}\n"),
             "c.yaml:3: unknown key \"server.prot\"; the nearest known key is \"server.port\"");
-  EXPECT_EQ(Apply("llama_cpp: {n_batch: 3}"),
-            "c.yaml:1: unknown key \"llama_cpp\"; the nearest known key is \"backend.llama_cpp\"");
+  EXPECT_EQ(Apply("llama_cpp: {n_batch: 3}"), "c.yaml:1: unknown key \"llama_cpp\"; the nearest known key is \"backend.llama_cpp\"");
   EXPECT_EQ(Apply("sever:\n"), "c.yaml:1: unknown key \"sever\"; the nearest known key is \"server\"");
   EXPECT_EQ(Apply("tensor_split: [1]"),
             "c.yaml:1: unknown key \"tensor_split\"; the nearest known key is \"backend.llama_cpp.tensor_split\"");
-  EXPECT_EQ(Apply("server: {port:8080}"),
-            "c.yaml:1: unknown key \"server.port:8080\"; the nearest known key is \"server.port\"");
+  EXPECT_EQ(Apply("server: {port:8080}"), "c.yaml:1: unknown key \"server.port:8080\"; the nearest known key is \"server.port\"");
   EXPECT_EQ(Apply("\"\": 1").substr(0, 24), "c.yaml:1: unknown key \"\"");
 }
 
@@ -124,8 +119,7 @@ TEST_F(YamlConfigTest, WrongTypesAreErrorsWithLineAndKey) {
             "c.yaml:1: scheduler.request_timeout: expected number of at least 0.001, in s, got the quoted text \"60\"");
   EXPECT_EQ(Apply("backend: {llama_cpp: {use_mmap: \"true\"}}"),
             "c.yaml:1: backend.llama_cpp.use_mmap: expected true or false, got the quoted text \"true\"");
-  EXPECT_EQ(Apply("backend: {type: cuda}"),
-            "c.yaml:1: backend.type: expected one of auto, llama_cpp, off, got \"cuda\"");
+  EXPECT_EQ(Apply("backend: {type: cuda}"), "c.yaml:1: backend.type: expected one of auto, llama_cpp, off, got \"cuda\"");
   TestingOptions beside;  // what is right beside a mistake is set
   beside.host = "a";
   EXPECT_EQ(options_, beside);
@@ -147,11 +141,8 @@ TEST_F(YamlConfigTest, TextMustReadAsText) {
 }
 
 TEST_F(YamlConfigTest, ListsHoldPlainNumbersOnly) {
-  const std::string message =
-      "c.yaml:1: backend.llama_cpp.tensor_split: expected list of numbers of at least 0.0, got ";
-  const auto apply = [&](const std::string& list) {
-    return Apply("backend: {llama_cpp: {tensor_split: " + list + "}}");
-  };
+  const std::string message = "c.yaml:1: backend.llama_cpp.tensor_split: expected list of numbers of at least 0.0, got ";
+  const auto apply = [&](const std::string& list) { return Apply("backend: {llama_cpp: {tensor_split: " + list + "}}"); };
   EXPECT_EQ(apply("3"), message + "the single value \"3\" (a list is written [1, 2])");
   EXPECT_EQ(apply("[1, \"2\"]"), message + "the quoted text \"2\"");
   EXPECT_EQ(apply("[1, x]"), message + "the item \"x\"");
@@ -166,8 +157,7 @@ TEST_F(YamlConfigTest, ListsHoldPlainNumbersOnly) {
 
 TEST_F(YamlConfigTest, AListWithAnAliasIsNotSet) {
   EXPECT_EQ(ApplyAll("server: {port: &a 1}\nbackend: {llama_cpp: {tensor_split: [1, *a, 2]}}\n"),
-            (std::vector<std::string>{"c.yaml:1: anchors (&name) are not supported",
-                                      "c.yaml:2: aliases (*name) are not supported"}));
+            (std::vector<std::string>{"c.yaml:1: anchors (&name) are not supported", "c.yaml:2: aliases (*name) are not supported"}));
   EXPECT_EQ(options_.tensor_split, TestingOptions().tensor_split);
 }
 
@@ -188,11 +178,9 @@ TEST_F(YamlConfigTest, ListsOfTextTakeTextPlainOrQuoted) {
 }
 
 TEST_F(YamlConfigTest, DuplicateKeysAreErrors) {
-  EXPECT_EQ(Apply("server:\n  port: 1\n  host: a\n  port: 1\n"),
-            "c.yaml:4: key \"server.port\" is set twice, first in line 2");
+  EXPECT_EQ(Apply("server:\n  port: 1\n  host: a\n  port: 1\n"), "c.yaml:4: key \"server.port\" is set twice, first in line 2");
   EXPECT_EQ(Apply("server: {}\nmodel: {}\nserver: {}\n"), "c.yaml:3: key \"server\" is set twice, first in line 1");
-  EXPECT_EQ(Apply("server.port: 1\nserver: {port: 2}\n"),
-            "c.yaml:2: key \"server.port\" is set twice, first in line 1");
+  EXPECT_EQ(Apply("server.port: 1\nserver: {port: 2}\n"), "c.yaml:2: key \"server.port\" is set twice, first in line 1");
   // A second file may set it again.
   EXPECT_EQ(Apply("server: {port: 2}"), "");
 }
@@ -201,8 +189,7 @@ TEST_F(YamlConfigTest, OnlyPlainDocumentsAreSupported) {
   EXPECT_EQ(Apply("server: &a {port: 1}\n"), "c.yaml:1: anchors (&name) are not supported");
   EXPECT_EQ(Apply("server:\n  port: &p 1\n  num_threads: *p\n"), "c.yaml:2: anchors (&name) are not supported");
   EXPECT_EQ(Apply("server:\n  port: !!int \"1\"\n"), "c.yaml:2: tags (!name) are not supported");
-  EXPECT_EQ(Apply("server: {port: 1}\n---\nmodel: {}\n"),
-            "c.yaml:2: the configuration ended above; a second document is not allowed");
+  EXPECT_EQ(Apply("server: {port: 1}\n---\nmodel: {}\n"), "c.yaml:2: the configuration ended above; a second document is not allowed");
   EXPECT_EQ(Apply(","), "c.yaml:1: the configuration ended above; a second document is not allowed");
   EXPECT_EQ(Apply("server:\n%  port: 1\n"), "c.yaml:2: directives (%NAME) are not supported");
   EXPECT_EQ(Apply("...\nserver: {port: 1}\n").substr(0, 29), "c.yaml:2: the configuration e");
@@ -262,9 +249,9 @@ TEST_F(YamlConfigTest, AllProblemsAreFoundAndWhatIsRightIsSet) {
 
 // What is no key takes its value with it, and the keys behind it are read as ever.
 TEST_F(YamlConfigTest, ReadsOnBehindWhatIsSkipped) {
-  EXPECT_EQ(ApplyAll("? [a, {b: c}]\n: {server: {port: x}}\n? {a: [b]}\n: [x]\n~: y\nserver: {port: 7}\n"),
-            (std::vector<std::string>{"c.yaml:1: a list cannot be a key", "c.yaml:3: a map cannot be a key",
-                                      "c.yaml:5: a key is missing"}));
+  EXPECT_EQ(
+      ApplyAll("? [a, {b: c}]\n: {server: {port: x}}\n? {a: [b]}\n: [x]\n~: y\nserver: {port: 7}\n"),
+      (std::vector<std::string>{"c.yaml:1: a list cannot be a key", "c.yaml:3: a map cannot be a key", "c.yaml:5: a key is missing"}));
   EXPECT_EQ(options_.port, 7);
   EXPECT_EQ(ApplyAll("server: [[1], {port: 3}]\nmodel: {path: [a, [b]], quantization: q4}\n"),
             (std::vector<std::string>{"c.yaml:1: server: expected keys below it, got a list",
@@ -276,8 +263,8 @@ TEST_F(YamlConfigTest, ReadsOnBehindWhatIsSkipped) {
 }
 
 TEST_F(YamlConfigTest, GoesOnBehindASyntaxErrorAtTheNextKnownSection) {
-  const std::vector<std::string> found = ApplyAll(
-      "server:\n  prot: 1\n bad indent: 2\nhost: x\nmodel:\n  pth: a\nbackend: ]\nscheduler: {max_batch_size: x}\n");
+  const std::vector<std::string> found =
+      ApplyAll("server:\n  prot: 1\n bad indent: 2\nhost: x\nmodel:\n  pth: a\nbackend: ]\nscheduler: {max_batch_size: x}\n");
   ASSERT_EQ(found.size(), 5u);
   EXPECT_EQ(found[0].substr(0, 35), "c.yaml:2: unknown key \"server.prot\"");
   EXPECT_EQ(found[1].substr(0, 28), "c.yaml:3:2: not valid YAML: ");
@@ -303,8 +290,7 @@ TEST_F(YamlConfigTest, LinesThatNoParserIsGivenHideNoOthers) {
 
 TEST_F(YamlConfigTest, SaysEveryLineThatNoParserIsGiven) {
   EXPECT_EQ(ApplyAll("%YAML 1.2\nserver:\n\tport: x\n\thost: y\n"),
-            (std::vector<std::string>{"c.yaml:1: directives (%NAME) are not supported",
-                                      "c.yaml:3: a tab in the indentation; use blanks",
+            (std::vector<std::string>{"c.yaml:1: directives (%NAME) are not supported", "c.yaml:3: a tab in the indentation; use blanks",
                                       "c.yaml:4: a tab in the indentation; use blanks"}));
 }
 
@@ -336,8 +322,7 @@ TEST_F(YamlConfigTest, RefusesBytesThatAreNoText) {
   // The parser would take this byte for the end of the file and lose what follows.
   EXPECT_EQ(Apply("server: {}\n\x04\nbogus: 1\n"), "c.yaml:2: contains a control character");
   EXPECT_EQ(Apply("server: {host: \"a\x7F\"}\n"), "c.yaml:1: contains a control character");
-  EXPECT_EQ(Apply("model: {path: \"a\\0b\"}"),
-            "c.yaml:1: model.path: expected text, got \"a\\x00b\", which is not valid UTF-8 text");
+  EXPECT_EQ(Apply("model: {path: \"a\\0b\"}"), "c.yaml:1: model.path: expected text, got \"a\\x00b\", which is not valid UTF-8 text");
 }
 
 TEST_F(YamlConfigTest, LimitsTheSize) {
@@ -348,9 +333,9 @@ TEST_F(YamlConfigTest, LimitsTheSize) {
 
 // Crashes, endless loops and exceptions that escape end the test program; what is said matters less here.
 TEST_F(YamlConfigTest, SurvivesHostileFiles) {
-  for (const char* unit : {"[",  "{",  "{a: ", "- ", "? ",   "a: ",   "[[]",   "&a ", "*a ", "!",
-                           "\"", "'",  "|\n",  "%",  "--- ", ",",     "]",     "}",   "a,",  "{a,",
-                           ": ", "\n", "\t",   "\r", "#\n",  "---\n", "...\n", "a\n", "x",   "\xE4\xB8\xAD"}) {
+  for (const char* unit :
+       {"[", "{", "{a: ", "- ", "? ",  "a: ", "[[]", "&a ", "*a ", "!",   "\"",    "'",     "|\n", "%", "--- ",
+        ",", "]", "}",    "a,", "{a,", ": ",  "\n",  "\t",  "\r",  "#\n", "---\n", "...\n", "a\n", "x", "\xE4\xB8\xAD"}) {
     std::string text;
     while (text.size() < (1 << 16)) text += unit;
     for (const char* start : {"", "server: ", "server: [", "server: {", "server: \"", "server: |\n ", "? "}) {
@@ -405,8 +390,7 @@ TEST_F(YamlFileTest, LoadsAndNamesTheFileAsGiven) {
 }
 
 TEST_F(YamlFileTest, RefusesWhatIsNoReadableFile) {
-  EXPECT_EQ(Load(folder_ + "/absent"),
-            folder_ + "/absent: cannot open the configuration file: No such file or directory");
+  EXPECT_EQ(Load(folder_ + "/absent"), folder_ + "/absent: cannot open the configuration file: No such file or directory");
   EXPECT_EQ(Load(folder_), folder_ + ": is a directory, not a file");
   EXPECT_EQ(Load(""), ": cannot open the configuration file: No such file or directory");
   EXPECT_EQ(Load(Write("full", std::string(1 << 20, '\n'))), "");

@@ -44,10 +44,10 @@ struct EngineCapabilities {
 // Runs before the rows of a step, in order.
 struct KvOperation {
   enum class Kind : std::uint8_t {
-    kDrop,  // frees the slot
-    kMove,  // to the target slot, which is empty; empties the slot
-    kCopy,  // the first `tokens` to the target slot, which is empty
-    kTrim,  // keeps the first `tokens`
+    kDrop,       // frees the slot
+    kMove,       // to the target slot, which is empty; empties the slot
+    kCopy,       // the first `tokens` to the target slot, which is empty
+    kTrim,       // keeps the first `tokens`
     kCopyBlock,  // one block of the pool to another; no slot
   };
   Kind kind = Kind::kDrop;

@@ -22,19 +22,27 @@ T Load(const GgufEntry& entry, std::uint64_t index) {
 // Nothing for types that are no integers, and for values beyond 2^63 - 1.
 std::optional<std::int64_t> IntegerAt(const GgufEntry& entry, std::uint64_t index) {
   switch (entry.type) {
-    case GgufType::kUint8: return Load<std::uint8_t>(entry, index);
-    case GgufType::kInt8: return Load<std::int8_t>(entry, index);
-    case GgufType::kUint16: return Load<std::uint16_t>(entry, index);
-    case GgufType::kInt16: return Load<std::int16_t>(entry, index);
-    case GgufType::kUint32: return Load<std::uint32_t>(entry, index);
-    case GgufType::kInt32: return Load<std::int32_t>(entry, index);
-    case GgufType::kInt64: return Load<std::int64_t>(entry, index);
+    case GgufType::kUint8:
+      return Load<std::uint8_t>(entry, index);
+    case GgufType::kInt8:
+      return Load<std::int8_t>(entry, index);
+    case GgufType::kUint16:
+      return Load<std::uint16_t>(entry, index);
+    case GgufType::kInt16:
+      return Load<std::int16_t>(entry, index);
+    case GgufType::kUint32:
+      return Load<std::uint32_t>(entry, index);
+    case GgufType::kInt32:
+      return Load<std::int32_t>(entry, index);
+    case GgufType::kInt64:
+      return Load<std::int64_t>(entry, index);
     case GgufType::kUint64: {
       const auto value = Load<std::uint64_t>(entry, index);
       if (value > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) return std::nullopt;
       return static_cast<std::int64_t>(value);
     }
-    default: return std::nullopt;
+    default:
+      return std::nullopt;
   }
 }
 
@@ -66,8 +74,8 @@ std::optional<std::vector<T>> AllValues(const GgufEntry& entry, At at) {
 }
 
 template <typename Item>
-const Item* FindByName(const std::vector<Item>& items, const std::vector<std::uint32_t>& order,
-                       std::string_view Item::*name, std::string_view wanted) {
+const Item* FindByName(const std::vector<Item>& items, const std::vector<std::uint32_t>& order, std::string_view Item::* name,
+                       std::string_view wanted) {
   const auto found = std::ranges::lower_bound(order, wanted, {}, [&](std::uint32_t i) { return items[i].*name; });
   return found != order.end() && items[*found].*name == wanted ? &items[*found] : nullptr;
 }

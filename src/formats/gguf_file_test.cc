@@ -95,9 +95,7 @@ TEST_F(GgufFileTest, ListsTensorsWithTheirData) {
 
 class GgufOpenTest : public testing::Test {
  protected:
-  GgufOpenTest() : folder_(testing::TempDir() + "gguf_open_" + std::to_string(getpid())) {
-    std::filesystem::create_directories(folder_);
-  }
+  GgufOpenTest() : folder_(testing::TempDir() + "gguf_open_" + std::to_string(getpid())) { std::filesystem::create_directories(folder_); }
   ~GgufOpenTest() override { std::filesystem::remove_all(folder_); }
   std::string Path(const std::string& name) const { return folder_ + "/" + name; }
 

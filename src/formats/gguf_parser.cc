@@ -17,10 +17,10 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "GGUF values are copied as they are");
 
-constexpr std::uint64_t kMostKeyBytes = 65535;     // the format's limit
-constexpr std::uint64_t kMostNameBytes = 63;       // llama.cpp's limit for names of tensors
-constexpr std::uint64_t kMostAlignment = 2 << 20;  // a huge page
-constexpr std::uint64_t kMostItems = 1 << 24;      // entries or tensors; models have some thousands
+constexpr std::uint64_t kMostKeyBytes = 65535;                      // the format's limit
+constexpr std::uint64_t kMostNameBytes = 63;                        // llama.cpp's limit for names of tensors
+constexpr std::uint64_t kMostAlignment = 2 << 20;                   // a huge page
+constexpr std::uint64_t kMostItems = 1 << 24;                       // entries or tensors; models have some thousands
 constexpr std::uint64_t kLeastEntryBytes = 8 + 1 + 4 + 1;           // key, type, value
 constexpr std::uint64_t kLeastTensorBytes = 8 + 1 + 4 + 8 + 4 + 8;  // name, dimensions, one of them, type, offset
 
@@ -41,8 +41,8 @@ class Cursor {
   void Fail(std::uint64_t offset, std::string_view what) {
     if (error_) return;
     const std::string_view separator = subject_.empty() ? "" : ": ";
-    error_ = Error{ErrorCode::kInvalidArgument,
-                   fmt::format("{} is damaged at byte {}: {}{}{}", name_, offset, subject_, separator, what), ""};
+    error_ =
+        Error{ErrorCode::kInvalidArgument, fmt::format("{} is damaged at byte {}: {}{}{}", name_, offset, subject_, separator, what), ""};
   }
 
   // The file is no GGUF at all, or none that can be read here.
@@ -188,8 +188,7 @@ void SizeTensor(Cursor& in, std::uint64_t at, GgufTensor& tensor) {
   }
   const TensorTypeInfo& type = *tensor.type;
   if (tensor.shape[0] % type.block_elements != 0) {
-    return in.Fail(at, fmt::format("its rows have {} elements, {} packs them by {}", tensor.shape[0], type.name,
-                                   type.block_elements));
+    return in.Fail(at, fmt::format("its rows have {} elements, {} packs them by {}", tensor.shape[0], type.name, type.block_elements));
   }
   const std::int64_t blocks = tensor.elements / type.block_elements;
   if (blocks > kMost / type.block_bytes) return in.Fail(at, "its size in bytes is too large");
@@ -259,13 +258,11 @@ void PlaceData(Cursor& in, std::span<const std::byte> file, GgufContents& out) {
 // Sorted indices by name; a name that occurs twice is an error.
 template <typename Item>
 std::vector<std::uint32_t> IndexByName(Cursor& in, std::span<const std::byte> file, const std::vector<Item>& items,
-                                       std::string_view Item::*name, std::string_view kind) {
+                                       std::string_view Item::* name, std::string_view kind) {
   std::vector<std::uint32_t> order(items.size());
   std::iota(order.begin(), order.end(), 0);
   const auto name_of = [&](std::uint32_t i) { return items[i].*name; };
-  std::ranges::sort(order, [&](std::uint32_t a, std::uint32_t b) {
-    return name_of(a) != name_of(b) ? name_of(a) < name_of(b) : a < b;
-  });
+  std::ranges::sort(order, [&](std::uint32_t a, std::uint32_t b) { return name_of(a) != name_of(b) ? name_of(a) < name_of(b) : a < b; });
   const auto twice = std::ranges::adjacent_find(order, {}, name_of);
   if (twice != order.end()) {
     const std::string_view second = name_of(*(twice + 1));
@@ -317,8 +314,8 @@ GgufContents ReadAll(Cursor& in, std::span<const std::byte> file) {
 }  // namespace
 
 std::string_view GgufTypeName(GgufType type) {
-  constexpr std::array<std::string_view, 13> kNames = {"uint8",   "int8", "uint16", "int16", "uint32", "int32",  "float32",
-                                                       "boolean", "string", "array", "uint64", "int64", "float64"};
+  constexpr std::array<std::string_view, 13> kNames = {"uint8",   "int8",   "uint16", "int16",  "uint32", "int32",  "float32",
+                                                       "boolean", "string", "array",  "uint64", "int64",  "float64"};
   return kNames.at(static_cast<std::size_t>(type));
 }
 

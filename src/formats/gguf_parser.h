@@ -52,10 +52,10 @@ struct GgufEntry {
 struct GgufTensor {
   std::string_view name;
   const TensorTypeInfo* type = nullptr;
-  int dimensions = 0;                         // 1 to 4
-  std::array<std::int64_t, 4> shape{};        // the first is the length of a row; 1 beyond `dimensions`
+  int dimensions = 0;                   // 1 to 4
+  std::array<std::int64_t, 4> shape{};  // the first is the length of a row; 1 beyond `dimensions`
   std::int64_t elements = 0;
-  std::uint64_t offset = 0;                   // in the file
+  std::uint64_t offset = 0;  // in the file
   std::uint64_t bytes = 0;
 };
 
@@ -64,7 +64,7 @@ struct GgufContents {
   std::uint64_t alignment = 32;
   std::uint64_t data_offset = 0;  // where the tensors' data begins in the file
   std::vector<GgufEntry> entries;
-  std::vector<GgufTensor> tensors;  // in the order of their data
+  std::vector<GgufTensor> tensors;             // in the order of their data
   std::vector<std::uint32_t> entries_by_key;   // indices, sorted by key
   std::vector<std::uint32_t> tensors_by_name;  // indices, sorted by name
 };

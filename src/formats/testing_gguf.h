@@ -54,8 +54,7 @@ class TestingGguf {
     for (std::size_t i = 0; i < bytes; ++i) data_ += static_cast<char>(i * 7 + 1);
     return *this;
   }
-  TestingGguf& DescribeTensor(std::string_view name, const std::vector<std::int64_t>& shape, std::uint32_t type,
-                              std::uint64_t offset) {
+  TestingGguf& DescribeTensor(std::string_view name, const std::vector<std::int64_t>& shape, std::uint32_t type, std::uint64_t offset) {
     tensors_ += Text(name) + Number(static_cast<std::uint32_t>(shape.size()));
     for (const std::int64_t length : shape) tensors_ += Number(length);
     tensors_ += Number(type) + Number(offset);
@@ -83,9 +82,7 @@ class TestingGguf {
   std::uint64_t tensor_count_ = 0;
 };
 
-inline std::span<const std::byte> AsBytes(std::string_view text) {
-  return {reinterpret_cast<const std::byte*>(text.data()), text.size()};
-}
+inline std::span<const std::byte> AsBytes(std::string_view text) { return {reinterpret_cast<const std::byte*>(text.data()), text.size()}; }
 
 // A right file with a bit of everything.
 inline TestingGguf SmallGguf() {

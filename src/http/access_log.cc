@@ -17,10 +17,14 @@ double Milliseconds(double seconds) { return seconds * kMillisecondsPerSecond; }
 std::string_view OutcomeName(const std::optional<ErrorCode>& error) {
   if (!error) return "finished";
   switch (*error) {
-    case ErrorCode::kCancelled: return "cancelled";
-    case ErrorCode::kTimedOut: return "timed_out";
-    case ErrorCode::kInternal: return "failed";
-    default: return "refused";
+    case ErrorCode::kCancelled:
+      return "cancelled";
+    case ErrorCode::kTimedOut:
+      return "timed_out";
+    case ErrorCode::kInternal:
+      return "failed";
+    default:
+      return "refused";
   }
 }
 

@@ -50,12 +50,11 @@ RequestRecord Record() {
 TEST_F(AccessLogTest, AnAnswerHasItsIdTokensAndTimings) {
   RequestRecord record = Record();
   record.id = "abc";
-  record.generation = GenerationEnd{
-      .status = {}, .prompt_tokens = 5, .generated_tokens = 16, .queue_time_s = 0.001, .first_token_time_s = 0.02};
-  EXPECT_EQ(
-      Logged(record),
-      "request id=abc remote=127.0.0.1:4000 method=POST path=/generate status=200 outcome=finished prompt_tokens=5 "
-      "generated_tokens=16 queue_ms=1.0000 first_token_ms=20.0000 total_ms=500.0000");
+  record.generation =
+      GenerationEnd{.status = {}, .prompt_tokens = 5, .generated_tokens = 16, .queue_time_s = 0.001, .first_token_time_s = 0.02};
+  EXPECT_EQ(Logged(record),
+            "request id=abc remote=127.0.0.1:4000 method=POST path=/generate status=200 outcome=finished prompt_tokens=5 "
+            "generated_tokens=16 queue_ms=1.0000 first_token_ms=20.0000 total_ms=500.0000");
 }
 
 TEST_F(AccessLogTest, ARefusalHasItsCode) {
@@ -72,9 +71,8 @@ TEST_F(AccessLogTest, OutcomesByError) {
   EXPECT_EQ(OutcomeName(ErrorCode::kCancelled), "cancelled");
   EXPECT_EQ(OutcomeName(ErrorCode::kTimedOut), "timed_out");
   EXPECT_EQ(OutcomeName(ErrorCode::kInternal), "failed");
-  for (const ErrorCode code :
-       {ErrorCode::kInvalidArgument, ErrorCode::kUnauthorized, ErrorCode::kNotFound, ErrorCode::kMethodNotAllowed,
-        ErrorCode::kTooLarge, ErrorCode::kQueueFull, ErrorCode::kUnavailable}) {
+  for (const ErrorCode code : {ErrorCode::kInvalidArgument, ErrorCode::kUnauthorized, ErrorCode::kNotFound, ErrorCode::kMethodNotAllowed,
+                               ErrorCode::kTooLarge, ErrorCode::kQueueFull, ErrorCode::kUnavailable}) {
     EXPECT_EQ(OutcomeName(code), "refused");
   }
 }

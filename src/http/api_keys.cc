@@ -53,8 +53,7 @@ Result<ApiKeys> ApiKeys::Create(const std::vector<std::string>& keys, const std:
     ++number;
     const std::string_view key = Trimmed(line);
     if (key.empty() || key.starts_with('#')) continue;
-    if (const Status status = result.Add(key, fmt::format("{}:{}", file, number)); !status)
-      return std::unexpected(status.error());
+    if (const Status status = result.Add(key, fmt::format("{}:{}", file, number)); !status) return std::unexpected(status.error());
   }
   if (stream.bad()) return fail("cannot read it");
   // An empty file must not open the door.
@@ -65,8 +64,7 @@ Result<ApiKeys> ApiKeys::Create(const std::vector<std::string>& keys, const std:
 Status ApiKeys::Add(std::string_view key, const std::string& where) {
   const auto is_bad = [](unsigned char c) { return c <= 0x20 || c >= 0x7F; };
   if (key.empty() || std::ranges::any_of(key, is_bad)) {
-    return InvalidArgument(fmt::format("{}: a key must be of visible ASCII characters without blanks", where),
-                           "server.api_keys");
+    return InvalidArgument(fmt::format("{}: a key must be of visible ASCII characters without blanks", where), "server.api_keys");
   }
   digests_.push_back(DigestOf(key));
   return {};

@@ -46,8 +46,8 @@ TEST_F(ApiKeysTest, EitherHeaderHoldsOneOfTheKeys) {
   const ApiKeys keys = Keys({"one", "two"});
   EXPECT_TRUE(keys.required());
   for (const char* good : {"Bearer one", "bearer two", "BEARER   two \t"}) EXPECT_TRUE(keys.Allow(good, "")) << good;
-  for (const char* bad : {"", "one", "Bearer", "Bearer ", "Bearer  ", "Bearer on", "Bearer onee", "Bearer One",
-                          "Bearer one two", "Basic one", "Bearerone", "Bearer one,two"}) {
+  for (const char* bad : {"", "one", "Bearer", "Bearer ", "Bearer  ", "Bearer on", "Bearer onee", "Bearer One", "Bearer one two",
+                          "Basic one", "Bearerone", "Bearer one,two"}) {
     EXPECT_FALSE(keys.Allow(bad, "")) << bad;
     EXPECT_FALSE(keys.Allow("", bad == "one"s ? "none" : bad)) << bad;
     EXPECT_TRUE(keys.Allow(bad, "two")) << bad;
@@ -65,16 +65,14 @@ TEST_F(ApiKeysTest, AFileAddsKeys) {
 
 TEST_F(ApiKeysTest, AFileThatOpensNothingIsAnError) {
   EXPECT_EQ(MessageOf({"one"}, File("# none\n\n")), "server.api_key_file " + path_ + ": holds no key");
-  EXPECT_EQ(MessageOf({}, "/no/such/file"),
-            "server.api_key_file /no/such/file: cannot open it: No such file or directory");
+  EXPECT_EQ(MessageOf({}, "/no/such/file"), "server.api_key_file /no/such/file: cannot open it: No such file or directory");
   EXPECT_EQ(MessageOf({}, "/"), "server.api_key_file /: is a directory");
 }
 
 TEST_F(ApiKeysTest, AKeyThatNoHeaderCarriesIsAnErrorThatDoesNotShowIt) {
   for (const std::string& key : {"a b"s, "a\tb"s, "\xC3\xA9"s, "a\x7F"s}) {
     EXPECT_EQ(MessageOf({key}, ""), "server.api_keys: a key must be of visible ASCII characters without blanks");
-    EXPECT_EQ(MessageOf({}, File("fine\n" + key + "\n")),
-              path_ + ":2: a key must be of visible ASCII characters without blanks");
+    EXPECT_EQ(MessageOf({}, File("fine\n" + key + "\n")), path_ + ":2: a key must be of visible ASCII characters without blanks");
   }
   EXPECT_NE(MessageOf({""}, ""), "");
 }

@@ -24,8 +24,7 @@ void ConnectionGate::Read(trantor::MsgBuffer& bytes) {
     if (*progress == RequestFramer::Progress::kComplete) return Forward();
     if (const auto refusal = rules_.check(framer_.head())) return Refuse(*refusal);
     const auto connection = connection_.lock();
-    if (framer_.wants_continue() && bytes.readableBytes() == 0 && connection)
-      connection->send("HTTP/1.1 100 Continue\r\n\r\n", 25);
+    if (framer_.wants_continue() && bytes.readableBytes() == 0 && connection) connection->send("HTTP/1.1 100 Continue\r\n\r\n", 25);
     if (bytes.readableBytes() > 0) continue;
     // A request without a body is complete with its head.
     std::string_view nothing;
@@ -90,11 +89,10 @@ void ConnectionGate::OnTimer() {
   if (!deadline_) return;
   if (Clock::now() < *deadline_) return ArmTimer();
   if (state_ == State::kReading && timed_) {
-    return Refuse(
-        {408,
-         {ErrorCode::kTimedOut,
-          fmt::format("the request did not arrive within the {} ms of http.timeout_ms", rules_.timeout.count()),
-          {}}});
+    return Refuse({408,
+                   {ErrorCode::kTimedOut,
+                    fmt::format("the request did not arrive within the {} ms of http.timeout_ms", rules_.timeout.count()),
+                    {}}});
   }
   if (const auto connection = connection_.lock()) connection->forceClose();
 }

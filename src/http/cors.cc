@@ -18,15 +18,13 @@ bool IsOrigin(std::string_view text) {
     return c <= 0x20 || c >= 0x7F || std::isupper(c) != 0 || std::string_view("/?#@,*").contains(static_cast<char>(c));
   };
   return !host.empty() && std::ranges::none_of(host, is_bad) &&
-         std::ranges::all_of(text.substr(0, end),
-                             [](unsigned char c) { return std::islower(c) != 0 || c == '-' || c == '+' || c == '.'; });
+         std::ranges::all_of(text.substr(0, end), [](unsigned char c) { return std::islower(c) != 0 || c == '-' || c == '+' || c == '.'; });
 }
 
 // A list of header names, which may go back into a header.
 bool IsNameList(std::string_view text) {
-  return std::ranges::all_of(text, [](unsigned char c) {
-    return std::isalnum(c) != 0 || std::string_view("-_, ").contains(static_cast<char>(c));
-  });
+  return std::ranges::all_of(
+      text, [](unsigned char c) { return std::isalnum(c) != 0 || std::string_view("-_, ").contains(static_cast<char>(c)); });
 }
 
 }  // namespace
@@ -39,19 +37,16 @@ Result<Cors> Cors::Create(const std::vector<std::string>& origins) {
     } else if (IsOrigin(origin)) {
       cors.origins_.push_back(origin);
     } else {
-      return InvalidArgument(
-          fmt::format("http.cors_origins: \"{}\" is neither * nor an origin such as https://example.org or "
-                      "http://localhost:3000 (lower case, no path)",
-                      origin),
-          "http.cors_origins");
+      return InvalidArgument(fmt::format("http.cors_origins: \"{}\" is neither * nor an origin such as https://example.org or "
+                                         "http://localhost:3000 (lower case, no path)",
+                                         origin),
+                             "http.cors_origins");
     }
   }
   return cors;
 }
 
-bool Cors::Allows(std::string_view origin) const {
-  return any_ || std::ranges::find(origins_, origin) != origins_.end();
-}
+bool Cors::Allows(std::string_view origin) const { return any_ || std::ranges::find(origins_, origin) != origins_.end(); }
 
 HeaderList Cors::AnswerHeaders(std::string_view origin) const {
   if (!enabled()) return {};
@@ -71,8 +66,7 @@ HeaderList Cors::PreflightHeaders(std::string_view origin, std::string_view requ
   // is asked for is allowed.
   const bool named = !requested_headers.empty() && IsNameList(requested_headers);
   headers.emplace_back("Access-Control-Allow-Methods", "GET, POST, OPTIONS");
-  headers.emplace_back("Access-Control-Allow-Headers",
-                       named ? std::string(requested_headers) : "Authorization, Content-Type, X-Api-Key");
+  headers.emplace_back("Access-Control-Allow-Headers", named ? std::string(requested_headers) : "Authorization, Content-Type, X-Api-Key");
   headers.emplace_back("Access-Control-Max-Age", kPreflightSeconds);
   return headers;
 }

@@ -29,8 +29,8 @@ TEST(CorsTest, AListNamesTheOriginAndVaries) {
   const Headers allowed = AsMap(cors.AnswerHeaders("http://localhost:3000"));
   EXPECT_EQ(allowed.at("Access-Control-Allow-Origin"), "http://localhost:3000");
   EXPECT_EQ(allowed.at("Vary"), "Origin");
-  for (const char* other : {"", "https://b.example", "http://a.example", "https://a.example:444",
-                            "https://a.example.evil.example", "null"}) {
+  for (const char* other :
+       {"", "https://b.example", "http://a.example", "https://a.example:444", "https://a.example.evil.example", "null"}) {
     EXPECT_EQ(AsMap(cors.AnswerHeaders(other)), (Headers{{"Vary", "Origin"}})) << other;
     EXPECT_EQ(AsMap(cors.PreflightHeaders(other, "")), (Headers{{"Vary", "Origin"}})) << other;
   }
@@ -59,9 +59,8 @@ TEST(CorsTest, APreflightNamesMethodsAndHeaders) {
 }
 
 TEST(CorsTest, WhatIsNoOriginIsAnError) {
-  for (const char* wrong :
-       {"a.example", "https://a.example/", "https://a.example/x", "https://", "://a", "HTTPS://a.example",
-        "https://A.example", "https://*.a.example", "https://a b", "", "**", "https://u@a.example"}) {
+  for (const char* wrong : {"a.example", "https://a.example/", "https://a.example/x", "https://", "://a", "HTTPS://a.example",
+                            "https://A.example", "https://*.a.example", "https://a b", "", "**", "https://u@a.example"}) {
     const auto cors = Cors::Create({wrong});
     ASSERT_FALSE(cors) << wrong;
     EXPECT_EQ(cors.error().field, "http.cors_origins");

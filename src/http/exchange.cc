@@ -148,9 +148,8 @@ void Exchange::Flush() {
 }
 
 void Exchange::RespondWhole() {
-  const auto response = end_.status
-                            ? JsonResponse(parts_.writer->Whole(answers_, end_))
-                            : ErrorResponse(end_.status.error(), parts_.dialect->ErrorBody(end_.status.error()));
+  const auto response = end_.status ? JsonResponse(parts_.writer->Whole(answers_, end_))
+                                    : ErrorResponse(end_.status.error(), parts_.dialect->ErrorBody(end_.status.error()));
   response->addHeader(kCacheHeader, CacheHeader());
   parts_.respond(response);
   Finish();

@@ -35,8 +35,8 @@ class Exchange : public GenerationSink, public LoopClient, public std::enable_sh
     const Dialect* dialect;                  // a part of `backend`
     std::shared_ptr<const Backend> backend;  // kept alive until the answer is out
     bool stream = false;
-    HeaderList headers = {};  // further ones of a stream
-    RequestRecord record = {};  // what is known of the request before its answer
+    HeaderList headers = {};                   // further ones of a stream
+    RequestRecord record = {};                 // what is known of the request before its answer
     std::function<void()> on_stream_end = {};  // a stream's last byte was handed to the connection
   };
   Exchange(Parts parts, Mailbox& mailbox, ConnectionTracker& tracker);

@@ -2,8 +2,7 @@
 
 namespace cllm {
 
-ClosingFrameStream::ClosingFrameStream(trantor::TcpConnectionPtr connection, const std::string& head)
-    : connection_(std::move(connection)) {
+ClosingFrameStream::ClosingFrameStream(trantor::TcpConnectionPtr connection, const std::string& head) : connection_(std::move(connection)) {
   connection_->send(head);
 }
 

@@ -19,28 +19,37 @@ struct ReaderOf : trantor::TcpConnection {
 
 const char* ReasonPhrase(int status) {
   switch (status) {
-    case 400: return "Bad Request";
-    case 401: return "Unauthorized";
-    case 405: return "Method Not Allowed";
-    case 408: return "Request Timeout";
-    case 413: return "Content Too Large";
-    case 414: return "URI Too Long";
-    case 417: return "Expectation Failed";
-    case 431: return "Request Header Fields Too Large";
-    case 501: return "Not Implemented";
-    case 503: return "Service Unavailable";
-    case 505: return "HTTP Version Not Supported";
-    default: return "Error";
+    case 400:
+      return "Bad Request";
+    case 401:
+      return "Unauthorized";
+    case 405:
+      return "Method Not Allowed";
+    case 408:
+      return "Request Timeout";
+    case 413:
+      return "Content Too Large";
+    case 414:
+      return "URI Too Long";
+    case 417:
+      return "Expectation Failed";
+    case 431:
+      return "Request Header Fields Too Large";
+    case 501:
+      return "Not Implemented";
+    case 503:
+      return "Service Unavailable";
+    case 505:
+      return "HTTP Version Not Supported";
+    default:
+      return "Error";
   }
 }
 
-bool SentAKey(const RequestHead& head) {
-  return !head.Find("authorization").empty() || !head.Find("x-api-key").empty();
-}
+bool SentAKey(const RequestHead& head) { return !head.Find("authorization").empty() || !head.Find("x-api-key").empty(); }
 
 bool IsPreflight(const RequestHead& head) {
-  return head.method == "OPTIONS" && !head.Find("origin").empty() &&
-         !head.Find("access-control-request-method").empty();
+  return head.method == "OPTIONS" && !head.Find("origin").empty() && !head.Find("access-control-request-method").empty();
 }
 
 }  // namespace
@@ -70,16 +79,13 @@ void FrontDoor::OnConnection(const trantor::TcpConnectionPtr& connection) {
     gates_[connection.get()] = gate;
     open = gates_.size();
   }
-  connection->setRecvMsgCallback(
-      [gate](const trantor::TcpConnectionPtr&, trantor::MsgBuffer* bytes) { gate->OnBytes(bytes); });
+  connection->setRecvMsgCallback([gate](const trantor::TcpConnectionPtr&, trantor::MsgBuffer* bytes) { gate->OnBytes(bytes); });
   const auto most = static_cast<std::size_t>(settings_.max_connections);
   if (open <= most) return gate->Open();
   // A flood is not worth an answer each.
   if (open > 2 * most) return connection->forceClose();
-  gate->Refuse({503,
-                {ErrorCode::kUnavailable,
-                 fmt::format("all {} connections of http.max_connections are taken: try again later", most),
-                 {}}});
+  gate->Refuse(
+      {503, {ErrorCode::kUnavailable, fmt::format("all {} connections of http.max_connections are taken: try again later", most), {}}});
 }
 
 void FrontDoor::OnAnswered(const std::weak_ptr<trantor::TcpConnection>& weak) {
@@ -101,13 +107,12 @@ std::optional<Refusal> FrontDoor::CheckKey(const RequestHead& head) const {
   if (!settings_.keys.required() || head.path() == "/health") return std::nullopt;
   if (IsPreflight(head) && settings_.cors.enabled()) return std::nullopt;  // browsers ask beforehand without the key
   if (settings_.keys.Allow(head.Find("authorization"), head.Find("x-api-key"))) return std::nullopt;
-  const char* message = SentAKey(head) ? "the API key is not one of this server's"
-                                       : "an API key is needed: send it as \"Authorization: Bearer KEY\"";
+  const char* message =
+      SentAKey(head) ? "the API key is not one of this server's" : "an API key is needed: send it as \"Authorization: Bearer KEY\"";
   return Refusal{401, {ErrorCode::kUnauthorized, message, {}}};
 }
 
-std::string FrontDoor::Render(const Refusal& refusal, const RequestHead& head,
-                              const trantor::TcpConnection& connection) const {
+std::string FrontDoor::Render(const Refusal& refusal, const RequestHead& head, const trantor::TcpConnection& connection) const {
   LogRequest({.id = {},
               .method = head.method,
               .path = std::string(head.path()),
@@ -123,13 +128,11 @@ std::string FrontDoor::Render(const Refusal& refusal, const RequestHead& head,
       "close\r\nServer: cLLM\r\n",
       refusal.status, ReasonPhrase(refusal.status), body.size());
   if (refusal.status == 401) {
-    text +=
-        fmt::format("WWW-Authenticate: Bearer realm=\"cLLM\"{}\r\n", SentAKey(head) ? ", error=\"invalid_token\"" : "");
+    text += fmt::format("WWW-Authenticate: Bearer realm=\"cLLM\"{}\r\n", SentAKey(head) ? ", error=\"invalid_token\"" : "");
   }
   if (refusal.status == 503) text += "Retry-After: 1\r\n";
   if (refusal.status == 405) text += "Allow: GET, HEAD, POST, OPTIONS\r\n";
-  for (const auto& [name, value] : settings_.cors.AnswerHeaders(head.Find("origin")))
-    text += fmt::format("{}: {}\r\n", name, value);
+  for (const auto& [name, value] : settings_.cors.AnswerHeaders(head.Find("origin"))) text += fmt::format("{}: {}\r\n", name, value);
   text += "\r\n";
   return head.method == "HEAD" ? text : text + body;
 }

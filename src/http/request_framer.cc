@@ -16,9 +16,7 @@ constexpr std::size_t kMostChunkLineBytes = 1 << 10;  // size and extensions
 constexpr std::size_t kMostLengthDigits = 18;         // fits into 64 bits
 constexpr char kTlsHandshake = 0x16;
 
-bool IsTokenByte(char c) {
-  return std::isalnum(static_cast<unsigned char>(c)) != 0 || std::string_view("!#$%&'*+-.^_`|~").contains(c);
-}
+bool IsTokenByte(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || std::string_view("!#$%&'*+-.^_`|~").contains(c); }
 bool IsToken(std::string_view text) { return !text.empty() && std::ranges::all_of(text, IsTokenByte); }
 bool IsDigits(std::string_view text) {
   return !text.empty() && std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
@@ -52,9 +50,9 @@ bool HasGoodEscapes(std::string_view target) {
 
 // Fields about this one hop, which Canonical says in its own way or leaves out.
 bool IsOfTheConnection(std::string_view name) {
-  constexpr std::array<std::string_view, 10> kNames = {
-      "connection", "content-length",    "expect", "http2-settings", "keep-alive", "proxy-connection", "te",
-      "trailer",    "transfer-encoding", "upgrade"};
+  constexpr std::array<std::string_view, 10> kNames = {"connection",        "content-length",   "expect", "http2-settings",
+                                                       "keep-alive",        "proxy-connection", "te",     "trailer",
+                                                       "transfer-encoding", "upgrade"};
   return std::ranges::find(kNames, name) != kNames.end();
 }
 
@@ -109,10 +107,14 @@ std::expected<RequestFramer::Progress, Refusal> RequestFramer::Advance(std::stri
       default:
         step = ReadLine(bytes);
         if (!step || !*step) break;
-        if (state_ == State::kStartLine) step = OnStartLine();
-        else if (state_ == State::kFields) step = line_.empty() ? OnHeadEnd() : OnField();
-        else if (state_ == State::kChunkSize) step = OnChunkSize();
-        else if (line_.empty()) state_ = State::kDone;  // trailers are read and forgotten
+        if (state_ == State::kStartLine)
+          step = OnStartLine();
+        else if (state_ == State::kFields)
+          step = line_.empty() ? OnHeadEnd() : OnField();
+        else if (state_ == State::kChunkSize)
+          step = OnChunkSize();
+        else if (line_.empty())
+          state_ = State::kDone;  // trailers are read and forgotten
     }
     if (!step) return std::unexpected(std::move(step.error()));
     if (!*step) return Progress::kNeedsMore;
@@ -133,10 +135,8 @@ Refusal RequestFramer::TargetTooLong() const {
 
 Refusal RequestFramer::LineTooLong() const {
   if (state_ == State::kStartLine && scanned_ >= LineLimit()) return TargetTooLong();
-  if (state_ == State::kChunkSize)
-    return {400, {ErrorCode::kInvalidArgument, "the line of a chunk's size is too long", {}}};
-  return {431,
-          {ErrorCode::kTooLarge, fmt::format("the request's head has more than {} bytes", limits_.head_bytes), {}}};
+  if (state_ == State::kChunkSize) return {400, {ErrorCode::kInvalidArgument, "the line of a chunk's size is too long", {}}};
+  return {431, {ErrorCode::kTooLarge, fmt::format("the request's head has more than {} bytes", limits_.head_bytes), {}}};
 }
 
 // Moves the next line to line_. Control characters are refused as they come, so that nobody waits for the end of
@@ -146,8 +146,7 @@ RequestFramer::Step RequestFramer::ReadLine(std::string_view& bytes) {
     const char c = bytes[scanned_];
     const bool after_return = scanned_ > 0 && bytes[scanned_ - 1] == '\r';
     if (after_return != (c == '\n')) return Refuse(400, "lines must end with CR LF, and neither may stand alone");
-    if (head_size_ == 0 && c == kTlsHandshake)
-      return Refuse(400, "this looks like TLS, but the port speaks plain HTTP");
+    if (head_size_ == 0 && c == kTlsHandshake) return Refuse(400, "this looks like TLS, but the port speaks plain HTTP");
     if ((static_cast<unsigned char>(c) < 0x20 && c != '\t' && c != '\r' && c != '\n') || c == 0x7F) {
       return Refuse(400, "the request holds a control character outside of its body");
     }
@@ -172,8 +171,7 @@ RequestFramer::Step RequestFramer::OnStartLine() {
   const std::string_view version = line.substr(second + 1);
   if (version != "HTTP/1.1" && version != "HTTP/1.0") {
     const bool is_http = version.size() == 8 && version.starts_with("HTTP/");
-    return Refuse(is_http ? 505 : 400,
-                  is_http ? "this server speaks HTTP/1.1 and HTTP/1.0" : "the first line must end with HTTP/1.1");
+    return Refuse(is_http ? 505 : 400, is_http ? "this server speaks HTTP/1.1 and HTTP/1.0" : "the first line must end with HTTP/1.1");
   }
   head_.is_http_1_0 = version == "HTTP/1.0";
   head_.method = line.substr(0, first);
@@ -205,8 +203,7 @@ RequestFramer::Step RequestFramer::SetTarget(std::string_view target) {
   if (head_.target == "*" && head_.method == "OPTIONS") return true;
   if (!head_.target.starts_with('/')) return Refuse(400, "the path must begin with /");
   const auto is_bad = [](char c) { return static_cast<unsigned char>(c) > 0x7E || c == '#'; };
-  if (std::ranges::any_of(head_.target, is_bad))
-    return Refuse(400, "the path holds bytes that have to be escaped as %xx");
+  if (std::ranges::any_of(head_.target, is_bad)) return Refuse(400, "the path holds bytes that have to be escaped as %xx");
   if (!HasGoodEscapes(head_.target)) return Refuse(400, "the path holds a wrong %xx escape");
   return true;
 }
@@ -219,16 +216,15 @@ RequestFramer::Step RequestFramer::OnField() {
   if (head_.fields.size() == limits_.fields) {
     return Refuse(431, fmt::format("the request has more than {} headers", limits_.fields), ErrorCode::kTooLarge);
   }
-  head_.fields.push_back({Lower(std::string_view(line_).substr(0, colon)),
-                          std::string(Trimmed(std::string_view(line_).substr(colon + 1)))});
+  head_.fields.push_back(
+      {Lower(std::string_view(line_).substr(0, colon)), std::string(Trimmed(std::string_view(line_).substr(colon + 1)))});
   return true;
 }
 
 // Decides how the body is delimited. Whatever is not plain is refused: it is how requests are smuggled past a proxy.
 RequestFramer::Step RequestFramer::OnHeadEnd() {
   const auto count = [this](std::string_view name) { return std::ranges::count(head_.fields, name, &HttpField::name); };
-  if (count("host") > 1 || (count("host") == 0 && !head_.is_http_1_0))
-    return Refuse(400, "the request needs one Host header");
+  if (count("host") > 1 || (count("host") == 0 && !head_.is_http_1_0)) return Refuse(400, "the request needs one Host header");
   const auto lengths = count("content-length");
   const auto encodings = count("transfer-encoding");
   if (lengths > 1) return Refuse(400, "the request has more than one Content-Length");
@@ -256,8 +252,7 @@ RequestFramer::Step RequestFramer::SetContentLength(std::string_view text) {
   const bool fits = text.size() <= kMostLengthDigits;
   if (fits) std::from_chars(text.data(), text.data() + text.size(), length);
   if (!fits || length > limits_.body_bytes) {
-    return Refuse(413, fmt::format("the body has {} bytes, more than the {}", text.substr(0, 30), limits_.body_text),
-                  ErrorCode::kTooLarge);
+    return Refuse(413, fmt::format("the body has {} bytes, more than the {}", text.substr(0, 30), limits_.body_text), ErrorCode::kTooLarge);
   }
   left_ = length;
   return true;
@@ -300,8 +295,7 @@ RequestFramer::Step RequestFramer::TakeChunkEnd(std::string_view& bytes) {
 }
 
 std::string RequestFramer::Canonical() const {
-  std::string text = fmt::format("{} {} HTTP/1.{}\r\n", head_.method, head_.target == "*" ? "/" : head_.target,
-                                 head_.is_http_1_0 ? 0 : 1);
+  std::string text = fmt::format("{} {} HTTP/1.{}\r\n", head_.method, head_.target == "*" ? "/" : head_.target, head_.is_http_1_0 ? 0 : 1);
   for (const HttpField& field : head_.fields) {
     if (!IsOfTheConnection(field.name)) text += fmt::format("{}: {}\r\n", field.name, field.value);
   }

@@ -56,8 +56,7 @@ Outcome Feed(const std::string& input, std::size_t piece) {
 
 Outcome Feed(const std::string& input) {
   const Outcome whole = Feed(input, input.size());
-  for (std::size_t piece = 1; piece <= 3; ++piece)
-    EXPECT_EQ(Feed(input, piece), whole) << "in pieces of " << piece << ": " << input;
+  for (std::size_t piece = 1; piece <= 3; ++piece) EXPECT_EQ(Feed(input, piece), whole) << "in pieces of " << piece << ": " << input;
   return whole;
 }
 
@@ -68,9 +67,7 @@ int StatusOf(const std::string& input) {
 }
 
 std::string Get(const std::string& target) { return "GET " + target + " HTTP/1.1\r\nHost: h\r\n\r\n"; }
-std::string Post(const std::string& fields, const std::string& body) {
-  return "POST /x HTTP/1.1\r\nHost: h\r\n" + fields + "\r\n" + body;
-}
+std::string Post(const std::string& fields, const std::string& body) { return "POST /x HTTP/1.1\r\nHost: h\r\n" + fields + "\r\n" + body; }
 std::string TargetOf(const std::string& input) {
   const Outcome outcome = Feed(input);
   if (outcome.requests.size() != 1) return "refused";
@@ -81,29 +78,24 @@ std::string TargetOf(const std::string& input) {
 
 TEST(RequestFramerTest, APlainRequestComesThroughInCanonicalForm) {
   const Outcome outcome = Feed(Post("X-A:  b \t\r\nContent-LENGTH: 3\r\nConnection: keep-alive\r\n", "abc"));
-  EXPECT_EQ(outcome.requests,
-            std::vector<std::string>{"POST /x HTTP/1.1\r\nhost: h\r\nx-a: b\r\ncontent-length: 3\r\n\r\nabc"});
+  EXPECT_EQ(outcome.requests, std::vector<std::string>{"POST /x HTTP/1.1\r\nhost: h\r\nx-a: b\r\ncontent-length: 3\r\n\r\nabc"});
   EXPECT_EQ(outcome.heads, 1u);
-  EXPECT_EQ(Feed(Get("/")).requests,
-            std::vector<std::string>{"GET / HTTP/1.1\r\nhost: h\r\ncontent-length: 0\r\n\r\n"});
+  EXPECT_EQ(Feed(Get("/")).requests, std::vector<std::string>{"GET / HTTP/1.1\r\nhost: h\r\ncontent-length: 0\r\n\r\n"});
 }
 
 TEST(RequestFramerTest, WhatIsOfTheConnectionStaysHere) {
   const Outcome outcome = Feed(
       "GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade, CLOSE\r\nTE: trailers\r\nKeep-Alive: "
       "5\r\n\r\n");
-  EXPECT_EQ(outcome.requests,
-            std::vector<std::string>{"GET / HTTP/1.1\r\nhost: h\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"});
+  EXPECT_EQ(outcome.requests, std::vector<std::string>{"GET / HTTP/1.1\r\nhost: h\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"});
   EXPECT_NE(Feed("GET / HTTP/1.0\r\n\r\n").requests.at(0).find("connection: close"), std::string::npos);
-  EXPECT_NE(Feed("GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n").requests.at(0).find("connection: keep-alive"),
-            std::string::npos);
-  EXPECT_EQ(Feed("GET / HTTP/1.1\r\nHost: h\r\nConnection: closed\r\n\r\n").requests.at(0).find("connection"),
-            std::string::npos);
+  EXPECT_NE(Feed("GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n").requests.at(0).find("connection: keep-alive"), std::string::npos);
+  EXPECT_EQ(Feed("GET / HTTP/1.1\r\nHost: h\r\nConnection: closed\r\n\r\n").requests.at(0).find("connection"), std::string::npos);
 }
 
 TEST(RequestFramerTest, RequestsFollowEachOther) {
-  const Outcome outcome = Feed(Post("Content-Length: 2\r\n", "ab") + "\r\n" +
-                               Post("Transfer-Encoding: chunked\r\n", "1\r\nc\r\n0\r\n\r\n") + Get("/y"));
+  const Outcome outcome =
+      Feed(Post("Content-Length: 2\r\n", "ab") + "\r\n" + Post("Transfer-Encoding: chunked\r\n", "1\r\nc\r\n0\r\n\r\n") + Get("/y"));
   ASSERT_EQ(outcome.requests.size(), 3u);
   EXPECT_TRUE(outcome.requests[0].ends_with("\r\n\r\nab"));
   EXPECT_TRUE(outcome.requests[1].ends_with("\r\ncontent-length: 1\r\n\r\nc"));
@@ -121,8 +113,8 @@ TEST(RequestFramerTest, ChunksBecomeABody) {
   EXPECT_EQ(body("1\r\na\r\n0\r\nTrailer: x\r\nOther: y\r\n\r\n"), "a");
   EXPECT_EQ(body("00000000000000000001\r\na\r\n0\r\n\r\n"), "a");
   for (const char* wrong :
-       {"\r\n", "g\r\n", "-1\r\na\r\n", "+1\r\na\r\n", "0x1\r\na\r\n", " 1\r\na\r\n", "1 \r\na\r\n",
-        "1\r\nab\r\n0\r\n\r\n", "1\na\n", "1\r\na0\r\n\r\n", "1\r\naxx0\r\n\r\n", ";\r\n", "1\r\na\n0\r\n\r\n", "1\x01\r\na\r\n"}) {
+       {"\r\n", "g\r\n", "-1\r\na\r\n", "+1\r\na\r\n", "0x1\r\na\r\n", " 1\r\na\r\n", "1 \r\na\r\n", "1\r\nab\r\n0\r\n\r\n", "1\na\n",
+        "1\r\na0\r\n\r\n", "1\r\naxx0\r\n\r\n", ";\r\n", "1\r\na\n0\r\n\r\n", "1\x01\r\na\r\n"}) {
     EXPECT_EQ(body(wrong), "400") << wrong;
   }
   EXPECT_EQ(body("33\r\n"), "413") << "51 bytes";
@@ -155,8 +147,8 @@ TEST(RequestFramerTest, ABodyIsDelimitedInOneWay) {
 }
 
 TEST(RequestFramerTest, HeadersAreOneLineWithAPlainName) {
-  for (const char* wrong : {"no colon", "X : y", " X: y", "\tX: y", ": y", "X\x80: y", "X(: y", "X: a\n", "X: a\rb",
-                            "X: a\x01", "X: a\x7F"}) {
+  for (const char* wrong :
+       {"no colon", "X : y", " X: y", "\tX: y", ": y", "X\x80: y", "X(: y", "X: a\n", "X: a\rb", "X: a\x01", "X: a\x7F"}) {
     EXPECT_EQ(StatusOf(Post(wrong + "\r\n"s, "")), 400) << wrong;
   }
   EXPECT_EQ(StatusOf(Post("X: a\r\n folded\r\n", "")), 400);

@@ -57,8 +57,7 @@ RequestRecord RecordOf(const drogon::HttpRequestPtr& request) {
 // The error behind a status of our own answers.
 std::optional<ErrorCode> CodeOfStatus(int status) {
   if (status < 400) return std::nullopt;
-  for (const ErrorCode code :
-       {ErrorCode::kNotFound, ErrorCode::kMethodNotAllowed, ErrorCode::kUnavailable, ErrorCode::kInternal}) {
+  for (const ErrorCode code : {ErrorCode::kNotFound, ErrorCode::kMethodNotAllowed, ErrorCode::kUnavailable, ErrorCode::kInternal}) {
     if (HttpStatus(code) == status) return code;
   }
   return ErrorCode::kInvalidArgument;
@@ -76,9 +75,12 @@ std::string BindAdvice(int error) {
   switch (error) {
     case EADDRINUSE:
       return ": another server runs there; stop it, or choose another port with --port (0 takes a free one)";
-    case EACCES: return ": ports below 1024 need root or CAP_NET_BIND_SERVICE; choose another with --port";
-    case EADDRNOTAVAIL: return ": that is no address of this machine; choose another with --host (0.0.0.0 means all)";
-    default: return "";
+    case EACCES:
+      return ": ports below 1024 need root or CAP_NET_BIND_SERVICE; choose another with --port";
+    case EADDRNOTAVAIL:
+      return ": that is no address of this machine; choose another with --host (0.0.0.0 means all)";
+    default:
+      return "";
   }
 }
 
@@ -86,8 +88,7 @@ bool IsLoopback(const sockaddr_storage& address) {
   if (address.ss_family == AF_INET) {
     return ntohl(reinterpret_cast<const sockaddr_in&>(address).sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
   }
-  return address.ss_family == AF_INET6 &&
-         IN6_IS_ADDR_LOOPBACK(&reinterpret_cast<const sockaddr_in6&>(address).sin6_addr);
+  return address.ss_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&reinterpret_cast<const sockaddr_in6&>(address).sin6_addr);
 }
 
 // Each connection is a descriptor. Many systems allow 1024 by default and far more when asked.
@@ -99,8 +100,7 @@ void AllowDescriptors(int connections) {
   limit.rlim_cur = std::min(wanted, limit.rlim_max);
   setrlimit(RLIMIT_NOFILE, &limit);
   if (limit.rlim_cur < wanted) {
-    spdlog::warn("http.max_connections {} is more than the limit of {} open files allows (ulimit -n)", connections,
-                 limit.rlim_cur);
+    spdlog::warn("http.max_connections {} is more than the limit of {} open files allows (ulimit -n)", connections, limit.rlim_cur);
   }
 }
 
@@ -155,7 +155,7 @@ class HttpServer::Application {
   std::unique_ptr<FrontDoor> front_door_;  // made by Bind
   std::map<std::string, Route> routes_;    // by path in lower case, as Drogon matches
   std::string version_;
-  bool open_to_all_ = true;  // no key is asked for
+  bool open_to_all_ = true;    // no key is asked for
   std::string upload_folder_;  // Drogon insists on one; empty and temporary
   std::atomic<std::shared_ptr<const Backend>> backend_;
   Mailbox mailbox_;
@@ -186,8 +186,8 @@ Status HttpServer::Application::MakeFrontDoor() {
   settings.limits.body_bytes = static_cast<std::size_t>(options_.max_body_mb) << 20;
   settings.limits.body_text = fmt::format("{} MiB of http.max_body_mb", options_.max_body_mb);
   open_to_all_ = !settings.keys.required();
-  front_door_ = std::make_unique<FrontDoor>(
-      std::move(settings), [this](const trantor::TcpConnection* connection) { tracker_.OnDisconnect(connection); });
+  front_door_ = std::make_unique<FrontDoor>(std::move(settings),
+                                            [this](const trantor::TcpConnection* connection) { tracker_.OnDisconnect(connection); });
   return {};
 }
 
@@ -217,9 +217,9 @@ Status HttpServer::Application::BindOnce(const addrinfo& address) {
   getsockname(listener, reinterpret_cast<sockaddr*>(&chosen), &length);
   close(listener);
   if (!bound) {
-    return InvalidArgument(fmt::format("cannot listen on {}:{}: {}{}", options_.host, options_.port,
-                                       std::strerror(bind_error), BindAdvice(bind_error)),
-                           "server.port");
+    return InvalidArgument(
+        fmt::format("cannot listen on {}:{}: {}{}", options_.host, options_.port, std::strerror(bind_error), BindAdvice(bind_error)),
+        "server.port");
   }
   std::array<char, NI_MAXHOST> host{};
   std::array<char, NI_MAXSERV> service{};
@@ -233,8 +233,10 @@ Status HttpServer::Application::BindOnce(const addrinfo& address) {
 
 void HttpServer::Application::SetBackend(std::shared_ptr<const Backend> backend) {
   if (backend && open_to_all_) {
-    spdlog::warn("{} is not this machine alone and no API key is set: whoever reaches port {} can use the model "
-                 "(--api-key-file FILE, or --host 127.0.0.1)", options_.host, options_.port);
+    spdlog::warn(
+        "{} is not this machine alone and no API key is set: whoever reaches port {} can use the model "
+        "(--api-key-file FILE, or --host 127.0.0.1)",
+        options_.host, options_.port);
   }
   backend_.store(std::move(backend));
 }
@@ -257,16 +259,13 @@ void HttpServer::Application::ConfigureApp() {
       .setIdleConnectionTimeout(static_cast<std::size_t>(options_.idle_timeout_s))
       .setClientMaxBodySize(most_body)
       .setClientMaxMemoryBodySize(most_body)
-      .addListener(options_.host, static_cast<std::uint16_t>(options_.port), tls, options_.tls_certificate,
-                   options_.tls_key);
-  app.setConnectionCallback(
-      [this](const trantor::TcpConnectionPtr& connection) { front_door_->OnConnection(connection); });
+      .addListener(options_.host, static_cast<std::uint16_t>(options_.port), tls, options_.tls_certificate, options_.tls_key);
+  app.setConnectionCallback([this](const trantor::TcpConnectionPtr& connection) { front_door_->OnConnection(connection); });
   app.setCustomErrorHandler(
       [this](drogon::HttpStatusCode code, const drogon::HttpRequestPtr& request) { return ErrorPage(code, request); });
 }
 
-drogon::HttpResponsePtr HttpServer::Application::ErrorPage(drogon::HttpStatusCode code,
-                                                           const drogon::HttpRequestPtr& request) const {
+drogon::HttpResponsePtr HttpServer::Application::ErrorPage(drogon::HttpStatusCode code, const drogon::HttpRequestPtr& request) const {
   const std::string path = Shortened(request->path());
   Error error{ErrorCode::kInvalidArgument, "bad request", {}};
   if (code == drogon::k404NotFound) {
@@ -278,8 +277,7 @@ drogon::HttpResponsePtr HttpServer::Application::ErrorPage(drogon::HttpStatusCod
   }
   auto response = ErrorResponse(error, ErrorBodyFor(request->path(), error));
   const Route* route = FindRoute(request->path());
-  if (code == drogon::k405MethodNotAllowed && route != nullptr)
-    response->addHeader("Allow", AllowedMethods(route->is_get));
+  if (code == drogon::k405MethodNotAllowed && route != nullptr) response->addHeader("Allow", AllowedMethods(route->is_get));
   return response;
 }
 
@@ -293,14 +291,13 @@ const HttpServer::Application::Route* HttpServer::Application::FindRoute(const s
 void HttpServer::Application::AddAdvices() {
   auto& app = drogon::app();
   // Drogon itself would answer OPTIONS with headers that allow every origin.
-  app.registerPreRoutingAdvice([this](const drogon::HttpRequestPtr& request, drogon::AdviceCallback&& respond,
-                                      drogon::AdviceChainCallback&& go_on) {
-    if (request->method() != drogon::Options) return go_on();
-    respond(Options(request));
-  });
-  app.registerPreSendingAdvice([this](const drogon::HttpRequestPtr& request, const drogon::HttpResponsePtr& response) {
-    OnResponse(request, response);
-  });
+  app.registerPreRoutingAdvice(
+      [this](const drogon::HttpRequestPtr& request, drogon::AdviceCallback&& respond, drogon::AdviceChainCallback&& go_on) {
+        if (request->method() != drogon::Options) return go_on();
+        respond(Options(request));
+      });
+  app.registerPreSendingAdvice(
+      [this](const drogon::HttpRequestPtr& request, const drogon::HttpResponsePtr& response) { OnResponse(request, response); });
 }
 
 drogon::HttpResponsePtr HttpServer::Application::Options(const drogon::HttpRequestPtr& request) const {
@@ -309,27 +306,24 @@ drogon::HttpResponsePtr HttpServer::Application::Options(const drogon::HttpReque
   auto response = drogon::HttpResponse::newHttpResponse(drogon::k204NoContent, drogon::CT_NONE);
   response->addHeader("Allow", AllowedMethods(route->is_get));
   if (request->getHeader("access-control-request-method").empty()) return response;
-  for (const auto& [name, value] : front_door_->cors().PreflightHeaders(
-           request->getHeader("origin"), request->getHeader("access-control-request-headers"))) {
+  for (const auto& [name, value] :
+       front_door_->cors().PreflightHeaders(request->getHeader("origin"), request->getHeader("access-control-request-headers"))) {
     response->addHeader(name, value);
   }
   return response;
 }
 
 // Sees every answer but a stream that ends with its connection.
-void HttpServer::Application::OnResponse(const drogon::HttpRequestPtr& request,
-                                         const drogon::HttpResponsePtr& response) const {
-  for (const auto& [name, value] : front_door_->cors().AnswerHeaders(request->getHeader("origin")))
-    response->addHeader(name, value);
+void HttpServer::Application::OnResponse(const drogon::HttpRequestPtr& request, const drogon::HttpResponsePtr& response) const {
+  for (const auto& [name, value] : front_door_->cors().AnswerHeaders(request->getHeader("origin"))) response->addHeader(name, value);
   if (response->getHeader(kStreamHeader).empty()) front_door_->OnAnswered(request->getConnectionPtr());
   const Route* route = FindRoute(request->path());
   if (route != nullptr && route->generates && request->method() == drogon::Post) return;
   RequestRecord record = RecordOf(request);
   record.status = response->statusCode();
   record.error = CodeOfStatus(record.status);
-  record.total_s = static_cast<double>(trantor::Date::now().microSecondsSinceEpoch() -
-                                       request->creationDate().microSecondsSinceEpoch()) *
-                   1e-6;
+  record.total_s =
+      static_cast<double>(trantor::Date::now().microSecondsSinceEpoch() - request->creationDate().microSecondsSinceEpoch()) * 1e-6;
   LogRequest(record);
 }
 
@@ -360,10 +354,9 @@ void HttpServer::Application::AddRoutes() {
 void HttpServer::Application::AddGet(const std::string& path,
                                      std::function<drogon::HttpResponsePtr(const drogon::HttpRequestPtr&)> answer) {
   routes_[path] = {.is_get = true};
-  drogon::app().registerHandler(path,
-                                [answer = std::move(answer)](const drogon::HttpRequestPtr& request,
-                                                             ResponseCallback&& respond) { respond(answer(request)); },
-                                {drogon::Get});
+  drogon::app().registerHandler(
+      path, [answer = std::move(answer)](const drogon::HttpRequestPtr& request, ResponseCallback&& respond) { respond(answer(request)); },
+      {drogon::Get});
 }
 
 drogon::HttpResponsePtr HttpServer::Application::Health(const drogon::HttpRequestPtr& request) const {
@@ -383,9 +376,10 @@ drogon::HttpResponsePtr HttpServer::Application::Health(const drogon::HttpReques
 
 void HttpServer::Application::AddGenerating(const char* path, DialectOf dialect_of) {
   routes_[path] = {.generates = true};
-  drogon::app().registerHandler(path, [this, dialect_of](const drogon::HttpRequestPtr& request, ResponseCallback&& respond) {
-    Generate(request, respond, dialect_of);
-  }, {drogon::Post});
+  drogon::app().registerHandler(
+      path,
+      [this, dialect_of](const drogon::HttpRequestPtr& request, ResponseCallback&& respond) { Generate(request, respond, dialect_of); },
+      {drogon::Post});
 }
 
 void HttpServer::Application::Generate(const drogon::HttpRequestPtr& request, const ResponseCallback& respond, DialectOf dialect_of) {
@@ -408,16 +402,15 @@ void HttpServer::Application::Generate(const drogon::HttpRequestPtr& request, co
     if (Status status = ReadPriorityHeader(priority, call->request); !status) return fail(status.error());
   }
   auto exchange = std::make_shared<Exchange>(
-      Exchange::Parts{
-          .request = request,
-          .respond = respond,
-          .writer = std::move(call->writer),
-          .dialect = &dialect,
-          .backend = backend,
-          .stream = call->stream,
-          .headers = front_door_->cors().AnswerHeaders(request->getHeader("origin")),
-          .record = record,
-          .on_stream_end = [this, connection = request->getConnectionPtr()] { front_door_->OnAnswered(connection); }},
+      Exchange::Parts{.request = request,
+                      .respond = respond,
+                      .writer = std::move(call->writer),
+                      .dialect = &dialect,
+                      .backend = backend,
+                      .stream = call->stream,
+                      .headers = front_door_->cors().AnswerHeaders(request->getHeader("origin")),
+                      .record = record,
+                      .on_stream_end = [this, connection = request->getConnectionPtr()] { front_door_->OnAnswered(connection); }},
       mailbox_, tracker_);
   auto control = backend->Submit(*std::move(call), exchange);
   if (!control) {
@@ -429,14 +422,16 @@ void HttpServer::Application::Generate(const drogon::HttpRequestPtr& request, co
 
 void HttpServer::Application::AddTokens(const char* path, TokensAnswer answer) {
   routes_[path] = {};
-  drogon::app().registerHandler(path, [this, answer](const drogon::HttpRequestPtr& request, ResponseCallback&& respond) {
-    const auto backend = backend_.load();
-    if (!backend) return respond(ErrorResponse(kLoading, CllmErrorBody(kLoading)));
-    backend->service.Post([backend, request, respond = std::move(respond), answer] {
-      const Result<std::string> body = answer(backend->service.model(), request->body());
-      respond(body ? JsonResponse(*body) : ErrorResponse(body.error(), CllmErrorBody(body.error())));
-    });
-  }, {drogon::Post});
+  drogon::app().registerHandler(path,
+                                [this, answer](const drogon::HttpRequestPtr& request, ResponseCallback&& respond) {
+                                  const auto backend = backend_.load();
+                                  if (!backend) return respond(ErrorResponse(kLoading, CllmErrorBody(kLoading)));
+                                  backend->service.Post([backend, request, respond = std::move(respond), answer] {
+                                    const Result<std::string> body = answer(backend->service.model(), request->body());
+                                    respond(body ? JsonResponse(*body) : ErrorResponse(body.error(), CllmErrorBody(body.error())));
+                                  });
+                                },
+                                {drogon::Post});
 }
 
 void HttpServer::Application::Run() {

@@ -65,13 +65,11 @@ class Client {
   int socket_;
 };
 
-bool IsRefusal(std::string_view answer) {
-  return answer.starts_with("HTTP/1.1 429") || answer.starts_with("HTTP/1.1 503");
-}
+bool IsRefusal(std::string_view answer) { return answer.starts_with("HTTP/1.1 429") || answer.starts_with("HTTP/1.1 503"); }
 
 std::string RequestBody(int number, bool stream) {
-  return fmt::format(R"({{"prompt": "client {}", "max_tokens": {}, "temperature": 0, "ignore_eos": true, "stream": {}}})",
-                     number, 1 + number % 40, stream);
+  return fmt::format(R"({{"prompt": "client {}", "max_tokens": {}, "temperature": 0, "ignore_eos": true, "stream": {}}})", number,
+                     1 + number % 40, stream);
 }
 
 // One of the things that clients do; each answer is whole or a refusal.

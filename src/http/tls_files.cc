@@ -26,8 +26,7 @@ int RefusePassphrase(char*, int, int, void*) { return 0; }
 
 Status CheckReadable(const std::string& path, const char* option) {
   std::error_code ignored;
-  if (std::filesystem::is_directory(path, ignored))
-    return InvalidArgument(fmt::format("{} {}: is a directory", option, path), option);
+  if (std::filesystem::is_directory(path, ignored)) return InvalidArgument(fmt::format("{} {}: is a directory", option, path), option);
   errno = 0;
   if (std::ifstream(path)) return {};
   return InvalidArgument(fmt::format("{} {}: cannot open it: {}", option, path, std::strerror(errno)), option);
@@ -47,22 +46,20 @@ Status CheckTlsFiles(const std::string& certificate, const std::string& key) {
   if (!context) return Fail(ErrorCode::kInternal, "OpenSSL cannot make a TLS context");
   SSL_CTX_set_default_passwd_cb(context.get(), RefusePassphrase);
   if (SSL_CTX_use_certificate_chain_file(context.get(), certificate.c_str()) != 1) {
-    return InvalidArgument(fmt::format("server.tls_certificate {}: is no usable certificate in PEM form ({})",
-                                       certificate, OpenSslReason()),
-                           "server.tls_certificate");
+    return InvalidArgument(
+        fmt::format("server.tls_certificate {}: is no usable certificate in PEM form ({})", certificate, OpenSslReason()),
+        "server.tls_certificate");
   }
   if (SSL_CTX_use_PrivateKey_file(context.get(), key.c_str(), SSL_FILETYPE_PEM) != 1) {
     const std::string reason = OpenSslReason();
     const bool foreign = reason.contains("mismatch");
     return InvalidArgument(
         foreign ? fmt::format("server.tls_key {}: does not belong to the certificate {}", key, certificate)
-                : fmt::format("server.tls_key {}: is no usable private key in PEM form without a passphrase ({})", key,
-                              reason),
+                : fmt::format("server.tls_key {}: is no usable private key in PEM form without a passphrase ({})", key, reason),
         "server.tls_key");
   }
   if (SSL_CTX_check_private_key(context.get()) == 1) return {};
-  return InvalidArgument(fmt::format("server.tls_key {}: does not belong to the certificate {}", key, certificate),
-                         "server.tls_key");
+  return InvalidArgument(fmt::format("server.tls_key {}: does not belong to the certificate {}", key, certificate), "server.tls_key");
 }
 
 }  // namespace cllm

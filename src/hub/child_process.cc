@@ -67,8 +67,8 @@ Result<pid_t> Spawn(const ChildCommand& command, const Pipe& output, const Pipe&
   std::vector<std::string> arguments = command.arguments;
   std::vector<std::string> environment = EnvironmentWith(command.temporary);
   pid_t child = 0;
-  const int error = posix_spawnp(&child, arguments[0].c_str(), &actions, &attributes, Pointers(arguments).data(),
-                                 Pointers(environment).data());
+  const int error =
+      posix_spawnp(&child, arguments[0].c_str(), &actions, &attributes, Pointers(arguments).data(), Pointers(environment).data());
   posix_spawn_file_actions_destroy(&actions);
   posix_spawnattr_destroy(&attributes);
   if (error == 0) return child;
@@ -83,9 +83,8 @@ std::string LastLine(const std::string& text) {
 }
 
 // Reads both pipes until both are closed.
-Status ReadPipes(const Pipe& output, const Pipe& errors, Patience& patience,
-                 const std::function<Status(std::string_view)>& on_output, const std::function<void()>& on_tick,
-                 std::string& error_text) {
+Status ReadPipes(const Pipe& output, const Pipe& errors, Patience& patience, const std::function<Status(std::string_view)>& on_output,
+                 const std::function<void()>& on_tick, std::string& error_text) {
   std::array<pollfd, 2> polled = {{{output.read_end.get(), POLLIN, 0}, {errors.read_end.get(), POLLIN, 0}}};
   std::vector<char> block(256 << 10);
   while (polled[0].fd >= 0 || polled[1].fd >= 0) {
@@ -112,8 +111,7 @@ Status ReadPipes(const Pipe& output, const Pipe& errors, Patience& patience,
 
 }  // namespace
 
-Result<ChildOutcome> RunChild(const ChildCommand& command, Patience& patience,
-                              const std::function<Status(std::string_view)>& on_output,
+Result<ChildOutcome> RunChild(const ChildCommand& command, Patience& patience, const std::function<Status(std::string_view)>& on_output,
                               const std::function<void()>& on_tick) {
   auto output = Pipe::Create();
   auto errors = Pipe::Create();
@@ -129,8 +127,7 @@ Result<ChildOutcome> RunChild(const ChildCommand& command, Patience& patience,
   while (waitpid(*child, &status, 0) < 0 && errno == EINTR) {
   }
   if (!read_status) return std::unexpected(read_status.error());
-  return ChildOutcome{.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status),
-                      .last_error = LastLine(error_text)};
+  return ChildOutcome{.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), .last_error = LastLine(error_text)};
 }
 
 }  // namespace cllm

@@ -24,7 +24,7 @@ struct ChildOutcome {
 
 // `on_output` gets its standard output, and an error of it ends the child; `on_tick` is called a few times a second.
 // kNotFound where there is no such program, kCancelled where the user interrupts (the child is ended then).
-Result<ChildOutcome> RunChild(const ChildCommand& command, Patience& patience,
-                              const std::function<Status(std::string_view)>& on_output, const std::function<void()>& on_tick);
+Result<ChildOutcome> RunChild(const ChildCommand& command, Patience& patience, const std::function<Status(std::string_view)>& on_output,
+                              const std::function<void()>& on_tick);
 
 }  // namespace cllm

@@ -10,13 +10,14 @@ namespace {
 class ChildProcessTest : public ::testing::Test {
  protected:
   Result<ChildOutcome> Shell(const std::string& script, const std::filesystem::path& temporary = {}) {
-    return RunChild({.arguments = {"sh", "-c", script}, .temporary = temporary}, patience_,
-                    [this](std::string_view bytes) -> Status {
-                      out_ += bytes;
-                      if (full_) return Fail(ErrorCode::kTooLarge, "full");
-                      return {};
-                    },
-                    [] {});
+    return RunChild(
+        {.arguments = {"sh", "-c", script}, .temporary = temporary}, patience_,
+        [this](std::string_view bytes) -> Status {
+          out_ += bytes;
+          if (full_) return Fail(ErrorCode::kTooLarge, "full");
+          return {};
+        },
+        [] {});
   }
   TestingPatience patience_;
   std::string out_;
@@ -43,8 +44,8 @@ TEST_F(ChildProcessTest, NoInputAndAnotherTmpdir) {
 }
 
 TEST_F(ChildProcessTest, NoSuchProgram) {
-  const auto outcome = RunChild({.arguments = {"cllm-no-such-program"}, .temporary = {}}, patience_,
-                                [](std::string_view) { return Status(); }, [] {});
+  const auto outcome =
+      RunChild({.arguments = {"cllm-no-such-program"}, .temporary = {}}, patience_, [](std::string_view) { return Status(); }, [] {});
   ASSERT_FALSE(outcome);
   EXPECT_NE(outcome.error().message.find("cllm-no-such-program"), std::string::npos);
 }

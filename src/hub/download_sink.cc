@@ -103,8 +103,8 @@ Transfer<void> DownloadSink::OnRest(const HttpHead& head) {
 Transfer<void> DownloadSink::CheckAnnounced(const HttpHead& head, std::int64_t size) {
   const std::string linked = LinkedSha256(head);
   if (!request_.sha256.empty() && !linked.empty() && linked != request_.sha256) {
-    return Wrong(fmt::format("{} has SHA-256 {} at {}, but {} is wanted", request_.label, linked, WithoutQuery(request_.url),
-                             request_.sha256));
+    return Wrong(
+        fmt::format("{} has SHA-256 {} at {}, but {} is wanted", request_.label, linked, WithoutQuery(request_.url), request_.sha256));
   }
   sha256_ = !request_.sha256.empty() ? request_.sha256 : linked;
   const std::int64_t wanted = request_.size >= 0 ? request_.size : head.Number("x-linked-size");

@@ -42,15 +42,24 @@ class TextSink : public BodySink {
 
 const char* Reason(int status) {
   switch (status) {
-    case 401: return " (unauthorised)";
-    case 403: return " (forbidden)";
-    case 404: return " (not found)";
-    case 429: return " (too many requests)";
-    case 500: return " (internal error)";
-    case 502: return " (bad gateway)";
-    case 503: return " (unavailable)";
-    case 504: return " (gateway timeout)";
-    default: return "";
+    case 401:
+      return " (unauthorised)";
+    case 403:
+      return " (forbidden)";
+    case 404:
+      return " (not found)";
+    case 429:
+      return " (too many requests)";
+    case 500:
+      return " (internal error)";
+    case 502:
+      return " (bad gateway)";
+    case 503:
+      return " (unavailable)";
+    case 504:
+      return " (gateway timeout)";
+    default:
+      return "";
   }
 }
 
@@ -85,10 +94,7 @@ Transfer<Downloaded> Downloader::FetchFile(const DownloadRequest& request, Parti
       damaged = !result;
     }
     if (result) {
-      return Downloaded{.url = WithoutQuery(request.url),
-                        .sha256 = part.Digest(),
-                        .checked = !sha256.empty(),
-                        .size = part.size()};
+      return Downloaded{.url = WithoutQuery(request.url), .sha256 = part.Digest(), .checked = !sha256.empty(), .size = part.size()};
     }
     // What was kept may be at fault; a fresh copy decides.
     if (damaged && tries.resumed) result.error().kind = Kind::kStartOver;
@@ -132,8 +138,8 @@ Transfer<void> Downloader::TryOnce(const DownloadRequest& request, PartialFile& 
       return TransferFailed(Kind::kFinal, fmt::format("{} sends nothing", WithoutQuery(request.url)), ErrorCode::kInvalidArgument);
     }
     if (part.identity().size >= 0 && part.size() < part.identity().size) {
-      return TransferFailed(Kind::kTransient, fmt::format("{} broke off at {} of {} bytes", WithoutQuery(request.url),
-                                                          part.size(), part.identity().size));
+      return TransferFailed(Kind::kTransient,
+                            fmt::format("{} broke off at {} of {} bytes", WithoutQuery(request.url), part.size(), part.identity().size));
     }
   }
   return result;
@@ -142,8 +148,8 @@ Transfer<void> Downloader::TryOnce(const DownloadRequest& request, PartialFile& 
 Transfer<void> Downloader::Check(const PartialFile& part, const std::string& sha256, const std::string& label) const {
   if (sha256.empty() || part.Digest() == sha256) return {};
   return TransferFailed(Kind::kFinal,
-                        fmt::format("{} has SHA-256 {}, but {} is wanted: it was damaged or exchanged on the way, and is not kept",
-                                    label, part.Digest(), sha256),
+                        fmt::format("{} has SHA-256 {}, but {} is wanted: it was damaged or exchanged on the way, and is not kept", label,
+                                    part.Digest(), sha256),
                         ErrorCode::kInvalidArgument);
 }
 
@@ -173,8 +179,7 @@ Transfer<void> Downloader::PrepareAgain(const TransferError& error, Tries& tries
   return {};
 }
 
-Transfer<FetchedText> Downloader::FetchText(const Url& url, const std::string& token, std::size_t limit,
-                                            bool retry_unreachable) {
+Transfer<FetchedText> Downloader::FetchText(const Url& url, const std::string& token, std::size_t limit, bool retry_unreachable) {
   Tries tries;
   while (true) {
     TextSink sink(url, limit);

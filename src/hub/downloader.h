@@ -15,7 +15,7 @@
 namespace cllm {
 
 struct DownloadPolicy {
-  int retries = 4;  // tries in a row, after the first, that bring less than kRealProgress
+  int retries = 4;                              // tries in a row, after the first, that bring less than kRealProgress
   std::chrono::milliseconds retry_delay{1000};  // before the first; doubled each time, up to kLongestDelay
   std::int64_t spare_disk_bytes = 16 << 20;     // left free on the disk
 };
@@ -32,8 +32,8 @@ struct DownloadRequest {
 };
 
 struct Downloaded {
-  std::string url;     // without its query
-  std::string sha256;  // of what came
+  std::string url;       // without its query
+  std::string sha256;    // of what came
   bool checked = false;  // against a sum that was known
   std::int64_t size = 0;
 };

@@ -42,8 +42,8 @@ struct TestingServer {
     if (knows_ranges && !range.empty() && (condition.empty() || condition == etag)) from = std::stoul(range.substr(6));
     if (from > 0) {
       answer.status = 206;
-      answer.headers["content-range"] = "bytes " + std::to_string(from) + "-" + std::to_string(body.size() - 1) + "/" +
-                                        std::to_string(body.size());
+      answer.headers["content-range"] =
+          "bytes " + std::to_string(from) + "-" + std::to_string(body.size() - 1) + "/" + std::to_string(body.size());
     }
     answer.body = body.substr(from);
     answer.headers["content-length"] = std::to_string(answer.body.size());

@@ -14,9 +14,9 @@ namespace cllm {
 namespace {
 
 // Tried in this order where the user names none: small and good first, then larger, then smaller and worse.
-constexpr std::array<std::string_view, 17> kDefaultOrder = {"Q4_K_M", "Q4_K_S", "Q4_0", "Q4_1",   "IQ4_NL", "IQ4_XS",
-                                                            "Q5_K_M", "Q5_K_S", "Q5_0", "Q6_K",   "Q8_0",   "MXFP4",
-                                                            "Q3_K_L", "Q3_K_M", "BF16", "F16",    "F32"};
+constexpr std::array<std::string_view, 17> kDefaultOrder = {"Q4_K_M", "Q4_K_S", "Q4_0", "Q4_1", "IQ4_NL", "IQ4_XS",
+                                                            "Q5_K_M", "Q5_K_S", "Q5_0", "Q6_K", "Q8_0",   "MXFP4",
+                                                            "Q3_K_L", "Q3_K_M", "BF16", "F16",  "F32"};
 constexpr std::size_t kMostNamed = 12;
 
 std::string Lower(std::string_view text) {
@@ -102,10 +102,9 @@ Result<RepoFile> ChooseFile(const std::vector<RepoFile>& files, std::string_view
     return InvalidArgument(fmt::format("several files fit, name one of them after a colon: {}", Names(fitting)));
   }
   if (!split.empty() && !Fitting(split, wanted).empty()) {
-    return InvalidArgument(models.empty()
-                               ? std::string("its model is split into several files, which cllm does not fetch")
-                               : fmt::format("that one is split into several files, which cllm does not fetch; whole ones: {}",
-                                             Names(models)));
+    return InvalidArgument(
+        models.empty() ? std::string("its model is split into several files, which cllm does not fetch")
+                       : fmt::format("that one is split into several files, which cllm does not fetch; whole ones: {}", Names(models)));
   }
   if (models.empty()) return Fail(ErrorCode::kNotFound, "it holds no GGUF file");
   return Fail(ErrorCode::kNotFound, fmt::format("it has no {}; it has {}", wanted, Names(models)));

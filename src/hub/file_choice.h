@@ -12,8 +12,8 @@ namespace cllm {
 
 struct RepoFile {
   std::string path = {};
-  std::int64_t size = -1;  // bytes; -1: not said
-  std::string sha256 = {}; // empty: not said
+  std::int64_t size = -1;   // bytes; -1: not said
+  std::string sha256 = {};  // empty: not said
 };
 
 // `wanted` is a file's path or name, a quantisation such as "q4_k_m" (upper and lower case are the same), or empty for

@@ -34,9 +34,7 @@ TEST(FileChoice, QuantisationIsAWholeWord) {
   EXPECT_TRUE(Choice(files, "Q4_NL").starts_with("error: it has no"));
 }
 
-TEST(FileChoice, QuantisationMayBeTheFolder) {
-  EXPECT_EQ(Choice(Files({"Q4_K_M/m.gguf", "Q8_0/m.gguf"}), "Q8_0"), "Q8_0/m.gguf");
-}
+TEST(FileChoice, QuantisationMayBeTheFolder) { EXPECT_EQ(Choice(Files({"Q4_K_M/m.gguf", "Q8_0/m.gguf"}), "Q8_0"), "Q8_0/m.gguf"); }
 
 TEST(FileChoice, PlainBeforeDynamic) {
   EXPECT_EQ(Choice(Files({"m-UD-Q4_K_M.gguf", "m-Q4_K_M.gguf"}), "Q4_K_M"), "m-Q4_K_M.gguf");

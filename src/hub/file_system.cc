@@ -28,8 +28,7 @@ Status MakeFolder(const fs::path& folder) {
   std::error_code error;
   fs::create_directories(folder, error);
   if (!error) return {};
-  return Fail(ErrorCode::kInternal, fmt::format("cannot make the folder {}: {}", folder.string(), error.message()),
-              folder.string());
+  return Fail(ErrorCode::kInternal, fmt::format("cannot make the folder {}: {}", folder.string(), error.message()), folder.string());
 }
 
 bool WriteAll(int descriptor, std::string_view bytes) {
@@ -65,7 +64,7 @@ std::string ReadSmallFile(const fs::path& path, std::size_t limit) {
 }
 
 std::int64_t FreeBytes(const fs::path& folder) {
-  struct statvfs info {};
+  struct statvfs info{};
   if (statvfs(folder.c_str(), &info) != 0) return std::numeric_limits<std::int64_t>::max();
   return static_cast<std::int64_t>(info.f_bavail) * static_cast<std::int64_t>(info.f_frsize);
 }

@@ -98,13 +98,14 @@ Error HuggingFace::Explain(const TransferError& error, const std::string& repo) 
   const int status = error.http_status;
   if (status == 401 || status == 403) {
     const std::string page = fmt::format("{}/{}", endpoint_, repo);
-    explained.message += token_.empty()
-                             ? fmt::format(". The repository is gated, private or does not exist: accept its terms at {}, make a "
-                                           "token there and set HF_TOKEN to it",
-                                           page)
-                             : fmt::format(". HF_TOKEN is set, but gives no access: accept the terms at {} with the account of "
-                                           "the token, or check the token",
-                                           page);
+    explained.message += token_.empty() ? fmt::format(
+                                              ". The repository is gated, private or does not exist: accept its terms at {}, make a "
+                                              "token there and set HF_TOKEN to it",
+                                              page)
+                                        : fmt::format(
+                                              ". HF_TOKEN is set, but gives no access: accept the terms at {} with the account of "
+                                              "the token, or check the token",
+                                              page);
   } else if (status == 404) {
     explained.message += fmt::format(". Is hf:{} spelt right?", repo);
   } else if (status == 429 && token_.empty()) {

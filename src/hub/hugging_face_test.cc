@@ -10,7 +10,8 @@ namespace {
 TEST(HuggingFace, Tree) {
   const std::string sum(64, 'a');
   const auto files = ParseRepoTree(R"([{"type":"directory","path":"x"},
-      {"type":"file","path":"x/m.gguf","size":7,"oid":"b","lfs":{"oid":")" + sum + R"(","size":7}},
+      {"type":"file","path":"x/m.gguf","size":7,"oid":"b","lfs":{"oid":")" +
+                                   sum + R"(","size":7}},
       {"type":"file","path":"README.md","size":-1,"lfs":{"oid":"short"}}, 3, {"type":"file"}])");
   ASSERT_TRUE(files);
   ASSERT_EQ(files->size(), 3U);

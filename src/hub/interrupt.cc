@@ -20,7 +20,7 @@ sigset_t OnlyInterrupt() {
 
 InterruptSignal::InterruptSignal() {
   const sigset_t signals = OnlyInterrupt();
-  struct sigaction action {};
+  struct sigaction action{};
   // A blocked signal would be kept even where it is ignored.
   ignored_ = sigaction(SIGINT, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
   pthread_sigmask(SIG_BLOCK, &signals, &before_);

@@ -42,7 +42,9 @@ TEST_F(InterruptSignalTest, TheMaskIsAsBefore) {
   sigset_t before;
   sigset_t after;
   pthread_sigmask(SIG_SETMASK, nullptr, &before);
-  { InterruptSignal interrupt; }
+  {
+    InterruptSignal interrupt;
+  }
   pthread_sigmask(SIG_SETMASK, nullptr, &after);
   EXPECT_EQ(sigismember(&before, SIGINT), sigismember(&after, SIGINT));
 }

@@ -40,7 +40,6 @@ std::string TextOf(const Json& json, const char* key) {
   return found != json.end() && found->is_string() ? found->get<std::string>() : std::string();
 }
 
-
 }  // namespace
 
 fs::path ModelFolder::PathInRepo(const std::string& owner, const std::string& repo, const std::string& file) const {
@@ -89,11 +88,15 @@ std::optional<ModelEntry> ModelFolder::EntryOf(const fs::path& path) const {
   const bool unfinished = text.ends_with(kPartEnding);
   const fs::path file = unfinished ? fs::path(text.substr(0, text.size() - kPartEnding.size())) : path;
   if (!file.string().ends_with(kModelEnding)) return std::nullopt;
-  struct stat info {};
+  struct stat info{};
   if (stat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode)) return std::nullopt;
   if (unfinished && fs::exists(file)) return std::nullopt;
-  ModelEntry entry{.name = NameOf(file), .file = file, .size = info.st_size, .modified_unix_s = info.st_mtime,
-                   .source = ReadOrigin(file).source, .unfinished = unfinished};
+  ModelEntry entry{.name = NameOf(file),
+                   .file = file,
+                   .size = info.st_size,
+                   .modified_unix_s = info.st_mtime,
+                   .source = ReadOrigin(file).source,
+                   .unfinished = unfinished};
   if (unfinished) {
     const Json identity = ReadJson(WithEnding(file, kIdentityEnding));
     entry.source = TextOf(identity, "url");
@@ -106,8 +109,8 @@ std::optional<ModelEntry> ModelFolder::EntryOf(const fs::path& path) const {
 std::vector<ModelEntry> ModelFolder::List() const {
   std::vector<ModelEntry> entries;
   std::error_code error;
-  for (fs::recursive_directory_iterator at(root_, fs::directory_options::skip_permission_denied, error), end;
-       !error && at != end; at.increment(error)) {
+  for (fs::recursive_directory_iterator at(root_, fs::directory_options::skip_permission_denied, error), end; !error && at != end;
+       at.increment(error)) {
     if (at.depth() >= kDeepest) at.disable_recursion_pending();
     if (auto entry = EntryOf(at->path())) entries.push_back(std::move(*entry));
   }
@@ -125,8 +128,7 @@ std::optional<ModelEntry> ModelFolder::Find(std::string_view text) const {
     if (entry.name == text || inside == text || entry.file == text) return entry;
     if (known != nullptr && entry.name == known->name) return entry;  // in another case
     const std::string file = entry.file.filename().string();
-    const bool fits = file == text || file.substr(0, file.size() - kModelEnding.size()) == text ||
-                      ReadOrigin(entry.file).reference == text;
+    const bool fits = file == text || file.substr(0, file.size() - kModelEnding.size()) == text || ReadOrigin(entry.file).reference == text;
     if (fits) loosely.push_back(entry);
   }
   if (loosely.size() == 1) return loosely[0];

@@ -27,11 +27,11 @@ struct ModelOrigin {
 struct ModelEntry {
   std::string name;  // that `cllm serve` and `cllm rm` take
   std::filesystem::path file;
-  std::int64_t size = 0;           // bytes on disk
-  std::int64_t whole_size = -1;    // of an unfinished one, where it is known
+  std::int64_t size = 0;         // bytes on disk
+  std::int64_t whole_size = -1;  // of an unfinished one, where it is known
   std::int64_t modified_unix_s = 0;
-  std::string source = {};         // empty: not known
-  bool unfinished = false;         // only a .part is there
+  std::string source = {};  // empty: not known
+  bool unfinished = false;  // only a .part is there
 };
 
 class ModelFolder {

@@ -29,8 +29,8 @@ fs::path WithEnding(const fs::path& target, std::string_view ending) {
 
 // False where the name was given to another file since it was opened: by the pull that held the lock before.
 bool IsStillNamed(const Descriptor& file, const fs::path& path) {
-  struct stat opened {};
-  struct stat named {};
+  struct stat opened{};
+  struct stat named{};
   return fstat(file.get(), &opened) == 0 && stat(path.c_str(), &named) == 0 && opened.st_ino == named.st_ino &&
          opened.st_dev == named.st_dev;
 }
@@ -70,7 +70,7 @@ Result<PartialFile> PartialFile::Open(const fs::path& target, Patience& patience
       patience.Wait(kLockCheck);
     }
     if (!IsStillNamed(file, path)) continue;
-    struct stat info {};
+    struct stat info{};
     if (fstat(file.get(), &info) != 0) return FileError("read", path);
     PartialFile part(target, std::move(file));
     part.size_ = info.st_size;
@@ -111,8 +111,7 @@ Status PartialFile::Append(std::string_view bytes) {
     const bool full = reason == ENOSPC || reason == EDQUOT || reason == EFBIG;
     const std::string message = std::error_code(reason, std::generic_category()).message();
     return Fail(full ? ErrorCode::kTooLarge : ErrorCode::kInternal,
-                fmt::format("cannot write {}: {}; what is there stays, and the next pull goes on from it", PartPath().string(),
-                            message),
+                fmt::format("cannot write {}: {}; what is there stays, and the next pull goes on from it", PartPath().string(), message),
                 PartPath().string());
   }
   sum_.Add(bytes);

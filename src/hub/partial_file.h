@@ -18,7 +18,7 @@ namespace cllm {
 struct PartIdentity {
   std::string url = {};     // without its query
   std::string etag = {};    // strong, with its quotes; empty: none was sent
-  std::int64_t size = -1;  // of the whole file in bytes; -1: not said
+  std::int64_t size = -1;   // of the whole file in bytes; -1: not said
   std::string sha256 = {};  // of the whole file; empty: not known
 
   bool operator==(const PartIdentity&) const = default;
@@ -31,8 +31,7 @@ class PartialFile {
  public:
   // Opens or makes the part of `target` and locks it. Where another process holds the lock, `on_wait` is called once and
   // the call waits until it ends (kCancelled where the user interrupts).
-  static Result<PartialFile> Open(const std::filesystem::path& target, Patience& patience,
-                                  const std::function<void()>& on_wait);
+  static Result<PartialFile> Open(const std::filesystem::path& target, Patience& patience, const std::function<void()>& on_wait);
 
   const std::filesystem::path& target() const { return target_; }
   std::int64_t size() const { return size_; }

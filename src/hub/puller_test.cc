@@ -33,7 +33,8 @@ class PullerTest : public ::testing::Test {
   TestingFolder root_;
   ModelFolder folder_{root_ / "models"};
   TestingAnswer tree_{.body = R"([{"type":"file","path":"m-Q4_K_M.gguf","size":13,"lfs":{"oid":")" + SumOf(kBody) + R"("}},
-                                  {"type":"file","path":"m-Q8_0.gguf","size":13,"lfs":{"oid":")" + std::string(64, '0') + R"("}},
+                                  {"type":"file","path":"m-Q8_0.gguf","size":13,"lfs":{"oid":")" +
+                              std::string(64, '0') + R"("}},
                                   {"type":"file","path":"no.gguf","size":13}])"};
   TestingTransport transport_{[this](const HttpRequest& request) { return Answer(request); }};
   TestingPatience patience_;

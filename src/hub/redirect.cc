@@ -70,8 +70,7 @@ Transfer<void> GetFollowing(HttpTransport& transport, const GetRequest& request,
     }
     if (LosesHttps(url, *next)) {
       return TransferFailed(TransferError::Kind::kFinal,
-                            fmt::format("{} redirects from https to http ({}), which is refused", WithoutQuery(url),
-                                        WithoutQuery(*next)));
+                            fmt::format("{} redirects from https to http ({}), which is refused", WithoutQuery(url), WithoutQuery(*next)));
     }
     tell_token = tell_token && SameOrigin(*next, request.url);
     url = std::move(*next);

@@ -22,9 +22,9 @@ bool IsSafePart(std::string_view part) {
 
 bool EndsInGguf(std::string_view text) {
   constexpr std::string_view kEnding = ".gguf";
-  return text.size() > kEnding.size() &&
-         std::ranges::equal(text.substr(text.size() - kEnding.size()), kEnding,
-                            [](char a, char b) { return std::tolower(static_cast<unsigned char>(a)) == b; });
+  return text.size() > kEnding.size() && std::ranges::equal(text.substr(text.size() - kEnding.size()), kEnding, [](char a, char b) {
+           return std::tolower(static_cast<unsigned char>(a)) == b;
+         });
 }
 
 // What of a reference a message may show.
@@ -44,13 +44,12 @@ Result<ModelReference> ParseHuggingFace(std::string_view text) {
   }
   const std::size_t slash = rest.find('/');
   if (slash == std::string_view::npos || !IsSafePart(rest.substr(0, slash)) || !IsSafePart(rest.substr(slash + 1))) {
-    return InvalidArgument(fmt::format("{} is not of the form hf:owner/repo, hf:owner/repo:Q4_K_M or hf:owner/repo:file.gguf",
-                                       Shown(text)));
+    return InvalidArgument(
+        fmt::format("{} is not of the form hf:owner/repo, hf:owner/repo:Q4_K_M or hf:owner/repo:file.gguf", Shown(text)));
   }
   reference.owner = rest.substr(0, slash);
   reference.repo = rest.substr(slash + 1);
-  const bool fine = reference.wanted.empty() || (reference.wants_file() ? IsSafeModelPath(reference.wanted)
-                                                                        : IsSafePart(reference.wanted));
+  const bool fine = reference.wanted.empty() || (reference.wants_file() ? IsSafeModelPath(reference.wanted) : IsSafePart(reference.wanted));
   if (!fine) return InvalidArgument(fmt::format("{} names a file with characters that are not allowed here", Shown(text)));
   return reference;
 }
@@ -77,8 +76,7 @@ Result<ModelReference> ParseReference(std::string_view text) {
   if (text.starts_with("hf:")) return ParseHuggingFace(text);
   if (IsRemoteReference(text)) return ParseAddress(text);
   if (!IsSafePart(text)) {
-    return InvalidArgument(fmt::format("\"{}\" is no name of a model: give a built-in name, hf:owner/repo or an address",
-                                       Shown(text)));
+    return InvalidArgument(fmt::format("\"{}\" is no name of a model: give a built-in name, hf:owner/repo or an address", Shown(text)));
   }
   return ModelReference{.kind = ModelReference::Kind::kName, .text = std::string(text)};
 }

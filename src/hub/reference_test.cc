@@ -40,11 +40,32 @@ TEST(Reference, Address) {
 }
 
 TEST(Reference, WrongOnesAreRefused) {
-  for (const char* text :
-       {"", "a b", "../x", "a/b", "-x", ".hidden", "hf:", "hf:a", "hf:a/", "hf:/b", "hf:a/b/c", "hf:a/b:", "hf:../b",
-        "hf:a/..", "hf:a/b:../x.gguf", "hf:a/b:/etc/x.gguf", "hf:a/b:x/../y.gguf", "hf:a/b:.x.gguf", "hf:a/b:x\ny.gguf",
-        "hf:a/b:Q4;rm", "http://host/", "http://host/page.html", "http://host/..%2fx.gguf", "http://host/.gguf",
-        "http://u:p@host/x.gguf", "ftp://host/x.gguf"}) {
+  for (const char* text : {"",
+                           "a b",
+                           "../x",
+                           "a/b",
+                           "-x",
+                           ".hidden",
+                           "hf:",
+                           "hf:a",
+                           "hf:a/",
+                           "hf:/b",
+                           "hf:a/b/c",
+                           "hf:a/b:",
+                           "hf:../b",
+                           "hf:a/..",
+                           "hf:a/b:../x.gguf",
+                           "hf:a/b:/etc/x.gguf",
+                           "hf:a/b:x/../y.gguf",
+                           "hf:a/b:.x.gguf",
+                           "hf:a/b:x\ny.gguf",
+                           "hf:a/b:Q4;rm",
+                           "http://host/",
+                           "http://host/page.html",
+                           "http://host/..%2fx.gguf",
+                           "http://host/.gguf",
+                           "http://u:p@host/x.gguf",
+                           "ftp://host/x.gguf"}) {
     EXPECT_FALSE(ParseReference(text)) << text;
   }
 }
@@ -54,9 +75,9 @@ TEST(Reference, SafePathsOnly) {
   EXPECT_TRUE(IsSafeModelPath("a/b/c/x-1.2_y+z=.gguf"));
   for (const std::string& path :
        {std::string("x"), std::string(".gguf"), std::string("x.gguf.part"), std::string("/x.gguf"), std::string("a//x.gguf"),
-        std::string("../x.gguf"), std::string("a/../x.gguf"), std::string("a\\x.gguf"), std::string("x y.gguf"),
-        std::string("x\0.gguf", 7), std::string("caf\xC3\xA9.gguf"), std::string("a/b/c/d/x.gguf"), std::string("-x.gguf"),
-        std::string(300, 'a') + ".gguf", std::string("\x1b[31m.gguf"), std::string("")}) {
+        std::string("../x.gguf"), std::string("a/../x.gguf"), std::string("a\\x.gguf"), std::string("x y.gguf"), std::string("x\0.gguf", 7),
+        std::string("caf\xC3\xA9.gguf"), std::string("a/b/c/d/x.gguf"), std::string("-x.gguf"), std::string(300, 'a') + ".gguf",
+        std::string("\x1b[31m.gguf"), std::string("")}) {
     EXPECT_FALSE(IsSafeModelPath(path)) << path;
   }
 }

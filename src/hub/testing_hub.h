@@ -77,7 +77,7 @@ struct TestingAnswer {
   int status = 200;
   std::map<std::string, std::string> headers = {};
   std::string body = {};
-  bool breaks_off = false;    // after the body the connection breaks
+  bool breaks_off = false;  // after the body the connection breaks
   bool no_connection = false;
 };
 

@@ -26,7 +26,7 @@ struct TransferError {
 
   Error error;
   Kind kind = Kind::kFinal;
-  int http_status = 0;                               // of the answer that was refused; 0: none
+  int http_status = 0;                                   // of the answer that was refused; 0: none
   std::optional<std::chrono::seconds> retry_after = {};  // what the server asks for
 };
 

@@ -26,9 +26,7 @@ TEST(Url, RefusesOtherSchemesAndPasswords) {
   }
 }
 
-TEST(Url, MessagesShowNoQuery) {
-  EXPECT_EQ(ParseUrl("ftp://host/x?signature=abc").error().message.find("abc"), std::string::npos);
-}
+TEST(Url, MessagesShowNoQuery) { EXPECT_EQ(ParseUrl("ftp://host/x?signature=abc").error().message.find("abc"), std::string::npos); }
 
 TEST(Url, RedirectsMayBeRelative) {
   const auto from = ParseUrl("https://host:8443/a/b?c=d");

@@ -176,8 +176,8 @@ void ScoreTile(const AttentionQuery* queries, const std::uint16_t* turned, int k
 
 // Adds the weighted values of `Queries` queries into their states, dimensions [first, first + Vectors * kLanes).
 template <int Queries, int Vectors>
-void WeighValues(const AttentionSpan& span, std::span<const std::uint16_t> live, const float* weights, int first,
-                 std::ptrdiff_t state_size, float* states) {
+void WeighValues(const AttentionSpan& span, std::span<const std::uint16_t> live, const float* weights, int first, std::ptrdiff_t state_size,
+                 float* states) {
   const F32 d;
   Vec sums[Queries][Vectors];
   for (auto& row : sums) {
@@ -200,8 +200,7 @@ void WeighValues(const AttentionSpan& span, std::span<const std::uint16_t> live,
 }
 
 template <int Queries>
-void WeighAllValues(const AttentionSpan& span, std::span<const std::uint16_t> live, const float* weights, int value_size,
-                    float* states) {
+void WeighAllValues(const AttentionSpan& span, std::span<const std::uint16_t> live, const float* weights, int value_size, float* states) {
   const int state_size = AttentionStateSize(value_size);
   int first = 0;
   for (; first + kBlockLanes <= value_size; first += kBlockLanes) {
@@ -225,7 +224,7 @@ std::span<const std::uint16_t> LivePositions(int positions, std::span<const Atte
   const int lanes = static_cast<int>(hn::Lanes(d));
   const auto hidden = hn::Set(d, kAttentionHidden);
   HWY_ALIGN std::uint16_t seen[kAttentionSpan] = {};  // 0: by no query
-  const std::uint16_t* last = nullptr;  // the heads of a row share its mask
+  const std::uint16_t* last = nullptr;                // the heads of a row share its mask
   for (const AttentionQuery& query : queries) {
     if (query.mask == nullptr) {
       std::fill_n(seen, positions, std::uint16_t{1});
@@ -325,8 +324,8 @@ void Exponentials(const AttentionQuery& query, int positions, int first, int las
   state[kAttentionSum] = lanes[0];
 }
 
-void Attend(const AttentionSpan& span, std::span<const AttentionQuery> queries, int key_size, int value_size, float scale,
-            float* scratch, float* states) {
+void Attend(const AttentionSpan& span, std::span<const AttentionQuery> queries, int key_size, int value_size, float scale, float* scratch,
+            float* states) {
   const int count = static_cast<int>(queries.size());
   const int state_size = AttentionStateSize(value_size);
   float* scores = scratch;
@@ -397,8 +396,7 @@ std::size_t AttentionKernel::scratch_size() const {
   return static_cast<std::size_t>(kMostAttentionQueries * kAttentionSpan + key_size_ * kAttentionTile / 2);
 }
 
-void AttentionKernel::Attend(const AttentionSpan& span, std::span<const AttentionQuery> queries, float* scratch,
-                             float* states) const {
+void AttentionKernel::Attend(const AttentionSpan& span, std::span<const AttentionQuery> queries, float* scratch, float* states) const {
   HWY_DYNAMIC_DISPATCH(Attend)(span, queries, key_size_, value_size_, scale_, scratch, states);
 }
 

@@ -16,10 +16,10 @@
 
 namespace cllm {
 
-inline constexpr int kAttentionSpan = 256;        // positions
-inline constexpr int kAttentionTile = 64;         // positions whose keys are turned together
-inline constexpr int kMostAttentionQueries = 64;  // of one call
-inline constexpr int kMostAttentionHead = 256;    // elements of a key and of a value
+inline constexpr int kAttentionSpan = 256;                 // positions
+inline constexpr int kAttentionTile = 64;                  // positions whose keys are turned together
+inline constexpr int kMostAttentionQueries = 64;           // of one call
+inline constexpr int kMostAttentionHead = 256;             // elements of a key and of a value
 inline constexpr std::uint16_t kAttentionHidden = 0xFC00;  // in a mask: -inf
 
 // What queries attend over: at most kAttentionSpan positions of one KV head.

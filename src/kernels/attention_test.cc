@@ -119,9 +119,14 @@ class Attention : public testing::Test {
 };
 
 TEST_F(Attention, IsTheWeightedMeanOfTheValues) {
-  for (const auto& [keys, values, queries, positions, seen] :
-       {std::array{64, 64, 3, 256, 200}, {128, 128, 8, 1000, 900}, {64, 64, 1, 1, 1}, {80, 96, 7, 300, 1}, {8, 16, 64, 65, 1},
-        {256, 256, 13, 515, 500}, {96, 80, 6, 64, 64}, {128, 64, 5, 257, 257}}) {
+  for (const auto& [keys, values, queries, positions, seen] : {std::array{64, 64, 3, 256, 200},
+                                                               {128, 128, 8, 1000, 900},
+                                                               {64, 64, 1, 1, 1},
+                                                               {80, 96, 7, 300, 1},
+                                                               {8, 16, 64, 65, 1},
+                                                               {256, 256, 13, 515, 500},
+                                                               {96, 80, 6, 64, 64},
+                                                               {128, 64, 5, 257, 257}}) {
     const Case c(keys, values, queries, positions, seen);
     const auto expected = c.Reference();
     OnEachInstructionSet([&] {
@@ -185,8 +190,8 @@ TEST_F(Attention, WithoutAMaskSeesAll) {
   std::vector<float> state(static_cast<std::size_t>(kernel.state_size()));
   std::vector<float> output(64);
   const AttentionQuery query{.query = c.query.data(), .mask = nullptr};
-  kernel.Attend({.positions = 100, .keys = c.key16.data(), .values = c.value16.data(), .key_stride = 64, .value_stride = 64},
-                {&query, 1}, scratch.data(), state.data());
+  kernel.Attend({.positions = 100, .keys = c.key16.data(), .values = c.value16.data(), .key_stride = 64, .value_stride = 64}, {&query, 1},
+                scratch.data(), state.data());
   kernel.Finish(state.data(), output.data());
   EXPECT_TRUE(SameBytes(output, c.Compute(1)));
 }

@@ -72,9 +72,8 @@ HWY_INLINE Codes HighBits(Codes plane) {
 template <int kBits>
 HWY_INLINE void UnpackQuads(const std::byte* codes, Codes (&quads)[kQuads]) {
   const U8 d;
-  const auto plane = [&](int number) HWY_ATTR {
-    return hn::LoadU(d, reinterpret_cast<const std::uint8_t*>(codes) + number * kMatmulPlane);
-  };
+  const auto plane = [&](int number)
+                         HWY_ATTR { return hn::LoadU(d, reinterpret_cast<const std::uint8_t*>(codes) + number * kMatmulPlane); };
   if constexpr (kBits == 8) {
     for (int q = 0; q < kQuads; ++q) quads[q] = plane(q);
     return;
@@ -87,9 +86,8 @@ HWY_INLINE void UnpackQuads(const std::byte* codes, Codes (&quads)[kQuads]) {
   }
   if constexpr (kBits == 5) {
     const Codes high = plane(4);
-    [&]<int... kQ>(std::integer_sequence<int, kQ...>) HWY_ATTR {
-      ((quads[kQ] = hn::Or(quads[kQ], HighBits<kQ, 0x10>(high))), ...);
-    }(std::make_integer_sequence<int, kQuads>());
+    [&]<int... kQ>(std::integer_sequence<int, kQ...>)
+        HWY_ATTR { ((quads[kQ] = hn::Or(quads[kQ], HighBits<kQ, 0x10>(high))), ...); }(std::make_integer_sequence<int, kQuads>());
   }
   if constexpr (kBits == 6) {
     const Codes high[2] = {plane(4), plane(5)};
@@ -149,9 +147,9 @@ HWY_INLINE Ints Dot(const Codes (&quads)[kQuads], const std::byte* inputs, Ints 
 struct Work {
   const std::byte* codes;
   const std::byte* scales;
-  int vector;      // of the strip
+  int vector;  // of the strip
   std::int64_t blocks;
-  bool is_first;   // of the passes over this strip: its memory comes from afar
+  bool is_first;  // of the passes over this strip: its memory comes from afar
   const std::byte* inputs;
   std::size_t input_size;
   std::size_t input_scales_at;
@@ -219,7 +217,7 @@ HWY_INLINE void AddLongBlock(const Work& work, std::int64_t block, Floats (&sums
       } else {
         const Ints low = Dot<kFormat.code_bits, 0, kQuads / 2>(quads, input, BroadcastInt(work.input(r, sums_at + sub * 8)));
         const Ints high = Dot<kFormat.code_bits, kQuads / 2, kQuads / 2>(quads, input + kMatmulSub / 2,
-                                                                          BroadcastInt(work.input(r, sums_at + sub * 8 + 4)));
+                                                                         BroadcastInt(work.input(r, sums_at + sub * 8 + 4)));
         dots[r] = hn::Add(dots[r], hn::Add(hn::Mul(low, scale(2 * sub)), hn::Mul(high, scale(2 * sub + 1))));
       }
     }
@@ -302,15 +300,24 @@ void MultiplyFormat(const MatmulProduct& product) {
 
 void Multiply(TensorType type, const MatmulProduct& product) {
   switch (type) {
-    case TensorType::kQ4_0: return MultiplyFormat<*FindCodeFormat(TensorType::kQ4_0)>(product);
-    case TensorType::kQ4_1: return MultiplyFormat<*FindCodeFormat(TensorType::kQ4_1)>(product);
-    case TensorType::kQ5_0: return MultiplyFormat<*FindCodeFormat(TensorType::kQ5_0)>(product);
-    case TensorType::kQ5_1: return MultiplyFormat<*FindCodeFormat(TensorType::kQ5_1)>(product);
-    case TensorType::kQ8_0: return MultiplyFormat<*FindCodeFormat(TensorType::kQ8_0)>(product);
-    case TensorType::kQ4_K: return MultiplyFormat<*FindCodeFormat(TensorType::kQ4_K)>(product);
-    case TensorType::kQ5_K: return MultiplyFormat<*FindCodeFormat(TensorType::kQ5_K)>(product);
-    case TensorType::kQ6_K: return MultiplyFormat<*FindCodeFormat(TensorType::kQ6_K)>(product);
-    default: assert(false);
+    case TensorType::kQ4_0:
+      return MultiplyFormat<*FindCodeFormat(TensorType::kQ4_0)>(product);
+    case TensorType::kQ4_1:
+      return MultiplyFormat<*FindCodeFormat(TensorType::kQ4_1)>(product);
+    case TensorType::kQ5_0:
+      return MultiplyFormat<*FindCodeFormat(TensorType::kQ5_0)>(product);
+    case TensorType::kQ5_1:
+      return MultiplyFormat<*FindCodeFormat(TensorType::kQ5_1)>(product);
+    case TensorType::kQ8_0:
+      return MultiplyFormat<*FindCodeFormat(TensorType::kQ8_0)>(product);
+    case TensorType::kQ4_K:
+      return MultiplyFormat<*FindCodeFormat(TensorType::kQ4_K)>(product);
+    case TensorType::kQ5_K:
+      return MultiplyFormat<*FindCodeFormat(TensorType::kQ5_K)>(product);
+    case TensorType::kQ6_K:
+      return MultiplyFormat<*FindCodeFormat(TensorType::kQ6_K)>(product);
+    default:
+      assert(false);
   }
 }
 
@@ -458,8 +465,10 @@ void MatmulKernel::PackBlock(const CodeBlock& block, int number, int output, std
   }
   std::byte* scales = strip + codes_size_ + static_cast<std::size_t>(number) * layout.block_scales;
   if (format_.scale_group != 0) {
-    for (int group = 0; group < format_.block / format_.scale_group; ++group) put(scales + group * kMatmulLanes + output, block.scales[group]);
-    for (int i = 0; format_.has_min && i < kMostMins; ++i) put(scales + layout.mins_at + (i / 2 * kMatmulLanes + output) * 2 + i % 2, block.mins[i]);
+    for (int group = 0; group < format_.block / format_.scale_group; ++group)
+      put(scales + group * kMatmulLanes + output, block.scales[group]);
+    for (int i = 0; format_.has_min && i < kMostMins; ++i)
+      put(scales + layout.mins_at + (i / 2 * kMatmulLanes + output) * 2 + i % 2, block.mins[i]);
   }
   put(scales + layout.d_at + output * 2, block.d);
   if (format_.has_min) put(scales + layout.m_at + output * 2, block.m);
@@ -469,8 +478,8 @@ void MatmulKernel::Quantise(const float* input, std::byte* quantised) const {
   HWY_DYNAMIC_DISPATCH(Quantise)(format_, inputs_, input, quantised);
 }
 
-void MatmulKernel::Multiply(const std::byte* packed, int first_strip, int last_strip, const std::byte* quantised, int rows,
-                            float* outputs, std::ptrdiff_t output_stride) const {
+void MatmulKernel::Multiply(const std::byte* packed, int first_strip, int last_strip, const std::byte* quantised, int rows, float* outputs,
+                            std::ptrdiff_t output_stride) const {
   HWY_DYNAMIC_DISPATCH(Multiply)(type_, {.packed = packed,
                                          .codes_size = codes_size_,
                                          .scales_size = scales_size_,

@@ -56,7 +56,7 @@ class MatmulKernel {
   std::size_t block_bytes_;  // of a GGUF block
   std::int64_t inputs_;
   std::int64_t outputs_;
-  std::size_t codes_size_;   // bytes of a strip's codes and of what follows them
+  std::size_t codes_size_;  // bytes of a strip's codes and of what follows them
   std::size_t scales_size_;
   std::size_t quantised_size_;
 };

@@ -100,8 +100,7 @@ std::optional<SlotGrant> BlockCache::Admit(std::span<const TokenId> tokens, std:
     slot.blocks.push_back(*match.partial);
   } else if (match.partial) {
     AddBlock(slot);
-    operations.push_back(
-        {.kind = KvOperation::Kind::kCopyBlock, .block = *match.partial, .target_block = slot.blocks.back()});
+    operations.push_back({.kind = KvOperation::Kind::kCopyBlock, .block = *match.partial, .target_block = slot.blocks.back()});
   }
   while (static_cast<int>(slot.blocks.size()) < BlocksFor(size)) AddBlock(slot);
   ++in_use_;
@@ -162,8 +161,7 @@ void BlockCache::CheckInvariants() const {
     CheckInvariant(static_cast<int>(slot.blocks.size()) >= BlocksFor(static_cast<int>(slot.tokens.size())),
                    "what is computed lies in blocks");
     CheckInvariant(slot.told <= slot.blocks.size(), "the engine knows no blocks that are not there");
-    CheckInvariant(slot.published * options_.block_tokens <= static_cast<int>(slot.tokens.size()),
-                   "only full blocks are published");
+    CheckInvariant(slot.published * options_.block_tokens <= static_cast<int>(slot.tokens.size()), "only full blocks are published");
     for (const BlockId block : slot.blocks) ++users.at(static_cast<std::size_t>(block));
   }
   CheckInvariant(running == in_use_, "the slots in use are counted");

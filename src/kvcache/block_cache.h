@@ -19,7 +19,7 @@ namespace cllm {
 class BlockCache : public KvCache {
  public:
   struct Options {
-    int slots = 1;                // sequences that run at a time
+    int slots = 1;  // sequences that run at a time
     int blocks = 1;
     int block_tokens = 1;
     bool shares_prefixes = true;  // else a block has one user, and nothing stays of a sequence that has ended
@@ -47,16 +47,16 @@ class BlockCache : public KvCache {
   struct Slot {
     bool runs = false;
     std::vector<BlockId> blocks;
-    std::size_t told = 0;             // blocks that the engine knows
-    std::vector<TokenId> tokens;      // computed
-    std::vector<TokenId> expected;    // what it was admitted with and will compute
-    int published = 0;                // blocks
-    PrefixId prefix = kEmptyPrefix;   // that ends with the last published one
+    std::size_t told = 0;            // blocks that the engine knows
+    std::vector<TokenId> tokens;     // computed
+    std::vector<TokenId> expected;   // what it was admitted with and will compute
+    int published = 0;               // blocks
+    PrefixId prefix = kEmptyPrefix;  // that ends with the last published one
   };
   // What there is of a prompt.
   struct Match {
-    std::vector<PrefixIndex::Entry> whole;       // blocks that are used as they are
-    std::optional<BlockId> partial;              // one more, of which the last tokens are computed anew
+    std::vector<PrefixIndex::Entry> whole;  // blocks that are used as they are
+    std::optional<BlockId> partial;         // one more, of which the last tokens are computed anew
     int tokens = 0;
   };
 

@@ -225,9 +225,7 @@ TEST(BlockCacheTest, TheEndOfAPrefixIsEvictedBeforeItsBeginning) {
 TEST(BlockCacheTest, RandomSequencesFindWhatTheyWroteAndNothingElse) {
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {
     std::uint64_t draws = 0;
-    const auto draw = [&](int least, int most) {
-      return least + static_cast<int>(UniformAt(seed, 0, draws++) * (most - least + 1));
-    };
+    const auto draw = [&](int least, int most) { return least + static_cast<int>(UniformAt(seed, 0, draws++) * (most - least + 1)); };
     const int blocks = draw(6, 20);
     Rig rig(blocks, draw(1, 5));
     std::vector<int> running;

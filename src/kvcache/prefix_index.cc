@@ -6,8 +6,7 @@
 
 namespace cllm {
 
-PrefixIndex::PrefixIndex(int blocks, std::uint64_t hash_mask)
-    : hash_mask_(hash_mask), nodes_(static_cast<std::size_t>(blocks)) {}
+PrefixIndex::PrefixIndex(int blocks, std::uint64_t hash_mask) : hash_mask_(hash_mask), nodes_(static_cast<std::size_t>(blocks)) {}
 
 // FNV-1a over the number of the prefix and the token ids.
 std::uint64_t PrefixIndex::Hash(PrefixId before, std::span<const TokenId> tokens) const {

@@ -57,8 +57,7 @@ std::optional<SlotGrant> SlotCache::Admit(std::span<const TokenId> tokens, std::
       const std::vector<TokenId>& source = At(match.slot).tokens;
       At(slot).tokens.assign(source.begin(), source.begin() + match.tokens);
       At(match.slot).used_at = ++clock_;
-      operations.push_back(
-          {.kind = KvOperation::Kind::kCopy, .slot = match.slot, .target_slot = slot, .tokens = match.tokens});
+      operations.push_back({.kind = KvOperation::Kind::kCopy, .slot = match.slot, .target_slot = slot, .tokens = match.tokens});
     }
   }
   Slot& granted = At(slot);

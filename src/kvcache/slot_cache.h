@@ -28,7 +28,7 @@ class SlotCache : public KvCache {
     int slots = 1;
     bool shares_prefixes = false;  // else nothing stays of a sequence that has ended
     bool dense = false;
-    int rows_after_prefix = 1;     // as the engine's capability
+    int rows_after_prefix = 1;  // as the engine's capability
   };
   explicit SlotCache(const Options& options);
 

@@ -77,7 +77,9 @@ class Rig {
       ++counts_[operation.kind];
       Tokens& slot = engine_.at(operation.slot);
       switch (operation.kind) {
-        case Kind::kDrop: slot.clear(); break;
+        case Kind::kDrop:
+          slot.clear();
+          break;
         case Kind::kTrim:
           ASSERT_LE(operation.tokens, static_cast<int>(slot.size()));
           slot.resize(operation.tokens);
@@ -87,11 +89,14 @@ class Rig {
           Tokens& target = engine_.at(operation.target_slot);
           ASSERT_TRUE(target.empty());
           target = slot;
-          if (operation.kind == Kind::kCopy) target.resize(operation.tokens);
-          else slot.clear();
+          if (operation.kind == Kind::kCopy)
+            target.resize(operation.tokens);
+          else
+            slot.clear();
           break;
         }
-        case Kind::kCopyBlock: FAIL() << "there are no blocks";
+        case Kind::kCopyBlock:
+          FAIL() << "there are no blocks";
       }
     }
     operations_.clear();
@@ -268,9 +273,7 @@ TEST(SlotCacheTest, RandomLivesKeepTheBooks) {
     std::map<int, Tokens> left;  // of each running slot's prompt
     std::int64_t cached = 0;
     for (std::uint64_t turn = 0; turn < 5000; ++turn) {
-      const auto pick = [&](std::uint32_t stream, int most) {
-        return static_cast<int>(UniformAt(dense ? 1 : 2, stream, turn) * most);
-      };
+      const auto pick = [&](std::uint32_t stream, int most) { return static_cast<int>(UniformAt(dense ? 1 : 2, stream, turn) * most); };
       const int action = pick(0, 4);
       if (action == 0 && left.size() < 5) {
         const Tokens prompt = Prompt(1 + pick(1, 3), 1 + pick(2, 300), pick(3, 4), pick(4, 100));

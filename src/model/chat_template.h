@@ -25,8 +25,7 @@ class ChatTemplate {
 
   // The prompt, ready for the assistant's answer. It holds no BOS that Tokenize(add_special) adds again.
   // `arguments` reach the template as variables, each value as JSON text: {"enable_thinking", "false"}.
-  Result<std::string> Render(const std::vector<ChatMessage>& messages,
-                             const std::map<std::string, std::string>& arguments = {}) const;
+  Result<std::string> Render(const std::vector<ChatMessage>& messages, const std::map<std::string, std::string>& arguments = {}) const;
 
   const std::string& source() const { return source_; }
 

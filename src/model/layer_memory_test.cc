@@ -33,7 +33,7 @@ TEST(LayerMemory, TheGpusWhereAllLayersAre) {
   EXPECT_NE(memory.gpu_name, "");
   EXPECT_GT(memory.gpu_bytes, 0);
   EXPECT_EQ(memory.available_bytes(), memory.gpu_bytes);
-  EXPECT_EQ(FindLayerMemory({.n_gpu_layers = 1}, 40).gpu_layers, 0);   // the output alone
+  EXPECT_EQ(FindLayerMemory({.n_gpu_layers = 1}, 40).gpu_layers, 0);  // the output alone
   EXPECT_EQ(FindLayerMemory({.n_gpu_layers = 11}, 40).gpu_layers, 10);
   EXPECT_EQ(FindLayerMemory({.n_gpu_layers = 99}, 40).gpu_layers, 40);
 }

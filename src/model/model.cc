@@ -147,9 +147,9 @@ Result<std::unique_ptr<Model>> Model::Load(const std::string& path, const Weight
   params.main_gpu = options.main_gpu;
   std::vector<float> split(llama_max_devices(), 0.0F);
   if (options.tensor_split.size() > split.size()) {
-    return InvalidArgument(fmt::format("tensor_split names {} devices, this build has at most {}",
-                                       options.tensor_split.size(), split.size()),
-                           "backend.llama_cpp.tensor_split");
+    return InvalidArgument(
+        fmt::format("tensor_split names {} devices, this build has at most {}", options.tensor_split.size(), split.size()),
+        "backend.llama_cpp.tensor_split");
   }
   std::ranges::copy(options.tensor_split, split.begin());
   if (!options.tensor_split.empty()) params.tensor_split = split.data();
@@ -186,8 +186,7 @@ Result<std::unique_ptr<Model>> Model::LoadWith(const std::string& path, const ll
   struct stat facts{};
   if (stat(path.c_str(), &facts) == 0) model->info_.modified_unix_s = facts.st_mtime;
   if (!llama_model_has_decoder(handle) || llama_model_has_encoder(handle) || llama_model_is_diffusion(handle)) {
-    return InvalidArgument(fmt::format("{} ({}) does not generate text token by token", path, model->info().architecture),
-                           "model.path");
+    return InvalidArgument(fmt::format("{} ({}) does not generate text token by token", path, model->info().architecture), "model.path");
   }
   return model;
 }

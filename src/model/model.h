@@ -15,9 +15,9 @@ struct llama_model_params;
 namespace cllm {
 
 struct ModelOptions {
-  std::string path;                // a GGUF file
-  int max_context_length = 2048;   // tokens of one request, prompt and answer together; 0 = what the model was trained for
-  std::string quantization;        // what the file is expected to be, e.g. q4_k_m; empty = whatever it is
+  std::string path;               // a GGUF file
+  int max_context_length = 2048;  // tokens of one request, prompt and answer together; 0 = what the model was trained for
+  std::string quantization;       // what the file is expected to be, e.g. q4_k_m; empty = whatever it is
 };
 
 // How llama.cpp holds the weights.

@@ -40,7 +40,8 @@ class ModelCheckTest : public testing::Test {
     std::filesystem::rename(fresh, Probe());
   }
   Status Check(std::chrono::milliseconds timeout = std::chrono::seconds(60)) const {
-    return CheckModelFile(Model(), {.probe_command = {Probe(), "probe-model"}, .verdicts_path = folder_ + "/verdicts", .probe_timeout = timeout});
+    return CheckModelFile(Model(),
+                          {.probe_command = {Probe(), "probe-model"}, .verdicts_path = folder_ + "/verdicts", .probe_timeout = timeout});
   }
   std::size_t Runs() const { return std::filesystem::exists(Count()) ? std::filesystem::file_size(Count()) : 0; }
 
@@ -99,7 +100,8 @@ TEST_F(ModelCheckTest, AFileThatChangesMeanwhileIsNotRemembered) {
 }
 
 TEST_F(ModelCheckTest, SaysWhyTheProbeRefuses) {
-  ExpectRefused("echo 'llama.cpp: x'; echo 'refused: llama.cpp cannot load m: unknown model'; exit 1", "llama.cpp cannot load m: unknown model");
+  ExpectRefused("echo 'llama.cpp: x'; echo 'refused: llama.cpp cannot load m: unknown model'; exit 1",
+                "llama.cpp cannot load m: unknown model");
   ExpectRefused("echo 'refused: because'; echo 'llama.cpp: late'; exit 1", "because");
   ExpectRefused("printf 'refused: a\\033[31m red one\n'; exit 1", "a\uFFFD[31m red one");
   ExpectRefused("printf 'refused: '; yes long | head -c 5000 | tr '\\n' ' '; exit 1", "long long");

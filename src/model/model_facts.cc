@@ -108,8 +108,8 @@ Result<ModelFacts> ReadModelFacts(const GgufFile& file) {
   facts.experts = reader.Integer(prefix + "expert_count");
   facts.experts_used = Largest(reader.PerLayer(prefix + "expert_used_count", facts.layers));
   const GgufEntry* tokens = file.FindEntry("tokenizer.ggml.tokens");
-  facts.vocab_size = tokens != nullptr && tokens->is_array ? static_cast<std::int64_t>(tokens->count)
-                                                           : reader.Integer(prefix + "vocab_size");
+  facts.vocab_size =
+      tokens != nullptr && tokens->is_array ? static_cast<std::int64_t>(tokens->count) : reader.Integer(prefix + "vocab_size");
   ReadAttention(reader, prefix, facts);
   CountTensors(file, facts);
   facts.quantization = Quantization(reader, facts);

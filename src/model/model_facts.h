@@ -26,8 +26,8 @@ struct ModelFacts {
   std::int64_t file_bytes = 0;
   std::int64_t layers = 0;
   std::int64_t embedding_size = 0;
-  std::int64_t heads = 0;     // of the layer that has most
-  std::int64_t kv_heads = 0;  // likewise
+  std::int64_t heads = 0;            // of the layer that has most
+  std::int64_t kv_heads = 0;         // likewise
   std::int64_t trained_context = 0;  // tokens
   std::int64_t sliding_window = 0;   // tokens
   std::int64_t experts = 0;

@@ -138,13 +138,15 @@ TEST(ModelMetadataCheckTest, TakesARightModel) {
 }
 
 TEST(ModelMetadataCheckTest, TakesWholeModelsOnly) {
-  ExpectRefused(ModelBytes({}, [](TestingGguf& file) { file.Uint32("split.count", 3).Uint32("split.no", 1); }), "is part 2 of a model in 3 files");
+  ExpectRefused(ModelBytes({}, [](TestingGguf& file) { file.Uint32("split.count", 3).Uint32("split.no", 1); }),
+                "is part 2 of a model in 3 files");
   EXPECT_TRUE(Check(ModelBytes({}, [](TestingGguf& file) { file.Uint32("split.count", 1); })));
   ExpectRefused(ModelBytes({}, [](TestingGguf& file) { file.String("general.type", "adapter"); }), "is a LoRA adapter");
   ExpectRefused(ModelBytes({}, [](TestingGguf& file) { file.String("general.type", "mmproj"); }), "the image part of a model");
   ExpectRefused(ModelBytes({"tensors"}), "holds no weights");
   ExpectRefused(ModelBytes({"general.architecture"}), "no key 'general.architecture'");
-  ExpectRefused(ModelBytes({"general.architecture"}, [](TestingGguf& file) { file.String("general.architecture", "clip"); }), "the image part");
+  ExpectRefused(ModelBytes({"general.architecture"}, [](TestingGguf& file) { file.String("general.architecture", "clip"); }),
+                "the image part");
   ExpectRefused(ModelBytes({}, [](TestingGguf& file) { file.Uint32("general.alignment", 16); }), "multiples of 32");
 }
 
@@ -184,10 +186,11 @@ TEST(ModelMetadataCheckTest, ChecksSizes) {
   for (const char* key : {"llama.block_count", "llama.embedding_length", "llama.context_length"}) {
     ExpectRefused(ModelBytes({key}), std::string("no key '") + key);
   }
-  ExpectRefused(ModelBytes({"llama.attention.head_count"},
-                           [](TestingGguf& file) { file.Array("llama.attention.head_count", 4, 3, "123412341234"); }),
-                "has 3 values, the model has 2 layers");
-  ExpectRefused(ModelBytes({}, [](TestingGguf& file) { file.String("llama.rope.scaling.type", "su"); }), "'llama.rope.scaling.type' is none of");
+  ExpectRefused(
+      ModelBytes({"llama.attention.head_count"}, [](TestingGguf& file) { file.Array("llama.attention.head_count", 4, 3, "123412341234"); }),
+      "has 3 values, the model has 2 layers");
+  ExpectRefused(ModelBytes({}, [](TestingGguf& file) { file.String("llama.rope.scaling.type", "su"); }),
+                "'llama.rope.scaling.type' is none of");
   EXPECT_TRUE(Check(ModelBytes({}, [](TestingGguf& file) { file.String("llama.rope.scaling.type", "yarn"); })));
 }
 
@@ -212,11 +215,14 @@ TEST(ModelMetadataCheckTest, ChecksTheVocabulary) {
   EXPECT_TRUE(Check(tokens({"", "", "x"})));
   ExpectRefused(tokens({std::string("a\0b", 3), std::string("a\0c", 3)}), "tokens 0 and 1");
   ExpectRefused(ModelBytes({"tokenizer.ggml.tokens"}), "no key 'tokenizer.ggml.tokens'");
-  ExpectRefused(ModelBytes({"tokenizer.ggml.tokens"}, [](TestingGguf& file) { file.Uint32("tokenizer.ggml.tokens", 5); }), "has to be an array");
+  ExpectRefused(ModelBytes({"tokenizer.ggml.tokens"}, [](TestingGguf& file) { file.Uint32("tokenizer.ggml.tokens", 5); }),
+                "has to be an array");
   ExpectRefused(ModelBytes({"tokenizer.ggml.model"}), "no key 'tokenizer.ggml.model'");
-  ExpectRefused(ModelBytes({"tokenizer.ggml.model"}, [](TestingGguf& file) { file.String("tokenizer.ggml.model", "no_vocab"); }), "has no vocabulary");
+  ExpectRefused(ModelBytes({"tokenizer.ggml.model"}, [](TestingGguf& file) { file.String("tokenizer.ggml.model", "no_vocab"); }),
+                "has no vocabulary");
   for (const char* key : {"tokenizer.ggml.scores", "tokenizer.ggml.token_type"}) {
-    ExpectRefused(ModelBytes({}, [&](TestingGguf& file) { file.Array(key, 5, 4, std::string(16, '\1')); }), std::string(key) + "' has to be an array of one value");
+    ExpectRefused(ModelBytes({}, [&](TestingGguf& file) { file.Array(key, 5, 4, std::string(16, '\1')); }),
+                  std::string(key) + "' has to be an array of one value");
     ExpectRefused(ModelBytes({}, [&](TestingGguf& file) { file.Uint32(key, 5); }), std::string(key) + "' has to be an array of one value");
     EXPECT_TRUE(Check(ModelBytes({}, [&](TestingGguf& file) { file.Array(key, 5, 5, std::string(20, '\1')); })));
   }

@@ -64,8 +64,8 @@ class MetadataCheck {
     if (*type == "mmproj" || architecture_ == "clip") return Refuse(" is the image part of a model: name the text model beside it");
     if (file_.tensors().empty()) return Refuse(" holds no weights, only metadata");
     if (file_.alignment() < kLeastAlignment) {
-      return Refuse(fmt::format(": key 'general.alignment' is {}, llama.cpp needs weights at multiples of {}", file_.alignment(),
-                                kLeastAlignment));
+      return Refuse(
+          fmt::format(": key 'general.alignment' is {}, llama.cpp needs weights at multiples of {}", file_.alignment(), kLeastAlignment));
     }
   }
 

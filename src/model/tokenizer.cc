@@ -12,15 +12,13 @@ Tokenizer::Tokenizer(const llama_vocab* vocab) : vocab_(vocab), vocab_size_(llam
   }
 }
 
-Result<std::vector<std::int32_t>> Tokenizer::Tokenize(std::string_view text, bool add_special,
-                                                      bool parse_special) const {
+Result<std::vector<std::int32_t>> Tokenizer::Tokenize(std::string_view text, bool add_special, bool parse_special) const {
   constexpr std::size_t kMostBytes = std::numeric_limits<std::int32_t>::max() / 2;
   if (text.size() > kMostBytes) return InvalidArgument("the text is too long to tokenise");
   const auto length = static_cast<std::int32_t>(text.size());
   std::vector<std::int32_t> tokens(text.size() / 2 + 16);
   const auto run = [&] {
-    return llama_tokenize(vocab_, text.data(), length, tokens.data(), static_cast<std::int32_t>(tokens.size()), add_special,
-                          parse_special);
+    return llama_tokenize(vocab_, text.data(), length, tokens.data(), static_cast<std::int32_t>(tokens.size()), add_special, parse_special);
   };
   try {
     std::int32_t count = run();

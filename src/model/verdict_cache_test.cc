@@ -52,7 +52,8 @@ TEST_F(VerdictCacheTest, DamagedFilesCountForNothing) {
   const VerdictCache cache(Path(), program_);
   cache.RememberGood(Model(5));
   const std::string right = Content();
-  for (const std::string& wrong : {std::string("good"), right.substr(0, right.size() - 3), "x" + right, std::string(100000, 'x'), std::string("\0\n", 2)}) {
+  for (const std::string& wrong :
+       {std::string("good"), right.substr(0, right.size() - 3), "x" + right, std::string(100000, 'x'), std::string("\0\n", 2)}) {
     std::ofstream(Path(), std::ios::trunc) << wrong;
     EXPECT_FALSE(cache.IsGood(Model(5))) << wrong.substr(0, 80);
   }

@@ -20,7 +20,7 @@ inline constexpr int kElementsPerMin = 32;
 // How a type writes its elements. Blocks of 32 stand for d * (code - code_offset) + m, those of 256 for
 // d * scale * (code - code_offset) - m * min.
 struct CodeFormat {
-  int code_bits;    // of a code, which has no sign
+  int code_bits;  // of a code, which has no sign
   int code_offset;
   int block;        // elements that share d and m, 32 or 256
   int scale_group;  // elements that share a scale, 16 or 32; 0 in blocks of 32, which have none
@@ -31,15 +31,24 @@ struct CodeFormat {
 // What elements of `type` are written as; nullopt for types that no kernel of ours takes.
 constexpr std::optional<CodeFormat> FindCodeFormat(TensorType type) {
   switch (type) {
-    case TensorType::kQ4_0: return CodeFormat{4, 8, 32, 0, false};
-    case TensorType::kQ4_1: return CodeFormat{4, 0, 32, 0, true};
-    case TensorType::kQ5_0: return CodeFormat{5, 16, 32, 0, false};
-    case TensorType::kQ5_1: return CodeFormat{5, 0, 32, 0, true};
-    case TensorType::kQ8_0: return CodeFormat{8, 128, 32, 0, false};
-    case TensorType::kQ4_K: return CodeFormat{4, 0, 256, 32, true};
-    case TensorType::kQ5_K: return CodeFormat{5, 0, 256, 32, true};
-    case TensorType::kQ6_K: return CodeFormat{6, 32, 256, 16, false};
-    default: return std::nullopt;
+    case TensorType::kQ4_0:
+      return CodeFormat{4, 8, 32, 0, false};
+    case TensorType::kQ4_1:
+      return CodeFormat{4, 0, 32, 0, true};
+    case TensorType::kQ5_0:
+      return CodeFormat{5, 16, 32, 0, false};
+    case TensorType::kQ5_1:
+      return CodeFormat{5, 0, 32, 0, true};
+    case TensorType::kQ8_0:
+      return CodeFormat{8, 128, 32, 0, false};
+    case TensorType::kQ4_K:
+      return CodeFormat{4, 0, 256, 32, true};
+    case TensorType::kQ5_K:
+      return CodeFormat{5, 0, 256, 32, true};
+    case TensorType::kQ6_K:
+      return CodeFormat{6, 32, 256, 16, false};
+    default:
+      return std::nullopt;
   }
 }
 

@@ -48,8 +48,8 @@ enum class TensorType : std::uint8_t {
 
 struct TensorTypeInfo {
   TensorType type;
-  std::string_view name;          // as users write it: "Q4_K"
-  std::uint32_t block_elements;   // a row holds a multiple of these
+  std::string_view name;         // as users write it: "Q4_K"
+  std::uint32_t block_elements;  // a row holds a multiple of these
   std::uint32_t block_bytes;
 };
 

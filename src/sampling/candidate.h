@@ -17,9 +17,7 @@ struct Candidate {
 
 // The one order of candidates: descending logit, and the lower token id first among equals. It is total, so every
 // selection and every sum over candidates has exactly one right result.
-inline bool RanksBefore(const Candidate& a, const Candidate& b) {
-  return a.logit != b.logit ? a.logit > b.logit : a.token < b.token;
-}
+inline bool RanksBefore(const Candidate& a, const Candidate& b) { return a.logit != b.logit ? a.logit > b.logit : a.token < b.token; }
 
 // (logit - max_logit) / temperature, in [kLowestExponent, 0] for logit <= max_logit and temperature > 0.
 // A true division: a multiplication by 1 / temperature would turn 0 * infinity into NaN for tiny temperatures.

@@ -105,8 +105,7 @@ std::int32_t LogitRow::ArgMax() const {
   assert(block < block_max_.size());
   BlockBuffer buffer;
   const float* values = Block(block, buffer);
-  return static_cast<std::int32_t>(block * kBlockSize +
-                                   static_cast<std::size_t>(std::find(values, values + kBlockSize, max_) - values));
+  return static_cast<std::int32_t>(block * kBlockSize + static_cast<std::size_t>(std::find(values, values + kBlockSize, max_) - values));
 }
 
 double LogitRow::TotalWeight(double temperature) const {

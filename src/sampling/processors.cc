@@ -12,8 +12,7 @@ float Penalize(float logit, std::int32_t count, const SamplingParams& params) {
   if (logit == -std::numeric_limits<float>::infinity()) return logit;
   const auto repetition = static_cast<float>(params.repetition_penalty);
   logit = logit <= 0 ? logit * repetition : logit / repetition;
-  logit -= static_cast<float>(count) * static_cast<float>(params.frequency_penalty) +
-           static_cast<float>(params.presence_penalty);
+  logit -= static_cast<float>(count) * static_cast<float>(params.frequency_penalty) + static_cast<float>(params.presence_penalty);
   return std::clamp(logit, std::numeric_limits<float>::lowest(), std::numeric_limits<float>::max());
 }
 
@@ -40,8 +39,7 @@ std::size_t CountAtLeast(std::span<const Candidate> sorted, double floor) {
   return static_cast<std::size_t>(below - sorted.begin());
 }
 
-std::optional<std::size_t> DrawIndex(std::span<const Candidate> sorted, double total, double temperature,
-                                     double uniform) {
+std::optional<std::size_t> DrawIndex(std::span<const Candidate> sorted, double total, double temperature, double uniform) {
   assert(uniform >= 0.0 && uniform < 1.0);
   const double wanted = uniform * total;
   double sum = 0.0;

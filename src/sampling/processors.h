@@ -39,7 +39,6 @@ std::size_t CountAtLeast(std::span<const Candidate> sorted, double floor);
 // Inverts the cumulative distribution: the first candidate at which the summed weight exceeds uniform x total, with
 // uniform in [0, 1). A candidate of weight 0 is never drawn. Nothing if `sorted` weighs too little; that can't happen
 // with total = TotalWeight(sorted, temperature).
-std::optional<std::size_t> DrawIndex(std::span<const Candidate> sorted, double total, double temperature,
-                                     double uniform);
+std::optional<std::size_t> DrawIndex(std::span<const Candidate> sorted, double total, double temperature, double uniform);
 
 }  // namespace cllm

@@ -21,17 +21,15 @@ constexpr std::size_t kSortedGrowth = 8;
 [[maybe_unused]] bool InBounds(const SamplingParams& params) {
   const auto within = [](double value, double low, double high) { return value >= low && value <= high; };
   return within(params.temperature, 0.0, kMaxTemperature) && params.top_k >= 0 && within(params.top_p, 0.0, 1.0) &&
-         within(params.min_p, 0.0, 1.0) &&
-         within(params.repetition_penalty, kMinRepetitionPenalty, kMaxRepetitionPenalty) &&
+         within(params.min_p, 0.0, 1.0) && within(params.repetition_penalty, kMinRepetitionPenalty, kMaxRepetitionPenalty) &&
          within(params.presence_penalty, -kMaxAdditivePenalty, kMaxAdditivePenalty) &&
-         within(params.frequency_penalty, -kMaxAdditivePenalty, kMaxAdditivePenalty) &&
-         params.penalty_last_n >= kWholeContext && params.top_logprobs >= kNoLogprobs &&
+         within(params.frequency_penalty, -kMaxAdditivePenalty, kMaxAdditivePenalty) && params.penalty_last_n >= kWholeContext &&
+         params.top_logprobs >= kNoLogprobs &&
          std::ranges::all_of(params.logit_bias, [](const auto& bias) { return bias.second < kInfinity; });
 }
 
 // The row with nothing left in it but the tokens that may be sampled.
-std::span<const float> OnlyAllowed(std::span<const float> logits, std::span<const std::int32_t> allowed,
-                                   std::vector<float>& row) {
+std::span<const float> OnlyAllowed(std::span<const float> logits, std::span<const std::int32_t> allowed, std::vector<float>& row) {
   row.assign(logits.size(), -kInfinity);
   for (const std::int32_t token : allowed) {
     const auto index = static_cast<std::size_t>(token);
@@ -51,16 +49,11 @@ std::optional<std::size_t> FindInSorted(RankedCandidates& ranked, const Find& fi
 }
 
 // What to subtract from a logit to get its log-probability.
-double LogNormalizer(const LogitRow& raw) {
-  return static_cast<double>(raw.Max()) + std::log(raw.TotalWeight(/*temperature=*/1.0));
-}
+double LogNormalizer(const LogitRow& raw) { return static_cast<double>(raw.Max()) + std::log(raw.TotalWeight(/*temperature=*/1.0)); }
 
-float Logprob(float logit, double log_normalizer) {
-  return static_cast<float>(static_cast<double>(logit) - log_normalizer);
-}
+float Logprob(float logit, double log_normalizer) { return static_cast<float>(static_cast<double>(logit) - log_normalizer); }
 
-std::vector<TokenLogprob> TopLogprobs(const LogitRow& raw, std::size_t count, double log_normalizer,
-                                      RankingScratch& scratch) {
+std::vector<TokenLogprob> TopLogprobs(const LogitRow& raw, std::size_t count, double log_normalizer, RankingScratch& scratch) {
   std::vector<TokenLogprob> top;
   if (count == 0) return top;
   RankedCandidates ranked(raw, count, -kInfinity, scratch);
@@ -112,8 +105,7 @@ void Sampler::Accept(std::span<const std::int32_t> tokens) {
   if (Penalizes()) window_.Push(tokens);
 }
 
-Result<SampledToken> Sampler::Sample(std::span<const float> logits, std::uint64_t position,
-                                     SamplerScratch& scratch) const {
+Result<SampledToken> Sampler::Sample(std::span<const float> logits, std::uint64_t position, SamplerScratch& scratch) const {
   Result<LogitRow> row = LogitRow::Scan(logits, scratch.block_max);
   if (!row) return std::unexpected(row.error());
 
@@ -135,9 +127,7 @@ Result<SampledToken> Sampler::Sample(std::span<const float> logits, std::uint64_
   if (row->Max() == -kInfinity) {
     return Fail(ErrorCode::kInternal, "no token is left to sample: all are banned or have a logit of -infinity");
   }
-  sampled.token = params_.temperature == 0.0
-                      ? row->ArgMax()
-                      : Draw(*row, UniformAt(params_.seed, choice_, position), scratch.ranking);
+  sampled.token = params_.temperature == 0.0 ? row->ArgMax() : Draw(*row, UniformAt(params_.seed, choice_, position), scratch.ranking);
   if (wants_logprobs) sampled.logprob = Logprob(logits[static_cast<std::size_t>(sampled.token)], log_normalizer);
   return sampled;
 }
@@ -160,23 +150,19 @@ void Sampler::BuildPatches(std::span<const float> logits, const Biases& biases, 
   }
 }
 
-bool Sampler::HasTopK(const LogitRow& row) const {
-  return params_.top_k > 0 && static_cast<std::size_t>(params_.top_k) < row.size();
-}
+bool Sampler::HasTopK(const LogitRow& row) const { return params_.top_k > 0 && static_cast<std::size_t>(params_.top_k) < row.size(); }
 
 std::int32_t Sampler::Draw(const LogitRow& row, double uniform, RankingScratch& scratch) const {
   const bool has_top_k = HasTopK(row);
   const double floor = MinPFloor(row.Max(), params_.min_p);
   // Top-p measures against all that top-k leaves, so min-p's floor may thin out the list early only without top-k.
-  RankedCandidates ranked(row, has_top_k ? static_cast<std::size_t>(params_.top_k) : row.size(),
-                          has_top_k ? -kInfinity : floor, scratch);
+  RankedCandidates ranked(row, has_top_k ? static_cast<std::size_t>(params_.top_k) : row.size(), has_top_k ? -kInfinity : floor, scratch);
 
   const bool keeps_everything = !has_top_k && params_.top_p >= 1.0 && params_.min_p <= 0.0;
   if (keeps_everything) {
     const double total = row.TotalWeight(params_.temperature);
-    const auto drawn = FindInSorted(ranked, [&](std::span<const Candidate> sorted) {
-      return DrawIndex(sorted, total, params_.temperature, uniform);
-    });
+    const auto drawn =
+        FindInSorted(ranked, [&](std::span<const Candidate> sorted) { return DrawIndex(sorted, total, params_.temperature, uniform); });
     if (drawn) return ranked.sorted()[*drawn].token;
     // The lanes' total may round to more than the sum in sorted order; below, both are the latter.
   }
@@ -195,8 +181,7 @@ std::span<const Candidate> Sampler::Truncate(const LogitRow& row, RankedCandidat
   std::optional<std::size_t> nucleus;
   if (has_top_p) {
     const double total = has_top_k ? TotalWeight(ranked.sorted(), 1.0) : row.TotalWeight(1.0);
-    nucleus = FindInSorted(
-        ranked, [&](std::span<const Candidate> sorted) { return TopPCount(sorted, total, params_.top_p); });
+    nucleus = FindInSorted(ranked, [&](std::span<const Candidate> sorted) { return TopPCount(sorted, total, params_.top_p); });
   }
   const std::span<const Candidate> kept = ranked.sorted().first(nucleus.value_or(ranked.sorted().size()));
   return kept.first(CountAtLeast(kept, floor));

@@ -33,7 +33,8 @@ struct SampledToken {
 };
 
 // Working memory of Sample(): one for each thread, handed to any sampler. It grows to what the rows need (some 10 KB
-// for the usual chain, up to 8 bytes a token of the vocabulary without top-k, 4 more with allowed tokens) and carries nothing from call to call.
+// for the usual chain, up to 8 bytes a token of the vocabulary without top-k, 4 more with allowed tokens) and carries nothing from call to
+// call.
 struct SamplerScratch {
   std::vector<float> block_max;
   std::vector<LogitPatch> patches;

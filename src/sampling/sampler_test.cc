@@ -47,8 +47,7 @@ std::vector<float> Restricted(const SamplingParams& params, std::size_t position
 
 // The chain as one would write it with no thought of speed: a copy, a full sort, and long-hand steps. Returns what may
 // be drawn, with the weight of each.
-std::vector<Kept> ReferenceKept(const SamplingParams& params, const std::vector<std::int32_t>& history,
-                                std::vector<float> logits) {
+std::vector<Kept> ReferenceKept(const SamplingParams& params, const std::vector<std::int32_t>& history, std::vector<float> logits) {
   logits = Restricted(params, history.size(), std::move(logits));
   std::map<std::int32_t, int> counts;
   for (std::size_t i = 0; i < history.size(); ++i) {
@@ -60,8 +59,7 @@ std::vector<Kept> ReferenceKept(const SamplingParams& params, const std::vector<
     float& logit = logits[static_cast<std::size_t>(token)];
     const auto repetition = static_cast<float>(params.repetition_penalty);
     logit = logit > 0 ? logit / repetition : logit * repetition;
-    logit -= static_cast<float>(count) * static_cast<float>(params.frequency_penalty) +
-             static_cast<float>(params.presence_penalty);
+    logit -= static_cast<float>(count) * static_cast<float>(params.frequency_penalty) + static_cast<float>(params.presence_penalty);
   }
 
   std::vector<std::int32_t> order;
@@ -94,9 +92,8 @@ std::vector<Kept> ReferenceKept(const SamplingParams& params, const std::vector<
   return kept;
 }
 
-std::int32_t ReferenceSample(const SamplingParams& params, std::uint32_t choice,
-                             const std::vector<std::int32_t>& history, const std::vector<float>& logits,
-                             std::uint64_t position) {
+std::int32_t ReferenceSample(const SamplingParams& params, std::uint32_t choice, const std::vector<std::int32_t>& history,
+                             const std::vector<float>& logits, std::uint64_t position) {
   const std::vector<Kept> kept = ReferenceKept(params, history, logits);
   double total = 0.0;
   for (const Kept& k : kept) total += k.weight;
@@ -114,7 +111,9 @@ class Random {
   explicit Random(std::uint32_t seed) : generator_(seed) {}
   std::size_t Below(std::size_t n) { return generator_() % n; }
   template <typename T>
-  T OneOf(std::initializer_list<T> values) { return values.begin()[Below(values.size())]; }
+  T OneOf(std::initializer_list<T> values) {
+    return values.begin()[Below(values.size())];
+  }
   std::int32_t Token(std::size_t vocabulary) { return static_cast<std::int32_t>(Below(vocabulary)); }
 
   // Normal logits, logits with many ties, logits that are all equal; some with -infinity.
@@ -162,8 +161,7 @@ class Random {
   std::mt19937 generator_;
 };
 
-Result<SampledToken> SampleOnce(const SamplingParams& params, const std::vector<float>& logits,
-                                std::uint64_t position = 0) {
+Result<SampledToken> SampleOnce(const SamplingParams& params, const std::vector<float>& logits, std::uint64_t position = 0) {
   SamplerScratch scratch;
   return Sampler(params, 0).Sample(logits, position, scratch);
 }
@@ -178,9 +176,7 @@ TEST(SamplerTest, EqualsTheReferenceOnManyRowsAndParameters) {
   SamplerScratch scratch;
   int compared = 0;
   for (int round = 0; round < 4'000; ++round) {
-    const std::size_t vocabulary = round % 20 == 0
-                                       ? 20'000
-                                       : random.OneOf<std::size_t>({1, 2, 5, 100, 127, 128, 129, 1'000, 3'000});
+    const std::size_t vocabulary = round % 20 == 0 ? 20'000 : random.OneOf<std::size_t>({1, 2, 5, 100, 127, 128, 129, 1'000, 3'000});
     const SamplingParams params = random.Params(vocabulary);
     const auto choice = static_cast<std::uint32_t>(random.Below(3));
     Sampler sampler(params, choice);
@@ -197,8 +193,8 @@ TEST(SamplerTest, EqualsTheReferenceOnManyRowsAndParameters) {
       }
       ASSERT_TRUE(sampled) << sampled.error().message;
       ASSERT_EQ(sampled->token, ReferenceSample(params, choice, history, logits, position))
-          << "round " << round << " step " << step << " vocabulary " << vocabulary << " temperature "
-          << params.temperature << " top_k " << params.top_k << " top_p " << params.top_p << " min_p " << params.min_p;
+          << "round " << round << " step " << step << " vocabulary " << vocabulary << " temperature " << params.temperature << " top_k "
+          << params.top_k << " top_p " << params.top_p << " min_p " << params.min_p;
       sampler.Accept(sampled->token);
       history.push_back(sampled->token);
       ++compared;
@@ -287,8 +283,7 @@ TEST(SamplerTest, AllButOneBanned) {
         std::erase(banned, left);
         std::vector<float> logits(vocabulary, 50.0F);
         logits[static_cast<std::size_t>(left)] = -80.0F;
-        const auto sampled =
-            SampleOnce({.temperature = temperature, .top_k = top_k, .min_p = min_p, .banned = banned}, logits);
+        const auto sampled = SampleOnce({.temperature = temperature, .top_k = top_k, .min_p = min_p, .banned = banned}, logits);
         ASSERT_TRUE(sampled);
         EXPECT_EQ(sampled->token, left);
       }
@@ -433,8 +428,7 @@ TEST(SamplerTest, NeighboursAndScratchPlayNoPart) {
   Random random(8);
   std::vector<std::vector<float>> rows;
   for (int i = 0; i < 40; ++i) rows.push_back(random.Row(3'000));
-  const SamplingParams params{.temperature = 1.5, .top_k = 0, .top_p = 0.9, .min_p = 0.0, .presence_penalty = 0.5,
-                              .seed = 3};
+  const SamplingParams params{.temperature = 1.5, .top_k = 0, .top_p = 0.9, .min_p = 0.0, .presence_penalty = 0.5, .seed = 3};
   const auto alone = [&](std::uint32_t choice) {
     Sampler sampler(params, choice);
     std::vector<std::int32_t> tokens;
@@ -468,19 +462,15 @@ TEST(SamplerTest, LogprobsAreOfTheRawLogitsAndSumToOne) {
   const std::size_t vocabulary = 2'000;
   std::vector<float> logits = random.Row(vocabulary);
   logits[17] = -kInfinity;
-  const SamplingParams params{.temperature = 3.0,
-                              .top_k = 5,
-                              .logit_bias = {{44, 30.0F}},
-                              .top_logprobs = static_cast<std::int32_t>(vocabulary)};
+  const SamplingParams params{
+      .temperature = 3.0, .top_k = 5, .logit_bias = {{44, 30.0F}}, .top_logprobs = static_cast<std::int32_t>(vocabulary)};
   const auto sampled = SampleOnce(params, logits);
   ASSERT_TRUE(sampled);
   EXPECT_EQ(sampled->token, 44);
 
   double sum = 0.0;
   for (const float logit : logits) sum += std::exp(static_cast<double>(logit));
-  const auto expected = [&](std::int32_t token) {
-    return static_cast<double>(logits[static_cast<std::size_t>(token)]) - std::log(sum);
-  };
+  const auto expected = [&](std::int32_t token) { return static_cast<double>(logits[static_cast<std::size_t>(token)]) - std::log(sum); };
   EXPECT_NEAR(sampled->logprob, expected(44), 1e-5);
   double probabilities = 0.0;
   for (std::size_t i = 0; i < sampled->top.size(); ++i) {

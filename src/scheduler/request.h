@@ -58,7 +58,7 @@ struct SequenceRequest {
   std::vector<TokenId> prompt;  // at least one token
   int max_tokens = 1;           // prompt and max_tokens together fit into the engine's context
   SamplingParams sampling;
-  std::uint32_t choice = 0;     // of several answers to one prompt: each draws its own tokens from the same seed
+  std::uint32_t choice = 0;          // of several answers to one prompt: each draws its own tokens from the same seed
   std::vector<TokenId> stop_tokens;  // end the answer and are not a part of it; sorted
   TimePoint arrived{};
   // A request is served as if it had arrived this many seconds earlier. So what came much earlier is never overtaken for ever.

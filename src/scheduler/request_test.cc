@@ -8,9 +8,8 @@
 namespace cllm {
 namespace {
 
-constexpr RequestState kStates[] = {RequestState::kQueued,   RequestState::kRunning,   RequestState::kPreempted,
-                                    RequestState::kFinished, RequestState::kCancelled, RequestState::kTimedOut,
-                                    RequestState::kFailed};
+constexpr RequestState kStates[] = {RequestState::kQueued,    RequestState::kRunning,  RequestState::kPreempted, RequestState::kFinished,
+                                    RequestState::kCancelled, RequestState::kTimedOut, RequestState::kFailed};
 
 TEST(RequestTest, TheTableOfTransitions) {
   // Rows: from; columns: to, both in the order of kStates.
@@ -18,10 +17,8 @@ TEST(RequestTest, TheTableOfTransitions) {
       {false, true, false, false, true, true, true},  // queued
       {false, false, true, true, true, true, true},   // running
       {false, true, false, true, true, true, true},   // preempted
-      {false, false, false, false, false, false, false},
-      {false, false, false, false, false, false, false},
-      {false, false, false, false, false, false, false},
-      {false, false, false, false, false, false, false},
+      {false, false, false, false, false, false, false}, {false, false, false, false, false, false, false},
+      {false, false, false, false, false, false, false}, {false, false, false, false, false, false, false},
   };
   for (int from = 0; from < 7; ++from) {
     for (int to = 0; to < 7; ++to) {

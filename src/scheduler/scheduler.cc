@@ -49,7 +49,7 @@ struct Scheduler::Sequence {
   int computed = 0;             // tokens whose KV the engine holds
   bool has_begun = false;       // some of its prompt is computed, not all
   int slot = -1;
-  TimePoint turn;               // in the queue
+  TimePoint turn;  // in the queue
   RequestState state = RequestState::kQueued;
 };
 
@@ -184,10 +184,10 @@ bool Scheduler::EndIfDue(Sequence& sequence, TimePoint now) {
       return true;
     case RequestControl::Signal::kStop:
       // A stop before the first token can't come from the text of the answer: whoever sent it wants no answer.
-      End(sequence, sequence.state == RequestState::kQueued ? RequestState::kCancelled : RequestState::kFinished,
-          FinishReason::kStop);
+      End(sequence, sequence.state == RequestState::kQueued ? RequestState::kCancelled : RequestState::kFinished, FinishReason::kStop);
       return true;
-    case RequestControl::Signal::kNone: break;
+    case RequestControl::Signal::kNone:
+      break;
   }
   const bool queued = sequence.state == RequestState::kQueued;  // it has never run
   std::string message;
@@ -198,8 +198,7 @@ bool Scheduler::EndIfDue(Sequence& sequence, TimePoint now) {
   } else if (queued) {
     message = "the request's deadline passed while it waited for a free place";
   } else {
-    message = fmt::format("the request's deadline passed after {} of at most {} tokens", sequence.generated(),
-                          sequence.request.max_tokens);
+    message = fmt::format("the request's deadline passed after {} of at most {} tokens", sequence.generated(), sequence.request.max_tokens);
   }
   End(sequence, RequestState::kTimedOut, FinishReason::kStop, {ErrorCode::kTimedOut, std::move(message), {}});
   return true;
@@ -388,7 +387,7 @@ void Scheduler::CheckInvariants() const {
     CheckInvariant(sequence->slot >= 0 && !used.at(sequence->slot), "each running sequence has a slot of its own");
     used[sequence->slot] = true;
     CheckInvariant(std::ranges::equal(cache_->computed(sequence->slot), std::span(sequence->tokens).first(sequence->computed)),
-          "a slot holds what its sequence has computed");
+                   "a slot holds what its sequence has computed");
     CheckInvariant(sequence->missing() >= 1, "a running sequence has a token to compute");
     CheckInvariant(sequence->remaining() >= 1, "a running sequence has a token to generate");
     CheckInvariant(sequence->known() <= engine_.max_context, "a sequence fits into the context");

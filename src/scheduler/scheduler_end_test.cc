@@ -132,8 +132,7 @@ TEST(SchedulerEndTest, WhatEndsWhileAStepComputesGetsNoTokenFromIt) {
                                               {Signal::kNone, milliseconds(10), RequestState::kTimedOut}}) {
     std::function<void()> during = [] {};
     SchedulerRig rig({.on_step = [&during](const StepPlan&) { during(); }});
-    const RequestId ends =
-        rig.Add(SomePrompt(4, 1), 50, [&](SequenceRequest& request) { request.deadline = rig.now + milliseconds(10); });
+    const RequestId ends = rig.Add(SomePrompt(4, 1), 50, [&](SequenceRequest& request) { request.deadline = rig.now + milliseconds(10); });
     const RequestId other = rig.Add(SomePrompt(4, 2), 5);
     rig.Step();
     during = [&] {
@@ -178,8 +177,7 @@ TEST(SchedulerEndTest, AStopSignalForAQueuedRequestEndsNoProcess) {
 TEST(SchedulerEndTest, ADeadlineInTheQueueSaysSo) {
   SchedulerRig rig({.max_sequences = 1});
   const RequestId first = rig.Add(SomePrompt(4, 1), 20);
-  const RequestId queued =
-      rig.Add(SomePrompt(4, 2), 20, [&](SequenceRequest& request) { request.deadline = rig.now + milliseconds(10); });
+  const RequestId queued = rig.Add(SomePrompt(4, 2), 20, [&](SequenceRequest& request) { request.deadline = rig.now + milliseconds(10); });
   rig.Step();
   rig.now += milliseconds(9);
   rig.Step();
@@ -195,8 +193,7 @@ TEST(SchedulerEndTest, ADeadlineInTheQueueSaysSo) {
 
 TEST(SchedulerEndTest, ADeadlineOfARunningRequestSaysHowFarItCame) {
   SchedulerRig rig;
-  const RequestId id =
-      rig.Add(SomePrompt(4, 1), 20, [&](SequenceRequest& request) { request.deadline = rig.now + milliseconds(10); });
+  const RequestId id = rig.Add(SomePrompt(4, 1), 20, [&](SequenceRequest& request) { request.deadline = rig.now + milliseconds(10); });
   const RequestId other = rig.Add(SomePrompt(4, 2), 20);
   for (int i = 0; i < 3; ++i) rig.Step();
   rig.now += milliseconds(10);
@@ -240,8 +237,7 @@ TEST(SchedulerEndTest, AFailingSequenceFailsAlone) {
 
 TEST(SchedulerEndTest, ARequestThatNoTokenIsLeftForFailsAlone) {
   SchedulerRig rig({.vocab_size = 4});
-  const RequestId failing =
-      rig.Add({1, 2}, 5, [](SequenceRequest& request) { request.sampling.banned = {0, 1, 2, 3}; });
+  const RequestId failing = rig.Add({1, 2}, 5, [](SequenceRequest& request) { request.sampling.banned = {0, 1, 2, 3}; });
   const RequestId other = rig.Add({2, 1}, 5);
   rig.RunToEnd();
   EXPECT_EQ(rig.end(failing).state, RequestState::kFailed);
@@ -280,16 +276,17 @@ TEST(SchedulerEndTest, KvIsDroppedOnEveryKindOfEnd) {
     RequestState state;
     std::function<void(SchedulerRig&, RequestId)> make_end;
   };
-  const std::vector<Kind> kinds{
-      {"length", RequestState::kFinished, [](auto& rig, RequestId) { for (int i = 0; i < 20; ++i) rig.Step(); }},
-      {"cancel", RequestState::kCancelled, [](auto& rig, RequestId id) { rig.Signal(id, Signal::kCancel); }},
-      {"stop", RequestState::kFinished, [](auto& rig, RequestId id) { rig.Signal(id, Signal::kStop); }},
-      {"deadline", RequestState::kTimedOut, [](auto& rig, RequestId) { rig.now += milliseconds(1000); }},
-      {"failure", RequestState::kFailed, [](auto& rig, RequestId) { rig.scheduler.FailAll({}); }}};
+  const std::vector<Kind> kinds{{"length", RequestState::kFinished,
+                                 [](auto& rig, RequestId) {
+                                   for (int i = 0; i < 20; ++i) rig.Step();
+                                 }},
+                                {"cancel", RequestState::kCancelled, [](auto& rig, RequestId id) { rig.Signal(id, Signal::kCancel); }},
+                                {"stop", RequestState::kFinished, [](auto& rig, RequestId id) { rig.Signal(id, Signal::kStop); }},
+                                {"deadline", RequestState::kTimedOut, [](auto& rig, RequestId) { rig.now += milliseconds(1000); }},
+                                {"failure", RequestState::kFailed, [](auto& rig, RequestId) { rig.scheduler.FailAll({}); }}};
   for (const Kind& kind : kinds) {
     SchedulerRig rig;
-    const RequestId id =
-        rig.Add(SomePrompt(9, 1), 20, [&](SequenceRequest& request) { request.deadline = rig.now + milliseconds(999); });
+    const RequestId id = rig.Add(SomePrompt(9, 1), 20, [&](SequenceRequest& request) { request.deadline = rig.now + milliseconds(999); });
     rig.Step();
     EXPECT_EQ(rig.engine.tokens_held(), 9) << kind.name;
     kind.make_end(rig, id);

@@ -18,9 +18,7 @@ using std::chrono::seconds;
 FakeEngineOptions OneAtATime() { return {.max_sequences = 1, .max_step_tokens = 64, .max_context = 4096}; }
 
 // A step takes 10 ms and 1 ms for each row.
-TimePoint::duration TimeOf(const StepPlan& plan) {
-  return milliseconds(10) + milliseconds(1) * static_cast<int>(plan.tokens.size());
-}
+TimePoint::duration TimeOf(const StepPlan& plan) { return milliseconds(10) + milliseconds(1) * static_cast<int>(plan.tokens.size()); }
 
 // Of it, on an engine that computes prompts apart.
 TimePoint::duration PromptTimeOf(const StepPlan& plan) {
@@ -144,7 +142,8 @@ TEST_F(SchedulerOrderTest, ChunksBesideDecodesKeepToTheTarget) {
     int target_ms;
     double target_s;  // three decodes alone take 13 ms
   };
-  for (const auto& [prompts_apart, target_ms, target] : {Case{false, 0, 1.75 * 0.013}, {true, 0, 2.2 * 0.013}, {false, 60, 0.06}, {true, 60, 0.06}}) {
+  for (const auto& [prompts_apart, target_ms, target] :
+       {Case{false, 0, 1.75 * 0.013}, {true, 0, 2.2 * 0.013}, {false, 60, 0.06}, {true, 60, 0.06}}) {
     Rig rig({.max_sequences = 4, .max_step_tokens = 200, .max_context = 4096}, prompts_apart, target_ms);
     for (int salt = 0; salt < 3; ++salt) rig.Add(SomePrompt(10 + 10 * salt, salt), 300, Arriving(rig.now));
     for (int step = 0; step < 20; ++step) rig.Step();

@@ -103,8 +103,7 @@ TEST(SchedulerPreemptionTest, WhatWaitsToComeBackCanStillEnd) {
     rig.Signal(low, signal);
     rig.Step();
     ASSERT_TRUE(rig.ended(low));
-    EXPECT_EQ(rig.end(low).state,
-              signal == RequestControl::Signal::kStop ? RequestState::kFinished : RequestState::kCancelled);
+    EXPECT_EQ(rig.end(low).state, signal == RequestControl::Signal::kStop ? RequestState::kFinished : RequestState::kCancelled);
     rig.RunToEnd();
   }
 }

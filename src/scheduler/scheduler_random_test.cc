@@ -102,7 +102,9 @@ class RandomRun {
           EXPECT_EQ(end.reason, expected.reason) << "request " << id;
         }
         return;
-      case RequestState::kCancelled: EXPECT_EQ(expected.signal, RequestControl::Signal::kCancel); return;
+      case RequestState::kCancelled:
+        EXPECT_EQ(expected.signal, RequestControl::Signal::kCancel);
+        return;
       case RequestState::kTimedOut:
         EXPECT_TRUE(expected.has_deadline);
         EXPECT_EQ(end.error.code, ErrorCode::kTimedOut);
@@ -111,7 +113,8 @@ class RandomRun {
         EXPECT_TRUE(expected.poisoned);
         EXPECT_TRUE(tokens.empty());
         return;
-      default: ADD_FAILURE() << "request " << id << " ended as " << RequestStateName(end.state);
+      default:
+        ADD_FAILURE() << "request " << id << " ended as " << RequestStateName(end.state);
     }
   }
 

@@ -96,9 +96,8 @@ TEST(SchedulerSharingTest, AFollowerTakesTheLeadWhenItsLeaderLeaves) {
   for (const auto& leave : ways) {
     SchedulerRig rig(SharingEngine());
     const auto prefix = SomePrompt(300, 1);
-    const RequestId leader = rig.Add(Joined(prefix, SomePrompt(5, 7)), 50, [&](SequenceRequest& request) {
-      request.deadline = rig.now + std::chrono::seconds(5);
-    });
+    const RequestId leader = rig.Add(Joined(prefix, SomePrompt(5, 7)), 50,
+                                     [&](SequenceRequest& request) { request.deadline = rig.now + std::chrono::seconds(5); });
     const auto prompt = Joined(prefix, SomePrompt(5, 8));
     const RequestId second = rig.Add(prompt, 5);
     const RequestId third = rig.Add(Joined(prefix, SomePrompt(5, 9)), 5);

@@ -18,11 +18,11 @@ namespace cllm {
 
 // What a step has to do, as far as its time depends on it.
 struct StepLoad {
-  int rows = 0;            // tokens that are computed
-  int chunks = 0;          // sequences with more than one row: some engines compute these in a pass of their own
-  double attention = 0;    // token pairs: for each row the tokens before it
-  double context = 0;      // tokens whose keys and values are read: for each sequence those before its rows
-  int outputs = 0;         // rows whose logits are wanted
+  int rows = 0;          // tokens that are computed
+  int chunks = 0;        // sequences with more than one row: some engines compute these in a pass of their own
+  double attention = 0;  // token pairs: for each row the tokens before it
+  double context = 0;    // tokens whose keys and values are read: for each sequence those before its rows
+  int outputs = 0;       // rows whose logits are wanted
 
   // `count` rows of one sequence that has `computed` tokens already.
   void Add(int count, int computed, bool wants_logits);
@@ -60,7 +60,7 @@ class StepTimeModel {
 
   Evidence decode_steps_;
   Evidence chunk_steps_;
-  Vector factors_{};  // seconds for one unit of each part
+  Vector factors_{};                     // seconds for one unit of each part
   std::array<double, kSteps> errors_{};  // of the last steps: time over prediction
   std::size_t errors_seen_ = 0;          // since they were last acted upon
   int observations_ = 0;

@@ -20,11 +20,15 @@ struct Shape {
 // From a small CPU, whose chunks are a pass of their own, to a GPU, on which rows cost nearly nothing.
 std::vector<Shape> Shapes() {
   return {
-      {"two cores", [](const StepLoad& l) { return 0.028 + 0.006 * std::max(0, l.rows - 4) + 1e-6 * l.attention + 0.001 * l.outputs + 0.02 * l.chunks; }},
+      {"two cores",
+       [](const StepLoad& l) {
+         return 0.028 + 0.006 * std::max(0, l.rows - 4) + 1e-6 * l.attention + 0.001 * l.outputs + 0.02 * l.chunks;
+       }},
       {"small model", [](const StepLoad& l) { return 0.002 + 0.0003 * l.rows + 2e-8 * l.attention + 0.0002 * l.outputs; }},
       {"GPU", [](const StepLoad& l) { return 0.010 + 0.00004 * l.rows + 1e-9 * l.attention; }},
       {"long context", [](const StepLoad& l) { return 0.03 + 0.002 * std::max(0, l.rows - 4) + 4e-6 * l.attention; }},
-      {"keys read once a chunk", [](const StepLoad& l) { return 0.005 + 0.0007 * l.rows + 5e-7 * l.attention + 4e-6 * l.context + 0.002 * l.chunks; }},
+      {"keys read once a chunk",
+       [](const StepLoad& l) { return 0.005 + 0.0007 * l.rows + 5e-7 * l.attention + 4e-6 * l.context + 0.002 * l.chunks; }},
       {"weights behind rows", [](const StepLoad& l) { return std::max(0.03, 0.0075 * l.rows) + 1e-6 * l.attention; }},
   };
 }
@@ -75,7 +79,8 @@ class Workload {
 
   int Choose(const StepLoad& decodes, double slowness) {
     const int most = std::min(left_, kMostRows);
-    const int chosen = std::clamp(model_.RowsWithin(kTargetOverDecodes * model_.Predict(decodes), decodes, computed_, most), std::min(kLeastRows, most), most);
+    const int chosen = std::clamp(model_.RowsWithin(kTargetOverDecodes * model_.Predict(decodes), decodes, computed_, most),
+                                  std::min(kLeastRows, most), most);
     const double target = kTargetOverDecodes * shape_.seconds(decodes) * slowness;
     const auto time = [&](int rows) {
       StepLoad load = decodes;

@@ -25,9 +25,7 @@ double StepTimes::Predict(const MixedLoad& load) const {
   return PredictDecodes(load) + prompts_.Predict(load.prompts);
 }
 
-double StepTimes::PredictDecodes(const MixedLoad& load) const {
-  return load.decodes.rows > 0 ? together_.Predict(load.decodes) : 0;
-}
+double StepTimes::PredictDecodes(const MixedLoad& load) const { return load.decodes.rows > 0 ? together_.Predict(load.decodes) : 0; }
 
 int StepTimes::RowsWithin(double target, const MixedLoad& load, int computed, int most) const {
   if (!PromptsAreApart()) return together_.RowsWithin(target, Sum(load.decodes, load.prompts), computed, most);

@@ -4,13 +4,8 @@
 
 namespace cllm {
 
-Answer::Answer(Settings settings, std::shared_ptr<RequestControl> control, std::shared_ptr<GenerationSink> sink,
-               RequestMetrics& metrics)
-    : settings_(std::move(settings)),
-      control_(std::move(control)),
-      sink_(std::move(sink)),
-      metrics_(metrics),
-      stops_(settings_.stop) {}
+Answer::Answer(Settings settings, std::shared_ptr<RequestControl> control, std::shared_ptr<GenerationSink> sink, RequestMetrics& metrics)
+    : settings_(std::move(settings)), control_(std::move(control)), sink_(std::move(sink)), metrics_(metrics), stops_(settings_.stop) {}
 
 void Answer::Start(TimePoint now, int cached_tokens) {
   started_ = now;
@@ -85,9 +80,7 @@ void Answer::Finish(Status status, FinishReason reason, TimePoint now) {
   end.cached_tokens = cached_tokens_;
   end.generated_tokens = generated_;
   end.seed = settings_.seed;
-  const auto since_accepted = [this](TimePoint time) {
-    return std::chrono::duration<double>(time - settings_.accepted).count();
-  };
+  const auto since_accepted = [this](TimePoint time) { return std::chrono::duration<double>(time - settings_.accepted).count(); };
   end.queue_time_s = started_ ? since_accepted(*started_) : 0;
   end.first_token_time_s = generated_ > 0 ? since_accepted(first_token_) : 0;
   end.response_time_s = since_accepted(now);

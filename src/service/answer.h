@@ -36,8 +36,7 @@ class Answer {
   };
 
   // `metrics` outlives the answer.
-  Answer(Settings settings, std::shared_ptr<RequestControl> control, std::shared_ptr<GenerationSink> sink,
-         RequestMetrics& metrics);
+  Answer(Settings settings, std::shared_ptr<RequestControl> control, std::shared_ptr<GenerationSink> sink, RequestMetrics& metrics);
 
   // The scheduler has admitted the request; of its prompt `cached_tokens` need not be computed.
   void Start(TimePoint now, int cached_tokens);

@@ -30,8 +30,9 @@ class AnswerTest : public testing::Test {
     pieces_.push_back(piece);
     now_ += milliseconds(10);
     const auto token = static_cast<TokenId>(pieces_.size()) - 1;
-    answer_->Add({.token = token, .logprob = -0.5F * static_cast<float>(token), .top = std::move(top)},
-                 [this](TokenId id) { return id < 1000 ? pieces_.at(id) : "top" + std::to_string(id); }, now_);
+    answer_->Add(
+        {.token = token, .logprob = -0.5F * static_cast<float>(token), .top = std::move(top)},
+        [this](TokenId id) { return id < 1000 ? pieces_.at(id) : "top" + std::to_string(id); }, now_);
   }
 
   void End(RequestState state = RequestState::kFinished, FinishReason reason = FinishReason::kLength, Error error = {}) {
@@ -155,7 +156,8 @@ TEST_F(AnswerTest, AStopStringAcrossTheBytesOfACharacter) {
   Start({"人"});
   Add("x\xE4\xBA");
   EXPECT_EQ(sink_->text(), "x");
-  Add("\xBA" "y");
+  Add("\xBA"
+      "y");
   EXPECT_EQ(sink_->text(), "x");
   EXPECT_EQ(control_->signal(), RequestControl::Signal::kStop);
 }
@@ -190,7 +192,8 @@ TEST_F(AnswerTest, TokensComeWithTheTextThatTheyBegin) {
   Start({}, /*wants_tokens=*/true);
   Add("a", {{1000, -0.1F}, {1001, -0.2F}});
   Add("\xE4\xBA");
-  Add("\xBA" "b");
+  Add("\xBA"
+      "b");
   Add("c");
   End();
   const std::vector<TextDelta> deltas = sink_->deltas();

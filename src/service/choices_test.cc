@@ -147,9 +147,8 @@ TEST_F(ChoicesTest, AStopStringEndsOnlyItsOwnAnswer) {
   GenerateRequest request = Ask("hello", 30);
   const auto texts = Texts(*Submit(MakeChoices(request, {}, 2)));
   // A character of the second answer that the first one doesn't have.
-  const auto only = std::ranges::find_if(texts.at(1), [&](char c) {
-    return static_cast<unsigned char>(c) < 0x80 && !texts.at(0).contains(c);
-  });
+  const auto only =
+      std::ranges::find_if(texts.at(1), [&](char c) { return static_cast<unsigned char>(c) < 0x80 && !texts.at(0).contains(c); });
   ASSERT_NE(only, texts.at(1).end());
   request.stop = {std::string(1, *only)};
   const auto sink = Submit(MakeChoices(request, {}, 2));

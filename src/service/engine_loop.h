@@ -24,15 +24,15 @@ struct EngineLoopStats {
   std::int64_t computing_ns = 0;  // wall time inside the engine
   // Wall time in which there was work to run and no step was computing: planning, sampling, committing, waiting to merge.
   std::int64_t idle_with_work_ns = 0;
-  std::int64_t prompt_tokens = 0;     // computed
+  std::int64_t prompt_tokens = 0;         // computed
   std::int64_t cached_prompt_tokens = 0;  // found in the KV cache
-  std::int64_t generated_tokens = 0;  // sampled
+  std::int64_t generated_tokens = 0;      // sampled
   int queued = 0;
   int running = 0;
-  std::int64_t kv_tokens = 0;  // tokens whose KV the engine holds for running sequences
+  std::int64_t kv_tokens = 0;       // tokens whose KV the engine holds for running sequences
   std::int64_t kv_idle_tokens = 0;  // for sequences to come
-  double seconds_per_start = 0;  // between two admissions while others waited, smoothed; 0 where nobody has waited yet
-  double target_step_s = 0;      // of the last step; 0 where nothing bounded its time
+  double seconds_per_start = 0;     // between two admissions while others waited, smoothed; 0 where nobody has waited yet
+  double target_step_s = 0;         // of the last step; 0 where nothing bounded its time
 };
 
 class EngineLoop {
@@ -90,7 +90,7 @@ class EngineLoop {
   Clock::time_point burst_start_;
   Clock::time_point second_arrival_;
   Clock::time_point answered_at_;  // when the last open request ended
-  Clock::time_point idle_since_;  // when the last step ended, or work came to an idle loop
+  Clock::time_point idle_since_;   // when the last step ended, or work came to an idle loop
   DrainRate drain_rate_;
   StepResult result_;
   StepEvents events_;

@@ -119,8 +119,7 @@ TEST_F(EngineLoopTest, ArrivalsWhileAStepComputesJoinTheNextOne) {
   loop_->Submit(Request(2, Prompt(6, 2), 4));
   loop_->Submit(Request(3, Prompt(7, 3), 4));
   gate_.Release();
-  EXPECT_EQ(gate_.WaitForStep().sequences,
-            (std::vector<SequenceWork>{{0, 5, 0, 1, true}, {1, 0, 1, 6, true}, {2, 0, 7, 7, true}}));
+  EXPECT_EQ(gate_.WaitForStep().sequences, (std::vector<SequenceWork>{{0, 5, 0, 1, true}, {1, 0, 1, 6, true}, {2, 0, 7, 7, true}}));
   gate_.Open();
   for (const RequestId id : {1, 2, 3}) {
     EXPECT_EQ(events_.WaitForEnd(id).reason, FinishReason::kLength);
@@ -269,9 +268,10 @@ TEST_F(EngineLoopTest, RequestsThatUsuallyComeTogetherShareTheirFirstStep) {
 // before the engine has dropped the KV of the last one.
 TEST_F(EngineLoopTest, AQuickLoneClientNeverWaits) {
   static constexpr milliseconds kAnswer(300);  // what a wait would take twice
-  Start({.on_step = [](const StepPlan& plan) {
-          if (!plan.sequences.empty()) std::this_thread::sleep_for(kAnswer);
-        }},
+  Start({.on_step =
+             [](const StepPlan& plan) {
+               if (!plan.sequences.empty()) std::this_thread::sleep_for(kAnswer);
+             }},
         {.batch_timeout_ms = 60'000});
   on_end_ = [this](RequestId id) {
     if (id % 2 == 1 && id < 5) loop_->Submit(Request(id + 1, Prompt(5, 1), 1));

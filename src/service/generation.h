@@ -31,12 +31,12 @@ struct GenerateRequest {
   std::optional<std::uint64_t> seed;  // absent: a random one, which the answer names
   std::vector<std::string> stop;
   bool ignore_eos = false;
-  int min_tokens = 0;                // before them nothing ends the answer
-  std::vector<TokenId> stop_tokens;  // beside the model's own ends of text; also under ignore_eos
-  std::optional<double> timeout_s;  // less than the server's request_timeout
-  std::optional<int> priority;      // seconds, as in SequenceRequest
-  std::uint32_t choice = 0;         // as in SequenceRequest
-  bool seed_is_drawn = false;       // `seed` is a random one: nobody will ask for it again
+  int min_tokens = 0;                           // before them nothing ends the answer
+  std::vector<TokenId> stop_tokens;             // beside the model's own ends of text; also under ignore_eos
+  std::optional<double> timeout_s;              // less than the server's request_timeout
+  std::optional<int> priority;                  // seconds, as in SequenceRequest
+  std::uint32_t choice = 0;                     // as in SequenceRequest
+  bool seed_is_drawn = false;                   // `seed` is a random one: nobody will ask for it again
   std::shared_ptr<const RequestControl> group;  // ends it as well
 };
 
@@ -73,7 +73,7 @@ struct GenerationEnd {
   double queue_time_s = 0;        // from acceptance to the start of computing; 0 if it never started
   double first_token_time_s = 0;  // from acceptance to the first token; 0 if there was none
   double response_time_s = 0;     // from acceptance to the end
-  double generation_time_s = 0;  // from the first token to the last one
+  double generation_time_s = 0;   // from the first token to the last one
 
   int choices() const { return reasons.empty() ? 1 : static_cast<int>(reasons.size()); }
   FinishReason reason_of(int choice) const { return reasons.empty() ? reason : reasons.at(static_cast<std::size_t>(choice)); }

@@ -14,11 +14,16 @@ Histogram StepSecondsHistogram() { return Histogram(GeometricBounds(0.0001, 2, 2
 
 std::string_view RequestOutcomeName(RequestOutcome outcome) {
   switch (outcome) {
-    case RequestOutcome::kFinished: return "finished";
-    case RequestOutcome::kCancelled: return "cancelled";
-    case RequestOutcome::kTimedOut: return "timed_out";
-    case RequestOutcome::kInvalid: return "invalid";
-    case RequestOutcome::kFailed: break;
+    case RequestOutcome::kFinished:
+      return "finished";
+    case RequestOutcome::kCancelled:
+      return "cancelled";
+    case RequestOutcome::kTimedOut:
+      return "timed_out";
+    case RequestOutcome::kInvalid:
+      return "invalid";
+    case RequestOutcome::kFailed:
+      break;
   }
   return "failed";
 }
@@ -26,10 +31,14 @@ std::string_view RequestOutcomeName(RequestOutcome outcome) {
 RequestOutcome OutcomeOf(const Status& status) {
   if (status) return RequestOutcome::kFinished;
   switch (status.error().code) {
-    case ErrorCode::kCancelled: return RequestOutcome::kCancelled;
-    case ErrorCode::kTimedOut: return RequestOutcome::kTimedOut;
-    case ErrorCode::kInvalidArgument: return RequestOutcome::kInvalid;
-    default: return RequestOutcome::kFailed;
+    case ErrorCode::kCancelled:
+      return RequestOutcome::kCancelled;
+    case ErrorCode::kTimedOut:
+      return RequestOutcome::kTimedOut;
+    case ErrorCode::kInvalidArgument:
+      return RequestOutcome::kInvalid;
+    default:
+      return RequestOutcome::kFailed;
   }
 }
 

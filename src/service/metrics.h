@@ -15,9 +15,9 @@ namespace cllm {
 Histogram StepSecondsHistogram();
 
 struct StepMetrics {
-  Histogram seconds = StepSecondsHistogram();      // inside the engine
-  Histogram sequences{GeometricBounds(1, 2, 9)};   // that computed in the step
-  Histogram tokens{GeometricBounds(1, 2, 13)};     // computed by the step: prompt chunks and decodes
+  Histogram seconds = StepSecondsHistogram();                // inside the engine
+  Histogram sequences{GeometricBounds(1, 2, 9)};             // that computed in the step
+  Histogram tokens{GeometricBounds(1, 2, 13)};               // computed by the step: prompt chunks and decodes
   Histogram over_prediction{GeometricBounds(0.5, 1.1, 15)};  // time over what the scheduler thought it would be
 };
 
@@ -36,7 +36,7 @@ class RequestMetrics {
   void RecordEnd(const GenerationEnd& end);
   std::int64_t ended(RequestOutcome outcome) const { return ended_[static_cast<std::size_t>(outcome)]; }
 
-  Histogram queue_seconds;        // until it is admitted
+  Histogram queue_seconds;  // until it is admitted
   Histogram first_token_seconds;
   Histogram inter_token_seconds;  // between two tokens of one answer
   Histogram response_seconds;     // until the end; finished requests

@@ -14,8 +14,7 @@ Status ModelText::CheckTokens(std::span<const TokenId> tokens, const char* field
   for (std::size_t i = 0; i < tokens.size(); ++i) {
     if (tokens[i] >= 0 && tokens[i] < tokenizer_.vocab_size()) continue;
     return InvalidArgument(
-        fmt::format("{}[{}] is {}, which is not in the vocabulary of {} tokens", field, i, tokens[i], tokenizer_.vocab_size()),
-        field);
+        fmt::format("{}[{}] is {}, which is not in the vocabulary of {} tokens", field, i, tokens[i], tokenizer_.vocab_size()), field);
   }
   return {};
 }

@@ -21,9 +21,7 @@ class ModelText : public TextModel {
     return tokenizer_.Tokenize(text, add_special, parse_special);
   }
   Result<std::string> Detokenize(std::span<const TokenId> tokens) const override;
-  const std::vector<TokenId>& end_of_generation_tokens() const override {
-    return tokenizer_.end_of_generation_tokens();
-  }
+  const std::vector<TokenId>& end_of_generation_tokens() const override { return tokenizer_.end_of_generation_tokens(); }
 
  private:
   Status CheckTokens(std::span<const TokenId> tokens, const char* field) const;

@@ -67,9 +67,7 @@ std::size_t BytesOf(const std::string& key, const CachedResult& result) {
 
 }  // namespace
 
-bool IsRepeatable(const SequenceRequest& request, bool has_own_seed) {
-  return request.sampling.temperature == 0 || has_own_seed;
-}
+bool IsRepeatable(const SequenceRequest& request, bool has_own_seed) { return request.sampling.temperature == 0 || has_own_seed; }
 
 std::string ResultKey(const SequenceRequest& request, const std::vector<std::string>& stop) {
   KeyWriter key;
@@ -109,8 +107,7 @@ void ResultCache::Insert(std::string key, CachedResult result, TimePoint now) {
     Remove(std::prev(entries_.end()));
     ++stats_.evictions;
   }
-  entries_.push_front(
-      {std::move(key), std::make_shared<const CachedResult>(std::move(result)), now + ttl_, bytes});
+  entries_.push_front({std::move(key), std::make_shared<const CachedResult>(std::move(result)), now + ttl_, bytes});
   by_key_.emplace(entries_.front().key, entries_.begin());
   bytes_ += bytes;
 }

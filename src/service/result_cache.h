@@ -20,8 +20,8 @@
 namespace cllm {
 
 struct ResultCacheOptions {
-  int max_memory_mb = 0;   // of answers and their keys; 0 turns the cache off
-  double ttl_s = 3600;     // seconds that an answer may be used after it was computed
+  int max_memory_mb = 0;  // of answers and their keys; 0 turns the cache off
+  double ttl_s = 3600;    // seconds that an answer may be used after it was computed
 };
 
 struct CachedResult {

@@ -23,9 +23,8 @@ struct Service::Accepted {
   TimePoint time = std::chrono::steady_clock::now();
 };
 
-Service::Service(const TextModel& model, Engine& engine, const SchedulerOptions& options,
-                 std::function<void()> on_step_sent, int max_input_tokens,
-                 const ResultCacheOptions& result_cache)
+Service::Service(const TextModel& model, Engine& engine, const SchedulerOptions& options, std::function<void()> on_step_sent,
+                 int max_input_tokens, const ResultCacheOptions& result_cache)
     : model_(model),
       options_(options),
       max_context_(engine.capabilities().max_context),
@@ -76,7 +75,9 @@ double Service::TimeoutOf(const GenerateRequest& request) const {
 
 void Service::CloseRequest() {
   if (open_.fetch_sub(1) > 1) return;
-  { const std::lock_guard lock(idle_mutex_); }  // a waiter has either seen the new count or is waiting
+  {
+    const std::lock_guard lock(idle_mutex_);
+  }  // a waiter has either seen the new count or is waiting
   idle_.notify_all();
 }
 
@@ -112,8 +113,7 @@ void Service::Prepare(const std::shared_ptr<Accepted>& accepted) {
       };
     }
   }
-  text_stage_.Register(sequence.id, std::make_unique<Answer>(std::move(settings), accepted->control, accepted->sink,
-                                                             request_metrics_));
+  text_stage_.Register(sequence.id, std::make_unique<Answer>(std::move(settings), accepted->control, accepted->sink, request_metrics_));
   if (known) return Replay(sequence.id, static_cast<int>(sequence.prompt.size()), *known);
   loop_.Submit(std::move(sequence));
 }
@@ -146,25 +146,24 @@ Status Service::PrepareTokens(Accepted& accepted, SequenceRequest& sequence) {
   const int prompt_tokens = static_cast<int>(tokens->size());
   if (prompt_tokens == 0) return InvalidArgument("the prompt is empty", field);
   if (max_input_tokens_ > 0 && prompt_tokens > max_input_tokens_) {
-    return InvalidArgument(fmt::format("the prompt has {} tokens, more than the {} of http.max_input_tokens",
-                                       prompt_tokens, max_input_tokens_),
-                           field);
+    return InvalidArgument(
+        fmt::format("the prompt has {} tokens, more than the {} of http.max_input_tokens", prompt_tokens, max_input_tokens_), field);
   }
   const int room = max_context_ - prompt_tokens;
   const int least = request.max_tokens.value_or(1);
   if (room < least) {
-    return InvalidArgument(
-        fmt::format("the prompt has {} tokens and max_tokens is {}: together {} more than the context of {} tokens",
-                    prompt_tokens, least, least - room, max_context_),
-        field);
+    return InvalidArgument(fmt::format("the prompt has {} tokens and max_tokens is {}: together {} more than the context of {} tokens",
+                                       prompt_tokens, least, least - room, max_context_),
+                           field);
   }
   if (Status status = CheckTokenIds(request); !status) return status;
   sequence.id = next_id_++;
   sequence.prompt = std::move(*tokens);
   sequence.max_tokens = request.max_tokens.value_or(std::min(room, request.default_max_tokens.value_or(room)));
   if (request.min_tokens > sequence.max_tokens) {
-    return InvalidArgument(fmt::format("min_tokens is {}, more than the {} tokens that the answer may have", request.min_tokens,
-                                       sequence.max_tokens), "min_tokens");
+    return InvalidArgument(
+        fmt::format("min_tokens is {}, more than the {} tokens that the answer may have", request.min_tokens, sequence.max_tokens),
+        "min_tokens");
   }
   sequence.sampling = request.sampling;
   sequence.choice = request.choice;

@@ -64,8 +64,7 @@ GenerateRequest Ask(std::string prompt, std::optional<int> max_tokens) {
 
 class ServiceTest : public testing::Test {
  protected:
-  void Start(FakeEngineOptions engine = {}, SchedulerOptions options = {}, bool held = false,
-             const ResultCacheOptions& cache = {}) {
+  void Start(FakeEngineOptions engine = {}, SchedulerOptions options = {}, bool held = false, const ResultCacheOptions& cache = {}) {
     engine.on_step = gate_.Hook();
     if (!held) gate_.Open();
     engine_ = std::make_unique<FakeEngine>(std::move(engine));
@@ -145,8 +144,8 @@ TEST_F(ServiceTest, NothingEndsAnAnswerBeforeItsMinTokens) {
   const auto as_ever = Submit(request);
   EXPECT_EQ(as_ever->WaitForEnd().generated_tokens, natural) << "the end may come right after them";
   request.min_tokens = 61;
-  EXPECT_EQ(ErrorOf(request), (Error{ErrorCode::kInvalidArgument, "min_tokens is 61, more than the 60 tokens that the answer may have",
-                                     "min_tokens"}));
+  EXPECT_EQ(ErrorOf(request),
+            (Error{ErrorCode::kInvalidArgument, "min_tokens is 61, more than the 60 tokens that the answer may have", "min_tokens"}));
 }
 
 TEST_F(ServiceTest, FurtherStopTokensEndAnAnswerAlsoWhenTheEndOfTextIsIgnored) {
@@ -224,8 +223,7 @@ TEST_F(ServiceTest, APromptWithoutRoomIsAnErrorWithBothNumbers) {
   const Error error = ErrorOf(Ask(std::string(50, 'a'), 15));
   EXPECT_EQ(error.code, ErrorCode::kInvalidArgument);
   EXPECT_EQ(error.field, "prompt");
-  EXPECT_EQ(error.message,
-            "the prompt has 50 tokens and max_tokens is 15: together 1 more than the context of 64 tokens");
+  EXPECT_EQ(error.message, "the prompt has 50 tokens and max_tokens is 15: together 1 more than the context of 64 tokens");
   GenerateRequest chat = Ask("", 1'000'000'000);
   chat.prompt = ChatPrompt{.messages = {{"user", std::string(64, 'a')}}, .template_arguments = {}};
   EXPECT_EQ(ErrorOf(chat).field, "messages");
@@ -248,8 +246,8 @@ TEST_F(ServiceTest, ABiasForATokenBeyondTheVocabularyIsAnError) {
   request.sampling.logit_bias = {{255, -100.0F}};
   EXPECT_TRUE(Submit(request)->WaitForEnd().status);
   request.sampling.logit_bias.emplace_back(256, 1.0F);
-  EXPECT_EQ(ErrorOf(request), (Error{ErrorCode::kInvalidArgument,
-                                     "logit_bias names token 256, the vocabulary has 256 tokens", "logit_bias"}));
+  EXPECT_EQ(ErrorOf(request),
+            (Error{ErrorCode::kInvalidArgument, "logit_bias names token 256, the vocabulary has 256 tokens", "logit_bias"}));
 }
 
 TEST_F(ServiceTest, AnEngineFailureIsTheAnswersError) {

@@ -5,10 +5,7 @@
 namespace cllm {
 
 TextStage::TextStage(PieceFunction piece, std::function<void()> on_step_sent, std::function<void()> on_end)
-    : piece_(std::move(piece)),
-      on_step_sent_(std::move(on_step_sent)),
-      on_end_(std::move(on_end)),
-      thread_([this] { Run(); }) {}
+    : piece_(std::move(piece)), on_step_sent_(std::move(on_step_sent)), on_end_(std::move(on_end)), thread_([this] { Run(); }) {}
 
 TextStage::~TextStage() {
   {

@@ -15,22 +15,19 @@ namespace {
 class TextStageTest : public testing::Test {
  protected:
   TextStageTest() {
-    stage_ = std::make_unique<TextStage>([](TokenId token) { return std::string(1, static_cast<char>(token)); },
-                                         [this] { ++steps_sent_; }, [this] { ++ended_; });
+    stage_ = std::make_unique<TextStage>([](TokenId token) { return std::string(1, static_cast<char>(token)); }, [this] { ++steps_sent_; },
+                                         [this] { ++ended_; });
   }
 
   std::shared_ptr<RememberingSink> Register(RequestId id, std::vector<std::string> stop = {}) {
     auto sink = std::make_shared<RememberingSink>();
     auto control = std::make_shared<RequestControl>();
-    stage_->Register(id, std::make_unique<Answer>(Answer::Settings{.stop = std::move(stop), .accepted = {}}, control,
-                                                 sink, metrics_));
+    stage_->Register(id, std::make_unique<Answer>(Answer::Settings{.stop = std::move(stop), .accepted = {}}, control, sink, metrics_));
     return sink;
   }
 
   static TokenEvent Token(RequestId id, char c) { return {id, {.token = c, .logprob = 0, .top = {}}}; }
-  static EndEvent End(RequestId id) {
-    return {.id = id, .state = RequestState::kFinished, .reason = FinishReason::kLength, .error = {}};
-  }
+  static EndEvent End(RequestId id) { return {.id = id, .state = RequestState::kFinished, .reason = FinishReason::kLength, .error = {}}; }
 
   // Everything that was posted has been handled afterwards.
   void Finish() { stage_.reset(); }

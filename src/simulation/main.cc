@@ -21,12 +21,11 @@ int main(int argc, char** argv) {
     return 1;
   }
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-  fmt::print("seed {}: {} requests accepted, {} refused, in {:.1f} s\n", options.seed, report->accepted, report->refused,
-             seconds.count());
-  fmt::print("ends: {} finished ({} compared with an undisturbed run), {} cancelled, {} timed out, {} failed\n",
-             report->ends[0], report->compared, report->ends[1], report->ends[2], report->ends[3]);
-  fmt::print("{} steps, {} tokens, {} prompt tokens from the cache, {} preemptions, {:.0f} s of virtual time\n",
-             report->steps, report->tokens, report->cached_tokens, report->preemptions, report->seconds);
+  fmt::print("seed {}: {} requests accepted, {} refused, in {:.1f} s\n", options.seed, report->accepted, report->refused, seconds.count());
+  fmt::print("ends: {} finished ({} compared with an undisturbed run), {} cancelled, {} timed out, {} failed\n", report->ends[0],
+             report->compared, report->ends[1], report->ends[2], report->ends[3]);
+  fmt::print("{} steps, {} tokens, {} prompt tokens from the cache, {} preemptions, {:.0f} s of virtual time\n", report->steps,
+             report->tokens, report->cached_tokens, report->preemptions, report->seconds);
   fmt::print("at most {} waited, the longest {:.2f} s\n", report->most_queued, report->longest_wait_s);
   return 0;
 }

@@ -13,7 +13,7 @@ namespace cllm {
 struct SimulationOptions {
   std::uint64_t seed = 1;  // everything follows from it: the engine's shape, the load, what goes wrong
   std::int64_t requests = 10'000;
-  int check_every = 1;     // the books are checked after one step in so many
+  int check_every = 1;  // the books are checked after one step in so many
 };
 
 struct SimulationReport {
@@ -21,13 +21,13 @@ struct SimulationReport {
   std::int64_t refused = 0;
   std::array<std::int64_t, 4> ends{};  // finished, cancelled, timed out, failed
   std::int64_t steps = 0;
-  std::int64_t tokens = 0;             // generated
-  std::int64_t cached_tokens = 0;      // of prompts, not computed
-  std::int64_t preemptions = 0;        // sequences that gave way where the blocks had run out
-  std::int64_t compared = 0;           // finished answers that were compared with an undisturbed run's
+  std::int64_t tokens = 0;         // generated
+  std::int64_t cached_tokens = 0;  // of prompts, not computed
+  std::int64_t preemptions = 0;    // sequences that gave way where the blocks had run out
+  std::int64_t compared = 0;       // finished answers that were compared with an undisturbed run's
   int most_queued = 0;
-  double longest_wait_s = 0;           // for a place; virtual
-  double seconds = 0;                  // virtual
+  double longest_wait_s = 0;  // for a place; virtual
+  double seconds = 0;         // virtual
 };
 
 // An error is a rule that was broken. It says which, at which step, for which request.

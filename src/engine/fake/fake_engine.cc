@@ -35,8 +35,7 @@ TokenId FakeEngine::NextToken(std::span<const TokenId> context, int vocab_size) 
 }
 
 int FakeEngine::tokens_held() const {
-  return std::accumulate(slots_.begin(), slots_.end(), 0,
-                         [](int sum, const auto& slot) { return sum + static_cast<int>(slot.size()); });
+  return std::accumulate(slots_.begin(), slots_.end(), 0, [](int sum, const auto& slot) { return sum + static_cast<int>(slot.size()); });
 }
 
 Ticket FakeEngine::Submit(const StepPlan& plan) {
@@ -75,7 +74,9 @@ void FakeEngine::Apply(const KvOperation& operation) {
       assert(capabilities_.can_trim_sequences && tokens <= slot.size());
       slot.resize(tokens);
       break;
-    case KvOperation::Kind::kCopyBlock: blocks_.at(operation.target_block) = blocks_.at(operation.block); break;
+    case KvOperation::Kind::kCopyBlock:
+      blocks_.at(operation.target_block) = blocks_.at(operation.block);
+      break;
   }
 }
 

@@ -49,7 +49,7 @@ class FakeEngine : public Engine {
   FakeEngineOptions options_;
   EngineCapabilities capabilities_;
   std::vector<std::vector<TokenId>> slots_;
-  std::vector<std::vector<TokenId>> blocks_;       // with kNothing where nothing was computed
+  std::vector<std::vector<TokenId>> blocks_;        // with kNothing where nothing was computed
   std::vector<std::vector<BlockId>> block_tables_;  // by slot
   std::vector<std::vector<float>> logits_;
   const StepPlan* plan_ = nullptr;

@@ -14,9 +14,7 @@ StepResult Compute(FakeEngine& engine, const StepPlan& plan) {
   return result;
 }
 
-TokenId Best(const SequenceResult& result) {
-  return static_cast<TokenId>(std::ranges::max_element(result.logits) - result.logits.begin());
-}
+TokenId Best(const SequenceResult& result) { return static_cast<TokenId>(std::ranges::max_element(result.logits) - result.logits.begin()); }
 
 TEST(FakeEngineTest, TheNextTokenDependsOnTheWholeContextAndIsNeverZero) {
   const std::vector<TokenId> a{1, 2, 3};
@@ -59,17 +57,16 @@ TEST(FakeEngineTest, DropAndMoveRunBeforeTheRows) {
 
 TEST(FakeEngineTest, AWrongPositionIsAnErrorOfThatSequence) {
   FakeEngine engine({});
-  const StepResult result =
-      Compute(engine, {.operations = {}, .sequences = {{0, 1, 0, 1, true}, {1, 0, 1, 1, true}}, .tokens = {1, 2}});
+  const StepResult result = Compute(engine, {.operations = {}, .sequences = {{0, 1, 0, 1, true}, {1, 0, 1, 1, true}}, .tokens = {1, 2}});
   EXPECT_FALSE(result.sequences[0].status);
   EXPECT_TRUE(result.sequences[1].status);
 }
 
 TEST(FakeEngineTest, PoisonAndTooLongAContextFail) {
   FakeEngine engine({.max_context = 3, .poison_token = 9});
-  const StepResult result = Compute(engine, {.operations = {},
-                                             .sequences = {{0, 0, 0, 2, true}, {1, 0, 2, 4, true}, {2, 0, 6, 3, true}},
-                                             .tokens = {1, 9, 1, 2, 3, 4, 1, 2, 3}});
+  const StepResult result = Compute(
+      engine,
+      {.operations = {}, .sequences = {{0, 0, 0, 2, true}, {1, 0, 2, 4, true}, {2, 0, 6, 3, true}}, .tokens = {1, 9, 1, 2, 3, 4, 1, 2, 3}});
   EXPECT_EQ(result.sequences[0].status.error().message, "poisoned token");
   EXPECT_FALSE(result.sequences[1].status);
   EXPECT_TRUE(result.sequences[2].status);

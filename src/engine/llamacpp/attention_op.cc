@@ -6,8 +6,8 @@
 #include <span>
 #include <vector>
 
-#include <ggml-cpu/traits.h>
 #include <ggml-cpu.h>
+#include <ggml-cpu/traits.h>
 
 #include "base/invariant.h"
 #include "engine/llamacpp/attention_plan.h"
@@ -53,18 +53,17 @@ struct Queries {
     std::array<AttentionQuery, kMostAttentionQueries> asked;
     for (int q = 0; q < count; ++q) asked[q] = {queries[q].query, queries[q].mask == nullptr ? nullptr : queries[q].mask + first};
     plan.kernel.Attend({.positions = static_cast<int>(std::min<std::int64_t>(kAttentionSpan, key->ne[1] - first)),
-                       .keys = RowOf(key, stream, kv_head, first),
-                       .values = RowOf(value, stream, kv_head, first),
-                       .key_stride = static_cast<std::ptrdiff_t>(key->nb[1] / sizeof(std::uint16_t)),
-                       .value_stride = static_cast<std::ptrdiff_t>(value->nb[1] / sizeof(std::uint16_t)),
-                       .next_keys = next_keys},
-                      {asked.data(), static_cast<std::size_t>(count)}, scratch, states);
+                        .keys = RowOf(key, stream, kv_head, first),
+                        .values = RowOf(value, stream, kv_head, first),
+                        .key_stride = static_cast<std::ptrdiff_t>(key->nb[1] / sizeof(std::uint16_t)),
+                        .value_stride = static_cast<std::ptrdiff_t>(value->nb[1] / sizeof(std::uint16_t)),
+                        .next_keys = next_keys},
+                       {asked.data(), static_cast<std::size_t>(count)}, scratch, states);
   }
 };
 
 bool TakesHeads(std::int64_t key_size, std::int64_t value_size, std::int64_t heads, std::int64_t kv_heads) {
-  return AttentionKernel::Takes(key_size, value_size) && kv_heads > 0 && heads % kv_heads == 0 &&
-         heads / kv_heads <= kMostAttentionQueries;
+  return AttentionKernel::Takes(key_size, value_size) && kv_heads > 0 && heads % kv_heads == 0 && heads / kv_heads <= kMostAttentionQueries;
 }
 
 bool Takes(const ggml_tensor* op) {
@@ -80,8 +79,7 @@ bool Takes(const ggml_tensor* op) {
   if (cells != nullptr && (cells->type != GGML_TYPE_I64 || cells->ne[0] != query->ne[1] || query->ne[3] != 1)) return false;
   const bool types = query->type == GGML_TYPE_F32 && op->type == GGML_TYPE_F32 && key->type == GGML_TYPE_F16 &&
                      value->type == GGML_TYPE_F16 && (mask == nullptr || mask->type == GGML_TYPE_F16);
-  const bool rows_are_whole = query->nb[0] == sizeof(float) && key->nb[0] == sizeof(std::uint16_t) &&
-                              value->nb[0] == sizeof(std::uint16_t);
+  const bool rows_are_whole = query->nb[0] == sizeof(float) && key->nb[0] == sizeof(std::uint16_t) && value->nb[0] == sizeof(std::uint16_t);
   return types && rows_are_whole && key->ne[2] == value->ne[2] && key->ne[3] == query->ne[3] && value->ne[3] == query->ne[3] &&
          TakesHeads(key->ne[0], value->ne[0], query->ne[2], key->ne[2]);
 }

@@ -8,9 +8,9 @@ namespace cllm {
 // ggml's. Calling it again does nothing; calls must not run beside each other or beside a computation: ggml keeps one list for the
 // process.
 //
-// Where the operation has src[5] (scripts/patches/llama.cpp/ragged-batches.patch), its rows belong to several streams: for each row the number of the
-// cell, of all streams, into which its own key is written. Rows of a stream stand together; keys and values are those of stream 0,
-// the others lie nb[3] apart. src[5]->extra is null or a StreamOrigins.
+// Where the operation has src[5] (scripts/patches/llama.cpp/ragged-batches.patch), its rows belong to several streams: for each row the
+// number of the cell, of all streams, into which its own key is written. Rows of a stream stand together; keys and values are those of
+// stream 0, the others lie nb[3] apart. src[5]->extra is null or a StreamOrigins.
 void UseOwnAttention();
 
 // Whether the kernel takes such heads, and this processor has what it takes.

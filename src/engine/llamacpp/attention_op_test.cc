@@ -19,12 +19,12 @@ namespace {
 
 struct Case {
   int key_size, value_size, heads, kv_heads, rows, positions, streams = 1;
-  int window = 1 << 20;     // positions before a row's own that it sees
+  int window = 1 << 20;  // positions before a row's own that it sees
   bool is_masked = true;
-  bool one_mask = false;    // for all streams
+  bool one_mask = false;  // for all streams
   float max_bias = 0, soft_cap = 0;
   bool has_sinks = false;
-  int cells = 0;            // of a stream in the cache, where there are more than `positions`
+  int cells = 0;  // of a stream in the cache, where there are more than `positions`
 };
 
 // ggml's attention; what it attends to is the same for every type of KV. Row r of stream s sees positions up to
@@ -64,9 +64,9 @@ std::vector<float> Compute(const Case& c, ggml_type kv_type, int threads) {
       }
     }
   }
-  ggml_tensor* result = ggml_flash_attn_ext(context.get(), ggml_permute(context.get(), query, 0, 2, 1, 3), key, value,
-                                            c.is_masked ? mask : nullptr, 1 / std::sqrt(static_cast<float>(c.key_size)),
-                                            c.max_bias, c.soft_cap);
+  ggml_tensor* result =
+      ggml_flash_attn_ext(context.get(), ggml_permute(context.get(), query, 0, 2, 1, 3), key, value, c.is_masked ? mask : nullptr,
+                          1 / std::sqrt(static_cast<float>(c.key_size)), c.max_bias, c.soft_cap);
   if (c.has_sinks) ggml_flash_attn_ext_add_sinks(result, fill(ggml_new_tensor_1d(context.get(), GGML_TYPE_F32, c.heads)));
   ggml_cgraph* graph = ggml_new_graph(context.get());
   ggml_build_forward_expand(graph, result);
@@ -83,7 +83,8 @@ struct Part {
 // The rows of all parts in one operation, by the cells that they are written to; or, if `alone` >= 0, those of this part only.
 // Heads of 64, four of queries and two of keys. What a stream shares with its origin in whole spans is NaN but in the origin, where all
 // are computed.
-std::vector<float> ComputeParts(const std::vector<Part>& parts, int positions, int alone, int threads, const StreamOrigins* origins = nullptr) {
+std::vector<float> ComputeParts(const std::vector<Part>& parts, int positions, int alone, int threads,
+                                const StreamOrigins* origins = nullptr) {
   constexpr int kSize = 64, kHeads = 4, kKvHeads = 2, kCells = 2048, kStreams = 5;
   const std::unique_ptr<ggml_context, void (*)(ggml_context*)> context(
       ggml_init({.mem_size = std::size_t{64} << 20, .mem_buffer = nullptr, .no_alloc = false}), ggml_free);
@@ -222,7 +223,7 @@ TEST_F(AttentionOp, WhatStreamsShareIsReadAtItsOrigin) {
   origins.Copied(0, 2, 1000);
   origins.Copied(2, 3, 600);
   ExpectTheBytesOfEachAlone({{0, 1100, 1}, {1, 1010, 1}, {2, 1300, 1}, {3, 700, 1}, {4, 800, 1}}, &origins);
-  ExpectTheBytesOfEachAlone({{1, 1010, 1}, {3, 610, 1}, {2, 1000, 6}}, &origins);  // the origin itself has no row
+  ExpectTheBytesOfEachAlone({{1, 1010, 1}, {3, 610, 1}, {2, 1000, 6}}, &origins);     // the origin itself has no row
   ExpectTheBytesOfEachAlone({{1, 1010, 12}, {3, 610, 12}, {2, 1000, 12}}, &origins);  // more queries than fit into one call
   origins.Cut(0, 300);
   ExpectTheBytesOfEachAlone({{0, 300, 2}, {1, 1010, 1}, {2, 1300, 1}, {3, 700, 1}}, &origins);

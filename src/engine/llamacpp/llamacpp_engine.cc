@@ -103,38 +103,36 @@ Result<std::int64_t> KvBudget(std::int64_t weight_bytes, std::int64_t limit_mb, 
   const std::int64_t weights_mb = (weight_bytes + kBytesPerMb - 1) / kBytesPerMb;
   const std::int64_t left_mb = limit_mb - weights_mb;
   if (left_mb < 1) {
-    return InvalidArgument(
-        fmt::format("the weights take {} MiB, the {} MiB of resources.memory_limit_mb leave nothing for the KV cache: "
-                    "raise it, or choose a smaller quantisation of the model",
-                    weights_mb, limit_mb),
-        "resources.memory_limit_mb");
+    return InvalidArgument(fmt::format("the weights take {} MiB, the {} MiB of resources.memory_limit_mb leave nothing for the KV cache: "
+                                       "raise it, or choose a smaller quantisation of the model",
+                                       weights_mb, limit_mb),
+                           "resources.memory_limit_mb");
   }
   return kv_mb > 0 ? std::min(kv_mb, left_mb) : left_mb;
 }
 
-Result<KvSizing> SizeKvCache(const ModelInfo& model, const LlamaCppOptions& options, int max_context,
-                             std::int64_t budget_mb, std::int64_t available_bytes) {
+Result<KvSizing> SizeKvCache(const ModelInfo& model, const LlamaCppOptions& options, int max_context, std::int64_t budget_mb,
+                             std::int64_t available_bytes) {
   const ggml_type type = KvType(options.kv_type);
   const std::int64_t f16_bytes = model.kv_bytes_per_token_f16 * PaddedContext(max_context);
   KvSizing sizing;
   sizing.bytes_per_sequence = f16_bytes / 2 * static_cast<std::int64_t>(ggml_type_size(type)) / ggml_blck_size(type);
   sizing.budget_bytes = budget_mb > 0 ? budget_mb << 20 : available_bytes / 10 * 9;
   const std::int64_t wanted = std::min(options.n_seq_max, kMostSequences);
-  sizing.sequences = static_cast<int>(
-      sizing.bytes_per_sequence > 0 ? std::min(wanted, sizing.budget_bytes / sizing.bytes_per_sequence) : wanted);
+  sizing.sequences =
+      static_cast<int>(sizing.bytes_per_sequence > 0 ? std::min(wanted, sizing.budget_bytes / sizing.bytes_per_sequence) : wanted);
   if (sizing.sequences < 1) {
-    return InvalidArgument(
-        fmt::format("one request of {} tokens needs {} MiB of KV cache, only {} MiB may be used: lower "
-                    "model.max_context_length, choose a smaller backend.llama_cpp.kv_type, or raise "
-                    "resources.kv_cache_max_memory_mb or resources.memory_limit_mb",
-                    max_context, sizing.bytes_per_sequence >> 20, sizing.budget_bytes >> 20),
-        "resources.kv_cache_max_memory_mb");
+    return InvalidArgument(fmt::format("one request of {} tokens needs {} MiB of KV cache, only {} MiB may be used: lower "
+                                       "model.max_context_length, choose a smaller backend.llama_cpp.kv_type, or raise "
+                                       "resources.kv_cache_max_memory_mb or resources.memory_limit_mb",
+                                       max_context, sizing.bytes_per_sequence >> 20, sizing.budget_bytes >> 20),
+                           "resources.kv_cache_max_memory_mb");
   }
   return sizing;
 }
 
-Result<std::unique_ptr<LlamaCppEngine>> LlamaCppEngine::Create(const Model& model, const LlamaCppOptions& options,
-                                                               int sequences, int max_context) {
+Result<std::unique_ptr<LlamaCppEngine>> LlamaCppEngine::Create(const Model& model, const LlamaCppOptions& options, int sequences,
+                                                               int max_context) {
   UseOwnAttention();
   const bool attention_is_ours = AttentionIsOurs(model, options);
   // Then a row's bytes don't depend on what is computed beside it, and decodes and prompts may share a pass.
@@ -185,14 +183,13 @@ Result<std::unique_ptr<LlamaCppEngine>> LlamaCppEngine::Create(const Model& mode
                                   .computes_prompts_apart = !is_one_pass,
                                   .can_copy_sequences = true,
                                   // Recurrent state has no positions. (Sliding windows are kept at full size, so theirs can go.)
-                                  .can_trim_sequences = !llama_model_is_recurrent(model.handle()) &&
-                                                        !llama_model_is_hybrid(model.handle()),
+                                  .can_trim_sequences = !llama_model_is_recurrent(model.handle()) && !llama_model_is_hybrid(model.handle()),
                                   .rows_after_prefix = rows_after_prefix};
   return std::unique_ptr<LlamaCppEngine>(new LlamaCppEngine(std::move(context), std::move(origins), std::move(capabilities), options));
 }
 
-LlamaCppEngine::LlamaCppEngine(std::unique_ptr<Context> context, std::unique_ptr<StreamOrigins> origins,
-                               EngineCapabilities capabilities, const LlamaCppOptions& options)
+LlamaCppEngine::LlamaCppEngine(std::unique_ptr<Context> context, std::unique_ptr<StreamOrigins> origins, EngineCapabilities capabilities,
+                               const LlamaCppOptions& options)
     : origins_(std::move(origins)),
       context_(std::move(context)),
       capabilities_(std::move(capabilities)),
@@ -272,7 +269,9 @@ bool LlamaCppEngine::ComputeTogether(const StepPlan& plan, StepResult& result) {
 void LlamaCppEngine::Apply(const KvOperation& operation) {
   llama_memory_t memory = llama_get_memory(context_->handle);
   switch (operation.kind) {
-    case KvOperation::Kind::kDrop: Cut(operation.slot, 0); break;
+    case KvOperation::Kind::kDrop:
+      Cut(operation.slot, 0);
+      break;
     case KvOperation::Kind::kMove:
       llama_memory_seq_cp(memory, operation.slot, operation.target_slot, -1, -1);
       llama_memory_seq_rm(memory, operation.slot, -1, -1);
@@ -283,8 +282,11 @@ void LlamaCppEngine::Apply(const KvOperation& operation) {
       llama_memory_seq_rm(memory, operation.target_slot, operation.tokens, -1);
       origins_->Copied(operation.slot, operation.target_slot, operation.tokens);
       break;
-    case KvOperation::Kind::kTrim: Cut(operation.slot, operation.tokens); break;
-    case KvOperation::Kind::kCopyBlock: break;  // there are none here
+    case KvOperation::Kind::kTrim:
+      Cut(operation.slot, operation.tokens);
+      break;
+    case KvOperation::Kind::kCopyBlock:
+      break;  // there are none here
   }
 }
 

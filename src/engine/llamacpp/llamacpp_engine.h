@@ -12,9 +12,9 @@
 namespace cllm {
 
 struct LlamaCppOptions {
-  int n_batch = 512;    // most tokens of a step, and so the longest prompt chunk
-  int n_threads = 0;    // compute threads; 0 = as many as the warm-up finds best
-  int n_seq_max = 8;    // sequences that hold KV at a time
+  int n_batch = 512;                     // most tokens of a step, and so the longest prompt chunk
+  int n_threads = 0;                     // compute threads; 0 = as many as the warm-up finds best
+  int n_seq_max = 8;                     // sequences that hold KV at a time
   std::string flash_attention = "auto";  // auto | on | off
   std::string kv_type = "f16";           // f32 | f16 | bf16 | q8_0 | q4_0
   // Rotary position embedding, as llama.cpp has it.
@@ -37,14 +37,13 @@ Result<std::int64_t> KvBudget(std::int64_t weight_bytes, std::int64_t limit_mb, 
 
 // budget_mb 0: nine tenths of the memory that is still free once the weights are resident. Fails where not even one
 // sequence fits: a request's limit is never shrunk in silence.
-Result<KvSizing> SizeKvCache(const ModelInfo& model, const LlamaCppOptions& options, int max_context,
-                             std::int64_t budget_mb, std::int64_t available_bytes);
+Result<KvSizing> SizeKvCache(const ModelInfo& model, const LlamaCppOptions& options, int max_context, std::int64_t budget_mb,
+                             std::int64_t available_bytes);
 
 class LlamaCppEngine : public Engine {
  public:
   // `model` outlives the engine. Allocates KV for `sequences` × `max_context` tokens.
-  static Result<std::unique_ptr<LlamaCppEngine>> Create(const Model& model, const LlamaCppOptions& options,
-                                                        int sequences, int max_context);
+  static Result<std::unique_ptr<LlamaCppEngine>> Create(const Model& model, const LlamaCppOptions& options, int sequences, int max_context);
   ~LlamaCppEngine() override;
 
   const EngineCapabilities& capabilities() const override { return capabilities_; }

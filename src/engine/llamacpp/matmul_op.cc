@@ -8,8 +8,8 @@
 #include <utility>
 #include <vector>
 
-#include <ggml-cpu/traits.h>
 #include <ggml-cpu.h>
+#include <ggml-cpu/traits.h>
 #include <sys/mman.h>
 
 #include "engine/llamacpp/tensor_address.h"
@@ -108,8 +108,8 @@ class MatmulOp : public ggml::cpu::tensor_traits, public ggml::cpu::extra_buffer
     if (buffer == nullptr) return nullptr;
     UseHugePages(ggml_backend_buffer_get_base(buffer), size);
     buffer->buft = type;
-    buffer->iface.set_tensor = [](ggml_backend_buffer_t, ggml_tensor* tensor, const void* data,
-                                [[maybe_unused]] size_t offset, [[maybe_unused]] size_t bytes) {
+    buffer->iface.set_tensor = [](ggml_backend_buffer_t, ggml_tensor* tensor, const void* data, [[maybe_unused]] size_t offset,
+                                  [[maybe_unused]] size_t bytes) {
       assert(offset == 0 && bytes == ggml_nbytes(tensor) && TakesWeights(tensor));
       Kernel(tensor).Pack(static_cast<const std::byte*>(data), static_cast<std::byte*>(tensor->data));
     };

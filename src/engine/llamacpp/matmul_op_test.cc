@@ -25,9 +25,7 @@ struct Free {
 template <typename T>
 using Owned = std::unique_ptr<T, Free>;
 
-Owned<ggml_context> NewContext() {
-  return Owned<ggml_context>(ggml_init({.mem_size = 1 << 20, .mem_buffer = nullptr, .no_alloc = true}));
-}
+Owned<ggml_context> NewContext() { return Owned<ggml_context>(ggml_init({.mem_size = 1 << 20, .mem_buffer = nullptr, .no_alloc = true})); }
 
 struct Case {
   ggml_type type;
@@ -87,8 +85,8 @@ class MatmulOp : public testing::Test {
 
 // Inputs have 8 bits in ours, 24 in the other.
 TEST_F(MatmulOp, GivesTheProductOfTheWeightsInFloats) {
-  for (const ggml_type type : {GGML_TYPE_Q4_0, GGML_TYPE_Q4_1, GGML_TYPE_Q5_0, GGML_TYPE_Q5_1, GGML_TYPE_Q8_0, GGML_TYPE_Q4_K,
-                               GGML_TYPE_Q5_K, GGML_TYPE_Q6_K}) {
+  for (const ggml_type type :
+       {GGML_TYPE_Q4_0, GGML_TYPE_Q4_1, GGML_TYPE_Q5_0, GGML_TYPE_Q5_1, GGML_TYPE_Q8_0, GGML_TYPE_Q4_K, GGML_TYPE_Q5_K, GGML_TYPE_Q6_K}) {
     for (const Case& c : {Case{type, 512, 48, 1}, Case{type, 256, 1, 1}, Case{type, 768, 33, 9}, Case{type, 512, 100, 70},
                           Case{type, 256, 40, 3, 4}, Case{type, 256, 40, 3, 4, true}}) {
       const std::vector<float> expected = Compute(c, ggml_backend_cpu_buffer_type(), GGML_TYPE_F32, 2);
