@@ -11,7 +11,7 @@ PYTEST_ARGS ?=
 PREFIX ?= /usr/local
 DESTDIR ?=
 
-.PHONY: run build test test-unit test-tsan format hostile fuzz simulate check model tools setup docs bench bench-engine bench-throughput bench-interference bench-sharing bench-overload bench-sampler install uninstall clean
+.PHONY: run build test test-unit test-threads test-tsan format hostile fuzz simulate check model tools setup docs bench bench-engine bench-throughput bench-interference bench-sharing bench-overload bench-sampler install uninstall clean
 
 run: build model ## Set up, build, fetch the default model and serve it on port 8080
 	@exec build/cllm serve $(ARGS)
@@ -27,6 +27,10 @@ test: setup model ## Every test: unit tests, then end-to-end tests
 test-unit: setup ## The unit tests alone
 	@scripts/build $(PRESET) all $(CLLM_GPU)
 	@scripts/test --unit $(BUILD)
+
+test-threads: setup ## The unit tests of what several threads use, under ThreadSanitizer
+	@scripts/build threads threaded_tests
+	@scripts/test --threads build/threads
 
 test-tsan: ## Every test under ThreadSanitizer, llama.cpp included
 	@$(MAKE) --no-print-directory test PRESET=tsan
@@ -47,9 +51,9 @@ simulate: setup ## The scheduler under REQUESTS random requests in virtual time
 
 # What drives no program, or only repeats the suite's requests, has nothing to tell a sanitizer.
 WITHOUT_SANITIZER = tests/tools tests/e2e/test_docs.py tests/e2e/test_install.py tests/e2e/test_benchmarks.py
-check: ## Short fuzzing, the unit tests under ThreadSanitizer, unit and end-to-end tests under AddressSanitizer
+check: ## Short fuzzing, the unit tests of what threads share under ThreadSanitizer, unit and end-to-end tests under AddressSanitizer
 	@$(MAKE) --no-print-directory fuzz
-	@$(MAKE) --no-print-directory test-unit PRESET=tsan
+	@$(MAKE) --no-print-directory test-threads
 	@$(MAKE) --no-print-directory test PRESET=asan PYTEST_ARGS="$(addprefix --ignore=,$(WITHOUT_SANITIZER))"
 
 hostile: setup model ## The unit tests, then 300 hostile model files through the program

@@ -8,6 +8,9 @@ endif()
 # The fuzzers link none of these libraries' code that looks at input: they take them as the release build has them.
 if(CLLM_SANITIZER AND NOT CLLM_SANITIZER STREQUAL "fuzzer")
   list(APPEND deps_arguments --sanitizer ${CLLM_SANITIZER})
+  if(CLLM_SANITIZED_LIBRARIES)
+    list(APPEND deps_arguments --sanitized ${CLLM_SANITIZED_LIBRARIES})
+  endif()
 endif()
 file(GLOB patches CONFIGURE_DEPENDS scripts/patches/*/*.patch)
 set_property(DIRECTORY ${CMAKE_SOURCE_DIR} APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS

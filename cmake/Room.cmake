@@ -1,9 +1,10 @@
-# cllm_room(NAME [USES room …] [LIBRARIES target …]): the library of the room in the current folder, and its unit tests.
+# cllm_room(NAME [THREADED] [USES room …] [LIBRARIES target …]): the library of the room in the current folder, and its unit tests.
 # Every *.cc belongs to the room, except x_test.cc (one test program a room) and x_fuzz.cc (a libFuzzer program each, in the
 # fuzz preset).
+# THREADED says that several threads use its objects at a time: its tests have the label "threads".
 # USES are the rooms that it may include; libraries stay private to it.
 function(cllm_room name)
-  cmake_parse_arguments(ROOM "" "" "USES;LIBRARIES;TEST_USES" ${ARGN})
+  cmake_parse_arguments(ROOM "THREADED" "" "USES;LIBRARIES;TEST_USES" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS *.cc)
   set(tests ${sources})
   list(FILTER sources EXCLUDE REGEX "(_test|_fuzz|/main)\\.cc$")
@@ -21,9 +22,15 @@ function(cllm_room name)
     add_executable(${name}_test ${tests})
     target_link_libraries(${name}_test PRIVATE cllm_${name} ${ROOM_TEST_USES} ${ROOM_LIBRARIES} GTest::gtest_main)
     cllm_compile_options(${name}_test)
+    cllm_spare_options(${name}_test)
     include(GoogleTest)
     # Asked for its tests when they run, not when it is built: then scripts/test has set what the sanitizers need.
-    gtest_discover_tests(${name}_test TEST_PREFIX "${name}." DISCOVERY_TIMEOUT 60 DISCOVERY_MODE PRE_TEST)
+    set(labels)
+    if(ROOM_THREADED)
+      set(labels PROPERTIES LABELS threads)
+      set_property(GLOBAL APPEND PROPERTY CLLM_THREADED_TESTS ${name}_test)
+    endif()
+    gtest_discover_tests(${name}_test TEST_PREFIX "${name}." DISCOVERY_TIMEOUT 60 DISCOVERY_MODE PRE_TEST ${labels})
   endif()
 
   if(CLLM_SANITIZER STREQUAL "fuzzer")
@@ -54,4 +61,13 @@ function(cllm_compile_options target)
   endif()
   target_compile_options(${target} PRIVATE ${flags})
   target_link_options(${target} PRIVATE ${flags})
+endfunction()
+
+# Optimising the code of tests, or looking for undefined behaviour in it, takes the compiler longer than it takes off their run.
+function(cllm_spare_options target)
+  if(CMAKE_BUILD_TYPE STREQUAL "Release")
+    target_compile_options(${target} PRIVATE -O1)
+  elseif(CLLM_SANITIZER)
+    target_compile_options(${target} PRIVATE -O0 -fno-sanitize=undefined)
+  endif()
 endfunction()
