@@ -1,5 +1,6 @@
 #include "base/utf8.h"
 
+#include <algorithm>
 #include <cstdint>
 
 namespace cllm {
@@ -77,6 +78,39 @@ bool IsValidUtf8(std::string_view text, std::size_t* offset) {
     at += character.length;
   }
   return true;
+}
+
+std::size_t CharacterLength(std::string_view text) {
+  if (text.empty()) return 0;
+  const Character first = FirstCharacter(text);
+  return first.scan == Scan::kValid ? first.length : 0;
+}
+
+char32_t CodePoint(std::string_view character) {
+  constexpr char32_t kReplacementPoint = 0xFFFD;
+  const std::size_t length = CharacterLength(character);
+  if (length == 0) return kReplacementPoint;
+  // The lead byte has 7, 5, 4 or 3 bits of it, each further byte 6.
+  char32_t point = static_cast<unsigned char>(character[0]) & (length == 1 ? 0x7FU : 0xFFU >> (length + 1));
+  for (std::size_t i = 1; i < length; ++i) point = point << 6 | (static_cast<unsigned char>(character[i]) & 0x3FU);
+  return point;
+}
+
+std::string_view WholeCharacters(std::string_view text, std::size_t most_bytes) {
+  if (text.size() <= most_bytes) return text;
+  // A character has at most 4 bytes, so the one that the cut may split begins in the last 3.
+  for (std::size_t at = most_bytes - std::min<std::size_t>(most_bytes, 3); at < most_bytes; ++at) {
+    if (at + CharacterLength(text.substr(at, 4)) > most_bytes) return text.substr(0, at);
+  }
+  return text.substr(0, most_bytes);
+}
+
+std::string Shortened(std::string_view text, std::size_t most_bytes) {
+  const std::string_view head = WholeCharacters(text, most_bytes);
+  Utf8Assembler assembler;
+  std::string shown = assembler.Push(head);
+  shown += assembler.Finish();
+  return head.size() == text.size() ? shown : shown + "…";
 }
 
 std::string Printable(std::string_view text, std::string_view kept) {

@@ -23,6 +23,18 @@ class Utf8Assembler {
 // Whether `text` is valid UTF-8; where it is not, *offset (if given) is the first bad byte.
 bool IsValidUtf8(std::string_view text, std::size_t* offset = nullptr);
 
+// The length in bytes of the valid character that `text` begins with; 0 where there is none.
+std::size_t CharacterLength(std::string_view text);
+
+// The code point of one character; U+FFFD where `character` is no valid one.
+char32_t CodePoint(std::string_view character);
+
+// The longest beginning of `text` that has at most `most_bytes` and does not end within a character.
+std::string_view WholeCharacters(std::string_view text, std::size_t most_bytes);
+
+// `text` for a message: valid UTF-8, cut between two characters where it is longer than `most_bytes`, with "…" for the rest.
+std::string Shortened(std::string_view text, std::size_t most_bytes = 100);
+
 // `text` for a terminal, wherever it comes from: bytes that are not UTF-8 and control characters (but those in `kept`)
 // become U+FFFD, so that they cannot move the cursor or colour the screen.
 std::string Printable(std::string_view text, std::string_view kept = "");

@@ -48,6 +48,47 @@ TEST(IsValidUtf8Test, NamesTheFirstBadByte) {
   EXPECT_EQ(offset, 2U);
 }
 
+TEST(CharacterLengthTest, OfTheFirstCharacter) {
+  EXPECT_EQ(CharacterLength(""), 0U);
+  EXPECT_EQ(CharacterLength("ab"), 1U);
+  EXPECT_EQ(CharacterLength("ä"), 2U);
+  EXPECT_EQ(CharacterLength("中x"), 3U);
+  EXPECT_EQ(CharacterLength("😀"), 4U);
+  EXPECT_EQ(CharacterLength("\xE4\xB8"), 0U);      // cut short
+  EXPECT_EQ(CharacterLength("\xC0\x80"), 0U);      // overlong
+  EXPECT_EQ(CharacterLength("\xED\xA0\x80"), 0U);  // a surrogate
+}
+
+TEST(CodePointTest, OfEveryLength) {
+  EXPECT_EQ(CodePoint("a"), U'a');
+  EXPECT_EQ(CodePoint("ä"), U'ä');
+  EXPECT_EQ(CodePoint("\u07FF"), 0x7FFU);
+  EXPECT_EQ(CodePoint("中"), U'中');
+  EXPECT_EQ(CodePoint("\U0010FFFF"), 0x10FFFFU);
+  EXPECT_EQ(CodePoint("😀 and more"), U'😀');
+  EXPECT_EQ(CodePoint("\xFF"), 0xFFFDU);
+  EXPECT_EQ(CodePoint(""), 0xFFFDU);
+}
+
+TEST(WholeCharactersTest, EndsBetweenTwoCharacters) {
+  EXPECT_EQ(WholeCharacters("abc", 3), "abc");
+  EXPECT_EQ(WholeCharacters("abc", 2), "ab");
+  EXPECT_EQ(WholeCharacters("a中b", 2), "a");
+  EXPECT_EQ(WholeCharacters("a中b", 3), "a");
+  EXPECT_EQ(WholeCharacters("a中b", 4), "a中");
+  EXPECT_EQ(WholeCharacters("😀", 3), "");
+  EXPECT_EQ(WholeCharacters("中", 0), "");
+  EXPECT_EQ(WholeCharacters("\x80\x80\x80\x80\x80", 4), "\x80\x80\x80\x80");
+}
+
+TEST(ShortenedTest, CutsLongTextAndMendsBadBytes) {
+  EXPECT_EQ(Shortened("short"), "short");
+  EXPECT_EQ(Shortened("a\xFF"), "a\uFFFD");
+  EXPECT_EQ(Shortened(std::string(101, 'x')), std::string(100, 'x') + "…");
+  EXPECT_EQ(Shortened("ab中", 4), "ab…");
+  EXPECT_EQ(Shortened("ab中", 5), "ab中");
+}
+
 TEST(PrintableTest, ReplacesWhatATerminalWouldObey) {
   EXPECT_EQ(Printable("plain ä 中"), "plain ä 中");
   EXPECT_EQ(Printable("a\x1B[31mb"), "a\uFFFD[31mb");
