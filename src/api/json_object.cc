@@ -4,8 +4,6 @@
 
 #include <fmt/format.h>
 
-#include "base/utf8.h"
-
 namespace cllm {
 namespace {
 
@@ -27,14 +25,6 @@ std::string Shown(const Json& value) {
 }  // namespace
 
 std::string Dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
-
-std::string Shortened(std::string_view text) {
-  constexpr std::size_t kMost = 100;
-  Utf8Assembler assembler;  // without Finish, so that a character that the cut splits is left out
-  if (text.size() > kMost) return assembler.Push(text.substr(0, kMost)) + "…";
-  std::string whole = assembler.Push(text);
-  return whole + assembler.Finish();
-}
 
 Result<Json> ParseJsonObject(std::string_view body) {
   Json json;

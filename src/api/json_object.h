@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/status.h"
+#include "base/utf8.h"
 
 namespace cllm {
 
@@ -25,9 +26,6 @@ Result<Json> ParseJsonObject(std::string_view body);
 
 // The JSON as one line of valid UTF-8, whatever its strings hold.
 std::string Dump(const Json& json);
-
-// Text for a message: valid UTF-8, cut where it is long.
-std::string Shortened(std::string_view text);
 
 // Reads the fields of one object, remembers the first error and which fields were asked for. An absent field and null are
 // the same.

@@ -11,6 +11,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <span>
 
 #include <fmt/format.h>
 
@@ -20,6 +21,10 @@ namespace cllm {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+constexpr std::chrono::milliseconds kTick(100);
+constexpr std::chrono::milliseconds kLongestWait(1 << 30);
+constexpr std::size_t kBlockBytes = 64 << 10;
 
 class Pipe {
  public:
@@ -46,11 +51,11 @@ class Pipe {
 // What posix_spawn needs besides the command.
 class SpawnSetting {
  public:
-  explicit SpawnSetting(int output) {
+  SpawnSetting(int output, int errors) {
     posix_spawn_file_actions_init(&actions_);
     posix_spawn_file_actions_addopen(&actions_, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_adddup2(&actions_, output, STDOUT_FILENO);
-    posix_spawn_file_actions_adddup2(&actions_, output, STDERR_FILENO);
+    posix_spawn_file_actions_adddup2(&actions_, errors, STDERR_FILENO);
     posix_spawn_file_actions_addclosefrom_np(&actions_, STDERR_FILENO + 1);
     posix_spawnattr_init(&attributes_);
     sigset_t signals;
@@ -91,47 +96,86 @@ std::vector<std::string> Environment(const std::vector<std::string>& added) {
   return all;
 }
 
-// Reads until the child has closed its output, or until the deadline: false.
-bool ReadAll(int reader, Clock::time_point deadline, std::size_t most_bytes, std::string& output) {
-  std::array<char, 4096> buffer{};
-  while (true) {
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
-    if (left <= 0) return false;
-    pollfd watched{.fd = reader, .events = POLLIN, .revents = 0};
-    const int ready = poll(&watched, 1, static_cast<int>(std::min<std::int64_t>(left, 1 << 30)));
-    if (ready < 0 && errno != EINTR) return false;
-    if (ready <= 0) continue;
-    const ssize_t count = read(reader, buffer.data(), buffer.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count <= 0) return true;
-    output.append(buffer.data(), static_cast<std::size_t>(count));
-    if (output.size() > 2 * most_bytes) output.erase(0, output.size() - most_bytes);
+// Reads what a child writes.
+class Reader {
+ public:
+  Reader(const ChildOptions& options, std::string& kept) : options_(options), kept_(kept) {}
+
+  // Until all of `ends` are closed (true) or the deadline is over; the first end is that of standard output.
+  Result<bool> ReadAll(std::span<pollfd> ends, Clock::time_point deadline) {
+    while (std::ranges::any_of(ends, [](const pollfd& end) { return end.fd >= 0; })) {
+      const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now());
+      if (left.count() <= 0) return false;
+      const int ready = poll(ends.data(), ends.size(), static_cast<int>(std::min(left, options_.on_tick ? kTick : kLongestWait).count()));
+      if (ready < 0 && errno != EINTR) return Fail(ErrorCode::kInternal, fmt::format("cannot wait for a child: {}", std::strerror(errno)));
+      if (options_.on_tick) {
+        if (Status status = options_.on_tick(); !status) return std::unexpected(status.error());
+      }
+      for (std::size_t i = 0; ready > 0 && i < ends.size(); ++i) {
+        if (Status status = Read(ends[i], i == 0 && options_.on_output); !status) return std::unexpected(status.error());
+      }
+    }
+    return true;
   }
+
+ private:
+  Status Read(pollfd& end, bool hand_on) {
+    if (end.fd < 0 || end.revents == 0) return {};
+    const ssize_t count = read(end.fd, block_.data(), block_.size());
+    if (count < 0 && errno == EINTR) return {};
+    if (count <= 0) {
+      end.fd = -1;  // poll passes over it
+      return {};
+    }
+    const std::string_view bytes(block_.data(), static_cast<std::size_t>(count));
+    if (hand_on) return options_.on_output(bytes);
+    kept_ += bytes;
+    if (kept_.size() > 2 * options_.most_output_bytes) kept_.erase(0, kept_.size() - options_.most_output_bytes);
+    return {};
+  }
+
+  const ChildOptions& options_;
+  std::string& kept_;
+  std::vector<char> block_ = std::vector<char>(kBlockBytes);
+};
+
+Result<pid_t> Spawn(const ChildOptions& options, int output, int errors) {
+  const SpawnSetting setting(output, errors);
+  const std::vector<std::string> environment = Environment(options.environment);
+  pid_t child = 0;
+  const int code = posix_spawnp(&child, options.command.front().c_str(), setting.actions(), setting.attributes(),
+                                Pointers(options.command).data(), Pointers(environment).data());
+  if (code == 0) return child;
+  return Fail(code == ENOENT ? ErrorCode::kNotFound : ErrorCode::kInternal,
+              fmt::format("cannot start {}: {}", options.command.front(), std::strerror(code)));
 }
 
 }  // namespace
 
 Result<ChildResult> RunChild(const ChildOptions& options) {
-  Pipe pipe;
-  if (pipe.reader() < 0) return Fail(ErrorCode::kInternal, fmt::format("cannot make a pipe: {}", std::strerror(errno)));
-  const SpawnSetting setting(pipe.writer());
-  const std::vector<std::string> environment = Environment(options.environment);
-  const auto deadline = Clock::now() + options.timeout;
-  pid_t child = 0;
-  const int code = posix_spawn(&child, options.command.front().c_str(), setting.actions(), setting.attributes(),
-                               Pointers(options.command).data(), Pointers(environment).data());
-  if (code != 0) {
-    return Fail(ErrorCode::kInternal, fmt::format("cannot start {}: {}", options.command.front(), std::strerror(code)));
+  Pipe output;
+  Pipe errors;
+  if (output.reader() < 0 || errors.reader() < 0) {
+    return Fail(ErrorCode::kInternal, fmt::format("cannot make a pipe: {}", std::strerror(errno)));
   }
-  pipe.CloseWriter();
+  const auto deadline = options.timeout ? Clock::now() + *options.timeout : Clock::time_point::max();
+  // Where both are kept they share a pipe, so that they stay in their order.
+  const auto child = Spawn(options, output.writer(), options.on_output ? errors.writer() : output.writer());
+  if (!child) return std::unexpected(child.error());
+  output.CloseWriter();
+  errors.CloseWriter();
   ChildResult result;
-  result.timed_out = !ReadAll(pipe.reader(), deadline, options.most_output_bytes, result.output);
-  if (result.timed_out) kill(child, SIGKILL);
+  std::array<pollfd, 2> ends = {pollfd{.fd = output.reader(), .events = POLLIN, .revents = 0},
+                                pollfd{.fd = errors.reader(), .events = POLLIN, .revents = 0}};
+  const auto ended = Reader(options, result.output).ReadAll(ends, deadline);
+  result.timed_out = ended && !*ended;
+  if (!ended || result.timed_out) kill(*child, SIGKILL);
   int status = 0;
-  while (waitpid(child, &status, 0) < 0) {
+  while (waitpid(*child, &status, 0) < 0) {
     if (errno == EINTR) continue;
     return Fail(ErrorCode::kInternal, fmt::format("cannot learn how {} ended: {}", options.command.front(), std::strerror(errno)));
   }
+  if (!ended) return std::unexpected(ended.error());
   if (WIFEXITED(status)) result.exit_code = WEXITSTATUS(status);
   if (WIFSIGNALED(status)) result.signal = WTERMSIG(status);
   if (result.output.size() > options.most_output_bytes) {

@@ -70,9 +70,68 @@ TEST(ChildProcessTest, BlockedAndIgnoredSignalsAreNotInherited) {
 }
 
 TEST(ChildProcessTest, SaysWhatCannotBeStarted) {
-  const auto result = RunChild({.command = {"/none/of/this"}});
+  for (const char* program : {"/none/of/this", "cllm-no-such-program"}) {
+    const auto result = RunChild({.command = {program}});
+    ASSERT_FALSE(result);
+    EXPECT_EQ(result.error().code, ErrorCode::kNotFound);
+    EXPECT_NE(result.error().message.find(std::string("cannot start ") + program), std::string::npos);
+  }
+}
+
+TEST(ChildProcessTest, AProgramIsLookedUpInPath) {
+  const auto result = RunChild({.command = {"sh", "-c", "exit 4"}});
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->exit_code, 4);
+}
+
+// Standard output as it comes, errors kept.
+class ReadChildTest : public ::testing::Test {
+ protected:
+  Result<ChildResult> Shell(const std::string& script) {
+    return RunChild({.command = {"sh", "-c", script},
+                     .timeout = std::nullopt,
+                     .on_output = [this](std::string_view bytes) -> Status {
+                       out_ += bytes;
+                       if (full_) return Fail(ErrorCode::kTooLarge, "full");
+                       return {};
+                     },
+                     .on_tick = [this]() -> Status {
+                       if (interrupted_) return Fail(ErrorCode::kCancelled, "interrupted");
+                       return {};
+                     }});
+  }
+  std::string out_;
+  bool full_ = false;
+  bool interrupted_ = false;
+};
+
+TEST_F(ReadChildTest, OutputErrorsAndExitCode) {
+  const auto result = Shell("printf abc; echo first >&2; echo 'the last one' >&2; exit 3");
+  ASSERT_TRUE(result);
+  EXPECT_EQ(out_, "abc");
+  EXPECT_EQ(result->exit_code, 3);
+  EXPECT_EQ(result->output, "first\nthe last one\n");
+}
+
+TEST_F(ReadChildTest, MuchOutputOnBothDoesNotBlock) {
+  const auto result = Shell("head -c 1000000 /dev/zero >&2; head -c 1000000 /dev/zero");
+  ASSERT_TRUE(result);
+  EXPECT_EQ(out_.size(), 1'000'000U);
+  EXPECT_EQ(result->output.size(), 64U << 10);
+}
+
+TEST_F(ReadChildTest, AnErrorOfTheTickEndsIt) {
+  interrupted_ = true;
+  const auto result = Shell("trap '' TERM INT; exec sleep 600");
   ASSERT_FALSE(result);
-  EXPECT_NE(result.error().message.find("cannot start /none/of/this"), std::string::npos);
+  EXPECT_EQ(result.error().code, ErrorCode::kCancelled);
+}
+
+TEST_F(ReadChildTest, AnErrorOfTheReaderEndsIt) {
+  full_ = true;
+  const auto result = Shell("printf x; exec sleep 600");
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().code, ErrorCode::kTooLarge);
 }
 
 }  // namespace

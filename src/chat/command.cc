@@ -6,8 +6,8 @@
 
 #include <fmt/format.h>
 
-#include "api/json_object.h"
-#include "chat/nearest.h"
+#include "base/nearest_word.h"
+#include "base/utf8.h"
 
 namespace cllm {
 namespace {
@@ -37,7 +37,7 @@ std::unexpected<Error> UnknownCommand(std::string_view name) {
   for (const ChatCommand::Known& known : kAll) names.push_back(known.name);
   return InvalidArgument(
       fmt::format("there is no command {}; the nearest is {} (put text that begins with a slash between \"\"\" and \"\"\")",
-                  Shortened(name), Nearest(name, names)));
+                  Shortened(name), *NearestWord(name, names)));
 }
 
 }  // namespace

@@ -7,8 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/interrupts.h"
 #include "base/status.h"
-#include "chat/interrupts.h"
 
 namespace cllm {
 

@@ -5,9 +5,9 @@
 #include <optional>
 #include <string>
 
+#include "base/interrupts.h"
 #include "base/status.h"
 #include "chat/history_file.h"
-#include "chat/interrupts.h"
 #include "chat/line_source.h"
 
 namespace cllm {

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "api/request_defaults.h"
+#include "base/interrupts.h"
 #include "chat/answerer.h"
-#include "chat/interrupts.h"
 #include "service/service.h"
 
 namespace cllm {

@@ -4,9 +4,9 @@
 #include <optional>
 #include <string>
 
+#include "base/interrupts.h"
 #include "base/status.h"
 #include "chat/answerer.h"
-#include "chat/interrupts.h"
 #include "chat/screen.h"
 #include "chat/session.h"
 

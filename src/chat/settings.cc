@@ -6,7 +6,8 @@
 #include <fmt/format.h>
 
 #include "api/sampling_fields.h"
-#include "chat/nearest.h"
+#include "base/nearest_word.h"
+#include "base/utf8.h"
 
 namespace cllm {
 namespace {
@@ -32,7 +33,7 @@ bool IsKnown(std::string_view name) {
 std::unexpected<Error> Unknown(std::string_view name) {
   std::vector<std::string_view> names;
   for (const ChatSettings::Known& known : kAll) names.emplace_back(known.name);
-  return InvalidArgument(fmt::format("there is no setting {}; the nearest is {}", Shortened(name), Nearest(name, names)));
+  return InvalidArgument(fmt::format("there is no setting {}; the nearest is {}", Shortened(name), *NearestWord(name, names)));
 }
 
 // What a person types has no quotes around text; a number that is none is left to the bounds check, which names it.

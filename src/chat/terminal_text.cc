@@ -46,11 +46,10 @@ std::string ForTerminal(std::string_view utf8) {
 }
 
 std::string ForMessage(std::string_view utf8) {
-  Utf8Assembler assembler;  // without Finish, so that a character that the cut splits is left out
-  std::string line = ForTerminal(assembler.Push(utf8.substr(0, kMostOfMessage)));
+  std::string line = ForTerminal(Shortened(utf8, kMostOfMessage));
   std::ranges::replace(line, '\n', ' ');
   std::ranges::replace(line, '\t', ' ');
-  return utf8.size() > kMostOfMessage ? line + "…" : line;
+  return line;
 }
 
 }  // namespace cllm

@@ -1,19 +1,18 @@
 #include "cli/models.h"
 
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <limits>
 #include <memory>
 
 #include <fmt/format.h>
 
+#include "base/columns.h"
+#include "base/nearest_word.h"
 #include "config/text.h"
 #include "hub/catalogue.h"
-#include "hub/interrupt.h"
 #include "hub/progress.h"
 
 namespace cllm {
@@ -21,17 +20,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kUsualWidth = 80;
+constexpr std::size_t kUsualWidth = 80;
 
 std::string Environment(const char* name, const char* otherwise = "") {
   const char* value = std::getenv(name);
   return value != nullptr && *value != '\0' ? value : otherwise;
 }
 
-int TerminalWidth() {
-  winsize size{};
-  return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : kUsualWidth;
-}
+int TerminalWidth() { return static_cast<int>(TerminalColumns(STDERR_FILENO).value_or(kUsualWidth)); }
 
 std::unique_ptr<PullObserver> MakeObserver(bool quiet) {
   if (quiet) return std::make_unique<SilentObserver>();
@@ -71,10 +67,12 @@ Result<PulledModel> PullModel(const std::string& text, const PullSettings& setti
   auto hub = HuggingFace::Create(Environment("HF_ENDPOINT", "https://huggingface.co"), Environment("HF_TOKEN"));
   if (!hub) return std::unexpected(hub.error());
   const std::unique_ptr<PullObserver> observer = MakeObserver(settings.quiet);
-  InterruptSignal interrupt;
-  CurlTransport transport(settings.curl, interrupt);
-  Downloader downloader(transport, interrupt, *observer, settings.policy);
-  return Puller(folder, std::move(*hub), downloader, interrupt, *observer).Pull(*reference, settings.sha256);
+  const auto interrupts = Interrupts::Create();
+  if (!interrupts) return std::unexpected(interrupts.error());
+  InterruptPatience patience(**interrupts);
+  CurlTransport transport(settings.curl, patience);
+  Downloader downloader(transport, patience, *observer, settings.policy);
+  return Puller(folder, std::move(*hub), downloader, patience, *observer).Pull(*reference, settings.sha256);
 }
 
 bool IsToBePulled(const std::string& text) {
@@ -98,20 +96,15 @@ Result<std::string> FindOrPullModel(const std::string& text) {
 }
 
 Error UnknownModel(std::string_view text, const ModelFolder& folder, bool built_in_names) {
-  std::string nearest;
-  std::size_t best = std::numeric_limits<std::size_t>::max();
-  const auto consider = [&](const std::string& name) {
-    const std::size_t distance = config::EditDistance(text, name);
-    if (distance >= best) return;
-    best = distance;
-    nearest = name;
-  };
+  const std::vector<ModelEntry> entries = folder.List();
+  std::vector<std::string_view> names;
   if (built_in_names) {
-    for (const KnownModel& model : KnownModels()) consider(model.name);
+    for (const KnownModel& model : KnownModels()) names.emplace_back(model.name);
   }
-  for (const ModelEntry& entry : folder.List()) consider(entry.name);
+  for (const ModelEntry& entry : entries) names.emplace_back(entry.name);
+  const auto nearest = NearestWord(text, names);
   std::string message = fmt::format("no model is called {}", config::QuotedForMessage(text));
-  message += nearest.empty() ? fmt::format(" in {}", folder.root().string()) : fmt::format("; the nearest name is {}", nearest);
+  message += nearest ? fmt::format("; the nearest name is {}", *nearest) : fmt::format(" in {}", folder.root().string());
   return {ErrorCode::kNotFound, std::move(message), {}};
 }
 

@@ -14,10 +14,9 @@
 namespace cllm {
 
 int Complain(const Error& error) {
-  constexpr int kInterrupted = 130;  // what shells report after Ctrl-C
   std::istringstream lines(error.message);
   for (std::string line; std::getline(lines, line);) std::fprintf(stderr, "cllm: %s\n", line.c_str());
-  return error.code == ErrorCode::kCancelled ? kInterrupted : 1;
+  return error.code == ErrorCode::kCancelled ? kInterruptedExitCode : 1;
 }
 
 namespace {

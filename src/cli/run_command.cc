@@ -15,7 +15,7 @@
 
 #include <fmt/format.h>
 
-#include "chat/interrupts.h"
+#include "base/interrupts.h"
 #include "chat/line_editor.h"
 #include "chat/local_answerer.h"
 #include "chat/one_shot.h"

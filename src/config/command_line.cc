@@ -6,10 +6,10 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
-#include <limits>
 #include <sstream>
 #include <utility>
 
+#include "base/nearest_word.h"
 #include "config/render.h"
 #include "config/text.h"
 
@@ -160,15 +160,9 @@ std::unexpected<Error> CommandLine::UnknownFlag(const CLI::App& command, std::st
   if (const OptionTable* table = TableOf(command)) known = FlagsOf(*table);
   std::ranges::copy(FlagsOf(command), std::back_inserter(known));
   std::string message = "unknown flag " + config::QuotedForMessage(flag);
-  std::size_t best = std::numeric_limits<std::size_t>::max();
-  std::string_view nearest;
-  for (const std::string& candidate : known) {
-    const std::size_t distance = config::EditDistance(WithoutDashes(flag), WithoutDashes(candidate));
-    if (distance >= best) continue;
-    best = distance;
-    nearest = candidate;
-  }
-  if (!nearest.empty()) message += fmt::format("; the nearest known flag is {}", nearest);
+  const auto distance = [&](std::string_view one) { return EditDistance(WithoutDashes(flag), WithoutDashes(one)); };
+  const auto nearest = NearestWord(std::vector<std::string_view>(known.begin(), known.end()), distance);
+  if (nearest) message += fmt::format("; the nearest known flag is {}", *nearest);
   return InvalidArgument(std::move(message));
 }
 

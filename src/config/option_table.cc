@@ -11,6 +11,8 @@
 #include <optional>
 #include <utility>
 
+#include "base/nearest_word.h"
+#include "base/utf8.h"
 #include "config/text.h"
 
 namespace cllm {
@@ -102,8 +104,8 @@ std::string DoubleExpectation(const ConfigOption& option) {
 // How far an unknown key is from a known one, in half edits: over the whole path, or over the name alone where it may
 // stand in the wrong section, for which half an edit is charged.
 std::size_t KeyDistance(std::string_view unknown, std::string_view known) {
-  const std::size_t whole = 2 * config::EditDistance(unknown, known);
-  const std::size_t name = 2 * config::EditDistance(LastSegment(unknown), LastSegment(known));
+  const std::size_t whole = 2 * EditDistance(unknown, known);
+  const std::size_t name = 2 * EditDistance(LastSegment(unknown), LastSegment(known));
   return std::min(whole, name + (Parent(unknown) == Parent(known) ? 0 : 1));
 }
 
@@ -426,7 +428,7 @@ Status OptionTable::SetBool(ConfigOption& option, std::string_view text, const V
 
 Status OptionTable::SetText(ConfigOption& option, std::string_view text, const ValueSource& source) {
   // Text ends up in JSON answers and in C interfaces, which take neither broken UTF-8 nor zero bytes.
-  if (config::FindInvalidUtf8(text) || text.contains('\0')) {
+  if (!IsValidUtf8(text) || text.contains('\0')) {
     return WrongValue(option, config::QuotedForMessage(text) + ", which is not valid UTF-8 text", source);
   }
   if (option.type == OptionType::kEnum && std::ranges::find(option.choices, text) == option.choices.end()) {
@@ -440,7 +442,7 @@ Status OptionTable::SetText(ConfigOption& option, std::string_view text, const V
 Status OptionTable::SetTexts(ConfigOption& option, std::span<const std::string> items, const ValueSource& source) {
   for (const std::string& item : items) {
     if (item.empty()) return WrongValue(option, "an empty item", source);
-    if (config::FindInvalidUtf8(item) || item.contains('\0')) {
+    if (!IsValidUtf8(item) || item.contains('\0')) {
       return WrongValue(option, "the item " + config::QuotedForMessage(item) + ", which is not valid UTF-8 text", source);
     }
   }
@@ -456,25 +458,17 @@ std::unexpected<Error> OptionTable::WrongValue(const ConfigOption& option, std::
 }
 
 std::unexpected<Error> OptionTable::UnknownKey(std::string_view key, Candidates candidates, const ValueSource& source) const {
-  // A hostile key may be a megabyte long; nothing beyond this length can be near a known one.
-  const std::string_view compared = key.substr(0, 128);
-  std::string_view nearest;
-  std::size_t best = std::numeric_limits<std::size_t>::max();
-  const auto consider = [&](std::string_view known) {
-    const std::size_t distance = KeyDistance(compared, known);
-    if (distance >= best) return;
-    best = distance;
-    nearest = known;
-  };
+  std::vector<std::string_view> known;
   if (candidates != Candidates::kSections) {
-    for (const ConfigOption& option : options_) consider(option.key);
+    for (const ConfigOption& option : options_) known.push_back(option.key);
   }
   if (candidates != Candidates::kOptions) {
-    for (const OptionSection& section : sections_) consider(section.path);
+    for (const OptionSection& section : sections_) known.push_back(section.path);
   }
   std::string message = source.kind == ValueSource::Kind::kFile ? source.Text() + ": " : "";
   message += "unknown key " + config::QuotedForMessage(key);
-  if (!nearest.empty()) message += fmt::format("; the nearest known key is \"{}\"", nearest);
+  const auto nearest = NearestWord(known, [&](std::string_view one) { return KeyDistance(key, one); });
+  if (nearest) message += fmt::format("; the nearest known key is \"{}\"", *nearest);
   return InvalidArgument(std::move(message), std::string(key));
 }
 

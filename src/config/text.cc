@@ -7,27 +7,10 @@
 #include <cctype>
 #include <cstdint>
 
+#include "base/utf8.h"
+
 namespace cllm::config {
 namespace {
-
-// The length in bytes of the well-formed character at the start of `text`, or 0 where there is none.
-std::size_t CharacterLength(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return static_cast<std::uint8_t>(text[i]); };
-  const std::uint8_t lead = byte(0);
-  if (lead < 0x80) return 1;
-  if (lead < 0xC2 || lead > 0xF4) return 0;
-  const std::size_t length = lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
-  if (text.size() < length) return 0;
-  for (std::size_t i = 1; i < length; ++i) {
-    if ((byte(i) & 0xC0) != 0x80) return 0;
-  }
-  const bool overlong = (lead == 0xE0 && byte(1) < 0xA0) || (lead == 0xF0 && byte(1) < 0x90);
-  const bool surrogate = lead == 0xED && byte(1) > 0x9F;
-  const bool beyond_unicode = lead == 0xF4 && byte(1) > 0x8F;
-  return overlong || surrogate || beyond_unicode ? 0 : length;
-}
-
-char Folded(char c) { return c == '-' ? '_' : static_cast<char>(std::tolower(static_cast<unsigned char>(c))); }
 
 // Digits with YAML 1.1's separators and prefixes: 12, 0x1F, 0o17, 0b101, 1_000, 12:30:00.
 bool ReadsAsInteger(std::string_view text) {
@@ -54,15 +37,6 @@ bool ReadsAsFloat(std::string_view text) {
 }
 
 }  // namespace
-
-std::optional<std::size_t> FindInvalidUtf8(std::string_view text) {
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t length = CharacterLength(text.substr(at));
-    if (length == 0) return at;
-    at += length;
-  }
-  return std::nullopt;
-}
 
 std::string Quoted(std::string_view text) {
   std::string out = "\"";
@@ -98,15 +72,9 @@ std::string OneLine(std::string_view text) {
 }
 
 std::string QuotedForMessage(std::string_view text) {
-  constexpr std::size_t kLongest = 80;
-  if (text.size() <= kLongest) return Quoted(text);
-  std::size_t end = 0;
-  while (true) {
-    const std::size_t length = std::max<std::size_t>(CharacterLength(text.substr(end)), 1);
-    if (end + length > kLongest) break;
-    end += length;
-  }
-  return Quoted(text.substr(0, end)) + "...";
+  constexpr std::size_t kMostBytes = 80;
+  const std::string_view head = WholeCharacters(text, kMostBytes);
+  return head.size() == text.size() ? Quoted(text) : Quoted(head) + "…";
 }
 
 bool ReadsAsNonText(std::string_view plain_scalar) {
@@ -139,24 +107,6 @@ std::vector<std::string> Wrap(std::string_view text, std::size_t width) {
     at = end;
   }
   return lines;
-}
-
-std::size_t EditDistance(std::string_view a, std::string_view b) {
-  // Rows of the distance table for the prefixes of `a` that end two characters ago, one ago and here.
-  std::vector<std::size_t> before(b.size() + 1), above(b.size() + 1), row(b.size() + 1);
-  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::swap(before, above);
-    std::swap(above, row);
-    row[0] = i;
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      const bool same = Folded(a[i - 1]) == Folded(b[j - 1]);
-      row[j] = std::min({above[j] + 1, row[j - 1] + 1, above[j - 1] + (same ? 0 : 1)});
-      const bool swapped = i > 1 && j > 1 && Folded(a[i - 1]) == Folded(b[j - 2]) && Folded(a[i - 2]) == Folded(b[j - 1]);
-      if (swapped) row[j] = std::min(row[j], before[j - 2] + 1);
-    }
-  }
-  return row[b.size()];
 }
 
 }  // namespace cllm::config

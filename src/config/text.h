@@ -1,17 +1,12 @@
-// Small text helpers of the options machinery: quoting, wrapping, near misses.
+// Small text helpers of the options machinery: quoting and wrapping.
 #pragma once
 
 #include <cstddef>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace cllm::config {
-
-// The offset of the first byte that is no part of well-formed UTF-8 (RFC 3629: no overlong forms, no surrogates,
-// nothing above U+10FFFF), or nothing where the whole text is well-formed.
-std::optional<std::size_t> FindInvalidUtf8(std::string_view text);
 
 // The text in double quotes, escaped so that YAML reads it back unchanged and that it stays on one line.
 // Bytes that are not UTF-8 become \xNN, which is meant for the eye only.
@@ -20,7 +15,7 @@ std::string Quoted(std::string_view text);
 // The text as it is where Quoted would change nothing in it, else as Quoted: for names in comments and messages.
 std::string OneLine(std::string_view text);
 
-// As Quoted, but text longer than 80 bytes is cut at a character and ends in "...": for what a user gave, in messages.
+// As Quoted, but text longer than 80 bytes is cut at a character and ends in "…": for what a user gave, in messages.
 std::string QuotedForMessage(std::string_view text);
 
 // Whether YAML reads the unquoted scalar as something other than text: a number, a boolean or null, in the widest
@@ -31,9 +26,5 @@ std::string LowerAscii(std::string_view text);
 
 // Words joined by single blanks into lines of at most `width` bytes; a longer word stands alone on its line.
 std::vector<std::string> Wrap(std::string_view text, std::size_t width);
-
-// The fewest insertions, deletions, replacements and swaps of neighbours that turn `a` into `b`, where no part is
-// edited twice ("optimal string alignment"). Upper and lower case, '-' and '_' count as equal.
-std::size_t EditDistance(std::string_view a, std::string_view b);
 
 }  // namespace cllm::config

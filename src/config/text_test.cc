@@ -9,23 +9,6 @@ namespace {
 
 using namespace std::string_literals;
 
-TEST(FindInvalidUtf8, AcceptsEveryLengthAndBorder) {
-  EXPECT_FALSE(FindInvalidUtf8(""));
-  EXPECT_FALSE(FindInvalidUtf8("a\u0080\u07FF\u0800\uD7FF\uE000\uFFFF\U00010000\U0010FFFF"));
-}
-
-TEST(FindInvalidUtf8, ReportsTheFirstBrokenByte) {
-  EXPECT_EQ(FindInvalidUtf8("ab\xFF"), 2u);
-  EXPECT_EQ(FindInvalidUtf8("\xC0\x80"), 0u);          // overlong, 2 bytes
-  EXPECT_EQ(FindInvalidUtf8("\xE0\x9F\xBF"), 0u);      // overlong, 3 bytes
-  EXPECT_EQ(FindInvalidUtf8("\xF0\x8F\xBF\xBF"), 0u);  // overlong, 4 bytes
-  EXPECT_EQ(FindInvalidUtf8("x\xED\xA0\x80"), 1u);     // a surrogate
-  EXPECT_EQ(FindInvalidUtf8("\xF4\x90\x80\x80"), 0u);  // above U+10FFFF
-  EXPECT_EQ(FindInvalidUtf8("\u00E9\xE4\xB8"), 2u);    // cut short
-  EXPECT_EQ(FindInvalidUtf8("\xE4\xB8\x41"), 0u);      // a letter in place of a continuation
-  EXPECT_EQ(FindInvalidUtf8("\x80"), 0u);              // a continuation alone
-}
-
 TEST(Quoted, EscapesWhatWouldEndTheTextOrTheLine) {
   EXPECT_EQ(Quoted("plain \u4E2D"), "\"plain \u4E2D\"");
   EXPECT_EQ(Quoted("a\"b\\c\nd\te\x1B\x7F"), R"("a\"b\\c\nd\te\x1b\x7f")");
@@ -41,10 +24,10 @@ TEST(OneLine, QuotesOnlyWhereNeeded) {
 
 TEST(QuotedForMessage, CutsLongTextBetweenCharacters) {
   EXPECT_EQ(QuotedForMessage(std::string(80, 'x')), '"' + std::string(80, 'x') + '"');
-  EXPECT_EQ(QuotedForMessage(std::string(81, 'x')), '"' + std::string(80, 'x') + "\"...");
+  EXPECT_EQ(QuotedForMessage(std::string(81, 'x')), '"' + std::string(80, 'x') + "\"…");
   std::string wide = "x";
   for (int i = 0; i < 40; ++i) wide += "\u4E2D";
-  EXPECT_EQ(QuotedForMessage(wide), '"' + wide.substr(0, 1 + 26 * 3) + "\"...");
+  EXPECT_EQ(QuotedForMessage(wide), '"' + wide.substr(0, 1 + 26 * 3) + "\"…");
 }
 
 TEST(ReadsAsNonText, KnowsNumbersAndWordsOfYaml) {
@@ -62,17 +45,6 @@ TEST(Wrap, FillsLinesAndKeepsLongWords) {
   EXPECT_EQ(Wrap("a bb  ccc\ndd", 4), (std::vector<std::string>{"a bb", "ccc", "dd"}));
   EXPECT_EQ(Wrap("abcdefgh i", 4), (std::vector<std::string>{"abcdefgh", "i"}));
   EXPECT_TRUE(Wrap("  \n", 4).empty());
-}
-
-TEST(EditDistance, CountsEdits) {
-  EXPECT_EQ(EditDistance("", ""), 0u);
-  EXPECT_EQ(EditDistance("abc", ""), 3u);
-  EXPECT_EQ(EditDistance("", "abc"), 3u);
-  EXPECT_EQ(EditDistance("kitten", "sitting"), 3u);
-  EXPECT_EQ(EditDistance("prot", "port"), 1u);  // one swap
-  EXPECT_EQ(EditDistance("ca", "abc"), 3u);     // no part is edited twice
-  EXPECT_EQ(EditDistance("Max-Batch", "max_batch"), 0u);
-  EXPECT_EQ(EditDistance("max_batchsize", "max_batch_size"), 1u);
 }
 
 }  // namespace

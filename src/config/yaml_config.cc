@@ -19,6 +19,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/utf8.h"
 #include "config/text.h"
 
 namespace cllm {
@@ -305,8 +306,8 @@ bool CheckText(std::string& text, ProblemList& problems) {
   const auto line_at = [&](std::size_t offset) {
     return 1 + static_cast<int>(std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(offset), '\n'));
   };
-  if (const auto invalid = config::FindInvalidUtf8(text)) {
-    problems.AddAt(line_at(*invalid), 0, "not valid UTF-8");
+  if (std::size_t invalid = 0; !IsValidUtf8(text, &invalid)) {
+    problems.AddAt(line_at(invalid), 0, "not valid UTF-8");
     return false;
   }
   const auto is_control = [](char c) { return c == 0x7F || (c >= 0 && c < 0x20 && c != '\t' && c != '\n' && c != '\r'); };

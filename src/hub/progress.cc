@@ -6,6 +6,9 @@
 
 #include <fmt/format.h>
 
+#include "base/columns.h"
+#include "base/utf8.h"
+
 namespace cllm {
 namespace {
 
@@ -20,10 +23,8 @@ constexpr std::string_view kGreen = "\033[32m";
 constexpr std::string_view kPlain = "\033[0m";
 constexpr std::string_view kClearLine = "\r\033[K";
 
-std::string Shortened(const std::string& label, std::size_t most) {
-  if (label.size() <= most) return label;
-  return label.substr(0, most - 3) + "...";
-}
+// Text of at most `most` columns; of characters with two columns fewer, since they have more bytes.
+std::string ShortLabel(std::string_view label, std::size_t most) { return Shortened(label, label.size() <= most ? most : most - 1); }
 
 int Percent(const ProgressView& view) {
   if (view.total <= 0) return 0;
@@ -94,13 +95,13 @@ std::string FormatDuration(double seconds) {
 
 std::string RenderProgress(const ProgressView& view, int width, bool color) {
   for (const Layout& layout : kLayouts) {
-    std::string head = layout.label == 0 ? std::string() : Shortened(view.label, layout.label);
+    std::string head = layout.label == 0 ? std::string() : ShortLabel(view.label, layout.label);
     if (view.total >= 0) head += fmt::format("{}{:>3} %", head.empty() ? "" : " ", Percent(view));
     std::string tail;
     if (layout.sizes || view.total < 0) tail += Sizes(view);
     if (layout.rate) tail += Rate(view);
     if (layout.left) tail += TimeLeft(view);
-    const int used = static_cast<int>(head.size() + tail.size());
+    const int used = static_cast<int>(Columns(head) + tail.size());
     const bool bar = layout.bar && view.total > 0;
     constexpr int kAroundBar = 3;  // a blank and two brackets
     const int cells = std::min(kLongestBar, width - used - kAroundBar);

@@ -1,9 +1,11 @@
 #include "hub/progress.h"
 
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <regex>
+
+#include <gtest/gtest.h>
+
+#include "base/columns.h"
 
 namespace cllm {
 namespace {
@@ -37,9 +39,9 @@ const ProgressView kHalf{.label = "SmolLM2-135M-Instruct.Q4_1.gguf", .done = 50 
 TEST(Progress, LinesAtFixedWidths) {
   EXPECT_EQ(RenderProgress(kHalf, 120, false),
             "SmolLM2-135M-Instruct.Q4_1.gguf  50 % [====================>                   ]  50.0/100.0 MiB  5.0 MiB/s  0:10 left");
-  EXPECT_EQ(RenderProgress(kHalf, 80, false), "SmolLM2-135M-Inst...  50 % [======>      ]  50.0/100.0 MiB  5.0 MiB/s  0:10 left");
-  EXPECT_EQ(RenderProgress(kHalf, 60, false), "SmolLM2-135M-Inst...  50 % [==========>         ]  0:10 left");
-  EXPECT_EQ(RenderProgress(kHalf, 50, false), "SmolLM2-135M-Inst...  50 % [=====>    ]  0:10 left");
+  EXPECT_EQ(RenderProgress(kHalf, 80, false), "SmolLM2-135M-Instru…  50 % [======>      ]  50.0/100.0 MiB  5.0 MiB/s  0:10 left");
+  EXPECT_EQ(RenderProgress(kHalf, 60, false), "SmolLM2-135M-Instru…  50 % [==========>         ]  0:10 left");
+  EXPECT_EQ(RenderProgress(kHalf, 50, false), "SmolLM2-135M-Instru…  50 % [=====>    ]  0:10 left");
   EXPECT_EQ(RenderProgress(kHalf, 30, false), " 50 % [=====>     ]  0:10 left");
   EXPECT_EQ(RenderProgress(kHalf, 17, false), " 50 %  0:10 left");
   EXPECT_EQ(RenderProgress(kHalf, 5, false), " 50 %");
@@ -51,7 +53,7 @@ TEST(Progress, NoLineIsWiderThanTheTerminal) {
     for (const double rate : {-1.0, 0.0, 5.0 * kMiB}) {
       for (int width = 0; width < 200; ++width) {
         const ProgressView view{.label = std::string(70, 'm'), .done = 50 * kMiB, .total = total, .rate = rate};
-        EXPECT_LE(RenderProgress(view, width, false).size(), static_cast<std::size_t>(width));
+        EXPECT_LE(Columns(RenderProgress(view, width, false)), static_cast<std::size_t>(width));
       }
     }
   }
@@ -67,7 +69,7 @@ TEST(Progress, Ends) {
   ProgressView view = kHalf;
   view.done = 0;
   view.rate = -1;
-  EXPECT_EQ(RenderProgress(view, 60, false), "SmolLM2-135M-Inst...   0 % [>               ]  0 B/100.0 MiB");
+  EXPECT_EQ(RenderProgress(view, 60, false), "SmolLM2-135M-Instru…   0 % [>               ]  0 B/100.0 MiB");
   view.done = view.total;
   EXPECT_NE(RenderProgress(view, 80, false).find("100 % [=="), std::string::npos);
   EXPECT_EQ(RenderProgress(view, 80, false).find('>'), std::string::npos);

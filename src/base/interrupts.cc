@@ -1,4 +1,4 @@
-#include "chat/interrupts.h"
+#include "base/interrupts.h"
 
 #include <poll.h>
 #include <pthread.h>
@@ -6,6 +6,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdlib>
@@ -14,6 +15,8 @@
 
 namespace cllm {
 namespace {
+
+constexpr std::chrono::milliseconds kLongestWait(1 << 30);
 
 std::unexpected<Error> NoDescriptor(const char* what) {
   return Fail(ErrorCode::kInternal, std::string(what) + " cannot be made: " + std::strerror(errno));
@@ -25,19 +28,39 @@ Result<std::unique_ptr<Interrupts>> Interrupts::Create() {
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGINT);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   const int fd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
   if (fd < 0) return NoDescriptor("a signal descriptor");
-  return std::unique_ptr<Interrupts>(new Interrupts(fd));
+  // The kernel drops an ignored signal only where it is not blocked.
+  struct sigaction action{};
+  if (sigaction(SIGINT, nullptr, &action) == 0 && action.sa_handler == SIG_IGN) sigemptyset(&signals);
+  sigset_t before;
+  pthread_sigmask(SIG_BLOCK, &signals, &before);
+  return std::unique_ptr<Interrupts>(new Interrupts(fd, before));
 }
 
-Interrupts::~Interrupts() { close(fd_); }
+Interrupts::~Interrupts() {
+  Take();
+  pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  close(fd_);
+}
 
 bool Interrupts::Take() {
   signalfd_siginfo info;
   bool taken = false;
   while (read(fd_, &info, sizeof info) > 0) taken = true;
   return taken;
+}
+
+bool Interrupts::WaitFor(std::chrono::milliseconds time) {
+  using Clock = std::chrono::steady_clock;
+  const auto until = Clock::now() + time;
+  while (true) {
+    if (Take()) return true;
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - Clock::now());
+    if (left.count() <= 0) return false;
+    pollfd polled{.fd = fd_, .events = POLLIN, .revents = 0};
+    poll(&polled, 1, static_cast<int>(std::min(left, kLongestWait).count()));
+  }
 }
 
 bool Interrupts::WaitReadable(int fd) {
