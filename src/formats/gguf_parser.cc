@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "base/utf8.h"
+#include "formats/foreign_file.h"
 
 namespace cllm {
 namespace {
@@ -323,7 +324,7 @@ std::size_t GgufTypeBytes(GgufType type) {
 
 Result<GgufContents> ParseGguf(std::span<const std::byte> file, std::string_view name) {
   if (file.size() < 4 || std::memcmp(file.data(), "GGUF", 4) != 0) {
-    return InvalidArgument(fmt::format("{} is not a GGUF file (byte 0 does not say GGUF)", name));
+    return InvalidArgument(fmt::format("{} is not a GGUF file but {}", name, DescribeForeignFile(file)));
   }
   Cursor in(file, name);
   GgufContents out = ReadAll(in, file);

@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import signal
+import struct
 import subprocess
 import sys
 import threading
@@ -195,6 +196,31 @@ def test_an_existing_file_wins(program: Program, hub: HubServer, tmp_path: Path)
     result = program.run("serve", "qwen3-0.6b", "--port", 0, cwd=tmp_path)
     check_failed(result, "not a GGUF file")
     assert hub.requests == []
+
+
+WRONG_FILES = {
+    "pointer": (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 386404992\n", "a Git LFS pointer", "git lfs pull"),
+    "page": (b"<!DOCTYPE html>\n<html><body>Please log in</body></html>", "an HTML page", "fetch it again"),
+    "safetensors": (struct.pack("<Q", 2) + b"{}", "a safetensors file", "convert_hf_to_gguf.py"),
+    "ggml": (b"lmgg" + bytes(100), "a ggml file", "fetch the model as GGUF"),
+    "ggjt": (b"tjgg" + bytes(100), "a ggjt file", "fetch the model as GGUF"),
+    "zip": (b"PK\x03\x04" + bytes(100), "PyTorch", "convert_hf_to_gguf.py"),
+    "gzip": (b"\x1f\x8b\x08" + bytes(100), "packed with gzip", "unpack it"),
+    "empty": (b"", "empty", "fetch it again"),
+    "error": (b'{"error": "Entry not found"}', "JSON", "Entry not found"),
+}
+
+
+@pytest.mark.parametrize("kind", WRONG_FILES)
+def test_wrong_files_are_called_by_their_names(program: Program, tmp_path: Path, kind: str) -> None:
+    data, *marks = WRONG_FILES[kind]
+    path = tmp_path / "model.gguf"
+    path.write_bytes(data)
+    for command in (["serve", "--port", 0], ["show"], ["run", "--prompt", "x"], ["config", "init", tmp_path / "new.yaml", "--model"]):
+        at_the_end = command[0] == "config"
+        result = program.run(*command, path) if at_the_end else program.run(command[0], path, *command[1:])
+        check_failed(result, f"{path} is not a GGUF file but ", *marks)
+        assert len(result.stderr.splitlines()) == 1, result.stderr
 
 
 def test_an_interrupted_pull_ends_serve_with_130(program: Program, hub: HubServer, models: Path) -> None:
