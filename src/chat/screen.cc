@@ -10,6 +10,7 @@
 
 #include <fmt/format.h>
 
+#include "base/columns.h"
 #include "chat/terminal_text.h"
 
 namespace cllm {
@@ -59,10 +60,13 @@ Screen Screen::OfProcess(bool wants_color) { return {TargetOf(STDOUT_FILENO, wan
 Status Screen::WriteAnswer(std::string_view text) {
   if (text.empty()) return {};
   line_open_ = !text.ends_with('\n');
-  return out_.terminal ? WriteAll(out_.fd, ForTerminal(text)) : WriteAll(out_.fd, text);
+  if (!out_.terminal) return WriteAll(out_.fd, text);
+  // Asked for each piece, since a window's size changes.
+  return WriteAll(out_.fd, wrap_.Push(ForTerminal(text), TerminalColumns(out_.fd).value_or(0)));
 }
 
 Status Screen::EndAnswer(bool line_open) {
+  wrap_.Reset();
   if (!line_open_ && !line_open) return {};
   line_open_ = false;
   return WriteAll(out_.fd, "\n");

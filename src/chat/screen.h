@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "base/status.h"
+#include "chat/word_wrap.h"
 
 namespace cllm {
 
@@ -12,7 +13,7 @@ class Screen {
  public:
   struct Target {
     int fd;
-    bool terminal = false;  // then control characters in what others wrote are made visible
+    bool terminal = false;  // then control characters in what others wrote are made visible, and lines end between words
     bool color = false;
   };
 
@@ -38,6 +39,7 @@ class Screen {
  private:
   Target out_;
   Target err_;
+  WordWrap wrap_;
   bool line_open_ = false;  // the answer so far does not end in a newline
 };
 

@@ -1,5 +1,13 @@
 #include "chat/screen.h"
 
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+
 #include <gtest/gtest.h>
 
 #include "chat/testing_chat.h"
@@ -25,6 +33,60 @@ TEST_F(ScreenTest, ALineIsEndedOnce) {
   EXPECT_TRUE(screen_.EndAnswer());
   EXPECT_TRUE(screen_.EndAnswer());  // of an answer without text
   EXPECT_EQ(out_.text(), "one\n");
+}
+
+// A terminal of this process: what is written to one end is read at the other.
+class Terminal {
+ public:
+  Terminal() : master_(posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC)) {
+    grantpt(master_);
+    unlockpt(master_);
+    slave_ = open(ptsname(master_), O_RDWR | O_NOCTTY | O_CLOEXEC);
+  }
+  ~Terminal() {
+    close(slave_);
+    close(master_);
+  }
+  Terminal(const Terminal&) = delete;
+  Terminal& operator=(const Terminal&) = delete;
+
+  int fd() const { return slave_; }
+  void SetColumns(unsigned short columns) const {
+    const winsize size{.ws_row = 24, .ws_col = columns, .ws_xpixel = 0, .ws_ypixel = 0};
+    ioctl(master_, TIOCSWINSZ, &size);
+  }
+  std::string Read() const {
+    std::array<char, 4096> buffer;
+    const ssize_t count = read(master_, buffer.data(), buffer.size());
+    return {buffer.data(), static_cast<std::size_t>(std::max<ssize_t>(count, 0))};
+  }
+
+ private:
+  int master_;
+  int slave_;
+};
+
+TEST(ScreenOnATerminalTest, LinesEndBetweenWordsAtItsWidthOfNow) {
+  const Terminal terminal;
+  Screen screen({.fd = terminal.fd(), .terminal = true}, {.fd = -1});
+  terminal.SetColumns(20);
+  EXPECT_TRUE(screen.WriteAnswer("twenty columns are not ma"));
+  EXPECT_EQ(terminal.Read(), "twenty columns are\r\nnot ma");
+  EXPECT_TRUE(screen.WriteAnswer("ny "));
+  EXPECT_EQ(terminal.Read(), "ny");
+  terminal.SetColumns(40);
+  EXPECT_TRUE(screen.WriteAnswer("but forty are some more than that, you see"));
+  EXPECT_TRUE(screen.EndAnswer());
+  EXPECT_EQ(terminal.Read(), " but forty are some more than t\b \r\nthat, you see\r\n");
+}
+
+TEST(ScreenOnATerminalTest, WithoutAWidthLinesAreAsTheyAre) {
+  const Terminal terminal;
+  Screen screen({.fd = terminal.fd(), .terminal = true}, {.fd = -1});
+  const std::string text(30, 'x');
+  EXPECT_TRUE(screen.WriteAnswer(text + " " + text + " " + text));
+  EXPECT_TRUE(screen.EndAnswer());
+  EXPECT_EQ(terminal.Read(), text + " " + text + " " + text + "\r\n");
 }
 
 }  // namespace

@@ -36,9 +36,9 @@ def environment(cache: Path, **more: str) -> dict[str, str]:
 class Chat:
     """The program in a terminal."""
 
-    def __init__(self, program: Program, cache: Path, *arguments: object, **more: str) -> None:
+    def __init__(self, program: Program, cache: Path, *arguments: object, columns: int = 200, **more: str) -> None:
         self.child = pexpect.spawn(str(program.path), ["run", *map(str, arguments)], cwd=str(program.cwd), timeout=60,
-                                   encoding="utf-8", dimensions=(40, 200), env=environment(cache, **more))
+                                   encoding="utf-8", dimensions=(40, columns), env=environment(cache, **more))
         self.child.delaybeforesend = None
 
     def ready(self) -> Chat:
@@ -87,8 +87,8 @@ def terminal(program: Program, tmp_path: Path) -> Iterator[Callable[..., Chat]]:
     """terminal(*arguments) starts `cllm run` in a terminal."""
     chats: list[Chat] = []
 
-    def start(*arguments: object, **more: str) -> Chat:
-        chats.append(Chat(program, tmp_path / "cache", *arguments, **more))
+    def start(*arguments: object, columns: int = 200, **more: str) -> Chat:
+        chats.append(Chat(program, tmp_path / "cache", *arguments, columns=columns, **more))
         return chats[-1]
 
     yield start
@@ -164,6 +164,9 @@ def test_without_a_model_the_servers_first_one_answers(program: Program, toy: To
 def test_a_pipe_gets_the_bytes_of_the_model(program: Program, toy: ToyOpenAI, tmp_path: Path) -> None:
     toy.replies.append(says("\x1b[2J", "ü\n"))
     assert once(program, tmp_path, "--server-url", toy.url, stdin=b"why").stdout == "\x1b[2Jü\n".encode()
+    long_line = "word " * 100
+    toy.replies.append(says(long_line))
+    assert once(program, tmp_path, "--server-url", toy.url, stdin=b"why").stdout.decode() == long_line + "\n"
 
 
 def test_a_reader_that_has_enough_ends_it_quietly(program: Program, tmp_path: Path) -> None:
@@ -297,6 +300,60 @@ def test_text_is_shown_as_it_comes(toy: ToyOpenAI, terminal: Callable[..., Chat]
     chat.child.expect_exact("first")
     seen.set()
     assert " second" in chat.rest()
+
+
+def lines_of(written: str) -> list[str]:
+    """What a terminal that is wide enough shows, line by line."""
+    lines = []
+    for written_line in written.split("\n"):
+        cells: list[str] = []
+        at = 0
+        for character in written_line:
+            if character == "\b":
+                at -= 1
+            else:
+                cells[at:at + 1] = [character]
+                at += 1
+        lines.append("".join(cells).rstrip())
+    return lines
+
+
+def test_lines_end_between_words(toy: ToyOpenAI, terminal: Callable[..., Chat]) -> None:
+    text = "The quick brown fox jumps over the lazy dog and lives happily ever after. 一二三四五六七八九十一二三四五。"
+    in_lines = ["The quick brown fox jumps over", "the lazy dog and lives happily", "ever after. 一二三四五六七八九", "十一二三四五。"]
+    code = "```\n" + "code stays as it is " * 3 + "\n```"
+    toy.replies += [says(text), says(*text), says(code)]
+    chat = terminal("--server-url", toy.url, columns=31, NO_COLOR="1").ready()
+    for _ in range(2):
+        assert lines_of(chat.say("Go."))[:4] == in_lines
+    assert lines_of(chat.say("Go."))[:3] == [line.rstrip() for line in code.split("\n")]
+    assert chat.end() == 0
+
+
+def test_lines_follow_the_width_of_the_window(toy: ToyOpenAI, terminal: Callable[..., Chat]) -> None:
+    resized = threading.Event()
+
+    def frames() -> Iterator[bytes]:
+        yield delta("The quick brown fox jumps ")
+        assert resized.wait(60)
+        yield delta("over the lazy dog and lives happily ever after.") + END
+
+    toy.replies.append(stream(frames()))
+    chat = terminal("--server-url", toy.url, columns=20, NO_COLOR="1").ready()
+    chat.begin("Go.")
+    chat.child.expect_exact("jumps")
+    assert lines_of(without_escapes(chat.child.before)) == ["The quick brown fox", ""]
+    chat.child.setwinsize(40, 40)
+    resized.set()
+    assert lines_of(chat.rest())[:2] == [" over the lazy dog and lives", "happily ever after."]
+    assert chat.end() == 0
+
+
+def test_one_answer_on_a_terminal_is_wrapped_too(toy: ToyOpenAI, terminal: Callable[..., Chat]) -> None:
+    toy.replies.append(says("The quick brown fox jumps over the lazy dog."))
+    chat = terminal("--server-url", toy.url, "--prompt", "Go.", columns=20)
+    assert chat.code() == 0
+    assert lines_of(without_escapes(chat.child.before)) == ["The quick brown fox", "jumps over the lazy", "dog.", ""]
 
 
 def test_ctrl_c_stops_the_answer_and_not_the_program(where: list[object], terminal: Callable[..., Chat], server: Server,
