@@ -27,6 +27,29 @@ const CLI::App* FindSubcommand(const CLI::App& command, const std::string& name)
   return named.empty() ? nullptr : named.front();
 }
 
+// Whether the command does nothing itself and has others for that.
+bool IsGroup(const CLI::App& command) { return command.get_require_subcommand_min() > 0; }
+
+// Whether the line names a group and nothing more.
+bool EndsInAGroup(const CLI::App& root, const std::vector<std::string>& arguments) {
+  const CLI::App* command = &root;
+  for (const std::string& argument : arguments) {
+    command = FindSubcommand(*command, argument);
+    if (command == nullptr) return false;
+  }
+  return IsGroup(*command);
+}
+
+std::unexpected<Error> UnknownCommand(const CLI::App& group, std::string_view name) {
+  std::vector<std::string_view> known;
+  for (const CLI::App* command : group.get_subcommands([](const CLI::App* sub) { return !sub->get_group().empty(); })) {
+    known.push_back(command->get_name());
+  }
+  std::string message = "unknown command " + config::QuotedForMessage(name);
+  if (const auto nearest = NearestWord(name, known)) message += fmt::format("; the nearest known command is {}", *nearest);
+  return InvalidArgument(std::move(message));
+}
+
 std::vector<std::string> FlagsOf(const CLI::App& command) {
   std::vector<std::string> flags;
   for (const CLI::Option* option : command.get_options()) {
@@ -63,6 +86,7 @@ Result<std::optional<std::string>> CommandLine::Parse(const std::vector<std::str
   given_.clear();
   Result<std::vector<std::string>> rest = TakeTableFlags(arguments);
   if (!rest) return std::unexpected(rest.error());
+  if (EndsInAGroup(root_, *rest)) rest->emplace_back("--help");
   std::ranges::reverse(*rest);  // CLI11 takes arguments from the back
   try {
     root_.parse(std::move(*rest));
@@ -98,7 +122,9 @@ Result<std::vector<std::string>> CommandLine::TakeTableFlags(const std::vector<s
       break;
     }
     if (!LooksLikeFlag(argument)) {
-      if (const CLI::App* sub = FindSubcommand(*command, argument)) command = sub;
+      const CLI::App* sub = FindSubcommand(*command, argument);
+      if (sub == nullptr && IsGroup(*command)) return UnknownCommand(*command, argument);
+      if (sub != nullptr) command = sub;
       rest.push_back(argument);
       continue;
     }

@@ -34,8 +34,9 @@ class CommandLine {
   void Bind(CLI::App& command, OptionTable& table);
 
   // Parses the arguments, the program's name left out, and remembers what was given for the tables. Returns text to
-  // print on stdout before leaving with success where the user asked for --help or a version, nothing where the
-  // program is to go on. kInvalidArgument for anything unknown (flags with the nearest known one) or incomplete.
+  // print on stdout before leaving with success where the user asked for --help or a version, or named no command (or
+  // one that only has others), which is taken for the same question; nothing where the program is to go on.
+  // kInvalidArgument for anything unknown (flags and commands with the nearest known one) or incomplete.
   // Values are not looked at yet, so that --help works beside a wrong one.
   Result<std::optional<std::string>> Parse(const std::vector<std::string>& arguments);
 

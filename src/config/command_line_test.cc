@@ -140,7 +140,31 @@ TEST_F(CommandLineTest, UnknownFlagsGetTheNearestKnownOne) {
   // Commands without a table, and the program itself, know only their own.
   EXPECT_EQ(line_.Parse({"version", "--port", "1"}).error().message.substr(0, 21), "unknown flag \"--port\"");
   EXPECT_EQ(line_.Parse({"--port", "1", "serve"}).error().message.substr(0, 21), "unknown flag \"--port\"");
-  EXPECT_EQ(line_.Parse({}).error().message, "A subcommand is required");
+}
+
+TEST_F(CommandLineTest, AGroupOfCommandsShowsItsHelp) {
+  CLI::App* group = root_.add_subcommand("group", "Others");
+  group->require_subcommand(1);
+  group->add_subcommand("member", "One of them");
+  const auto of_root = line_.Parse({});
+  ASSERT_TRUE(of_root && *of_root);
+  EXPECT_NE((**of_root).find("serve"), std::string::npos);
+  EXPECT_EQ(**of_root, **line_.Parse({"--help"}));
+  EXPECT_EQ(**line_.Parse({"group"}), **line_.Parse({"group", "--help"}));
+  EXPECT_NE((**line_.Parse({"group"})).find("member"), std::string::npos);
+  EXPECT_FALSE(*line_.Parse({"group", "member"}));
+  EXPECT_FALSE(line_.Parse({"--"})) << "is no question";
+}
+
+TEST_F(CommandLineTest, UnknownCommandsGetTheNearestKnownOne) {
+  CLI::App* group = root_.add_subcommand("group", "Others");
+  group->require_subcommand(1);
+  group->add_subcommand("member", "One of them");
+  root_.add_subcommand("hidden", "")->group("");
+  EXPECT_EQ(line_.Parse({"sevre"}).error().message, "unknown command \"sevre\"; the nearest known command is serve");
+  EXPECT_EQ(line_.Parse({"hiden"}).error().message, "unknown command \"hiden\"; the nearest known command is serve");
+  EXPECT_EQ(line_.Parse({"group", "membre", "--x"}).error().message, "unknown command \"membre\"; the nearest known command is member");
+  EXPECT_EQ(line_.Parse({""}).error().message.find("unknown command \"\""), 0U);
 }
 
 TEST_F(CommandLineTest, HelpListsEverythingBySection) {

@@ -130,6 +130,20 @@ def test_version_and_help(program: Program) -> None:
         assert result.returncode == 0 and "Usage" in result.stdout and result.stderr == ""
 
 
+@pytest.mark.parametrize("group", [[], ["bench"], ["config"]], ids=["cllm", "bench", "config"])
+def test_without_a_command_there_is_help(program: Program, group: list[str]) -> None:
+    result = program.run(*group)
+    assert (result.returncode, result.stdout, result.stderr) == (0, program.run(*group, "--help").stdout, "")
+    assert "Usage" in result.stdout
+
+
+def test_an_unknown_command_gets_the_nearest(program: Program) -> None:
+    for arguments, nearest in ((["sevre"], "serve"), (["bench", "engin"], "engine"), (["confg", "check"], "config")):
+        result = program.run(*arguments)
+        assert (result.returncode, result.stdout) == (1, "")
+        assert "unknown command" in result.stderr and f"the nearest known command is {nearest}\n" in result.stderr
+
+
 def printed(program: Program, *arguments: object, cwd: Path | None = None) -> tuple[dict, str]:
     result = program.run("serve", "--print-config", *arguments, cwd=cwd)
     assert result.returncode == 0, result.stderr
