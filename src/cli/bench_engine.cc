@@ -134,7 +134,7 @@ int BenchEngine(const ServeOptions& options, const BenchEngineOptions& bench) {
     std::fprintf(stderr, "cllm: %s\n", warm.error().message.c_str());
     return 1;
   }
-  const BenchFacts facts{.model = loaded->model->info(),
+  const BenchFacts facts{.model = loaded->model->facts(),
                          .backend = Model::HasGpuSupport() && options.llama_cpp.weights.n_gpu_layers != 0 ? "GPU" : "CPU",
                          .threads = loaded->engine->compute_threads()};
   Progress progress;

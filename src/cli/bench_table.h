@@ -4,12 +4,12 @@
 #include <span>
 #include <string>
 
-#include "model/model.h"
+#include "model/model_facts.h"
 
 namespace cllm {
 
 struct BenchFacts {
-  ModelInfo model;
+  ModelFacts model;
   std::string backend;  // "CPU" or "GPU"
   int threads = 0;
 };

@@ -15,7 +15,7 @@ BenchFacts Facts() {
   BenchFacts facts{.model = {}, .backend = "CPU", .threads = 2};
   facts.model.architecture = "llama";
   facts.model.quantization = "Q4_1";
-  facts.model.size_bytes = 96576768;
+  facts.model.weight_bytes = 96576768;
   facts.model.parameters = 134515008;
   return facts;
 }
@@ -40,7 +40,7 @@ TEST(BenchTableTest, RowsAreThoseOfLlamaBench) {
 // As wide as they are written, whatever the number of bytes of "±".
 TEST(BenchTableTest, TheColumnsStandBelowEachOther) {
   BenchFacts facts = Facts();
-  facts.model.size_bytes = 5LL << 30;
+  facts.model.weight_bytes = 5LL << 30;
   facts.model.parameters = 8'030'000'000;
   std::istringstream lines(BenchTableHead() + BenchTableRows(facts, {32, 100000, 64, {12345.6, 100}, {80, 0.25}}));
   std::vector<std::size_t> bars;

@@ -15,19 +15,22 @@
 namespace cllm {
 namespace {
 
-int ContextLength(const ServeOptions& options, const ModelInfo& info) {
+// The bound of model.max_context_length; a file may claim anything.
+constexpr std::int64_t kMostContext = 1 << 24;
+
+int ContextLength(const ServeOptions& options, const ModelFacts& facts) {
   const int wanted = options.model.max_context_length;
-  if (wanted == 0) return info.trained_context;
-  if (wanted > info.trained_context) {
-    spdlog::warn("model.max_context_length {} is more than the {} tokens that the model was trained for", wanted, info.trained_context);
+  if (wanted == 0) return static_cast<int>(std::clamp<std::int64_t>(facts.trained_context, 1, kMostContext));
+  if (wanted > facts.trained_context) {
+    spdlog::warn("model.max_context_length {} is more than the {} tokens that the model was trained for", wanted, facts.trained_context);
   }
   return wanted;
 }
 
-void WarnAboutSettings(const ServeOptions& options, const ModelInfo& info) {
+void WarnAboutSettings(const ServeOptions& options, const ModelFacts& facts) {
   const std::string& wanted = options.model.quantization;
-  if (!wanted.empty() && !QuantizationMatches(wanted, info.quantization)) {
-    spdlog::warn("model.quantization says {}, but the file is {}", wanted, info.quantization);
+  if (!wanted.empty() && !QuantizationMatches(wanted, facts.quantization)) {
+    spdlog::warn("model.quantization says {}, but the file is {}", wanted, facts.quantization);
   }
   const int gpu_layers = options.llama_cpp.weights.n_gpu_layers;
   if (gpu_layers == 0 || Model::HasGpuSupport()) return;
@@ -71,15 +74,15 @@ Result<LoadedEngine> LoadEngine(const ServeOptions& options) {
   auto model = Model::Load(options.model.path, options.llama_cpp.weights);
   if (!model) return std::unexpected(model.error());
   loaded.model = std::move(*model);
-  const ModelInfo& info = loaded.model->info();
-  spdlog::info("loaded {}: {} {}, {:.1f} M parameters, {:.0f} MiB", options.model.path, info.architecture, info.quantization,
-               static_cast<double>(info.parameters) / 1e6, static_cast<double>(info.size_bytes) / (1 << 20));
-  WarnAboutSettings(options, info);
+  const ModelFacts& facts = loaded.model->facts();
+  spdlog::info("loaded {}: {} {}, {:.1f} M parameters, {:.0f} MiB", options.model.path, facts.architecture, facts.quantization,
+               static_cast<double>(facts.parameters) / 1e6, static_cast<double>(facts.weight_bytes) / (1 << 20));
+  WarnAboutSettings(options, facts);
 
-  const int context = ContextLength(options, info);
-  const LayerMemory memory = FindLayerMemory(options.llama_cpp.weights, info.layers);
+  const int context = ContextLength(options, facts);
+  const LayerMemory memory = FindLayerMemory(options.llama_cpp.weights, static_cast<int>(facts.layers));
   SayWhereLayersLie(memory);
-  const auto sizing = SizeKvCache(info, options.llama_cpp, context, *budget_mb, memory.available_bytes());
+  const auto sizing = SizeKvCache(facts, options.llama_cpp, context, *budget_mb, memory.available_bytes());
   if (!sizing) return std::unexpected(sizing.error());
   loaded.kv_bytes_per_token = sizing->bytes_per_sequence / std::max(1, context);
   auto engine = LlamaCppEngine::Create(*loaded.model, EngineOptions(options, memory), sizing->sequences, context);

@@ -22,10 +22,9 @@
 #include "chat/remote_answerer.h"
 #include "chat/session.h"
 #include "cli/commands.h"
-#include "cli/loaded_engine.h"
 #include "cli/models.h"
 #include "cli/program.h"
-#include "service/model_text.h"
+#include "cli/served_model.h"
 
 namespace cllm {
 namespace {
@@ -140,12 +139,9 @@ int RunRemote(const Arguments& arguments, const std::string& api_key, const Task
 int RunLocal(const Arguments& arguments, const ServeOptions& options, const Task& task, Interrupts& interrupts, Screen& screen) {
   auto loading = EndOnInterrupt::Create(interrupts);
   if (!loading) return Complain(loading.error());
-  auto loaded = LoadEngine(options);
-  if (!loaded) return Complain(loaded.error());
-  auto text = ModelText::Create(*loaded->model);
-  if (!text) return Complain(text.error());
-  Service service(**text, *loaded->engine, options.scheduler, [] {});
-  if (const Status ready = service.WaitUntilReady(); !ready) return Complain(ready.error());
+  const auto model = ServedModel::Create(options, [] {});
+  if (!model) return Complain(model.error());
+  Service& service = (*model)->service();
   loading->reset();
   LocalAnswerer answerer(std::filesystem::path(options.model.path).stem().string(), service, options.defaults, interrupts);
   const int code = AnswerTask(arguments, task, answerer, interrupts, screen);

@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <atomic>
@@ -15,9 +16,8 @@
 #include <fmt/format.h>
 
 #include "api/backend.h"
-#include "cli/loaded_engine.h"
+#include "cli/served_model.h"
 #include "http/server.h"
-#include "service/model_text.h"
 
 namespace cllm {
 namespace {
@@ -80,21 +80,27 @@ class EndSignals {
   std::jthread thread_;
 };
 
-ServerFacts Facts(const ServeOptions& options, const LoadedEngine& loaded, const std::string& version) {
-  const ModelInfo& info = loaded.model->info();
-  const EngineCapabilities& engine = loaded.engine->capabilities();
-  return {.version = version,
-          .card = {.id = std::filesystem::path(options.model.path).stem().string(), .created_unix_s = info.modified_unix_s},
-          .model_path = options.model.path,
-          .model_description = fmt::format("{} {}", info.architecture, info.quantization),
-          .model_parameters = info.parameters,
-          .model_bytes = info.size_bytes,
-          .vocab_size = info.vocab_size,
-          .embedding_size = info.embedding_size,
-          .trained_context = info.trained_context,
-          .engine_name = engine.name,
-          .kv_bytes_per_token = loaded.kv_bytes_per_token,
-          .kv_tokens_capacity = static_cast<std::int64_t>(engine.max_sequences) * engine.max_context};
+std::int64_t ModifiedUnixSeconds(const std::string& path) {
+  struct stat status{};
+  return stat(path.c_str(), &status) == 0 ? status.st_mtime : 0;
+}
+
+ServerFacts Facts(const ServeOptions& options, const ServedModel& model, const std::string& version) {
+  const ModelFacts& facts = model.facts();
+  const EngineCapabilities& engine = model.engine();
+  return {
+      .version = version,
+      .card = {.id = std::filesystem::path(options.model.path).stem().string(), .created_unix_s = ModifiedUnixSeconds(options.model.path)},
+      .model_path = options.model.path,
+      .model_description = fmt::format("{} {}", facts.architecture, facts.quantization),
+      .model_parameters = facts.parameters,
+      .model_bytes = facts.weight_bytes,
+      .vocab_size = engine.vocab_size,
+      .embedding_size = static_cast<int>(facts.embedding_size),
+      .trained_context = static_cast<int>(facts.trained_context),
+      .engine_name = engine.name,
+      .kv_bytes_per_token = model.kv_bytes_per_token(),
+      .kv_tokens_capacity = static_cast<std::int64_t>(engine.max_sequences) * engine.max_context};
 }
 
 // The model side of the server, from loading to the last answer. Runs beside the HTTP loops.
@@ -118,14 +124,10 @@ class ModelThread {
   }
 
   Status ServeModel() {
-    auto loaded = LoadEngine(options_);
-    if (!loaded) return std::unexpected(loaded.error());
-    auto text = ModelText::Create(*loaded->model);
-    if (!text) return std::unexpected(text.error());
-    Service service(
-        **text, *loaded->engine, options_.scheduler, [this] { http_.WakeSenders(); }, options_.max_input_tokens, options_.result_cache);
-    if (const Status ready = service.WaitUntilReady(); !ready) return ready;
-    http_.SetBackend(std::make_shared<Backend>(service, Facts(options_, *loaded, version_), options_.defaults));
+    const auto model = ServedModel::Create(options_, [this] { http_.WakeSenders(); });
+    if (!model) return std::unexpected(model.error());
+    Service& service = (*model)->service();
+    http_.SetBackend(std::make_shared<Backend>(service, Facts(options_, **model, version_), options_.defaults));
     http_.WaitUntilListening();  // a small model can be ready first
     signals_.SetLoading(false);
     PrintReady();

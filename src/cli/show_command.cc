@@ -33,10 +33,8 @@ Result<MemoryNeed> NeededMemory(const ServeOptions& options, const ModelFacts& f
   const LayerMemory memory = FindLayerMemory(options.llama_cpp.weights, static_cast<int>(std::min(facts.layers, kMostLayers)));
   need.available_bytes = memory.available_bytes();
   need.available_where = memory.all_on_gpu() ? memory.gpu_name : "this machine";
-  ModelInfo info;
-  info.kv_bytes_per_token_f16 = facts.kv_bytes_per_token_f16;
   constexpr std::int64_t kAnyBudgetMb = std::int64_t{1} << 42;
-  const auto sizing = SizeKvCache(info, options.llama_cpp, need.context, kAnyBudgetMb, 0);
+  const auto sizing = SizeKvCache(facts, options.llama_cpp, need.context, kAnyBudgetMb, 0);
   if (!sizing) return std::unexpected(sizing.error());
   need.kv_bytes_per_sequence = sizing->bytes_per_sequence;
   return need;

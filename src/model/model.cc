@@ -2,15 +2,13 @@
 
 #include <ggml-backend.h>
 #include <llama.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cctype>
-#include <cstdio>
 #include <cstring>
 #include <mutex>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -45,36 +43,10 @@ void OnLlamaLog(ggml_log_level level, const char* text, void* user_data) {
   spdlog::debug("llama.cpp: {}", line);
 }
 
-std::string Metadata(const llama_model* model, const std::string& key) {
-  std::array<char, 512> buffer{};
-  const int size = llama_model_meta_val_str(model, key.c_str(), buffer.data(), buffer.size());
-  return size < 0 ? std::string() : std::string(buffer.data());
-}
-
-int MetadataInt(const llama_model* model, const std::string& key, int otherwise) {
-  const std::string text = Metadata(model, key);
-  int value = 0;
-  return std::sscanf(text.c_str(), "%d", &value) == 1 && value > 0 ? value : otherwise;
-}
-
-ModelInfo ReadInfo(const llama_model* model) {
-  ModelInfo info;
-  info.name = Metadata(model, "general.name");
-  info.architecture = Metadata(model, "general.architecture");
-  info.quantization = llama_ftype_name(llama_model_ftype(model));
-  info.parameters = static_cast<std::int64_t>(llama_model_n_params(model));
-  info.size_bytes = static_cast<std::int64_t>(llama_model_size(model));
-  info.trained_context = llama_model_n_ctx_train(model);
-  info.vocab_size = llama_vocab_n_tokens(llama_model_get_vocab(model));
-  info.embedding_size = llama_model_n_embd(model);
-  info.layers = llama_model_n_layer(model);
-  info.heads = std::max(1, llama_model_n_head(model));
-  info.kv_heads = std::max(1, llama_model_n_head_kv(model));
-  const int head_size = llama_model_n_embd(model) / info.heads;
-  info.key_size = MetadataInt(model, info.architecture + ".attention.key_length", head_size);
-  info.value_size = MetadataInt(model, info.architecture + ".attention.value_length", head_size);
-  info.kv_bytes_per_token_f16 = std::int64_t{2} * llama_model_n_layer(model) * info.kv_heads * (info.key_size + info.value_size);
-  return info;
+Result<ModelFacts> FactsOf(const std::string& path) {
+  const auto file = GgufFile::Open(path);
+  if (!file) return std::unexpected(file.error());
+  return ReadModelFacts(*file);
 }
 
 llama_load_mode LoadMode(const WeightOptions& options) {
@@ -133,8 +105,8 @@ bool Model::HasGpuBackend() {
   return false;
 }
 
-Model::Model(llama_model* handle)
-    : handle_(handle), info_(ReadInfo(handle)), tokenizer_(std::make_unique<Tokenizer>(llama_model_get_vocab(handle))) {}
+Model::Model(llama_model* handle, ModelFacts facts)
+    : handle_(handle), facts_(std::move(facts)), tokenizer_(std::make_unique<Tokenizer>(llama_model_get_vocab(handle))) {}
 
 Model::~Model() { llama_model_free(handle_); }
 
@@ -167,6 +139,8 @@ Result<std::unique_ptr<Model>> Model::LoadWithoutWeights(const std::string& path
 }
 
 Result<std::unique_ptr<Model>> Model::LoadWith(const std::string& path, const llama_model_params& params) {
+  auto facts = FactsOf(path);
+  if (!facts) return std::unexpected(facts.error());
   LogCapture capture;
   llama_log_set(OnLlamaLog, &capture);
   llama_backend_init();
@@ -182,11 +156,9 @@ Result<std::unique_ptr<Model>> Model::LoadWith(const std::string& path, const ll
     if (reason.empty()) reason = capture.first_error;
     return InvalidArgument(fmt::format("llama.cpp cannot load {}: {}", path, reason), "model.path");
   }
-  std::unique_ptr<Model> model(new Model(handle));
-  struct stat facts{};
-  if (stat(path.c_str(), &facts) == 0) model->info_.modified_unix_s = facts.st_mtime;
+  std::unique_ptr<Model> model(new Model(handle, std::move(*facts)));
   if (!llama_model_has_decoder(handle) || llama_model_has_encoder(handle) || llama_model_is_diffusion(handle)) {
-    return InvalidArgument(fmt::format("{} ({}) does not generate text token by token", path, model->info().architecture), "model.path");
+    return InvalidArgument(fmt::format("{} ({}) does not generate text token by token", path, model->facts().architecture), "model.path");
   }
   return model;
 }

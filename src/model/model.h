@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "model/model_facts.h"
 #include "model/tokenizer.h"
 
 struct llama_model;
@@ -30,26 +31,6 @@ struct WeightOptions {
   std::vector<double> tensor_split = {};  // share of each GPU; empty = by free memory
 };
 
-struct ModelInfo {
-  std::string name;
-  std::string architecture;
-  std::string quantization;  // as llama.cpp names the file type, e.g. "Q4_K - Medium"
-  std::int64_t parameters = 0;
-  std::int64_t size_bytes = 0;
-  int trained_context = 0;  // tokens
-  int vocab_size = 0;
-  int embedding_size = 0;
-  int layers = 0;
-  // Of attention: query heads, those of keys and values, and the elements of a key and of a value.
-  int heads = 0;
-  int kv_heads = 0;
-  int key_size = 0;
-  int value_size = 0;
-  // Bytes of K and V that one token takes over all layers, in F16 and without sliding windows: an upper bound.
-  std::int64_t kv_bytes_per_token_f16 = 0;
-  std::int64_t modified_unix_s = 0;
-};
-
 // Whether `wanted` ("q4_k_m") names the file type that llama.cpp describes as `actual` ("Q4_K - Medium").
 bool QuantizationMatches(const std::string& wanted, const std::string& actual);
 
@@ -64,7 +45,8 @@ class Model {
   Model(const Model&) = delete;
   Model& operator=(const Model&) = delete;
 
-  const ModelInfo& info() const { return info_; }
+  // What the file says about the model.
+  const ModelFacts& facts() const { return facts_; }
   const Tokenizer& tokenizer() const { return *tokenizer_; }
   llama_model* handle() const { return handle_; }
 
@@ -74,11 +56,11 @@ class Model {
   static bool HasGpuBackend();
 
  private:
-  explicit Model(llama_model* handle);
+  Model(llama_model* handle, ModelFacts facts);
   static Result<std::unique_ptr<Model>> LoadWith(const std::string& path, const llama_model_params& params);
 
   llama_model* handle_;
-  ModelInfo info_;
+  ModelFacts facts_;
   std::unique_ptr<Tokenizer> tokenizer_;
 };
 

@@ -52,13 +52,13 @@ void ReadAttention(FactReader& reader, const std::string& prefix, ModelFacts& fa
   facts.heads = Largest(heads);
   facts.kv_heads = Largest(kv_heads);
   const std::int64_t head_size = facts.heads > 0 ? facts.embedding_size / facts.heads : 0;
-  const std::int64_t key_size = reader.Integer(prefix + "attention.key_length", head_size);
-  const std::int64_t value_size = reader.Integer(prefix + "attention.value_length", head_size);
+  facts.key_size = reader.Integer(prefix + "attention.key_length", head_size);
+  facts.value_size = reader.Integer(prefix + "attention.value_length", head_size);
   // Keep what a hostile file multiplies far below 2^63.
   constexpr std::int64_t kMost = 1 << 20;
   constexpr std::int64_t kMostBytes = std::int64_t{1} << 36;
+  const std::int64_t sizes = std::clamp<std::int64_t>(facts.key_size, 0, kMost) + std::clamp<std::int64_t>(facts.value_size, 0, kMost);
   for (const std::int64_t count : kv_heads) {
-    const std::int64_t sizes = std::clamp<std::int64_t>(key_size, 0, kMost) + std::clamp<std::int64_t>(value_size, 0, kMost);
     facts.kv_bytes_per_token_f16 += 2 * std::clamp<std::int64_t>(count, 0, kMost) * sizes;
     facts.kv_bytes_per_token_f16 = std::min(facts.kv_bytes_per_token_f16, kMostBytes);
   }

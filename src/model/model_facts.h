@@ -12,6 +12,7 @@
 
 namespace cllm {
 
+// The one description of a model: of a file for `show`, `config` and the checks, and of the model that is loaded from it.
 // Numbers are 0 and texts empty where the file does not say. Texts are as they are in the file: not always printable.
 struct ModelFacts {
   std::string architecture;
@@ -26,8 +27,10 @@ struct ModelFacts {
   std::int64_t file_bytes = 0;
   std::int64_t layers = 0;
   std::int64_t embedding_size = 0;
-  std::int64_t heads = 0;            // of the layer that has most
-  std::int64_t kv_heads = 0;         // likewise
+  std::int64_t heads = 0;     // of the layer that has most
+  std::int64_t kv_heads = 0;  // likewise
+  std::int64_t key_size = 0;  // elements of a key, and of a value, in one head
+  std::int64_t value_size = 0;
   std::int64_t trained_context = 0;  // tokens
   std::int64_t sliding_window = 0;   // tokens
   std::int64_t experts = 0;

@@ -77,6 +77,8 @@ TEST(ModelFactsTest, ReadsWhatTheFileSays) {
   EXPECT_EQ(facts.layers, 2);
   EXPECT_EQ(facts.heads, 4);
   EXPECT_EQ(facts.kv_heads, 2);
+  EXPECT_EQ(facts.key_size, 16);
+  EXPECT_EQ(facts.value_size, 16);
   EXPECT_EQ(facts.embedding_size, 64);
   EXPECT_EQ(facts.trained_context, 512);
   EXPECT_EQ(facts.sliding_window, 32);
@@ -100,6 +102,8 @@ TEST(ModelFactsTest, HeadSizesAndCountsOfTheirOwn) {
     file.Uint32("llama.attention.key_length", 24).Uint32("llama.attention.value_length", 40);
   }));
   EXPECT_EQ(facts.kv_heads, 3);
+  EXPECT_EQ(facts.key_size, 24);
+  EXPECT_EQ(facts.value_size, 40);
   EXPECT_EQ(facts.kv_bytes_per_token_f16, 2 * (1 + 3) * (24 + 40));
 }
 

@@ -183,7 +183,7 @@ class AttentionOp : public ggml::cpu::tensor_traits, public ggml::cpu::extra_buf
 
 }  // namespace
 
-bool AttentionHeadsAreOurs(int key_size, int value_size, int heads, int kv_heads) {
+bool AttentionHeadsAreOurs(std::int64_t key_size, std::int64_t value_size, std::int64_t heads, std::int64_t kv_heads) {
   return AttentionKernel::IsFast() && TakesHeads(key_size, value_size, heads, kv_heads);
 }
 

@@ -1,6 +1,8 @@
 // ggml's CPU backend computes attention by the kernel of this project.
 #pragma once
 
+#include <cstdint>
+
 namespace cllm {
 
 // From now on every GGML_OP_FLASH_ATTN_EXT that the kernel takes (keys and values in F16, no bias by position, soft cap or sinks,
@@ -14,6 +16,6 @@ namespace cllm {
 void UseOwnAttention();
 
 // Whether the kernel takes such heads, and this processor has what it takes.
-bool AttentionHeadsAreOurs(int key_size, int value_size, int heads, int kv_heads);
+bool AttentionHeadsAreOurs(std::int64_t key_size, std::int64_t value_size, std::int64_t heads, std::int64_t kv_heads);
 
 }  // namespace cllm

@@ -58,10 +58,10 @@ llama_rope_scaling_type RopeScaling(const std::string& name) {
 // position. Of one that isn't named a part may be ours.
 bool AttentionIsOurs(const Model& model, const LlamaCppOptions& options) {
   constexpr std::array kPlain = {"llama", "qwen2", "qwen2moe", "qwen3", "qwen3moe", "gemma3", "phi3", "smollm3"};
-  const ModelInfo& info = model.info();
+  const ModelFacts& facts = model.facts();
   return !Model::HasGpuSupport() && options.kv_type == "f16" && options.flash_attention != "off" &&
-         std::ranges::find(kPlain, info.architecture) != kPlain.end() &&
-         AttentionHeadsAreOurs(info.key_size, info.value_size, info.heads, info.kv_heads);
+         std::ranges::find(kPlain, facts.architecture) != kPlain.end() &&
+         AttentionHeadsAreOurs(facts.key_size, facts.value_size, facts.heads, facts.kv_heads);
 }
 
 int PaddedContext(int max_context) { return (max_context + kCellPadding - 1) / kCellPadding * kCellPadding; }
@@ -111,7 +111,7 @@ Result<std::int64_t> KvBudget(std::int64_t weight_bytes, std::int64_t limit_mb, 
   return kv_mb > 0 ? std::min(kv_mb, left_mb) : left_mb;
 }
 
-Result<KvSizing> SizeKvCache(const ModelInfo& model, const LlamaCppOptions& options, int max_context, std::int64_t budget_mb,
+Result<KvSizing> SizeKvCache(const ModelFacts& model, const LlamaCppOptions& options, int max_context, std::int64_t budget_mb,
                              std::int64_t available_bytes) {
   const ggml_type type = KvType(options.kv_type);
   const std::int64_t f16_bytes = model.kv_bytes_per_token_f16 * PaddedContext(max_context);
@@ -175,7 +175,7 @@ Result<std::unique_ptr<LlamaCppEngine>> LlamaCppEngine::Create(const Model& mode
   const bool is_one_pass = llama_kv_is_ragged(context->handle);
   const int rows_after_prefix = all_is_ours ? 1 : attention_is_ours ? kRowsOfAMatrixTile : kRowsOfAnAttentionTile;
   EngineCapabilities capabilities{.name = "llama_cpp",
-                                  .vocab_size = model.info().vocab_size,
+                                  .vocab_size = model.tokenizer().vocab_size(),
                                   .max_sequences = sequences,
                                   .max_step_tokens = step_tokens,
                                   .max_context = max_context,

@@ -37,7 +37,7 @@ Result<std::int64_t> KvBudget(std::int64_t weight_bytes, std::int64_t limit_mb, 
 
 // budget_mb 0: nine tenths of the memory that is still free once the weights are resident. Fails where not even one
 // sequence fits: a request's limit is never shrunk in silence.
-Result<KvSizing> SizeKvCache(const ModelInfo& model, const LlamaCppOptions& options, int max_context, std::int64_t budget_mb,
+Result<KvSizing> SizeKvCache(const ModelFacts& model, const LlamaCppOptions& options, int max_context, std::int64_t budget_mb,
                              std::int64_t available_bytes);
 
 class LlamaCppEngine : public Engine {
