@@ -30,6 +30,8 @@ struct EngineCapabilities {
   bool computes_prompts_apart = false;
   // Whether one sequence's KV can be copied to another slot.
   bool can_copy_sequences = false;
+  // Whether such a copy takes as long as one of all that a slot has room for, however few tokens are wanted.
+  bool copies_whole_slots = false;
   // Whether the last tokens of a sequence's KV can be dropped.
   bool can_trim_sequences = false;
   // Where sequences keep their KV in blocks of one pool: tokens of a block, and how many there are. Else 0, and each slot holds

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -28,6 +29,15 @@ struct SlotMove {
 struct PreemptionCost {
   int freed_blocks = 0;  // that nobody else uses
   int lost_tokens = 0;   // computed ones that no later sequence could find
+};
+
+// What it takes to get keys and values, in any unit of time. Here a token is the unit, wherever it stands; a scheduler that has seen
+// steps knows better.
+struct KvCosts {
+  // Of computing the tokens from `from` to before `to` of a sequence, in a step that has other work, too; rises with both ends.
+  std::function<double(int from, int to)> compute = [](int from, int to) { return static_cast<double>(to - from); };
+  // Of one more step, for a sequence that waits for it.
+  std::function<double()> step = [] { return 64.0; };
 };
 
 class KvCache {
@@ -78,6 +88,6 @@ class KvCache {
 
 // The cache for the way in which an engine keeps keys and values. Without `shares_prefixes`, or where the engine can't, nothing
 // stays of a sequence that has ended.
-std::unique_ptr<KvCache> MakeKvCache(const EngineCapabilities& engine, bool shares_prefixes);
+std::unique_ptr<KvCache> MakeKvCache(const EngineCapabilities& engine, bool shares_prefixes, KvCosts costs = {});
 
 }  // namespace cllm

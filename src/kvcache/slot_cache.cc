@@ -1,126 +1,200 @@
 #include "kvcache/slot_cache.h"
 
 #include <algorithm>
+#include <numeric>
+#include <tuple>
 #include <utility>
 
 #include "base/invariant.h"
 
 namespace cllm {
+namespace {
 
-SlotCache::SlotCache(const Options& options) : options_(options), slots_(static_cast<std::size_t>(options.slots)) {}
+// A copied cell costs as much as this part of a token that is computed early in a context, and a copy has costs of its own, in tokens.
+constexpr double kCellsCopiedPerToken = 64;
+constexpr double kTokensPerCopy = 4;
+constexpr int kEarlyTokens = 64;
+
+std::size_t SharedLength(std::span<const TokenId> a, std::span<const TokenId> b) {
+  return static_cast<std::size_t>(std::ranges::mismatch(a, b).in1 - a.begin());
+}
+
+}  // namespace
+
+SlotCache::SlotCache(Options options) : options_(std::move(options)), slots_(static_cast<std::size_t>(options_.slots)) {}
 
 // How many first tokens two runs share, without those of `tokens` that are computed anyway.
 int SlotCache::CommonPrefix(std::span<const TokenId> tokens, std::span<const TokenId> held) const {
   const auto rows = static_cast<std::size_t>(options_.rows_after_prefix);
-  const std::size_t most = std::min(tokens.size() - (tokens.size() < rows ? 1 : rows), held.size());
-  const auto difference = std::mismatch(tokens.begin(), tokens.begin() + static_cast<std::ptrdiff_t>(most), held.begin());
-  return static_cast<int>(difference.first - tokens.begin());
+  return static_cast<int>(SharedLength(tokens.first(tokens.size() - (tokens.size() < rows ? 1 : rows)), held));
 }
 
-SlotCache::Match SlotCache::BestMatch(std::span<const TokenId> tokens) const {
-  Match best;
-  if (!options_.shares_prefixes) return best;
-  for (int slot = 0; slot < count(); ++slot) {
-    const int shared = CommonPrefix(tokens, At(slot).tokens);
-    if (shared == 0) continue;
-    // Among equals an idle slot is better: it may be taken over without a copy.
-    const bool better_kind = shared == best.tokens && At(slot).use == Use::kIdle && At(best.slot).use == Use::kRunning;
-    if (shared > best.tokens || better_kind) best = {.slot = slot, .tokens = shared};
+std::vector<int> SlotCache::Matches(std::span<const TokenId> tokens) const {
+  std::vector<int> matches(slots_.size(), 0);
+  if (!options_.shares_prefixes) return matches;
+  for (std::size_t slot = 0; slot < slots_.size(); ++slot) matches[slot] = CommonPrefix(tokens, slots_[slot].tokens);
+  return matches;
+}
+
+// In lexicographical order the longest common prefix is a neighbour's.
+std::vector<int> SlotCache::SharedTokens() const {
+  std::vector<std::size_t> order(slots_.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::ranges::sort(order, std::ranges::lexicographical_compare, [this](std::size_t slot) { return std::span(slots_[slot].tokens); });
+  std::vector<int> shared(slots_.size(), 0);
+  for (std::size_t i = 1; i < order.size(); ++i) {
+    const auto length = static_cast<int>(SharedLength(slots_[order[i - 1]].tokens, slots_[order[i]].tokens));
+    shared[order[i - 1]] = std::max(shared[order[i - 1]], length);
+    shared[order[i]] = length;
   }
-  return best;
+  return shared;
+}
+
+double SlotCache::PriceOfRest(std::span<const TokenId> tokens, int cached) const {
+  return options_.costs.compute(cached, static_cast<int>(tokens.size()));
+}
+
+double SlotCache::PriceOfCopy(int tokens) const {
+  const double cells = options_.whole_slot > 0 ? options_.whole_slot : tokens;
+  return (kTokensPerCopy + cells / kCellsCopiedPerToken) * options_.costs.compute(0, kEarlyTokens) / kEarlyTokens;
+}
+
+// Somebody goes on from what has just ended in one of four cases, and ever less likely as others come: where the times between two uses
+// follow a power law, the chance that the next moment brings one falls as one over the age.
+double SlotCache::PriceOfLoss(int slot, int kept) const {
+  const Slot& lost = At(slot);
+  const auto size = static_cast<int>(lost.tokens.size());
+  if (kept >= size) return 0;
+  const double age = static_cast<double>(clock_ - lost.used_at) / 2;  // in requests: each begins and ends
+  return options_.costs.compute(kept, size) / (4 + age);
 }
 
 bool SlotCache::IsWorthWaiting(std::span<const TokenId> tokens) const {
   if (!options_.shares_prefixes || in_use_ == 0) return false;
   int later = 0;
-  for (const Slot& slot : slots_) {
+  int leader = -1;
+  for (int slot = 0; slot < count(); ++slot) {
     // A sequence that has computed its prompt computes nothing more that another one could know beforehand.
-    if (slot.use == Use::kRunning && slot.tokens.size() < slot.expected.size()) {
-      later = std::max(later, CommonPrefix(tokens, slot.expected));
-    }
+    if (At(slot).use != Use::kRunning || At(slot).tokens.size() >= At(slot).expected.size()) continue;
+    const int shared = CommonPrefix(tokens, At(slot).expected);
+    if (shared > later) std::tie(later, leader) = std::pair(shared, slot);
   }
-  return later >= kLeastTokensWorthACopy && later > BestMatch(tokens).tokens;
+  const std::vector<int> matches = Matches(tokens);
+  if (later <= std::ranges::max(matches)) return false;
+  // Compared with what there is without the leader: who waits for it waits until all that they share is there.
+  double without = PriceOfRest(tokens, 0);
+  for (int slot = 0; slot < count(); ++slot) {
+    const int cached = matches[static_cast<std::size_t>(slot)];
+    if (slot == leader || cached == 0) continue;
+    without = std::min(without, PriceOfRest(tokens, cached) + (At(slot).use == Use::kRunning ? PriceOfCopy(cached) : 0));
+  }
+  return PriceOfRest(tokens, later) + PriceOfCopy(later) + options_.costs.step() < without;
 }
 
 std::optional<SlotGrant> SlotCache::Admit(std::span<const TokenId> tokens, std::vector<KvOperation>& operations) {
   CheckInvariant(!tokens.empty(), "a sequence has a token");
   if (in_use_ == count()) return std::nullopt;
-  Match match = BestMatch(tokens);
-  const int slot = ChooseSlot(match);
-  if (slot == match.slot) {
-    At(slot).tokens.resize(static_cast<std::size_t>(match.tokens));
-    operations.push_back({.kind = KvOperation::Kind::kTrim, .slot = slot, .tokens = match.tokens});
+  const Way way = BestWay(tokens);
+  Slot& granted = At(way.slot);
+  if (way.source == way.slot) {
+    granted.tokens.resize(static_cast<std::size_t>(way.cached));
+    operations.push_back({.kind = KvOperation::Kind::kTrim, .slot = way.slot, .tokens = way.cached});
   } else {
-    if (match.tokens < kLeastTokensWorthACopy) match = {};
-    MakeRoom(slot, match.slot, operations);
-    if (match.slot >= 0) {
-      const std::vector<TokenId>& source = At(match.slot).tokens;
-      At(slot).tokens.assign(source.begin(), source.begin() + match.tokens);
-      At(match.slot).used_at = ++clock_;
-      operations.push_back({.kind = KvOperation::Kind::kCopy, .slot = match.slot, .target_slot = slot, .tokens = match.tokens});
-    }
+    MakeRoom(way.slot, way.refuge, operations);
   }
-  Slot& granted = At(slot);
+  if (way.source >= 0 && way.source != way.slot) {
+    granted.tokens.assign(tokens.begin(), tokens.begin() + way.cached);
+    At(way.source).used_at = clock_ + 1;
+    operations.push_back({.kind = KvOperation::Kind::kCopy, .slot = way.source, .target_slot = way.slot, .tokens = way.cached});
+  }
   granted.use = Use::kRunning;
   granted.expected.assign(tokens.begin(), tokens.end());
   granted.used_at = ++clock_;
   ++in_use_;
-  return SlotGrant{.slot = slot, .cached_tokens = match.tokens};
+  return SlotGrant{.slot = way.slot, .cached_tokens = way.cached};
 }
 
-int SlotCache::ChooseSlot(const Match& match) const {
-  if (options_.dense && in_use_ > 0) return BesideRunning(match);
-  if (match.slot >= 0 && At(match.slot).use == Use::kIdle) {
-    // Most of what lies there is of use; else it is worth keeping beside the new sequence.
-    const bool is_mostly_used = 2 * match.tokens >= static_cast<int>(At(match.slot).tokens.size());
-    if (is_mostly_used) return match.slot;
+SlotCache::Way SlotCache::BestWay(std::span<const TokenId> tokens) const {
+  const std::vector<int> matches = Matches(tokens);
+  const std::vector<int> shared = SharedTokens();
+  Way best;
+  // Where two cost the same, the one that computes less.
+  const auto offer = [&best](const Way& way) {
+    const bool is_better = way.price < best.price || (way.price == best.price && way.cached > best.cached);
+    if (best.slot < 0 || is_better) best = way;
+  };
+  for (const int slot : Places()) {
+    const auto index = static_cast<std::size_t>(slot);
+    const int kept = std::max(shared[index], matches[index]);
+    if (matches[index] > 0) {
+      const double price = PriceOfRest(tokens, matches[index]) + PriceOfLoss(slot, kept);
+      offer({.slot = slot, .source = slot, .cached = matches[index], .price = price});
+    }
+    Way behind = BestCopy(tokens, matches, slot);
+    const Refuge refuge = FindRefuge(slot, behind.source, shared, kept);
+    behind.refuge = refuge.slot;
+    behind.price += refuge.price;
+    offer(behind);
   }
-  if (const int empty = FirstEmpty(); empty >= 0) return empty;
-  const int oldest = LeastRecentlyUsed(match.slot, match.slot);
-  return oldest >= 0 ? oldest : match.slot;
+  return best;
 }
 
-// A gap among the running ones, or one of the two ends: the one that holds the prefix, else an empty one.
-int SlotCache::BesideRunning(const Match& match) const {
+// Into `slot`; from nothing where that is cheaper.
+SlotCache::Way SlotCache::BestCopy(std::span<const TokenId> tokens, const std::vector<int>& matches, int slot) const {
+  const auto has_more = [&matches](int a, int b) { return matches[static_cast<std::size_t>(a)] < matches[static_cast<std::size_t>(b)]; };
+  int source = slot == 0 ? count() - 1 : 0;
+  for (int other = 0; other < count(); ++other) {
+    if (other != slot && has_more(source, other)) source = other;
+  }
+  const int cached = source == slot ? 0 : matches[static_cast<std::size_t>(source)];
+  const double from_nothing = PriceOfRest(tokens, 0);
+  const double copied = cached > 0 ? PriceOfRest(tokens, cached) + PriceOfCopy(cached) : from_nothing;
+  if (copied >= from_nothing) return {.slot = slot, .price = from_nothing};
+  return {.slot = slot, .source = source, .cached = cached, .price = copied};
+}
+
+std::vector<int> SlotCache::Places() const {
+  if (options_.dense && in_use_ > 0) return BesideRunning();
+  std::vector<int> places;
+  for (int slot = 0; slot < count(); ++slot) {
+    if (At(slot).use != Use::kRunning) places.push_back(slot);
+  }
+  return places;
+}
+
+// The first gap among the running ones, or both ends.
+std::vector<int> SlotCache::BesideRunning() const {
   const auto is_running = [](const Slot& slot) { return slot.use == Use::kRunning; };
   const int first = static_cast<int>(std::ranges::find_if(slots_, is_running) - slots_.begin());
   int last = count() - 1;
   while (!is_running(At(last))) --last;
   for (int slot = first; slot < last; ++slot) {
-    if (!is_running(At(slot))) return slot;
+    if (!is_running(At(slot))) return {slot};
   }
-  const int before = first - 1;
-  const int after = last + 1;
-  if (before < 0) return after;
-  if (after == count() || before == match.slot) return before;
-  return At(after).use != Use::kEmpty && after != match.slot && At(before).use == Use::kEmpty ? before : after;
+  std::vector<int> ends;
+  if (last + 1 < count()) ends.push_back(last + 1);
+  if (first > 0) ends.push_back(first - 1);
+  return ends;
 }
 
-int SlotCache::FirstEmpty() const {
-  const auto found = std::ranges::find(slots_, Use::kEmpty, &Slot::use);
-  return found == slots_.end() ? -1 : static_cast<int>(found - slots_.begin());
-}
-
-int SlotCache::LeastRecentlyUsed(int but, int but_also) const {
-  int oldest = -1;
-  for (int slot = 0; slot < count(); ++slot) {
-    if (At(slot).use != Use::kIdle || slot == but || slot == but_also) continue;
-    if (oldest < 0 || At(slot).used_at < At(oldest).used_at) oldest = slot;
+SlotCache::Refuge SlotCache::FindRefuge(int slot, int source, const std::vector<int>& shared, int kept) const {
+  if (At(slot).use == Use::kEmpty) return {};
+  Refuge best{.slot = -1, .price = PriceOfLoss(slot, kept)};
+  // Else every slot is a place to start in, and the one with the least to lose is taken.
+  if (!options_.dense || in_use_ == 0) return best;
+  const double price_of_move = PriceOfCopy(static_cast<int>(At(slot).tokens.size()));
+  for (int other = 0; other < count(); ++other) {
+    if (other == slot || other == source || At(other).use == Use::kRunning) continue;
+    const double price = price_of_move + PriceOfLoss(other, shared[static_cast<std::size_t>(other)]);
+    if (price < best.price) best = {.slot = other, .price = price};
   }
-  return oldest;
+  return best;
 }
 
-// Empties a slot that does not run. What is idle there moves to an empty slot, or to one that nobody has used for longer.
-void SlotCache::MakeRoom(int slot, int source, std::vector<KvOperation>& operations) {
+// Empties a slot that does not run.
+void SlotCache::MakeRoom(int slot, int refuge, std::vector<KvOperation>& operations) {
   if (At(slot).use == Use::kEmpty) return;
-  int refuge = FirstEmpty();
-  if (refuge < 0) {
-    refuge = LeastRecentlyUsed(slot, source);
-    if (refuge >= 0 && At(refuge).used_at > At(slot).used_at) refuge = -1;
-  }
-  if (refuge < 0 || !options_.dense || static_cast<int>(At(slot).tokens.size()) < kLeastTokensWorthACopy) {
-    return Drop(slot, operations);
-  }
+  if (refuge < 0) return Drop(slot, operations);
   if (At(refuge).use == Use::kIdle) Drop(refuge, operations);
   MoveTokens(slot, refuge, operations);
 }
@@ -164,7 +238,9 @@ std::optional<SlotMove> SlotCache::GapToClose() const {
 }
 
 void SlotCache::Close(const SlotMove& gap, std::vector<KvOperation>& operations) {
-  MakeRoom(gap.to, -1, operations);
+  const std::vector<int> shared = SharedTokens();
+  const Refuge refuge = FindRefuge(gap.to, gap.from, shared, shared[static_cast<std::size_t>(gap.to)]);
+  MakeRoom(gap.to, refuge.slot, operations);
   MoveTokens(gap.from, gap.to, operations);
 }
 

@@ -6,6 +6,10 @@
 // prefix is copied. Tokens are compared, not hashes of them, so a match can't be wrong; and a match may end anywhere, as
 // there are no blocks here.
 //
+// A new sequence can go into each slot that doesn't run: behind what it shares with the tokens there, behind a copy of what it shares
+// with another slot, or from nothing. Each way has a price: what is left to compute, the copy, and what is destroyed, in which tokens
+// count that no other slot holds and the less the longer nobody has used them. The cheapest way is taken.
+//
 // Some such engines compute sequences together only where their slots are neighbours (`dense`). There what is idle makes way for
 // what runs: a sequence starts beside the running ones, and a gap among them is closed.
 #pragma once
@@ -19,9 +23,6 @@
 
 namespace cllm {
 
-// A copy and the wait for it have to pay; copying a whole stream takes about as long as computing this many tokens.
-inline constexpr int kLeastTokensWorthACopy = 64;
-
 class SlotCache : public KvCache {
  public:
   struct Options {
@@ -29,8 +30,10 @@ class SlotCache : public KvCache {
     bool shares_prefixes = false;  // else nothing stays of a sequence that has ended
     bool dense = false;
     int rows_after_prefix = 1;  // as the engine's capability
+    int whole_slot = 0;         // cells that each copy takes, where the engine can't copy a prefix alone
+    KvCosts costs = {};
   };
-  explicit SlotCache(const Options& options);
+  explicit SlotCache(Options options);
 
   bool IsWorthWaiting(std::span<const TokenId> tokens) const override;
   bool HasRoom(std::span<const TokenId> /*tokens*/, int /*most_tokens*/) const override { return in_use_ < count(); }
@@ -56,19 +59,39 @@ class SlotCache : public KvCache {
     std::vector<TokenId> expected;  // running: what it was admitted with and will compute
     std::uint64_t used_at = 0;      // by turns of the clock
   };
-  struct Match {
+  // One way to begin a sequence.
+  struct Way {
+    int slot = -1;    // where it goes
+    int source = -1;  // what holds its first tokens: the slot itself, one that is copied, or -1 for none
+    int cached = 0;   // tokens that it gets from there
+    int refuge = -1;  // where what lay in the slot moves; -1: it is cut or dropped
+    double price = 0;
+  };
+  // Where what is idle in a slot moves, -1 where it is cheaper to lose it.
+  struct Refuge {
     int slot = -1;
-    int tokens = 0;
+    double price = 0;
   };
 
   int CommonPrefix(std::span<const TokenId> tokens, std::span<const TokenId> held) const;
-  Match BestMatch(std::span<const TokenId> tokens) const;
-  int ChooseSlot(const Match& match) const;
-  int BesideRunning(const Match& match) const;
-  // The least recently used idle slot that is none of these two; -1.
-  int LeastRecentlyUsed(int but, int but_also) const;
-  int FirstEmpty() const;
-  void MakeRoom(int slot, int source, std::vector<KvOperation>& operations);
+  // How many first tokens each slot holds; none where prefixes aren't shared.
+  std::vector<int> Matches(std::span<const TokenId> tokens) const;
+  // How many first tokens of each slot another one holds, too.
+  std::vector<int> SharedTokens() const;
+
+  double PriceOfRest(std::span<const TokenId> tokens, int cached) const;
+  double PriceOfCopy(int tokens) const;
+  // Of losing what an idle slot holds beyond its first `kept` tokens.
+  double PriceOfLoss(int slot, int kept) const;
+
+  Way BestWay(std::span<const TokenId> tokens) const;
+  Way BestCopy(std::span<const TokenId> tokens, const std::vector<int>& matches, int slot) const;
+  // Slots in which a sequence may start.
+  std::vector<int> Places() const;
+  std::vector<int> BesideRunning() const;
+  // For what lies in `slot`, of which the first `kept` tokens aren't lost in any case. The refuge isn't `source`.
+  Refuge FindRefuge(int slot, int source, const std::vector<int>& shared, int kept) const;
+  void MakeRoom(int slot, int refuge, std::vector<KvOperation>& operations);
   void Drop(int slot, std::vector<KvOperation>& operations);
   void MoveTokens(int from, int to, std::vector<KvOperation>& operations);
   Slot& At(int slot) { return slots_.at(static_cast<std::size_t>(slot)); }

@@ -30,8 +30,8 @@ Tokens Join(Tokens first, const Tokens& second) {
 // A cache, and an engine that does what it is told.
 class Rig {
  public:
-  explicit Rig(int slots, bool dense = false, bool shares = true)
-      : cache({.slots = slots, .shares_prefixes = shares, .dense = dense}), engine_(slots) {}
+  explicit Rig(int slots, bool dense = false, bool shares = true) : Rig({.slots = slots, .shares_prefixes = shares, .dense = dense}) {}
+  explicit Rig(const SlotCache::Options& options) : cache(options), engine_(options.slots) {}
 
   // Admits and computes the prompt.
   SlotGrant Run(const Tokens& prompt) {
@@ -52,6 +52,13 @@ class Rig {
   void Compute(const SlotGrant& grant, const Tokens& prompt) {
     const Tokens rest(prompt.begin() + grant.cached_tokens, prompt.end());
     Append(grant.slot, rest);
+  }
+  // The whole life of a request; returns how many tokens of its prompt were there.
+  int Live(const Tokens& prompt, const Tokens& answer = {}) {
+    const SlotGrant grant = Run(prompt);
+    Append(grant.slot, answer);
+    Release(grant.slot);
+    return grant.cached_tokens;
   }
   void Append(int slot, const Tokens& tokens) {
     cache.Append(slot, tokens);
@@ -131,10 +138,126 @@ TEST(SlotCacheTest, AnotherPromptLeavesALongConversationAlone) {
   const int slot = rig.Run(Prompt(1, 500)).slot;
   rig.Release(slot);
   // The same first words, and nothing else.
-  const SlotGrant other = rig.Admit(Join(Prompt(1, 20), Prompt(2, 30)));
+  const SlotGrant other = rig.Admit(Join(Prompt(1, 4), Prompt(2, 30)));
   EXPECT_NE(other.slot, slot);
-  EXPECT_EQ(other.cached_tokens, 0) << "20 tokens are not worth a copy";
+  EXPECT_EQ(other.cached_tokens, 0) << "4 tokens are not worth a copy";
   EXPECT_EQ(rig.held(slot).size(), 500U);
+}
+
+// Each answer is another one, as of requests that sample.
+Tokens Answer(int number, int length) { return Prompt(0, 0, 100 + number, length); }
+
+TEST(SlotCacheTest, RepeatsOfAShortPromptHitHoweverLongTheAnswersAre) {
+  for (const bool dense : {false, true}) {
+    for (const int length : {8, 120, 900}) {
+      Rig rig(8, dense);
+      EXPECT_EQ(rig.Live(Prompt(1, 30), Answer(0, length)), 0);
+      for (int turn = 1; turn < 40; ++turn) {
+        EXPECT_EQ(rig.Live(Prompt(1, 30), Answer(turn, length)), 29) << "turn " << turn << ", answers of " << length;
+      }
+    }
+  }
+}
+
+TEST(SlotCacheTest, AShortSystemPromptIsThereForAll) {
+  Rig rig(4);
+  rig.Live(Prompt(1, 30, 1, 20), Answer(1, 300));
+  for (int user = 2; user < 40; ++user) EXPECT_EQ(rig.Live(Prompt(1, 30, user, 20), Answer(user, 300)), 30) << "user " << user;
+}
+
+TEST(SlotCacheTest, IdenticalPromptsAtOnceShareWithThoseThatRun) {
+  Rig rig(4);
+  std::vector<int> slots = {rig.Run(Prompt(1, 30)).slot};
+  for (int i = 1; i < 4; ++i) {
+    const SlotGrant grant = rig.Run(Prompt(1, 30));
+    EXPECT_EQ(grant.cached_tokens, 29);
+    slots.push_back(grant.slot);
+  }
+  for (const int slot : slots) rig.Release(slot);
+  EXPECT_EQ(rig.Count(Kind::kCopy), 3);
+}
+
+// A request that repeats lives on its own slot and on what nobody has used for long.
+TEST(SlotCacheTest, AShortPromptThatRepeatsLeavesLongConversationsAlone) {
+  Rig rig(8);
+  for (int family = 1; family <= 8; ++family) rig.Live(Prompt(family, 900));
+  EXPECT_EQ(rig.Live(Prompt(20, 30), Answer(0, 120)), 0);
+  for (int turn = 1; turn < 10; ++turn) EXPECT_EQ(rig.Live(Prompt(20, 30), Answer(turn, 120)), 29);
+  for (int family = 8; family >= 2; --family) EXPECT_EQ(rig.Live(Prompt(family, 900)), 899) << "conversation " << family;
+}
+
+// However long it is: what nobody asks for any more makes room one day.
+TEST(SlotCacheTest, WhatIsNotUsedIsForgottenInTheEnd) {
+  Rig rig(3);
+  rig.Live(Prompt(1, 5000));
+  int turns = 0;
+  while (turns < 500 && std::ranges::any_of(std::vector{0, 1, 2}, [&](int slot) { return rig.held(slot).size() > 1000; })) {
+    rig.Live(Prompt(2 + turns % 50, 100));
+    ++turns;
+  }
+  EXPECT_GT(turns, 10);
+  EXPECT_LT(turns, 500);
+}
+
+TEST(SlotCacheTest, WhatAnotherSlotHoldsTooGoesFirst) {
+  Rig rig(3);
+  rig.Live(Prompt(1, 200));  // the oldest
+  const int twin = rig.Run(Prompt(2, 200)).slot;
+  const int other_twin = rig.Run(Prompt(2, 200, 1, 2)).slot;
+  rig.Release(twin);
+  rig.Release(other_twin);
+  EXPECT_EQ(rig.Live(Prompt(3, 200)), 0);
+  EXPECT_EQ(rig.Live(Prompt(1, 200)), 199);
+  EXPECT_EQ(rig.Live(Prompt(2, 200)), 199);
+}
+
+TEST(SlotCacheTest, ConversationsGrowInTheirOwnSlots) {
+  Rig rig(4);
+  std::vector<Tokens> conversations;
+  for (int user = 0; user < 4; ++user) conversations.push_back(Prompt(1, 30, user, 20));
+  for (int turn = 0; turn < 8; ++turn) {
+    for (int user = 0; user < 4; ++user) {
+      Tokens& known = conversations[user];
+      const Tokens answer = Answer(10 * user + turn, 100);
+      const auto size = static_cast<int>(known.size());
+      EXPECT_EQ(rig.Live(known, answer), turn > 0 ? size - 10 : user > 0 ? 30 : 0) << "user " << user << ", turn " << turn;
+      known = Join(Join(known, answer), Prompt(0, 0, 200 + 10 * user + turn, 10));
+    }
+  }
+  EXPECT_EQ(rig.Count(Kind::kCopy), 3) << "each of the others began with the first one's system prompt";
+}
+
+// A template that writes the last answer a little differently costs these tokens, not a slot a turn.
+TEST(SlotCacheTest, AConversationWhoseLastAnswerIsWrittenAnewStaysInItsSlot) {
+  Rig rig(4);
+  Tokens known = Prompt(1, 100);
+  for (int turn = 0; turn < 8; ++turn) {
+    rig.Live(known, Answer(turn, 50));
+    known = Join(Join(known, Answer(turn, 47)), Prompt(0, 0, 50 + turn, 10));
+  }
+  EXPECT_EQ(rig.Count(Kind::kCopy), 0);
+  EXPECT_GT(rig.cache.idle_tokens(), 500);
+  EXPECT_LT(rig.cache.idle_tokens(), 600);
+}
+
+// Where a copy takes all that a slot has room for, a short prefix isn't worth one.
+TEST(SlotCacheTest, ACopyOfAWholeSlotHasToPay) {
+  for (const auto& [whole_slot, cached] : {std::pair(0, 40), std::pair(4096, 0)}) {
+    Rig rig({.slots = 3, .shares_prefixes = true, .whole_slot = whole_slot});
+    rig.Live(Prompt(1, 500));
+    EXPECT_EQ(rig.Live(Join(Prompt(1, 40), Prompt(2, 30))), cached);
+    EXPECT_EQ(rig.Live(Join(Prompt(1, 200), Prompt(3, 30))), 200);
+  }
+}
+
+// The costs are the caller's: here the first tokens of a sequence are for nothing.
+TEST(SlotCacheTest, WhatCostsNothingIsNotCopied) {
+  KvCosts costs;
+  costs.compute = [](int from, int to) { return static_cast<double>(std::max(to, 100) - std::max(from, 100)) + 1e-3 * (to - from); };
+  Rig rig({.slots = 2, .shares_prefixes = true, .costs = costs});
+  rig.Live(Prompt(1, 500));
+  EXPECT_EQ(rig.Live(Join(Prompt(1, 3), Prompt(2, 60))), 0);
+  EXPECT_EQ(rig.Live(Join(Prompt(1, 200), Prompt(2, 60))), 200);
 }
 
 TEST(SlotCacheTest, ALongPrefixIsCopiedWhereTheRestIsWorthKeeping) {
@@ -196,7 +319,7 @@ TEST(SlotCacheTest, AFollowerWaitsWhileALeaderComputesThePrefixAndNoLonger) {
   const SlotGrant leader = rig.Admit(prompt);
   EXPECT_TRUE(rig.cache.IsWorthWaiting(follower));
   EXPECT_FALSE(rig.cache.IsWorthWaiting(Prompt(2, 200)));
-  EXPECT_FALSE(rig.cache.IsWorthWaiting(Prompt(1, 40, 2, 10))) << "too little to gain";
+  EXPECT_FALSE(rig.cache.IsWorthWaiting(Prompt(1, 40, 2, 10))) << "less than a step";
   rig.Append(leader.slot, Tokens(prompt.begin(), prompt.begin() + 150));
   EXPECT_TRUE(rig.cache.IsWorthWaiting(follower));
   rig.Append(leader.slot, Tokens(prompt.begin() + 150, prompt.begin() + 200));

@@ -33,7 +33,7 @@ constexpr int kLeastChunk = 3;
 
 struct Scheduler::Sequence {
   explicit Sequence(SequenceRequest r) : request(std::move(r)), sampler(request.sampling, request.choice), tokens(request.prompt) {
-    for (const TokenId token : tokens) sampler.Accept(token);
+    sampler.Accept(tokens);
   }
 
   int known() const { return static_cast<int>(tokens.size()); }
@@ -56,11 +56,19 @@ struct Scheduler::Sequence {
 Scheduler::Scheduler(const SchedulerOptions& options, const EngineCapabilities& engine)
     : engine_(engine),
       max_running_(std::max(1, std::min({options.max_batch_size, engine.max_sequences, engine.max_step_tokens}))),
-      cache_(MakeKvCache(engine, options.prefix_cache)),
-      target_step_ms_(options.target_step_ms),
-      step_times_(engine.computes_prompts_apart) {}
+      step_times_(engine.computes_prompts_apart),
+      cache_(MakeKvCache(engine, options.prefix_cache, LearnedCosts())),
+      target_step_ms_(options.target_step_ms) {}
 
 Scheduler::~Scheduler() = default;
+
+KvCosts Scheduler::LearnedCosts() const {
+  const KvCosts at_first;
+  return {.compute = [this, at_first](int from, int to) {
+            return step_times_.known() ? step_times_.PredictMore(from, to) : at_first.compute(from, to);
+          },
+          .step = [this, at_first] { return step_times_.known() ? step_times_.PredictLeast() : at_first.step(); }};
+}
 
 void Scheduler::Submit(SequenceRequest request) {
   CheckInvariant(!request.prompt.empty(), "a prompt has at least one token");

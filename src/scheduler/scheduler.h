@@ -40,6 +40,8 @@ class Scheduler {
  public:
   Scheduler(const SchedulerOptions& options, const EngineCapabilities& engine);
   ~Scheduler();
+  Scheduler(const Scheduler&) = delete;
+  Scheduler& operator=(const Scheduler&) = delete;
 
   void Submit(SequenceRequest request);
 
@@ -88,6 +90,8 @@ class Scheduler {
   void Start(std::unique_ptr<Sequence> sequence);
   void CloseSlotGaps();
   TimePoint TurnOf(const Sequence& sequence) const;
+  // By what the steps until now have taken.
+  KvCosts LearnedCosts() const;
   void PlanDecodes();
   double Slowdown() const;
   // The target of a step whose decodes alone would take `decodes_s`.
@@ -112,10 +116,10 @@ class Scheduler {
   int max_running_;
   std::deque<std::unique_ptr<Sequence>> queue_;     // by turn
   std::vector<std::unique_ptr<Sequence>> running_;  // by admission
-  std::unique_ptr<KvCache> cache_;
+  StepTimes step_times_;
+  std::unique_ptr<KvCache> cache_;  // asks step_times_
   int target_step_ms_;
   std::vector<KvOperation> pending_operations_;
-  StepTimes step_times_;
   // The target of steps while a prompt is cut, and what it was set for.
   struct {
     double seconds = 0;

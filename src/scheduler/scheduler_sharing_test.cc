@@ -1,4 +1,7 @@
 // Prefixes that sequences share, of earlier ones and of those that run.
+#include <chrono>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -122,6 +125,52 @@ TEST(SchedulerSharingTest, AFailedLeaderLeavesNothingBehind) {
   rig.RunToEnd();
   EXPECT_EQ(rig.end(failing).state, RequestState::kFailed);
   EXPECT_EQ(rig.tokens(follower), FakeAnswer(Joined(prefix, SomePrompt(5, 8)), 5));
+}
+
+// A step of so long, and so much longer for each row.
+void TakeTime(SchedulerRig& rig, double step_ms, double row_ms) {
+  rig.step_time = [=](const StepPlan& plan) {
+    const std::chrono::duration<double, std::milli> time(step_ms + row_ms * static_cast<double>(plan.tokens.size()));
+    return std::chrono::duration_cast<TimePoint::duration>(time);
+  };
+}
+
+TEST(SchedulerSharingTest, RepeatsOfAShortPromptHitBehindLongAnswers) {
+  for (const bool dense : {false, true}) {
+    // On a machine where rows cost, and on one where they hardly do.
+    for (const auto& [step_ms, row_ms] : {std::pair(5.0, 1.0), std::pair(20.0, 0.001)}) {
+      SchedulerRig rig(SharingEngine(dense));
+      TakeTime(rig, step_ms, row_ms);
+      const auto prompt = SomePrompt(30, 1);
+      for (int turn = 0; turn < 12; ++turn) {
+        const RequestId id = rig.Add(prompt, 120, [&](SequenceRequest& request) {
+          request.sampling.temperature = 100;
+          request.sampling.seed = static_cast<std::uint64_t>(turn);
+        });
+        rig.RunToEnd();
+        EXPECT_EQ(rig.outcome(id).cached_tokens, turn == 0 ? 0 : 29) << "turn " << turn << ", rows of " << row_ms << " ms";
+      }
+    }
+  }
+}
+
+// Who waits for a leader comes a step later: that pays where the step is cheaper than the rows.
+TEST(SchedulerSharingTest, AWaitForAShortPrefixHasToBeWorthAStep) {
+  for (const auto& [step_ms, row_ms, waits] : {std::tuple(5.0, 1.0, true), std::tuple(100.0, 0.1, false)}) {
+    SchedulerRig rig(SharingEngine());
+    TakeTime(rig, step_ms, row_ms);
+    for (const int length : {50, 20}) {
+      rig.Add(SomePrompt(length, length), 20);
+      rig.RunToEnd();
+    }
+    const auto prompt = SomePrompt(30, 1);
+    std::vector<RequestId> ids;
+    for (int i = 0; i < 2; ++i) ids.push_back(rig.Add(prompt, 8));
+    EXPECT_EQ(rig.Step().tokens.size(), waits ? 30U : 60U);
+    rig.RunToEnd();
+    EXPECT_EQ(rig.outcome(ids[1]).cached_tokens, waits ? 29 : 0);
+    for (const RequestId id : ids) EXPECT_EQ(rig.tokens(id), FakeAnswer(prompt, 8));
+  }
 }
 
 TEST(SchedulerSharingTest, SwitchedOffNothingIsKept) {

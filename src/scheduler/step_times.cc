@@ -1,7 +1,11 @@
 #include "scheduler/step_times.h"
 
+#include <algorithm>
+
 namespace cllm {
 namespace {
+
+constexpr double kLeastPartOfARow = 0.001;
 
 StepLoad Sum(const StepLoad& a, const StepLoad& b) {
   return {a.rows + b.rows, a.chunks + b.chunks, a.attention + b.attention, a.context + b.context, a.outputs + b.outputs};
@@ -26,6 +30,18 @@ double StepTimes::Predict(const MixedLoad& load) const {
 }
 
 double StepTimes::PredictDecodes(const MixedLoad& load) const { return load.decodes.rows > 0 ? together_.Predict(load.decodes) : 0; }
+
+double StepTimes::PredictMore(int computed, int known) const {
+  StepLoad load;
+  load.Add(known - computed, computed, false);
+  return std::max(OfPrompts().Predict(load) - OfPrompts().Predict({}), kLeastPartOfARow * load.rows * PredictLeast());
+}
+
+double StepTimes::PredictLeast() const {
+  StepLoad load;
+  load.Add(1, 0, true);
+  return OfPrompts().Predict(load);
+}
 
 int StepTimes::RowsWithin(double target, const MixedLoad& load, int computed, int most) const {
   if (!PromptsAreApart()) return together_.RowsWithin(target, Sum(load.decodes, load.prompts), computed, most);

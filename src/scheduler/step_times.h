@@ -31,12 +31,20 @@ class StepTimes {
   // Seconds; never falls when a part of the load grows.
   double Predict(const MixedLoad& load) const;
 
+  // What the rows from `computed` to before `known` of a prompt add to a step that has other work, too. Never 0: a pass that is thought to
+  // be all in reading the weights takes at least a thousandth more for a row.
+  double PredictMore(int computed, int known) const;
+
+  // A step with one row, and so what a step takes however little it does.
+  double PredictLeast() const;
+
   // How many more rows, 0 … `most`, of a prompt with `computed` tokens fit into a step that has `load` already, if it may take
   // `target` seconds. All `most` of them would want logits (the end of a prompt).
   int RowsWithin(double target, const MixedLoad& load, int computed, int most) const;
 
  private:
   bool PromptsAreApart() const { return prompts_apart_ && prompts_.known(); }
+  const StepTimeModel& OfPrompts() const { return PromptsAreApart() ? prompts_ : together_; }
   double PredictDecodes(const MixedLoad& load) const;
 
   bool prompts_apart_;

@@ -101,6 +101,29 @@ TEST_F(StepTimesTest, BeforeTheFirstPassOverPromptsTheirRowsAreThoughtOfAsDecode
   EXPECT_LT(times.RowsWithin(2 * DecodeSeconds(load.decodes), load, 0, 512), 40);
 }
 
+TEST_F(StepTimesTest, MoreRowsCostWhatTheyAddToAStep) {
+  for (const bool apart : {true, false}) {
+    StepTimes times(apart);
+    Run(times, apart);
+    StepLoad rows;
+    rows.Add(20, computed_, false);
+    const double added = PromptSeconds(rows) - PromptSeconds({});
+    EXPECT_NEAR(times.PredictMore(computed_, computed_ + 20) / added, 1, 0.3) << apart;
+    EXPECT_GT(times.PredictLeast(), 0.001);
+    EXPECT_LT(times.PredictLeast(), 0.006);
+  }
+}
+
+// One step says nothing about its parts. However they are guessed, no row is for nothing.
+TEST_F(StepTimesTest, ARowIsNeverForNothing) {
+  StepTimes times(false);
+  MixedLoad load;
+  load.prompts.Add(30, 0, true);
+  times.Observe(load, 0.02, 0);
+  EXPECT_GT(times.PredictMore(0, 1), 0);
+  EXPECT_GT(times.PredictMore(0, 30), times.PredictMore(29, 30));
+}
+
 // A plan may put a prompt's last token among the decodes.
 TEST_F(StepTimesTest, AStepOfOnePassIsObservedAsAWhole) {
   StepTimes times(true);

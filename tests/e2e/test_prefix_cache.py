@@ -64,6 +64,38 @@ def test_the_next_turn_of_a_chat_goes_on(serve: Callable[..., Server], plain: Se
         "prompt_tokens_details": {"cached_tokens": 0}}
 
 
+def cached(server: Server, prompt: str, tokens: int, seed: int | None = None) -> int:
+    """Asks, and says how much of the prompt was there already."""
+    ask = {"messages": [{"role": "user", "content": prompt}], "max_tokens": tokens, "ignore_eos": True}
+    response = server.post("/v1/chat/completions", {**ask, **({"temperature": 0} if seed is None else {"seed": seed})})
+    found = response.json()["usage"]["prompt_tokens_details"]["cached_tokens"]
+    assert response.headers[CACHE] == (f"prefix={found}" if found else "miss")
+    return found
+
+
+@pytest.mark.parametrize("sampled", [False, True], ids=["greedy", "sampled"])
+@pytest.mark.parametrize("tokens", [8, 120, 400])
+def test_a_short_prompt_that_repeats_hits_behind_any_answer(serve: Callable[..., Server], tokens: int, sampled: bool) -> None:
+    server = serve("--max-context-length", 1024, "--request-timeout", 300, "--n-seq-max", 4)
+    found = [cached(server, "Write a poem.", tokens, seed if sampled else None) for seed in range(7)]
+    assert found[0] == 0 and min(found[1:]) == max(found[1:]) > 10, found
+
+
+def test_short_prompts_share_their_system_prompt(serve: Callable[..., Server]) -> None:
+    server = serve("--max-context-length", 1024, "--request-timeout", 300, "--n-seq-max", 4)
+    found = [cached(server, f"{topic}: write a poem about it.", 100, seed=1) for topic in ("Sea", "Wind", "Fire", "Rain", "Sand", "Moon")]
+    assert found[0] == 0 and min(found[1:]) >= 15, "the template's own system prompt"
+
+
+def test_long_conversations_stay_beside_a_short_prompt(serve: Callable[..., Server]) -> None:
+    server = serve("--max-context-length", 1024, "--request-timeout", 300, "--n-seq-max", 4)
+    stories = [f"{n}: {STORY}" for n in range(3)]
+    for story in stories:
+        cached(server, story, 4)
+    assert min([cached(server, "Write a poem.", 120, seed) for seed in range(4)][1:]) > 10
+    assert [cached(server, story, 4) > 200 for story in stories] == [True] * 3
+
+
 def first_token(server: Server, prompt: str) -> dict[str, float]:
     """The likeliest first tokens of the answer with their logprobs."""
     answer = server.post("/v1/completions", {"prompt": prompt, "max_tokens": 1, "temperature": 0, "logprobs": 3}).json()

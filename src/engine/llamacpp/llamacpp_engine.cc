@@ -182,6 +182,7 @@ Result<std::unique_ptr<LlamaCppEngine>> LlamaCppEngine::Create(const Model& mode
                                   .prefers_dense_slots = !is_one_pass,
                                   .computes_prompts_apart = !is_one_pass,
                                   .can_copy_sequences = true,
+                                  .copies_whole_slots = Model::HasGpuSupport() || options.flash_attention == "off",
                                   // Recurrent state has no positions. (Sliding windows are kept at full size, so theirs can go.)
                                   .can_trim_sequences = !llama_model_is_recurrent(model.handle()) && !llama_model_is_hybrid(model.handle()),
                                   .rows_after_prefix = rows_after_prefix};
