@@ -5,8 +5,7 @@
 
 namespace cllm {
 
-void CheckInvariant(bool holds, const char* rule) {
-  if (holds) return;
+void BreakInvariant(const char* rule) {
   std::fprintf(stderr, "invariant broken: %s\n", rule);
   std::abort();
 }

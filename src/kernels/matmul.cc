@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <array>
-#include <cassert>
 #include <cstring>
 #include <limits>
 #include <utility>
 
+#include "base/invariant.h"
 #include "kernels/instruction_sets.h"
 #include "kernels/matmul_layout.h"
 
@@ -317,7 +317,7 @@ void Multiply(TensorType type, const MatmulProduct& product) {
     case TensorType::kQ6_K:
       return MultiplyFormat<*FindCodeFormat(TensorType::kQ6_K)>(product);
     default:
-      assert(false);
+      CheckInvariant(false, "weights are of a type that Takes names");
   }
 }
 
@@ -421,7 +421,7 @@ MatmulKernel::MatmulKernel(TensorType type, std::int64_t inputs, std::int64_t ou
       codes_size_(static_cast<std::size_t>(inputs) / kMatmulSub * MatmulLayout(format_).sub_codes),
       scales_size_(RoundedToPlanes(static_cast<std::size_t>(inputs / format_.block) * MatmulLayout(format_).block_scales)),
       quantised_size_(QuantisedLayout(format_, static_cast<std::size_t>(inputs)).size) {
-  assert(Takes(type, inputs));
+  CheckInvariant(Takes(type, inputs), "weights are of a type and a width that Takes names");
 }
 
 void MatmulKernel::Pack(const std::byte* rows, std::byte* packed) const {

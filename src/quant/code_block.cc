@@ -1,10 +1,10 @@
 #include "quant/code_block.h"
 
 #include <algorithm>
-#include <cassert>
 #include <cstring>
 #include <utility>
 
+#include "base/invariant.h"
 #include "quant/half.h"
 
 namespace cllm {
@@ -79,7 +79,7 @@ void ReadQ6_K(Reader reader, CodeBlock& block) {
 
 void ReadCodeBlock(TensorType type, const std::byte* bytes, CodeBlock& block) {
   const std::optional<CodeFormat> format = FindCodeFormat(type);
-  assert(format.has_value());
+  CheckInvariant(format.has_value(), "a block of codes has a format");
   if (type == TensorType::kQ6_K) return ReadQ6_K(Reader(bytes), block);
   if (type == TensorType::kQ8_0) return ReadQ8_0(Reader(bytes), block);
   if (format->block == 256) return ReadQ45_K(*format, Reader(bytes), block);
@@ -89,7 +89,7 @@ void ReadCodeBlock(TensorType type, const std::byte* bytes, CodeBlock& block) {
 void Dequantise(TensorType type, const std::byte* row, std::span<double> values) {
   const CodeFormat format = FindCodeFormat(type).value();
   const std::size_t block_bytes = FindTensorType(static_cast<std::uint32_t>(type))->block_bytes;
-  assert(values.size() % format.block == 0);
+  CheckInvariant(values.size() % format.block == 0, "a row consists of whole blocks");
   CodeBlock block;
   for (std::size_t first = 0; first < values.size(); first += format.block, row += block_bytes) {
     ReadCodeBlock(type, row, block);

@@ -1,10 +1,11 @@
 #include "sampling/logit_row.h"
 
 #include <algorithm>
-#include <cassert>
 #include <functional>
 #include <limits>
 #include <string>
+
+#include "base/invariant.h"
 
 namespace cllm {
 namespace {
@@ -72,12 +73,12 @@ void LogitRow::Patch(std::span<const LogitPatch> patches) {
   BlockBuffer buffer;
   std::size_t next_block = 0;
   for (const LogitPatch& patch : patches) {
-    assert(patch.token >= 0 && static_cast<std::size_t>(patch.token) < logits_.size());
+    CheckInvariant(patch.token >= 0 && static_cast<std::size_t>(patch.token) < logits_.size(), "a patch is of a token of the row");
     const std::size_t block = static_cast<std::size_t>(patch.token) / kBlockSize;
     if (block < next_block) continue;
     bool nan_seen = false;
     block_max_[block] = BlockMax(Block(block, buffer), nan_seen);
-    assert(!nan_seen && block_max_[block] < kInfinity);
+    CheckInvariant(!nan_seen && block_max_[block] < kInfinity, "a patched logit is finite or -infinity");
     next_block = block + 1;
   }
   if (!patches.empty()) max_ = *std::ranges::max_element(block_max_);
@@ -102,14 +103,14 @@ const float* LogitRow::Block(std::size_t block, BlockBuffer& buffer) const {
 
 std::int32_t LogitRow::ArgMax() const {
   const auto block = static_cast<std::size_t>(std::ranges::find(block_max_, max_) - block_max_.begin());
-  assert(block < block_max_.size());
+  CheckInvariant(block < block_max_.size(), "the maximum is in the row");
   BlockBuffer buffer;
   const float* values = Block(block, buffer);
   return static_cast<std::int32_t>(block * kBlockSize + static_cast<std::size_t>(std::find(values, values + kBlockSize, max_) - values));
 }
 
 double LogitRow::TotalWeight(double temperature) const {
-  assert(max_ > -kInfinity);
+  CheckInvariant(max_ > -kInfinity, "a row that is weighed has a token left");
   std::array<double, kLanes> lanes{};
   BlockBuffer buffer;
   BlockWeights weights;
@@ -126,7 +127,7 @@ double LogitRow::TotalWeight(double temperature) const {
 }
 
 float LogitRow::BoundForRank(std::size_t rank, std::vector<float>& ranked) const {
-  assert(rank >= 1);
+  CheckInvariant(rank >= 1, "ranks begin with 1");
   if (rank > block_max_.size()) return -kInfinity;
   ranked.assign(block_max_.begin(), block_max_.end());
   const auto nth = ranked.begin() + static_cast<std::ptrdiff_t>(rank - 1);

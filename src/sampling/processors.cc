@@ -1,14 +1,15 @@
 #include "sampling/processors.h"
 
 #include <algorithm>
-#include <cassert>
 #include <cmath>
 #include <limits>
+
+#include "base/invariant.h"
 
 namespace cllm {
 
 float Penalize(float logit, std::int32_t count, const SamplingParams& params) {
-  assert(count >= 1);
+  CheckInvariant(count >= 1, "only a token that was seen is penalized");
   if (logit == -std::numeric_limits<float>::infinity()) return logit;
   const auto repetition = static_cast<float>(params.repetition_penalty);
   logit = logit <= 0 ? logit * repetition : logit / repetition;
@@ -40,7 +41,7 @@ std::size_t CountAtLeast(std::span<const Candidate> sorted, double floor) {
 }
 
 std::optional<std::size_t> DrawIndex(std::span<const Candidate> sorted, double total, double temperature, double uniform) {
-  assert(uniform >= 0.0 && uniform < 1.0);
+  CheckInvariant(uniform >= 0.0 && uniform < 1.0, "a draw is in [0, 1)");
   const double wanted = uniform * total;
   double sum = 0.0;
   for (std::size_t i = 0; i < sorted.size(); ++i) {

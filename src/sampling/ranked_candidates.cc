@@ -1,14 +1,15 @@
 #include "sampling/ranked_candidates.h"
 
 #include <algorithm>
-#include <cassert>
 #include <limits>
+
+#include "base/invariant.h"
 
 namespace cllm {
 
 RankedCandidates::RankedCandidates(const LogitRow& row, std::size_t limit, double floor, RankingScratch& scratch)
     : row_(row), limit_(std::min(limit, row.size())), floor_(floor), scratch_(scratch) {
-  assert(limit >= 1);
+  CheckInvariant(limit >= 1, "at least one candidate is ranked");
   scratch_.candidates.clear();
 }
 

@@ -1,12 +1,12 @@
 #include "sampling/sampler.h"
 
 #include <algorithm>
-#include <cassert>
 #include <cmath>
 #include <limits>
 #include <optional>
 #include <utility>
 
+#include "base/invariant.h"
 #include "base/rng.h"
 #include "sampling/processors.h"
 
@@ -18,7 +18,7 @@ constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr std::size_t kFirstSorted = 128;
 constexpr std::size_t kSortedGrowth = 8;
 
-[[maybe_unused]] bool InBounds(const SamplingParams& params) {
+bool InBounds(const SamplingParams& params) {
   const auto within = [](double value, double low, double high) { return value >= low && value <= high; };
   return within(params.temperature, 0.0, kMaxTemperature) && params.top_k >= 0 && within(params.top_p, 0.0, 1.0) &&
          within(params.min_p, 0.0, 1.0) && within(params.repetition_penalty, kMinRepetitionPenalty, kMaxRepetitionPenalty) &&
@@ -73,7 +73,7 @@ Sampler::Sampler(SamplingParams params, std::uint32_t choice)
       biases_(MergedBiases(params_, false)),
       biases_at_first_(MergedBiases(params_, true)),
       window_(params_.penalty_last_n) {
-  assert(InBounds(params_));
+  CheckInvariant(InBounds(params_), "sampling parameters are within their bounds");
 }
 
 // One entry for each token, ascending; the biases of one token add up in their given order.
@@ -169,7 +169,7 @@ std::int32_t Sampler::Draw(const LogitRow& row, double uniform, RankingScratch& 
 
   const std::span<const Candidate> kept = Truncate(row, ranked, floor);
   const auto drawn = DrawIndex(kept, TotalWeight(kept, params_.temperature), params_.temperature, uniform);
-  assert(drawn);
+  CheckInvariant(drawn.has_value(), "a draw from what is kept hits a token");
   return kept[*drawn].token;
 }
 

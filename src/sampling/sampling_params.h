@@ -2,8 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <tuple>
 #include <utility>
 #include <vector>
+
+#include "base/fields.h"
 
 namespace cllm {
 
@@ -48,5 +51,13 @@ struct SamplingParams {
   // kNoLogprobs; 0: the log-probability of the chosen token; n > 0: also those of the n most likely tokens.
   std::int32_t top_logprobs = kNoLogprobs;
 };
+
+// All of them, for whoever compares, writes or hashes parameters.
+inline auto FieldsOf(const SamplingParams& params) {
+  return std::tie(params.temperature, params.top_k, params.top_p, params.min_p, params.repetition_penalty, params.presence_penalty,
+                  params.frequency_penalty, params.penalty_last_n, params.seed, params.logit_bias, params.banned, params.banned_at_first,
+                  params.banned_until, params.allowed, params.top_logprobs);
+}
+static_assert(std::tuple_size_v<decltype(FieldsOf(SamplingParams()))> == FieldCount<SamplingParams>(), "FieldsOf names every field");
 
 }  // namespace cllm

@@ -1,14 +1,15 @@
 #include "sampling/token_window.h"
 
 #include <algorithm>
-#include <cassert>
+
+#include "base/invariant.h"
 
 namespace cllm {
 
 TokenWindow::TokenWindow(std::int32_t length) : length_(length) {}
 
 void TokenWindow::Push(std::int32_t token) {
-  assert(token >= 0);
+  CheckInvariant(token >= 0, "a token of the window has an id");
   if (length_ == 0) return;
   if (bounded() && ring_.size() < static_cast<std::size_t>(length_)) {
     ring_.push_back(token);
@@ -32,7 +33,7 @@ void TokenWindow::Push(std::span<const std::int32_t> tokens) {
   if (bounded()) ring_.assign(tokens.begin(), tokens.end());
   std::vector<std::int32_t> sorted(tokens.begin(), tokens.end());
   std::ranges::sort(sorted);
-  assert(sorted.empty() || sorted.front() >= 0);
+  CheckInvariant(sorted.empty() || sorted.front() >= 0, "a token of the window has an id");
   for (const std::int32_t token : sorted) {
     if (counts_.empty() || counts_.back().token != token) counts_.push_back({.token = token, .count = 0});
     ++counts_.back().count;
@@ -50,7 +51,7 @@ void TokenWindow::Count(std::int32_t token) {
 
 void TokenWindow::Uncount(std::int32_t token) {
   const auto found = std::ranges::lower_bound(counts_, token, {}, &TokenCount::token);
-  assert(found != counts_.end() && found->token == token);
+  CheckInvariant(found != counts_.end() && found->token == token, "what leaves the window was counted");
   if (--found->count == 0) counts_.erase(found);
 }
 

@@ -6,8 +6,10 @@
 #include <cstdint>
 #include <memory>
 #include <string_view>
+#include <tuple>
 #include <vector>
 
+#include "base/fields.h"
 #include "base/status.h"
 #include "engine/engine.h"
 #include "sampling/sampler.h"
@@ -67,6 +69,18 @@ struct SequenceRequest {
   TimePoint deadline = TimePoint::max();  // the whole answer
   std::shared_ptr<RequestControl> control;
 };
+
+// What decides the answer, if it is computed to its end, and what doesn't. Each field is in one of the two.
+inline auto FieldsOfAnswer(const SequenceRequest& request) {
+  return std::tie(request.prompt, request.max_tokens, request.sampling, request.choice, request.stop_tokens);
+}
+inline auto FieldsOfService(const SequenceRequest& request) {
+  return std::tie(request.id, request.arrived, request.priority, request.start_by, request.deadline, request.control);
+}
+static_assert(std::tuple_size_v<decltype(FieldsOfAnswer(SequenceRequest()))> +
+                      std::tuple_size_v<decltype(FieldsOfService(SequenceRequest()))> ==
+                  FieldCount<SequenceRequest>(),
+              "each field of a request decides its answer or doesn't");
 
 // What a step did, in order: starts, then tokens, then ends.
 struct StartEvent {

@@ -1,5 +1,6 @@
 #include "service/result_cache.h"
 
+#include <tuple>
 #include <type_traits>
 #include <utility>
 
@@ -34,30 +35,16 @@ class KeyWriter {
     Add(values.size());
     for (const Value& value : values) Add(value);
   }
+  void Add(const SamplingParams& sampling) { AddAll(FieldsOf(sampling)); }
+  template <typename... Fields>
+  void AddAll(const std::tuple<const Fields&...>& fields) {
+    std::apply([this](const Fields&... field) { (Add(field), ...); }, fields);
+  }
   std::string Take() { return std::move(key_); }
 
  private:
   std::string key_;
 };
-
-void AddSampling(KeyWriter& key, const SamplingParams& sampling) {
-  key.Add(sampling.temperature);
-  key.Add(sampling.top_k);
-  key.Add(sampling.top_p);
-  key.Add(sampling.min_p);
-  key.Add(sampling.repetition_penalty);
-  key.Add(sampling.presence_penalty);
-  key.Add(sampling.frequency_penalty);
-  key.Add(sampling.penalty_last_n);
-  // A greedy answer does not depend on it.
-  key.Add(sampling.temperature == 0 ? std::uint64_t{0} : sampling.seed);
-  key.Add(sampling.logit_bias);
-  key.Add(sampling.banned);
-  key.Add(sampling.banned_at_first);
-  key.Add(sampling.banned_until);
-  key.Add(sampling.allowed);
-  key.Add(sampling.top_logprobs);
-}
 
 std::size_t BytesOf(const std::string& key, const CachedResult& result) {
   std::size_t bytes = kEntryOverhead + key.size() + result.tokens.size() * sizeof(SampledToken);
@@ -71,12 +58,16 @@ bool IsRepeatable(const SequenceRequest& request, bool has_own_seed) { return re
 
 std::string ResultKey(const SequenceRequest& request, const std::vector<std::string>& stop) {
   KeyWriter key;
-  key.Add(request.prompt);
-  key.Add(request.max_tokens);
-  key.Add(request.stop_tokens);
   key.Add(stop);
-  AddSampling(key, request.sampling);
-  key.Add(request.sampling.temperature == 0 ? std::uint32_t{0} : request.choice);
+  if (request.sampling.temperature != 0) {
+    key.AddAll(FieldsOfAnswer(request));
+    return key.Take();
+  }
+  // A greedy answer depends on no random number.
+  SequenceRequest drawless = request;
+  drawless.sampling.seed = 0;
+  drawless.choice = 0;
+  key.AddAll(FieldsOfAnswer(drawless));
   return key.Take();
 }
 

@@ -1,9 +1,12 @@
 #include "service/result_cache.h"
 
-#include <functional>
-#include <limits>
 #include <map>
+#include <memory>
+#include <set>
 #include <string>
+#include <tuple>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -121,34 +124,53 @@ SequenceRequest SomeRequest() {
   return request;
 }
 
+void Change(std::vector<std::pair<std::int32_t, float>>& biases) { biases.emplace_back(1, 2.0F); }
+void Change(std::vector<std::int32_t>& tokens) { tokens.push_back(4); }
+template <typename Number>
+  requires std::is_arithmetic_v<Number>
+void Change(Number& number) {
+  number += 1;
+}
+
+// The key after each field of the list has been changed, one at a time.
+template <typename List>
+std::vector<std::string> KeysAfterChanges(const List& list) {
+  std::vector<std::string> keys;
+  constexpr std::size_t kFields = std::tuple_size_v<decltype(list(SomeRequest()))>;
+  [&]<std::size_t... kField>(std::index_sequence<kField...>) {
+    const auto change = [&]<std::size_t kOne>() {
+      SequenceRequest request = SomeRequest();
+      auto& field = std::get<kOne>(list(request));
+      if constexpr (!std::is_same_v<decltype(field), const SamplingParams&>) {
+        Change(const_cast<std::remove_cvref_t<decltype(field)>&>(field));
+        keys.push_back(ResultKey(request, {"x"}));
+      }
+    };
+    (change.template operator()<kField>(), ...);
+  }(std::make_index_sequence<kFields>());
+  return keys;
+}
+
 TEST(ResultKeyTest, EachThingThatChangesTheAnswerChangesTheKey) {
-  const std::string key = ResultKey(SomeRequest(), {"x"});
-  EXPECT_EQ(ResultKey(SomeRequest(), {"x"}), key);
-  const std::vector<std::function<void(SequenceRequest&)>> changes = {
-      [](auto& r) { r.prompt.push_back(4); },
-      [](auto& r) { r.prompt[0] = 9; },
-      [](auto& r) { r.max_tokens = 11; },
-      [](auto& r) { r.stop_tokens = {}; },
-      [](auto& r) { r.sampling.temperature = 0.5; },
-      [](auto& r) { r.sampling.top_k = 3; },
-      [](auto& r) { r.sampling.top_p = 0.5; },
-      [](auto& r) { r.sampling.min_p = 0.5; },
-      [](auto& r) { r.sampling.repetition_penalty = 1.5; },
-      [](auto& r) { r.sampling.presence_penalty = 1.5; },
-      [](auto& r) { r.sampling.frequency_penalty = 1.5; },
-      [](auto& r) { r.sampling.penalty_last_n = 3; },
-      [](auto& r) { r.sampling.seed = 6; },
-      [](auto& r) { r.sampling.logit_bias = {{1, 2.0F}}; },
-      [](auto& r) { r.sampling.banned = {3}; },
-      [](auto& r) { r.sampling.top_logprobs = 2; },
-  };
-  for (std::size_t i = 0; i < changes.size(); ++i) {
-    SequenceRequest request = SomeRequest();
-    changes[i](request);
-    EXPECT_NE(ResultKey(request, {"x"}), key) << "change " << i;
-  }
-  EXPECT_NE(ResultKey(SomeRequest(), {}), key);
-  EXPECT_NE(ResultKey(SomeRequest(), {"x", "y"}), key);
+  std::vector<std::string> keys = KeysAfterChanges([](const SequenceRequest& request) { return FieldsOfAnswer(request); });
+  const auto of_sampling = KeysAfterChanges([](const SequenceRequest& request) { return FieldsOf(request.sampling); });
+  keys.insert(keys.end(), of_sampling.begin(), of_sampling.end());
+  EXPECT_GE(keys.size(), 19U);
+  keys.push_back(ResultKey(SomeRequest(), {"x"}));
+  keys.push_back(ResultKey(SomeRequest(), {}));
+  keys.push_back(ResultKey(SomeRequest(), {"x", "y"}));
+  EXPECT_EQ(std::set<std::string>(keys.begin(), keys.end()).size(), keys.size());
+  EXPECT_EQ(ResultKey(SomeRequest(), {"x"}), ResultKey(SomeRequest(), {"x"}));
+}
+
+TEST(ResultKeyTest, HowARequestIsServedIsNoPartOfIt) {
+  SequenceRequest request = SomeRequest();
+  request.id = 7;
+  request.priority = 3;
+  request.arrived += seconds(1);
+  request.deadline -= seconds(1);
+  request.control = std::make_shared<RequestControl>();
+  EXPECT_EQ(ResultKey(request, {"x"}), ResultKey(SomeRequest(), {"x"}));
 }
 
 TEST(ResultKeyTest, WhereOneListEndsAndTheNextBeginsIsAPartOfIt) {
@@ -167,6 +189,7 @@ TEST(ResultKeyTest, TheSeedOfAGreedyRequestIsNoPartOfIt) {
   one.sampling.temperature = 0;
   SequenceRequest two = one;
   two.sampling.seed = 77;
+  two.choice = 1;
   EXPECT_EQ(ResultKey(one, {}), ResultKey(two, {}));
   EXPECT_TRUE(IsRepeatable(one, false));
   EXPECT_FALSE(IsRepeatable(SomeRequest(), false));

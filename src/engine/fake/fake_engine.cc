@@ -1,8 +1,9 @@
 #include "engine/fake/fake_engine.h"
 
-#include <cassert>
 #include <numeric>
 #include <utility>
+
+#include "base/invariant.h"
 
 namespace cllm {
 namespace {
@@ -39,14 +40,14 @@ int FakeEngine::tokens_held() const {
 }
 
 Ticket FakeEngine::Submit(const StepPlan& plan) {
-  assert(plan_ == nullptr && "Submit without Wait");
-  assert(static_cast<int>(plan.tokens.size()) <= capabilities_.max_step_tokens);
+  CheckInvariant(plan_ == nullptr, "each Submit has its Wait");
+  CheckInvariant(static_cast<int>(plan.tokens.size()) <= capabilities_.max_step_tokens, "a step has no more tokens than may be");
   plan_ = &plan;
   return ++steps_;
 }
 
 void FakeEngine::Wait([[maybe_unused]] Ticket ticket, StepResult& result) {
-  assert(ticket == static_cast<Ticket>(steps_) && plan_ != nullptr);
+  CheckInvariant(ticket == static_cast<Ticket>(steps_) && plan_ != nullptr, "a Wait is for the last Submit");
   if (options_.on_step) options_.on_step(*plan_);
   for (const KvOperation& operation : plan_->operations) Apply(operation);
   result.sequences.clear();
@@ -63,15 +64,17 @@ void FakeEngine::Apply(const KvOperation& operation) {
       block_tables_.at(operation.slot).clear();
       break;
     case KvOperation::Kind::kMove:
-      assert(slots_.at(operation.target_slot).empty());
+      CheckInvariant(slots_.at(operation.target_slot).empty(), "a move goes to an empty slot");
       slots_.at(operation.target_slot) = std::exchange(slot, {});
       break;
     case KvOperation::Kind::kCopy:
-      assert(slots_.at(operation.target_slot).empty() && tokens <= slot.size());
+      CheckInvariant(slots_.at(operation.target_slot).empty(), "a copy goes to an empty slot");
+      CheckInvariant(tokens <= slot.size(), "a copy is of what the slot holds");
       slots_.at(operation.target_slot).assign(slot.begin(), slot.begin() + operation.tokens);
       break;
     case KvOperation::Kind::kTrim:
-      assert(capabilities_.can_trim_sequences && tokens <= slot.size());
+      CheckInvariant(capabilities_.can_trim_sequences, "only what can be trimmed is");
+      CheckInvariant(tokens <= slot.size(), "a trim keeps what the slot holds");
       slot.resize(tokens);
       break;
     case KvOperation::Kind::kCopyBlock:

@@ -5,12 +5,12 @@
 
 #include <algorithm>
 #include <array>
-#include <cassert>
 #include <chrono>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "base/invariant.h"
 #include "base/log.h"
 #include "base/machine.h"
 #include "engine/llamacpp/attention_op.h"
@@ -231,13 +231,14 @@ Status LlamaCppEngine::UseThreads(int threads) {
 }
 
 Ticket LlamaCppEngine::Submit(const StepPlan& plan) {
-  assert(plan_ == nullptr && static_cast<int>(plan.tokens.size()) <= capabilities_.max_step_tokens);
+  CheckInvariant(plan_ == nullptr, "each Submit has its Wait");
+  CheckInvariant(static_cast<int>(plan.tokens.size()) <= capabilities_.max_step_tokens, "a step has no more tokens than may be");
   plan_ = &plan;
   return ++ticket_;
 }
 
-void LlamaCppEngine::Wait([[maybe_unused]] Ticket ticket, StepResult& result) {
-  assert(ticket == ticket_ && plan_ != nullptr);
+void LlamaCppEngine::Wait(Ticket ticket, StepResult& result) {
+  CheckInvariant(ticket == ticket_ && plan_ != nullptr, "a Wait is for the last Submit");
   const StepPlan& plan = *plan_;
   plan_ = nullptr;
   for (const KvOperation& operation : plan.operations) Apply(operation);

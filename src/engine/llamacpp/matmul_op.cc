@@ -1,7 +1,6 @@
 #include "engine/llamacpp/matmul_op.h"
 
 #include <algorithm>
-#include <cassert>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -12,6 +11,7 @@
 #include <ggml-cpu/traits.h>
 #include <sys/mman.h>
 
+#include "base/invariant.h"
 #include "engine/llamacpp/tensor_address.h"
 #include "kernels/matmul.h"
 
@@ -78,7 +78,8 @@ class MatmulOp : public ggml::cpu::tensor_traits, public ggml::cpu::extra_buffer
     const MatmulKernel kernel = Kernel(op->src[0]);
     const InputRows inputs{op->src[1]};
     auto* quantised = static_cast<std::byte*>(params->wdata);
-    assert(inputs.count() * kernel.quantised_size() <= params->wsize && ggml_is_contiguous(op));
+    CheckInvariant(inputs.count() * kernel.quantised_size() <= params->wsize, "the inputs fit into the working memory that was asked for");
+    CheckInvariant(ggml_is_contiguous(op), "a product is written in one piece");
     for (int row = params->ith; row < inputs.count(); row += params->nth) {
       kernel.Quantise(inputs.row(row), quantised + row * kernel.quantised_size());
     }
@@ -108,9 +109,10 @@ class MatmulOp : public ggml::cpu::tensor_traits, public ggml::cpu::extra_buffer
     if (buffer == nullptr) return nullptr;
     UseHugePages(ggml_backend_buffer_get_base(buffer), size);
     buffer->buft = type;
-    buffer->iface.set_tensor = [](ggml_backend_buffer_t, ggml_tensor* tensor, const void* data, [[maybe_unused]] size_t offset,
-                                  [[maybe_unused]] size_t bytes) {
-      assert(offset == 0 && bytes == ggml_nbytes(tensor) && TakesWeights(tensor));
+    buffer->iface.set_tensor = [](ggml_backend_buffer_t, ggml_tensor* tensor, const void* data, size_t offset,
+                                  size_t bytes) {
+      CheckInvariant(offset == 0 && bytes == ggml_nbytes(tensor), "weights are set as a whole");
+      CheckInvariant(TakesWeights(tensor), "only weights of known types are packed");
       Kernel(tensor).Pack(static_cast<const std::byte*>(data), static_cast<std::byte*>(tensor->data));
     };
     buffer->iface.get_tensor = nullptr;

@@ -1,9 +1,10 @@
 #include "engine/llamacpp/thread_choice.h"
 
 #include <algorithm>
-#include <cassert>
 #include <cstddef>
 #include <limits>
+
+#include "base/invariant.h"
 
 namespace cllm {
 namespace {
@@ -26,7 +27,7 @@ std::vector<int> ThreadCandidates(int cores) {
 }
 
 int ChooseThreadCount(const std::vector<int>& candidates, const std::function<Seconds(int threads)>& time_step) {
-  assert(!candidates.empty());
+  CheckInvariant(!candidates.empty(), "there is a number of threads to choose");
   if (candidates.size() == 1) return candidates.front();
   std::vector<Seconds> best(candidates.size(), Seconds{std::numeric_limits<double>::infinity()});
   Seconds spent{0};
