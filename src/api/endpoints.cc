@@ -1,5 +1,7 @@
 #include "api/endpoints.h"
 
+#include <variant>
+
 #include <fmt/format.h>
 
 #include "api/body_frame.h"
@@ -10,21 +12,20 @@
 namespace cllm {
 namespace {
 
-Json QueueObject(const ServiceStats& stats) {
-  return {{"running", stats.loop.running}, {"queued", stats.loop.queued}, {"open", stats.open_requests}, {"max_running", stats.max_running},
-          {"max_open", stats.max_open},    {"accepted", stats.accepted},  {"refused", stats.refused}};
+// Each figure at its place.
+template <typename Fields, typename Stats>
+void ShowStats(const Fields& fields, const Stats& stats, Json& data) {
+  for (const auto& field : fields) {
+    if (field.health.empty()) continue;
+    const std::size_t dot = field.health.find('.');
+    Json& place = data[field.health.substr(0, dot)][field.health.substr(dot + 1)];
+    std::visit([&place](auto value) { place = value; }, field.Read(stats));
+  }
 }
 
-Json EngineObject(const ServerFacts& facts, const EngineLoopStats& loop) {
-  const double busy_ns = static_cast<double>(loop.computing_ns + loop.idle_with_work_ns);
-  return {{"name", facts.engine_name},
-          {"steps", loop.steps},
-          {"prompt_tokens", loop.prompt_tokens},
-          {"cached_prompt_tokens", loop.cached_prompt_tokens},
-          {"generated_tokens", loop.generated_tokens},
-          {"computing_s", static_cast<double>(loop.computing_ns) * 1e-9},
-          {"idle_with_work_s", static_cast<double>(loop.idle_with_work_ns) * 1e-9},
-          {"idle_with_work_share", busy_ns > 0 ? static_cast<double>(loop.idle_with_work_ns) / busy_ns : 0.0}};
+double IdleShare(const EngineLoopStats& loop) {
+  const std::int64_t busy_ns = loop.computing_ns + loop.idle_with_work_ns;
+  return busy_ns > 0 ? static_cast<double>(loop.idle_with_work_ns) / static_cast<double>(busy_ns) : 0.0;
 }
 
 Json ModelObject(const ServerFacts& facts) {
@@ -53,13 +54,13 @@ std::string HealthyBody() { return Dump(Json{{"data", {{"model_loaded", true}, {
 std::string DetailedHealthBody(const ServerFacts& facts, const ServiceStats& stats) {
   Json data{{"model_loaded", true}, {"status", "healthy"}, {"version", facts.version}};
   data["model"] = ModelObject(facts);
-  data["engine"] = EngineObject(facts, stats.loop);
-  data["queue"] = QueueObject(stats);
-  data["kv"] = {{"tokens", stats.loop.kv_tokens},
-                {"idle_tokens", stats.loop.kv_idle_tokens},
-                {"capacity_tokens", facts.kv_tokens_capacity},
+  data["engine"] = {{"name", facts.engine_name}, {"idle_with_work_share", IdleShare(stats.loop)}};
+  data["queue"] = Json::object();
+  data["kv"] = {{"capacity_tokens", facts.kv_tokens_capacity},
                 {"bytes", stats.loop.kv_tokens * facts.kv_bytes_per_token},
                 {"capacity_bytes", facts.kv_tokens_capacity * facts.kv_bytes_per_token}};
+  ShowStats(kServiceStats, stats, data);
+  ShowStats(kEngineLoopStats, stats.loop, data);
   data["memory"] = {{"resident_bytes", ResidentMemoryBytes()}, {"available_bytes", AvailableMemoryBytes()}};
   return Dump(Json{{"data", std::move(data)}, {"success", true}});
 }

@@ -48,6 +48,9 @@ LlamaCppOptions EngineOptions(const ServeOptions& options, const LayerMemory& me
   return engine;
 }
 
+// Of the engines that `backend.type` may name; `auto` is the one for the model's file, and all that is served is GGUF.
+std::string EngineName(const ServeOptions& options) { return options.backend_type == "auto" ? "llama_cpp" : options.backend_type; }
+
 void SayWhereLayersLie(const LayerMemory& memory) {
   if (memory.gpu_name.empty()) return;
   spdlog::info("{} of {} layers are on {}, which has {} MiB left", memory.gpu_layers, memory.layers, memory.gpu_name,
@@ -62,6 +65,9 @@ Status CheckModel(const std::string& path) {
 
 Result<LoadedEngine> LoadEngine(const ServeOptions& options) {
   LoadedEngine loaded;
+  if (const std::string name = EngineName(options); name != "llama_cpp") {
+    return InvalidArgument(fmt::format("this build has no engine {}: use llama_cpp", name), "backend.type");
+  }
   ExplainBusErrors(options.model.path);
   if (const Status status = CheckModel(options.model.path); !status) return std::unexpected(status.error());
   // The file is a little more than its weights, and known before anything is loaded.

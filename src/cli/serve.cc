@@ -154,7 +154,7 @@ class ModelThread {
     while (!service.WaitUntilIdle(std::min(until, std::chrono::steady_clock::now() + kSignalCheck))) {
       if (std::chrono::steady_clock::now() >= until || signals_.Wait(2, std::chrono::steady_clock::now())) break;
     }
-    if (const int open = service.stats().open_requests; open > 0) spdlog::warn("{} requests did not finish in time", open);
+    if (const auto open = service.stats().open_requests; open > 0) spdlog::warn("{} requests did not finish in time", open);
   }
 
   const ServeOptions& options_;

@@ -91,13 +91,13 @@ void EngineLoop::MoveInbox() {
 void EngineLoop::Step() {
   const Clock::time_point planned_at = Clock::now();
   const StepPlan& plan = scheduler_.Plan(planned_at);
-  target_step_s_ = scheduler_.target_step_s();
+  stats_.target_step_s = scheduler_.target_step_s();
   if (!plan.empty()) {
     const Clock::time_point start = Clock::now();
-    idle_with_work_ns_ += std::chrono::nanoseconds(start - idle_since_).count();
+    stats_.idle_with_work_ns += std::chrono::nanoseconds(start - idle_since_).count();
     engine_.Wait(engine_.Submit(plan), result_);
     idle_since_ = Clock::now();
-    computing_ns_ += std::chrono::nanoseconds(idle_since_ - start).count();
+    stats_.computing_ns += std::chrono::nanoseconds(idle_since_ - start).count();
     if (!plan.sequences.empty()) RecordStep(plan, idle_since_ - start);
     scheduler_.Commit(result_, idle_since_);
     if (!plan.sequences.empty() && open_requests() == 0) answered_at_ = Clock::now();
@@ -109,7 +109,7 @@ void EngineLoop::Step() {
 }
 
 void EngineLoop::RecordStep(const StepPlan& plan, Clock::duration time) {
-  ++steps_;
+  ++stats_.steps;
   const double seconds = std::chrono::duration<double>(time).count();
   step_metrics_.seconds.Record(seconds);
   if (scheduler_.predicted_step_s() > 0) step_metrics_.over_prediction.Record(seconds / scheduler_.predicted_step_s());
@@ -118,15 +118,17 @@ void EngineLoop::RecordStep(const StepPlan& plan, Clock::duration time) {
 }
 
 void EngineLoop::PublishStats() {
-  prompt_tokens_ += events_.prompt_tokens;
-  for (const StartEvent& start : events_.starts) cached_prompt_tokens_ += start.cached_tokens;
-  generated_tokens_ += static_cast<std::int64_t>(events_.tokens.size());
-  drain_rate_.Record(static_cast<int>(events_.starts.size()), queued_ > 0, Clock::now());
-  seconds_per_start_ = drain_rate_.seconds_per_start();
-  queued_ = scheduler_.queued();
-  running_ = scheduler_.running();
-  kv_tokens_ = scheduler_.computed_tokens();
-  kv_idle_tokens_ = scheduler_.cached_tokens();
+  stats_.prompt_tokens += events_.prompt_tokens;
+  for (const StartEvent& start : events_.starts) stats_.cached_prompt_tokens += start.cached_tokens;
+  stats_.generated_tokens += static_cast<std::int64_t>(events_.tokens.size());
+  stats_.preemptions += events_.preemptions;
+  drain_rate_.Record(static_cast<int>(events_.starts.size()), stats_.queued > 0, Clock::now());
+  stats_.seconds_per_start = drain_rate_.seconds_per_start();
+  stats_.queued = scheduler_.queued();
+  stats_.running = scheduler_.running();
+  stats_.kv_tokens = scheduler_.computed_tokens();
+  stats_.kv_idle_tokens = scheduler_.cached_tokens();
+  published_stats_.Write(stats_);
 }
 
 // The end: every request gets its answer, whatever state it is in.
@@ -134,21 +136,6 @@ void EngineLoop::CancelAll() {
   scheduler_.FailAll({ErrorCode::kUnavailable, "the server is shutting down", {}});
   scheduler_.TakeEvents(events_);
   if (!events_.empty()) on_events_(std::move(events_));
-}
-
-EngineLoopStats EngineLoop::stats() const {
-  return {.steps = steps_,
-          .computing_ns = computing_ns_,
-          .idle_with_work_ns = idle_with_work_ns_,
-          .prompt_tokens = prompt_tokens_,
-          .cached_prompt_tokens = cached_prompt_tokens_,
-          .generated_tokens = generated_tokens_,
-          .queued = queued_,
-          .running = running_,
-          .kv_tokens = kv_tokens_,
-          .kv_idle_tokens = kv_idle_tokens_,
-          .seconds_per_start = seconds_per_start_,
-          .target_step_s = target_step_s_};
 }
 
 }  // namespace cllm

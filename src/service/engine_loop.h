@@ -2,7 +2,6 @@
 // events on. It does nothing else, so that the next step starts at once.
 #pragma once
 
-#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -15,25 +14,9 @@
 #include "scheduler/scheduler.h"
 #include "service/merge_window.h"
 #include "service/metrics.h"
+#include "service/stats.h"
 
 namespace cllm {
-
-// Read by /health at any time; each number is exact by itself, together they may be one step apart.
-struct EngineLoopStats {
-  std::int64_t steps = 0;
-  std::int64_t computing_ns = 0;  // wall time inside the engine
-  // Wall time in which there was work to run and no step was computing: planning, sampling, committing, waiting to merge.
-  std::int64_t idle_with_work_ns = 0;
-  std::int64_t prompt_tokens = 0;         // computed
-  std::int64_t cached_prompt_tokens = 0;  // found in the KV cache
-  std::int64_t generated_tokens = 0;      // sampled
-  int queued = 0;
-  int running = 0;
-  std::int64_t kv_tokens = 0;       // tokens whose KV the engine holds for running sequences
-  std::int64_t kv_idle_tokens = 0;  // for sequences to come
-  double seconds_per_start = 0;     // between two admissions while others waited, smoothed; 0 where nobody has waited yet
-  double target_step_s = 0;         // of the last step; 0 where nothing bounded its time
-};
 
 class EngineLoop {
  public:
@@ -49,8 +32,8 @@ class EngineLoop {
 
   // Any thread.
   void Submit(SequenceRequest request);
-  double seconds_per_start() const { return seconds_per_start_; }
-  EngineLoopStats stats() const;
+  // As they were after the last step.
+  EngineLoopStats stats() const { return published_stats_.Read(); }
   const StepMetrics& step_metrics() const { return step_metrics_; }
   int max_running() const { return max_running_; }
 
@@ -96,18 +79,8 @@ class EngineLoop {
   StepEvents events_;
 
   StepMetrics step_metrics_;
-  std::atomic<std::int64_t> steps_ = 0;
-  std::atomic<std::int64_t> computing_ns_ = 0;
-  std::atomic<std::int64_t> idle_with_work_ns_ = 0;
-  std::atomic<std::int64_t> prompt_tokens_ = 0;
-  std::atomic<std::int64_t> cached_prompt_tokens_ = 0;
-  std::atomic<std::int64_t> generated_tokens_ = 0;
-  std::atomic<int> queued_ = 0;
-  std::atomic<int> running_ = 0;
-  std::atomic<std::int64_t> kv_tokens_ = 0;
-  std::atomic<std::int64_t> kv_idle_tokens_ = 0;
-  std::atomic<double> seconds_per_start_ = 0;
-  std::atomic<double> target_step_s_ = 0;
+  EngineLoopStats stats_;  // the engine thread's
+  PublishedStats<EngineLoopStats> published_stats_;
 
   std::promise<Status> warmed_up_;
   std::shared_future<Status> ready_ = warmed_up_.get_future().share();

@@ -21,6 +21,20 @@ struct StepMetrics {
   Histogram over_prediction{GeometricBounds(0.5, 1.1, 15)};  // time over what the scheduler thought it would be
 };
 
+template <typename Metrics>
+struct HistogramField {
+  Histogram Metrics::*field;
+  std::string_view metric;  // its name on the metrics page
+  std::string_view help;
+};
+
+inline constexpr std::array kStepHistograms = std::to_array<HistogramField<StepMetrics>>({
+    {&StepMetrics::seconds, "cllm_step_duration_seconds", "Time of a step inside the engine."},
+    {&StepMetrics::sequences, "cllm_step_sequences", "Sequences that computed in a step."},
+    {&StepMetrics::tokens, "cllm_step_tokens", "Tokens computed in a step, prompts and answers."},
+    {&StepMetrics::over_prediction, "cllm_step_duration_over_prediction", "Time of a step over what the scheduler thought it would be."},
+});
+
 enum class RequestOutcome : std::uint8_t { kFinished, kCancelled, kTimedOut, kInvalid, kFailed };
 inline constexpr std::size_t kRequestOutcomes = 5;
 
@@ -46,5 +60,14 @@ class RequestMetrics {
  private:
   std::array<std::atomic<std::int64_t>, kRequestOutcomes> ended_{};
 };
+
+inline constexpr std::array kRequestHistograms = std::to_array<HistogramField<RequestMetrics>>({
+    {&RequestMetrics::queue_seconds, "cllm_request_queue_time_seconds", "From acceptance to the start of computing."},
+    {&RequestMetrics::first_token_seconds, "cllm_time_to_first_token_seconds", "From acceptance to the first token."},
+    {&RequestMetrics::inter_token_seconds, "cllm_inter_token_latency_seconds", "Between two tokens of one answer."},
+    {&RequestMetrics::response_seconds, "cllm_e2e_request_latency_seconds", "From acceptance to the end of finished requests."},
+    {&RequestMetrics::prompt_tokens, "cllm_request_prompt_tokens", "Prompt tokens of finished requests."},
+    {&RequestMetrics::generated_tokens, "cllm_request_generation_tokens", "Generated tokens of finished requests."},
+});
 
 }  // namespace cllm

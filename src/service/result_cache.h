@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "scheduler/request.h"
+#include "service/stats.h"
 
 namespace cllm {
 
@@ -27,14 +28,6 @@ struct ResultCacheOptions {
 struct CachedResult {
   std::vector<SampledToken> tokens;
   FinishReason reason = FinishReason::kStop;
-};
-
-struct ResultCacheStats {
-  std::int64_t hits = 0;
-  std::int64_t misses = 0;
-  std::int64_t evictions = 0;  // for room, or too old
-  std::int64_t entries = 0;
-  std::int64_t bytes = 0;
 };
 
 // Whether nothing but the request decides the answer. `has_own_seed`: the client named it.

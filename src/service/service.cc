@@ -48,7 +48,7 @@ Status Service::CheckOpen(int open_before, double timeout_s) {
   Status status;
   if (accepting_) {
     const AdmissionLimits limits{.max_running = loop_.max_running(), .max_queue = options_.max_queue_size};
-    status = CheckRoom(limits, open_before, loop_.seconds_per_start(), timeout_s);
+    status = CheckRoom(limits, open_before, loop_.stats().seconds_per_start, timeout_s);
   } else {
     status = Fail(ErrorCode::kUnavailable, "the server is shutting down");
   }
@@ -209,12 +209,15 @@ void Service::SetEnds(const GenerateRequest& request, SequenceRequest& sequence)
 }
 
 ServiceStats Service::stats() const {
-  return {.loop = loop_.stats(),
-          .open_requests = open_,
-          .accepted = accepted_,
+  const EngineLoopStats loop = loop_.stats();
+  const std::int64_t open = open_;
+  return {.accepted = accepted_,
           .refused = refused_,
+          .open_requests = open,
+          .waiting = std::max(std::int64_t{0}, open - loop.running),
           .max_running = loop_.max_running(),
-          .max_open = max_open_};
+          .max_open = max_open_,
+          .loop = loop};
 }
 
 }  // namespace cllm

@@ -19,6 +19,7 @@
 #include "service/generation.h"
 #include "service/metrics.h"
 #include "service/result_cache.h"
+#include "service/stats.h"
 #include "service/text_stage.h"
 
 namespace cllm {
@@ -36,15 +37,6 @@ class TextModel {
   virtual Result<std::vector<TokenId>> Tokenize(std::string_view text, bool add_special, bool parse_special) const = 0;
   virtual Result<std::string> Detokenize(std::span<const TokenId> tokens) const = 0;
   virtual const std::vector<TokenId>& end_of_generation_tokens() const = 0;
-};
-
-struct ServiceStats {
-  EngineLoopStats loop;
-  int open_requests = 0;  // accepted and not ended, those that are being prepared included
-  std::int64_t accepted = 0;
-  std::int64_t refused = 0;  // queue full or shutting down
-  int max_running = 0;
-  int max_open = 0;
 };
 
 class Service {

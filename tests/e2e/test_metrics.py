@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
-from conftest import Server
+from conftest import ROOT, Server
 from prometheus_client.parser import text_string_to_metric_families
 
 Samples = dict[tuple[str, str], float]  # by name and the label that tells samples of one name apart
@@ -50,6 +51,7 @@ def test_what_two_requests_leave(serve: Callable[..., Server]) -> None:
     assert after["cllm_requests_running", ""] == after["cllm_requests_waiting", ""] == after["cllm_kv_tokens", ""] == 0
     assert after["cllm_kv_idle_tokens", ""] == tokens + 4
     assert after["cllm_kv_capacity_tokens", ""] > 0
+    assert after["cllm_preemptions_total", ""] == 0
 
 
 def test_histograms_are_whole(serve: Callable[..., Server]) -> None:
@@ -64,6 +66,15 @@ def test_histograms_are_whole(serve: Callable[..., Server]) -> None:
         buckets = [(float(label), value) for (bucket, label), value in found.items() if bucket == base + "_bucket"]
         values = [value for _, value in sorted(buckets)]
         assert values == sorted(values) and values[-1] == found[name, ""], base
+
+
+def test_the_docs_list_what_the_page_shows(shared_server: Server) -> None:
+    page = shared_server.get("/metrics").text
+    helps = dict(re.findall(r"^# HELP cllm_(\w+) (.*)$", page, re.MULTILINE))
+    types = dict(re.findall(r"^# TYPE cllm_(\w+) (\w+)$", page, re.MULTILINE))
+    section = (ROOT / "docs/api.md").read_text(encoding="utf-8").split("\n## GET /metrics\n")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)` \| (\w+) \| (.*) \|$", section, re.MULTILINE)
+    assert rows == [(name, types[name], help) for name, help in helps.items()]
 
 
 def test_how_requests_end_is_told_apart(serve: Callable[..., Server]) -> None:
