@@ -10,7 +10,8 @@ namespace cllm {
 
 // The same where `holds` is false. `rule` says what should hold: "a slot has one owner". Costs a branch.
 inline void CheckInvariant(bool holds, const char* rule) {
-  if (!holds) [[unlikely]] BreakInvariant(rule);
+  if (!holds) [[unlikely]]
+    BreakInvariant(rule);
 }
 
 }  // namespace cllm

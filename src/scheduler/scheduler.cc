@@ -64,9 +64,8 @@ Scheduler::~Scheduler() = default;
 
 KvCosts Scheduler::LearnedCosts() const {
   const KvCosts at_first;
-  return {.compute = [this, at_first](int from, int to) {
-            return step_times_.known() ? step_times_.PredictMore(from, to) : at_first.compute(from, to);
-          },
+  return {.compute = [this, at_first](
+                         int from, int to) { return step_times_.known() ? step_times_.PredictMore(from, to) : at_first.compute(from, to); },
           .step = [this, at_first] { return step_times_.known() ? step_times_.PredictLeast() : at_first.step(); }};
 }
 

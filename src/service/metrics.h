@@ -23,7 +23,7 @@ struct StepMetrics {
 
 template <typename Metrics>
 struct HistogramField {
-  Histogram Metrics::*field;
+  Histogram Metrics::* field;
   std::string_view metric;  // its name on the metrics page
   std::string_view help;
 };

@@ -77,8 +77,8 @@ inline constexpr std::array kEngineLoopStats = std::to_array<StatField<EngineLoo
      "How long the last step might take; 0 where nothing bounded it."},
     {&EngineLoopStats::seconds_per_start, StatKind::kGauge, "cllm_queue_seconds_per_start",
      "Time between two requests that leave the queue."},
-    {&EngineLoopStats::kv_tokens, StatKind::kGauge, "cllm_kv_tokens",
-     "Tokens whose keys and values the engine holds for running requests.", "kv.tokens"},
+    {&EngineLoopStats::kv_tokens, StatKind::kGauge, "cllm_kv_tokens", "Tokens whose keys and values the engine holds for running requests.",
+     "kv.tokens"},
     {&EngineLoopStats::kv_idle_tokens, StatKind::kGauge, "cllm_kv_idle_tokens",
      "Tokens whose keys and values are kept for requests to come.", "kv.idle_tokens"},
 });

@@ -109,8 +109,7 @@ class MatmulOp : public ggml::cpu::tensor_traits, public ggml::cpu::extra_buffer
     if (buffer == nullptr) return nullptr;
     UseHugePages(ggml_backend_buffer_get_base(buffer), size);
     buffer->buft = type;
-    buffer->iface.set_tensor = [](ggml_backend_buffer_t, ggml_tensor* tensor, const void* data, size_t offset,
-                                  size_t bytes) {
+    buffer->iface.set_tensor = [](ggml_backend_buffer_t, ggml_tensor* tensor, const void* data, size_t offset, size_t bytes) {
       CheckInvariant(offset == 0 && bytes == ggml_nbytes(tensor), "weights are set as a whole");
       CheckInvariant(TakesWeights(tensor), "only weights of known types are packed");
       Kernel(tensor).Pack(static_cast<const std::byte*>(data), static_cast<std::byte*>(tensor->data));
