@@ -4,6 +4,7 @@
 // Integers only: what the engine has to do is appended to a list of operations, which run in order before the next step.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -36,8 +37,8 @@ struct PreemptionCost {
 struct KvCosts {
   // Of computing the tokens from `from` to before `to` of a sequence, in a step that has other work, too; rises with both ends.
   std::function<double(int from, int to)> compute = [](int from, int to) { return static_cast<double>(to - from); };
-  // Of one more step, for a sequence that waits for it.
-  std::function<double()> step = [] { return 64.0; };
+  // Of one more step, which a sequence waits for, and in which another one has `rows` of its prompt to compute, as far as they fit.
+  std::function<double(int rows)> step = [](int rows) { return 64.0 + std::min(rows, 512); };
 };
 
 class KvCache {

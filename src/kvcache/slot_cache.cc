@@ -88,7 +88,9 @@ bool SlotCache::IsWorthWaiting(std::span<const TokenId> tokens) const {
     if (slot == leader || cached == 0) continue;
     without = std::min(without, PriceOfRest(tokens, cached) + (At(slot).use == Use::kRunning ? PriceOfCopy(cached) : 0));
   }
-  return PriceOfRest(tokens, later) + PriceOfCopy(later) + options_.costs.step() < without;
+  // Who waits takes part in a step later, beside what the leader has left to compute then.
+  const double step = options_.costs.step(static_cast<int>(At(leader).expected.size()) - later);
+  return PriceOfRest(tokens, later) + PriceOfCopy(later) + step < without;
 }
 
 std::optional<SlotGrant> SlotCache::Admit(std::span<const TokenId> tokens, std::vector<KvOperation>& operations) {

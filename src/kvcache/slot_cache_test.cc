@@ -326,6 +326,15 @@ TEST(SlotCacheTest, AFollowerWaitsWhileALeaderComputesThePrefixAndNoLonger) {
   EXPECT_FALSE(rig.cache.IsWorthWaiting(follower)) << "the shared part is there";
 }
 
+// The leader's own tokens would be in the way when the short prefix is there.
+TEST(SlotCacheTest, NobodyWaitsForAShortPrefixOfALongPrompt) {
+  Rig rig(4);
+  rig.Admit(Prompt(1, 100, 1, 3000));
+  EXPECT_FALSE(rig.cache.IsWorthWaiting(Prompt(1, 100, 2, 10)));
+  rig.Admit(Prompt(2, 2000, 1, 3000));
+  EXPECT_TRUE(rig.cache.IsWorthWaiting(Prompt(2, 2000, 2, 10)));
+}
+
 TEST(SlotCacheTest, WithoutItsLeaderAFollowerTakesWhatThereIs) {
   Rig rig(4);
   const Tokens prompt = Prompt(1, 200, 1, 10);

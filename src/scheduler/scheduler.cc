@@ -62,11 +62,19 @@ Scheduler::Scheduler(const SchedulerOptions& options, const EngineCapabilities& 
 
 Scheduler::~Scheduler() = default;
 
+// Never less than full steps would take: where chunks are all of one size, it can't be told what their rows cost.
 KvCosts Scheduler::LearnedCosts() const {
-  const KvCosts at_first;
-  return {.compute = [this, at_first](
-                         int from, int to) { return step_times_.known() ? step_times_.PredictMore(from, to) : at_first.compute(from, to); },
-          .step = [this, at_first] { return step_times_.known() ? step_times_.PredictLeast() : at_first.step(); }};
+  KvCosts costs;
+  costs.compute = [this, at_first = costs.compute](int from, int to) {
+    if (!step_times_.knows_rows()) return at_first(from, to);
+    const double full_steps = static_cast<double>(to - from) / engine_.max_step_tokens;
+    return std::max(step_times_.PredictMore(from, to), full_steps * step_times_.PredictLeast());
+  };
+  costs.step = [this, at_first = costs.step](int rows) {
+    if (!step_times_.knows_rows()) return at_first(rows);
+    return step_times_.PredictLeast() + (rows > 0 ? step_times_.PredictMore(0, std::min(rows, engine_.max_step_tokens)) : 0);
+  };
+  return costs;
 }
 
 void Scheduler::Submit(SequenceRequest request) {

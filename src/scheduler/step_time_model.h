@@ -33,6 +33,9 @@ class StepTimeModel {
   // False before the first observation: then nothing can be predicted.
   bool known() const { return observations_ > 0; }
 
+  // Whether steps with chunks and steps without have been seen, so that what a row costs is told apart from what a step costs.
+  bool knows_rows() const { return chunk_steps_.targets[0] > 0 && decode_steps_.targets[0] > 0; }
+
   // The step took `seconds` > 0.
   void Observe(const StepLoad& load, double seconds);
 

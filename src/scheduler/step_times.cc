@@ -1,11 +1,7 @@
 #include "scheduler/step_times.h"
 
-#include <algorithm>
-
 namespace cllm {
 namespace {
-
-constexpr double kLeastPartOfARow = 0.001;
 
 StepLoad Sum(const StepLoad& a, const StepLoad& b) {
   return {a.rows + b.rows, a.chunks + b.chunks, a.attention + b.attention, a.context + b.context, a.outputs + b.outputs};
@@ -34,7 +30,7 @@ double StepTimes::PredictDecodes(const MixedLoad& load) const { return load.deco
 double StepTimes::PredictMore(int computed, int known) const {
   StepLoad load;
   load.Add(known - computed, computed, false);
-  return std::max(OfPrompts().Predict(load) - OfPrompts().Predict({}), kLeastPartOfARow * load.rows * PredictLeast());
+  return OfPrompts().Predict(load) - OfPrompts().Predict({});
 }
 
 double StepTimes::PredictLeast() const {

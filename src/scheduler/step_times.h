@@ -25,14 +25,17 @@ class StepTimes {
   // False before the first observation: then nothing can be predicted.
   bool known() const { return together_.known() || prompts_.known(); }
 
+  // As StepTimeModel's.
+  bool knows_rows() const { return prompts_apart_ ? together_.known() && prompts_.known() : together_.knows_rows(); }
+
   // The step took `seconds` > 0, of these `prompt_seconds` for a pass over prompts alone; 0 where there was one pass.
   void Observe(const MixedLoad& load, double seconds, double prompt_seconds);
 
   // Seconds; never falls when a part of the load grows.
   double Predict(const MixedLoad& load) const;
 
-  // What the rows from `computed` to before `known` of a prompt add to a step that has other work, too. Never 0: a pass that is thought to
-  // be all in reading the weights takes at least a thousandth more for a row.
+  // What the rows from `computed` to before `known` of a prompt add to a step that has other work, too; 0 where all of a step's time is
+  // thought to be in what it takes without them.
   double PredictMore(int computed, int known) const;
 
   // A step with one row, and so what a step takes however little it does.

@@ -114,14 +114,17 @@ TEST_F(StepTimesTest, MoreRowsCostWhatTheyAddToAStep) {
   }
 }
 
-// One step says nothing about its parts. However they are guessed, no row is for nothing.
-TEST_F(StepTimesTest, ARowIsNeverForNothing) {
-  StepTimes times(false);
-  MixedLoad load;
-  load.prompts.Add(30, 0, true);
-  times.Observe(load, 0.02, 0);
-  EXPECT_GT(times.PredictMore(0, 1), 0);
-  EXPECT_GT(times.PredictMore(0, 30), times.PredictMore(29, 30));
+TEST_F(StepTimesTest, RowsAreToldFromStepsOnceBothKindsWereSeen) {
+  for (const bool apart : {true, false}) {
+    StepTimes times(apart);
+    MixedLoad prompt;
+    prompt.prompts.Add(30, 0, true);
+    times.Observe(prompt, 0.02, 0);
+    EXPECT_FALSE(times.knows_rows());
+    const MixedLoad decodes = Decodes(30);
+    times.Observe(decodes, DecodeSeconds(decodes.decodes), 0);
+    EXPECT_TRUE(times.knows_rows());
+  }
 }
 
 // A plan may put a prompt's last token among the decodes.
