@@ -74,10 +74,10 @@ def cached(server: Server, prompt: str, tokens: int, seed: int | None = None) ->
 
 
 @pytest.mark.parametrize("sampled", [False, True], ids=["greedy", "sampled"])
-@pytest.mark.parametrize("tokens", [8, 120, 400])
+@pytest.mark.parametrize("tokens", [8, 120])
 def test_a_short_prompt_that_repeats_hits_behind_any_answer(serve: Callable[..., Server], tokens: int, sampled: bool) -> None:
     server = serve("--max-context-length", 1024, "--request-timeout", 300, "--n-seq-max", 4)
-    found = [cached(server, "Write a poem.", tokens, seed if sampled else None) for seed in range(7)]
+    found = [cached(server, "Write a poem.", tokens, seed if sampled else None) for seed in range(6)]
     assert found[0] == 0 and min(found[1:]) == max(found[1:]) > 10, found
 
 
@@ -89,11 +89,11 @@ def test_short_prompts_share_their_system_prompt(serve: Callable[..., Server]) -
 
 def test_long_conversations_stay_beside_a_short_prompt(serve: Callable[..., Server]) -> None:
     server = serve("--max-context-length", 1024, "--request-timeout", 300, "--n-seq-max", 4)
-    stories = [f"{n}: {STORY}" for n in range(3)]
+    stories = [f"{n}: {STORY} {STORY}" for n in range(3)]
     for story in stories:
         cached(server, story, 4)
     assert min([cached(server, "Write a poem.", 120, seed) for seed in range(4)][1:]) > 10
-    assert [cached(server, story, 4) > 200 for story in stories] == [True] * 3
+    assert [cached(server, story, 4) > 400 for story in stories] == [True] * 3
 
 
 def first_token(server: Server, prompt: str) -> dict[str, float]:
