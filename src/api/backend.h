@@ -1,6 +1,7 @@
 // Everything that a request can reach once the model is loaded.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
@@ -8,6 +9,7 @@
 #include "api/endpoints.h"
 #include "api/openai_chat.h"
 #include "api/openai_completions.h"
+#include "service/best_of.h"
 #include "service/choices.h"
 #include "service/service.h"
 
@@ -25,7 +27,9 @@ struct Backend {
 
   // As Service::Submit, for all answers that the call wants.
   Result<std::shared_ptr<RequestControl>> Submit(ParsedCall call, std::shared_ptr<GenerationSink> sink) const {
-    return SubmitChoices(service, MakeChoices(std::move(call.request), std::move(call.further_prompts), call.choices), std::move(sink));
+    if (call.best_of > call.choices) sink = std::make_shared<BestOfSink>(call.choices, call.best_of, std::move(sink));
+    const int computed = std::max(call.choices, call.best_of);
+    return SubmitChoices(service, MakeChoices(std::move(call.request), std::move(call.further_prompts), computed), std::move(sink));
   }
 
   Service& service;

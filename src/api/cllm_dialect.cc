@@ -24,30 +24,27 @@ class CllmWriter : public AnswerWriter {
       frame["done"] = true;
       return SseFrame(Dump(frame));
     }
-    return SseFrame(Dump(Json{{"id", id_},
-                              {"token", ""},
-                              {"done", true},
-                              {"generated_tokens", end.generated_tokens},
-                              {"prompt_tokens", end.prompt_tokens},
-                              {"finish_reason", ReasonName(end.reason)},
-                              {"seed", end.seed}}));
+    Json frame{{"id", id_}, {"token", ""}, {"done", true}};
+    AddEnd(end, frame);
+    return SseFrame(Dump(frame));
   }
 
   std::string Whole(const std::vector<TextDelta>& answers, const GenerationEnd& end) override {
     const double rate = end.response_time_s > 0 ? end.generated_tokens / end.response_time_s : 0;
-    return Dump(Json{{"data",
-                      {{"id", id_},
-                       {"response_time", end.response_time_s},
-                       {"text", answers.at(0).text},
-                       {"tokens_per_second", rate},
-                       {"generated_tokens", end.generated_tokens},
-                       {"prompt_tokens", end.prompt_tokens},
-                       {"finish_reason", ReasonName(end.reason)},
-                       {"seed", end.seed}}},
-                     {"success", true}});
+    Json data{{"id", id_}, {"response_time", end.response_time_s}, {"text", answers.at(0).text}, {"tokens_per_second", rate}};
+    AddEnd(end, data);
+    return Dump(Json{{"data", std::move(data)}, {"success", true}});
   }
 
  private:
+  static void AddEnd(const GenerationEnd& end, Json& json) {
+    json["generated_tokens"] = end.generated_tokens;
+    json["prompt_tokens"] = end.prompt_tokens;
+    json["finish_reason"] = ReasonName(end.reason);
+    json["seed"] = SeedShown(end.seed);
+    if (end.cut_max_tokens) json["max_tokens"] = *end.cut_max_tokens;
+  }
+
   std::string id_ = RandomHexId();
 };
 
@@ -65,7 +62,7 @@ Result<ParsedCall> CllmDialect::Parse(std::string_view body) const {
   call.request.prompt = prompt.value_or("");
   ReadMaxTokens(object, {"max_tokens"}, call.request);
   call.request.default_max_tokens = defaults_.max_tokens > 0 ? defaults_.max_tokens : defaults_.generate_max_tokens;
-  call.request.sampling = defaults_.sampling;
+  ApplyDefaults(defaults_, call.request);
   ReadSamplingFields(object, call.request);
   const auto stream = object.Bool("stream");
   call.stream = endpoint_ == Endpoint::kGenerateStream || stream.value_or(false);

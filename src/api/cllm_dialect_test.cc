@@ -91,7 +91,12 @@ TEST(CllmDialectTest, EveryFieldArrives) {
 TEST(CllmDialectTest, SpecialValues) {
   EXPECT_FALSE(Parsed(Generate(), With(kLeast, "seed", "-1")).request.seed) << "-1 asks for a random one";
   EXPECT_EQ(Parsed(Generate(), With(kLeast, "seed", "0")).request.seed, 0U);
+  EXPECT_EQ(Parsed(Generate(), With(kLeast, "seed", "-2")).request.seed, static_cast<std::uint64_t>(-2));
+  EXPECT_EQ(Parsed(Generate(), With(kLeast, "max_tokens", "-1")).request.max_tokens, kUntilContextEnd);
+  EXPECT_EQ(Parsed(Generate(), With(kLeast, "max_tokens", "42.0")).request.max_tokens, 42);
+  EXPECT_GT(Parsed(Generate(), With(kLeast, "max_tokens", "2147483647")).request.max_tokens, 1'000'000'000);
   EXPECT_EQ(Parsed(Generate(), With(kLeast, "top_k", "-1")).request.sampling.top_k, 0);
+  Parsed(Generate(), With(kLeast, "wat", "null"));
   EXPECT_EQ(Parsed(Generate(), With(kLeast, "repeat_penalty", "1.25")).request.sampling.repetition_penalty, 1.25);
   EXPECT_EQ(Parsed(Generate(), With(kLeast, "repeat_last_n", "-1")).request.sampling.penalty_last_n, kWholeContext);
   EXPECT_EQ(Parsed(Generate(), With(kLeast, "stop", "\"x\"")).request.stop, std::vector<std::string>{"x"});
@@ -114,10 +119,10 @@ TEST(CllmDialectTest, WrongValuesNameTheirFieldAndBounds) {
                     {{"prompt", "5", "prompt must be a string, not 5"},
                      {"prompt", "[1, 2]", "prompt must be a string, not an array"},
                      {"prompt", "null", "prompt is missing"},
-                     {"max_tokens", "0", "max_tokens must be an integer from 1 to 1000000000, not 0"},
-                     {"max_tokens", "1000000001", "max_tokens must be an integer from 1 to 1000000000, not 1000000001"},
-                     {"max_tokens", "\"5\"", "max_tokens must be an integer from 1 to 1000000000, not \"5\""},
-                     {"max_tokens", "1.5", "max_tokens must be an integer from 1 to 1000000000, not 1.5"},
+                     {"max_tokens", "0", "max_tokens must be at least 1, or -1 for as many as the context has room for, not 0"},
+                     {"max_tokens", "4294967296", "max_tokens must be an integer from -1 to 4294967295, not 4294967296"},
+                     {"max_tokens", "\"5\"", "max_tokens must be an integer from -1 to 4294967295, not \"5\""},
+                     {"max_tokens", "1.5", "max_tokens must be an integer from -1 to 4294967295, not 1.5"},
                      {"temperature", "-0.1", "temperature must be a number from 0 to 2, not -0.1"},
                      {"temperature", "2.1", "temperature must be a number from 0 to 2, not 2.1"},
                      {"temperature", "\"hot\"", "temperature must be a number from 0 to 2, not \"hot\""},
@@ -131,8 +136,9 @@ TEST(CllmDialectTest, WrongValuesNameTheirFieldAndBounds) {
                      {"repeat_last_n", "-2", "repeat_last_n must be an integer from -1 to 2147483647, not -2"},
                      {"presence_penalty", "2.5", "presence_penalty must be a number from -2 to 2, not 2.5"},
                      {"frequency_penalty", "-2.5", "frequency_penalty must be a number from -2 to 2, not -2.5"},
-                     {"seed", "-2", "seed must be an integer from -1 to 9223372036854775807, not -2"},
-                     {"seed", "18446744073709551615", "seed must be an integer from -1 to 9223372036854775807, not 18446744073709551615"},
+                     {"seed", "1.5", "seed must be an integer from -9223372036854775808 to 9223372036854775807, not 1.5"},
+                     {"seed", "18446744073709551615",
+                      "seed must be an integer from -9223372036854775808 to 9223372036854775807, not 18446744073709551615"},
                      {"stop", "\"\"", "stop must be a string that is not empty, or an array of at most 16 of them, not \"\""},
                      {"stop", "[\"a\", 1]", stops},
                      {"stop", many_stops.c_str(), stops},
@@ -148,7 +154,7 @@ TEST(CllmDialectTest, WrongValuesNameTheirFieldAndBounds) {
                      {"logit_bias", R"({"5": "1"})", bias},
                      {"logit_bias", many_biases.c_str(), bias},
                      {"priority", "101", "priority must be an integer from -100 to 100, not 101"},
-                     {"min_tokens", "-1", "min_tokens must be an integer from 0 to 1000000000, not -1"},
+                     {"min_tokens", "-1", "min_tokens must be an integer from 0 to 4294967295, not -1"},
                      {"stop_token_ids", "5", "stop_token_ids must be an array of at most 1024 token ids, not 5"},
                      {"stop_token_ids", "[-1]", "stop_token_ids must be an array of at most 1024 token ids, not an array"},
                      {"banned_token_ids", "[2147483648]", "banned_token_ids must be an array of at most 1024 token ids, not an array"},
@@ -156,7 +162,8 @@ TEST(CllmDialectTest, WrongValuesNameTheirFieldAndBounds) {
                      {"allowed_token_ids", "[]", "allowed_token_ids must name a token: without one nothing could be sampled"},
                      {"n_predict", "5", "unknown field n_predict"},
                      {"model", "\"x\"", "unknown field model"},
-                     {"Prompt", "\"x\"", "unknown field Prompt"}});
+                     {"Prompt", "\"x\"", "unknown field Prompt: did you mean prompt?"},
+                     {"wat", "1", "unknown field wat"}});
 }
 
 TEST(PriorityHeaderTest, ItIsForBodiesThatNameNone) {
@@ -215,6 +222,23 @@ TEST(CllmDialectTest, TheWholeAnswer) {
   EXPECT_EQ(data["prompt_tokens"], 7);
   EXPECT_EQ(data["finish_reason"], "stop");
   EXPECT_EQ(data["seed"], 42);
+}
+
+TEST(CllmDialectTest, TheAnswerSaysWhatMaxTokensWasCutTo) {
+  GenerationEnd end = GoodEnd();
+  end.cut_max_tokens = 99;
+  end.seed = static_cast<std::uint64_t>(-2);
+  const Json data = Json::parse(Parsed(Generate(), kLeast).writer->Whole({{"", {}}}, end))["data"];
+  EXPECT_EQ(data["max_tokens"], 99);
+  EXPECT_EQ(data["seed"], -2) << "as it was sent";
+  EXPECT_EQ(Frames(Parsed(Stream(), kLeast).writer->StreamEnd(end)).at(0)["max_tokens"], 99);
+}
+
+TEST(CllmDialectTest, ADefaultSeedHoldsWhereTheRequestNamesNone) {
+  const CllmDialect dialect(CllmDialect::Endpoint::kGenerate, {.seed = 5});
+  EXPECT_EQ(Parsed(dialect, kLeast).request.seed, 5U);
+  EXPECT_EQ(Parsed(dialect, With(kLeast, "seed", "6")).request.seed, 6U);
+  EXPECT_FALSE(Parsed(dialect, With(kLeast, "seed", "-1")).request.seed);
 }
 
 TEST(CllmDialectTest, NoTimeIsNoDivision) {

@@ -13,8 +13,9 @@ namespace cllm {
 
 // What every dialect may name in its answers.
 struct ModelCard {
-  std::string id;  // the file's name without its extension
+  std::string id;  // the alias, or the file's name without its extension
   std::int64_t created_unix_s = 0;
+  std::string fingerprint = {};  // of what computes the answers: the program, the model and the settings; empty: not shown
 };
 
 // Writes one answer. Made by Dialect::Parse for its request.
@@ -35,8 +36,12 @@ struct ParsedCall {
   // Where several answers are wanted; see MakeChoices.
   std::vector<Prompt> further_prompts;
   int choices = 1;
+  // So many are computed for each prompt, of which the `choices` likeliest are the answer; see BestOfSink.
+  int best_of = 1;
   bool stream = false;
   std::unique_ptr<AnswerWriter> writer;
+  // Paths of fields that nobody knows: few, short and of characters that can stand in a header.
+  std::vector<std::string> ignored_fields;
 };
 
 class Dialect {

@@ -128,12 +128,12 @@ Result<std::string> DetokenizeBody(const TextModel& model, std::string_view body
       return tokens;
     }
     for (const Json& item : *list) {
-      const bool is_id = item.is_number_unsigned() && item.get<std::uint64_t>() <= std::numeric_limits<TokenId>::max();
-      if (!is_id) {
+      const auto id = AsTokenId(item);
+      if (!id) {
         object.Reject("tokens", "tokens must be an array of token ids");
         break;
       }
-      tokens.push_back(item.get<TokenId>());
+      tokens.push_back(*id);
     }
     return tokens;
   };

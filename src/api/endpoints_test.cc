@@ -113,7 +113,7 @@ TEST(EndpointsTest, TokenizeErrorsNameTheirField) {
         {R"({"content": "x", "add_special": 1})", "add_special must be true or false, not 1", "add_special"},
         {R"({"content": "x", "parse_special": 1})", "parse_special must be true or false, not 1", "parse_special"},
         {R"({"content": "x", "with_pieces": 1})", "with_pieces must be true or false, not 1", "with_pieces"},
-        {R"({"content": "x", "wat": 1})", "unknown field wat", "wat"},
+        {R"({"content": "x", "add_specials": 1})", "unknown field add_specials: did you mean add_special?", "add_specials"},
         {"[]", "the body must be a JSON object", ""}}) {
     const auto result = TokenizeBody(model, body);
     ASSERT_FALSE(result) << body;
@@ -142,7 +142,8 @@ TEST(EndpointsTest, DetokenizeErrorsNameTheirField) {
     EXPECT_EQ(message(body), "tokens: tokens must be an array of token ids") << body;
   }
   EXPECT_EQ(message(R"({"tokens": [300]})"), "tokens: no such token") << "the model's own word";
-  EXPECT_EQ(message(R"({"tokens": [1], "wat": 1})"), "wat: unknown field wat");
+  EXPECT_EQ(message(R"({"token": [1]})"), "tokens: tokens is missing");
+  EXPECT_EQ(*DetokenizeBody(model, R"({"tokens": [97.0], "wat": 1})"), R"({"content":"a"})");
 }
 
 TEST(EndpointsTest, ABackendHoldsTheDialectsOfItsModel) {

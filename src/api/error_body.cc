@@ -13,6 +13,8 @@ ErrorNames NamesOf(ErrorCode code) {
   switch (code) {
     case ErrorCode::kInvalidArgument:
       return {400, "invalid_argument", "invalid_request_error"};
+    case ErrorCode::kContextLength:
+      return {400, "context_length_exceeded", "invalid_request_error"};
     case ErrorCode::kUnauthorized:
       return {401, "invalid_api_key", "invalid_request_error"};
     case ErrorCode::kNotFound:

@@ -15,6 +15,7 @@ TEST(ErrorBodyTest, EachCodeHasItsStatusAndName) {
     const char* openai_type;
   };
   for (const auto& [code, status, name, type] : {Case{ErrorCode::kInvalidArgument, 400, "invalid_argument", "invalid_request_error"},
+                                                 {ErrorCode::kContextLength, 400, "context_length_exceeded", "invalid_request_error"},
                                                  {ErrorCode::kUnauthorized, 401, "invalid_api_key", "invalid_request_error"},
                                                  {ErrorCode::kNotFound, 404, "not_found", "invalid_request_error"},
                                                  {ErrorCode::kMethodNotAllowed, 405, "method_not_allowed", "invalid_request_error"},

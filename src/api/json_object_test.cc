@@ -106,11 +106,27 @@ TEST(JsonObjectTest, IntegersAreWholeAndWithinTheirBounds) {
   const auto error = [](const std::string& value) {
     return ReadError("{\"i\": " + value + "}", [](JsonObject& object) { object.Int("i", -5, 5); }).message;
   };
-  for (const char* value : {"-5", "5", "0"}) EXPECT_EQ(error(value), "") << value;
-  for (const char* value : {"-6", "6", "1.0", "1e0", "9223372036854775808", "18446744073709551615", "true"}) {
+  for (const char* value : {"-5", "5", "0", "1.0", "1e0", "-5.0", "-0.0"}) EXPECT_EQ(error(value), "") << value;
+  for (const char* value : {"-6", "6", "1.5", "6.0", "1e30", "-1e-3", "9223372036854775808", "18446744073709551615", "true"}) {
     EXPECT_TRUE(error(value).starts_with("i must be an integer from -5 to 5, not ")) << value << ": " << error(value);
   }
   EXPECT_EQ(error("\"1\""), "i must be an integer from -5 to 5, not \"1\"");
+}
+
+TEST(JsonObjectTest, AnIntegerIsOneHoweverItIsWritten) {
+  const auto integer = [](const char* text) { return AsInteger(Json::parse(text)); };
+  EXPECT_EQ(integer("42"), 42);
+  EXPECT_EQ(integer("42.0"), 42);
+  EXPECT_EQ(integer("4.2e1"), 42);
+  EXPECT_EQ(integer("-9223372036854775808"), std::numeric_limits<std::int64_t>::min());
+  EXPECT_EQ(integer("9223372036854775807"), std::numeric_limits<std::int64_t>::max());
+  EXPECT_EQ(integer("9007199254740992.0"), 9007199254740992);
+  for (const char* text : {"9007199254740994.0", "1e300", "0.5", "18446744073709551615", "\"1\"", "true", "null", "[]"}) {
+    EXPECT_FALSE(integer(text)) << text;
+  }
+  EXPECT_EQ(AsTokenId(7.0), 7);
+  EXPECT_FALSE(AsTokenId(-1));
+  EXPECT_FALSE(AsTokenId(2147483648));
 }
 
 TEST(JsonObjectTest, NumbersAreWithinTheirBounds) {
@@ -156,6 +172,63 @@ TEST(JsonObjectTest, TheFirstErrorStaysAndBeatsUnknownFields) {
 TEST(JsonObjectTest, AnUnknownFieldIsAnError) {
   const Error error = ReadError(R"({"hint": [1], "temprature": 1})", [](JsonObject& object) { object.Ignore("hint"); });
   EXPECT_EQ(error, (Error{ErrorCode::kInvalidArgument, "unknown field temprature", "temprature"}));
+}
+
+TEST(JsonObjectTest, UnknownFieldsAreLeftAsideWhereThatIsWanted) {
+  const Json json = Json::parse(R"({"temperature": 1, "wat": 1, "nothing": null, "a b\r\nX: y": {}, "inner": {"deep": 1}})");
+  IgnoredFields ignored;
+  JsonObject object(json, {}, &ignored);
+  object.Number("temperature", 0, 2);
+  JsonObject inner = object.Inner(*object.Any("inner"), "inner.");
+  EXPECT_TRUE(inner.Finish());
+  EXPECT_TRUE(object.Finish());
+  EXPECT_EQ(ignored.Take(), (std::vector<std::string>{"inner.deep", "wat", "a?b??X??y"})) << "as a header can carry them";
+}
+
+TEST(JsonObjectTest, WhatIsLeftAsideIsBounded) {
+  Json json = Json::object();
+  for (int i = 0; i < 1000; ++i) json[std::to_string(i) + std::string(1000, 'x')] = 1;
+  IgnoredFields ignored;
+  EXPECT_TRUE(JsonObject(json, {}, &ignored).Finish());
+  const std::vector<std::string> paths = ignored.Take();
+  EXPECT_EQ(paths.size(), IgnoredFields::kMost);
+  for (const std::string& path : paths) EXPECT_EQ(path.size(), IgnoredFields::kMostLength);
+}
+
+TEST(JsonObjectTest, AMisspeltFieldIsAnErrorEvenWhereUnknownOnesAreLeftAside) {
+  constexpr KnownField kOthers[] = {{"top_a", "[0]"}, {"user", nullptr}};
+  const auto error = [&](const char* body) {
+    const Json json = Json::parse(body);
+    IgnoredFields ignored;
+    JsonObject object(json, {}, &ignored);
+    object.Number("temperature", 0, 2);
+    const Status status = object.Finish(KnownFields(kOthers));
+    return status ? "" : status.error().message;
+  };
+  EXPECT_EQ(error(R"({"temprature": 1})"), "unknown field temprature: did you mean temperature?");
+  EXPECT_EQ(error(R"({"tempertaure": 1})"), "unknown field tempertaure: did you mean temperature?");
+  EXPECT_EQ(error(R"({"users": 1})"), "unknown field users: did you mean user?");
+  EXPECT_EQ(error(R"({"temprature": null})"), "") << "null is absent";
+  EXPECT_EQ(error(R"({"temp": 1})"), "");
+  EXPECT_EQ(error(R"({"top_a": 0.0})"), "");
+  EXPECT_EQ(error(R"({"top_a": 0.5})"), "top_a other than 0 is not supported");
+  EXPECT_EQ(error(R"({"user": [1]})"), "");
+}
+
+TEST(ParseJsonObjectTest, FieldsOfOneObjectAreBounded) {
+  const auto object = [](int fields) {
+    std::string text = "{";
+    for (int i = 0; i < fields; ++i) text += (i > 0 ? ",\"" : "\"") + std::to_string(i) + "\":1";
+    return text + "}";
+  };
+  EXPECT_TRUE(ParseJsonObject(object(kMostJsonFields)));
+  EXPECT_TRUE(ParseJsonObject("{\"a\": [" + object(kMostJsonFields) + "," + object(kMostJsonFields) + "]}"));
+  const char* message = "the JSON has too many fields: an object may have 2048, and not many may be so large";
+  EXPECT_EQ(ParseError(object(kMostJsonFields + 1)).message, message);
+  EXPECT_EQ(ParseError("{\"a\": {\"b\": 1}, \"c\": " + object(200'000) + "}").message, message);
+  std::string many = "{\"a\": [" + object(kMostJsonFields);
+  for (int i = 0; i < 1000; ++i) many += "," + object(kMostJsonFields);
+  EXPECT_EQ(ParseError(many + "]}").message, message);
 }
 
 TEST(JsonObjectTest, APathStandsBeforeTheNames) {

@@ -20,7 +20,7 @@ class OpenAiChatDialect : public Dialect {
   RequestDefaults defaults_;
 };
 
-// POST /apply-template {messages, chat_template_kwargs} → {"prompt": …}, as llama-server has it.
+// POST /apply-template {messages, and what else a chat tells its template} → {"prompt": …}, as llama-server has it.
 Result<std::string> ApplyTemplateBody(const TextModel& model, std::string_view body);
 
 }  // namespace cllm

@@ -1,5 +1,6 @@
 #include "api/openai_chat.h"
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -27,10 +28,11 @@ TEST(OpenAiChatTest, MessagesBecomeAChat) {
     {"role": "system", "content": ""}]})");
   const auto& chat = std::get<ChatPrompt>(call.request.prompt);
   ASSERT_EQ(chat.messages.size(), 4U);
-  EXPECT_EQ(chat.messages[0].role, "system");
+  EXPECT_EQ(chat.messages[0].role, "developer");
   EXPECT_EQ(chat.messages[0].content, "be brief");
   EXPECT_EQ(chat.messages[1].role, "user");
-  EXPECT_EQ(chat.messages[1].content, "ab");
+  EXPECT_EQ(chat.messages[1].content, "a\nb") << "as llama-server joins parts";
+  EXPECT_EQ(chat.messages[1].name, "Ann");
   EXPECT_EQ(chat.messages[2].role, "assistant");
   EXPECT_EQ(chat.messages[3].content, "");
   EXPECT_FALSE(call.stream);
@@ -68,6 +70,7 @@ TEST(OpenAiChatTest, WrongMessagesAreNamed) {
   ExpectWrongFields(Chat(), kLeast, {{"messages", "[]", list}, {"messages", "\"hi\"", list}, {"messages", "{}", list}});
   const std::string role = "messages[1].role must be system, developer, user or assistant";
   const std::string content = "messages[1].content must be a string or an array of text parts";
+  const std::string type = "messages[1].content[0].type must be text, input_text, output_text, refusal or thinking, not ";
   struct Case {
     const char* message;
     std::string text;
@@ -76,52 +79,50 @@ TEST(OpenAiChatTest, WrongMessagesAreNamed) {
   for (const auto& [message, text, field] :
        {Case{"5", "messages[1] must be an object", "messages[1]"},
         {R"({"content": "x"})", role, "messages[1].role"},
-        {R"({"role": "tool", "content": "x"})", role, "messages[1].role"},
+        {R"({"role": "tool", "content": "x"})", "messages[1].role tool is not supported: tools are not", "messages[1].role"},
         {R"({"role": 5, "content": "x"})", "messages[1].role must be a string, not 5", "messages[1].role"},
         {R"({"role": "user"})", content, "messages[1].content"},
         {R"({"role": "user", "content": null})", content, "messages[1].content"},
         {R"({"role": "user", "content": 5})", content, "messages[1].content"},
-        {R"({"role": "user", "content": [{"type": "image_url"}]})", content, "messages[1].content"},
-        {R"({"role": "user", "content": [{"type": "text"}]})", content, "messages[1].content"},
-        {R"({"role": "user", "content": [{"type": 1, "text": "x"}]})", content, "messages[1].content"},
-        {R"({"role": "user", "content": ["x"]})", content, "messages[1].content"},
-        {R"({"role": "user", "content": "x", "wat": 1})", "unknown field messages[1].wat", "messages[1].wat"},
-        {R"({"role": "assistant", "content": "x", "tool_calls": [{}]})", "messages[1].tool_calls is not supported yet",
+        {R"({"role": "user", "content": [{"type": "image_url"}]})", type + "\"image_url\"", "messages[1].content"},
+        {R"({"role": "user", "content": [{"type": "text"}]})", "messages[1].content[0] has no text", "messages[1].content"},
+        {R"({"role": "user", "content": [{"type": 1, "text": "x"}]})", type + "\"\"", "messages[1].content"},
+        {R"({"role": "user", "content": ["x"]})", "messages[1].content[0] must be an object", "messages[1].content"},
+        {R"({"role": "user", "content": "x", "names": 1})", "unknown field messages[1].names: did you mean name?", "messages[1].names"},
+        {R"({"role": "assistant", "content": "x", "tool_calls": [{}]})", "messages[1].tool_calls is not supported",
          "messages[1].tool_calls"}}) {
     EXPECT_EQ(ErrorOf(Chat(), WithMessage(message)), (Error{ErrorCode::kInvalidArgument, text, field})) << message;
   }
 }
 
 TEST(OpenAiChatTest, WrongFieldsAreNamed) {
-  const char* format = "response_format other than {\"type\": \"text\"} is not supported yet";
+  const char* format = "response_format other than {\"type\":\"text\"} is not supported";
   ExpectWrongFields(Chat(), kLeast,
-                    {{"max_tokens", "0", "max_tokens must be an integer from 1 to 1000000000, not 0"},
-                     {"max_completion_tokens", "-1", "max_completion_tokens must be an integer from 1 to 1000000000, not -1"},
+                    {{"max_tokens", "0", "max_tokens must be at least 1, or -1 for as many as the context has room for, not 0"},
+                     {"max_completion_tokens", "-2", "max_completion_tokens must be an integer from -1 to 4294967295, not -2"},
                      {"temperature", "3", "temperature must be a number from 0 to 2, not 3"},
                      {"model", "5", "model must be a string, not 5"},
                      {"logprobs", "1", "logprobs must be true or false, not 1"},
                      {"top_logprobs", "1", "top_logprobs needs logprobs to be true"},
                      {"top_logprobs", "21", "top_logprobs must be an integer from 0 to 20, not 21"},
-                     {"best_of", "2", "best_of other than n is not supported yet"},
                      {"n", "0", "n must be an integer from 1 to 128, not 0"},
-                     {"tools", "[{}]", "tools is not supported yet"},
-                     {"tool_choice", "\"required\"", "tool_choice is not supported yet"},
-                     {"functions", "[{}]", "functions is not supported yet"},
-                     {"json_schema", R"({"type": "object"})", "json_schema is not supported yet"},
-                     {"grammar", "\"root ::= x\"", "grammar is not supported yet"},
+                     {"tools", "[{}]", "tools is not supported"},
+                     {"tool_choice", "\"required\"", "tool_choice other than \"auto\" is not supported"},
+                     {"functions", "[{}]", "functions is not supported"},
+                     {"json_schema", R"({"type": "object"})", "json_schema is not supported"},
+                     {"grammar", "\"root ::= x\"", "grammar is not supported"},
                      {"response_format", R"({"type": "json_object"})", format},
                      {"response_format", "{}", format},
                      {"response_format", "\"text\"", format},
-                     {"stream_options", "{}", "stream_options needs stream to be true"},
                      {"stream_options", "5", "stream_options must be an object"},
                      {"chat_template_kwargs", "[]", "chat_template_kwargs must be an object"},
-                     {"prompt", "\"x\"", "unknown field prompt"}});
+                     {"prompt", "\"x\"", "prompt is not supported; use messages, or /v1/completions instead"}});
   Json body = Json::parse(kLeast);
   body["stream"] = true;
   body["stream_options"] = {{"include_usage", 1}};
   EXPECT_EQ(ErrorOf(Chat(), body.dump()).message, "stream_options.include_usage must be true or false, not 1");
-  body["stream_options"] = {{"wat", true}};
-  EXPECT_EQ(ErrorOf(Chat(), body.dump()).message, "unknown field stream_options.wat");
+  body["stream_options"] = {{"include_usages", true}};
+  EXPECT_EQ(ErrorOf(Chat(), body.dump()).message, "unknown field stream_options.include_usages: did you mean include_usage?");
 }
 
 // Everything of a chunk but what differs in each run.
@@ -240,6 +241,95 @@ TEST(OpenAiChatTest, LogprobsOfEachToken) {
 
 TEST(OpenAiChatTest, ErrorsAreInOpenAisShape) {
   EXPECT_EQ(Json::parse(Chat().ErrorBody({ErrorCode::kInvalidArgument, "m", "f"}))["error"]["param"], "f");
+}
+
+ChatPrompt PromptOf(const std::string& body) { return std::get<ChatPrompt>(Parsed(Chat(), body).request.prompt); }
+
+// openai-python's message.model_dump(), sent back as history; and what other servers' messages hold.
+TEST(OpenAiChatTest, AMessageOfAnAnswerIsHistory) {
+  const ChatPrompt chat = PromptOf(WithMessage(R"({"content": "c", "refusal": null, "role": "assistant", "annotations": [], "audio": null,
+    "function_call": null, "tool_calls": null, "reasoning_content": "hm", "reasoning": "hm", "id": "msg_1", "name": "bot",
+    "cache_control": {"type": "ephemeral"}, "provider_specific_fields": {"x": 1}}, {"role": "user", "content": "go on"})"));
+  ASSERT_EQ(chat.messages.size(), 3U);
+  EXPECT_EQ(chat.messages[1].content, "c");
+  EXPECT_EQ(chat.messages[1].reasoning_content, "hm");
+  EXPECT_EQ(chat.messages[1].name, "bot");
+  EXPECT_TRUE(chat.add_generation_prompt);
+  const auto content = [](const char* message) { return PromptOf(WithMessage(message)).messages[1].content; };
+  EXPECT_EQ(content(R"({"role": "assistant", "content": null})"), "");
+  EXPECT_EQ(content(R"({"role": "assistant"})"), "");
+  EXPECT_EQ(content(R"({"role": "assistant", "content": null, "refusal": "no"})"), "no");
+  EXPECT_EQ(content(R"({"role": "user", "content": []})"), "");
+  EXPECT_EQ(content(R"({"role": "user", "content": [{"type": "input_text", "text": "a", "cache_control": {}},
+                        {"type": "output_text", "text": "b", "annotations": []}, {"type": "refusal", "refusal": "c"}]})"),
+            "a\nb\nc");
+  const ChatPrompt thought = PromptOf(WithMessage(
+      R"({"role": "assistant", "content": [{"type": "thinking", "thinking": "hm", "signature": "s"}, {"type": "text", "text": "a"}]})"));
+  EXPECT_EQ(thought.messages[1].content, "a");
+  EXPECT_EQ(thought.messages[1].reasoning_content, "hm");
+  const auto field = [](const char* message) { return ErrorOf(Chat(), WithMessage(message)).field; };
+  EXPECT_EQ(field(R"({"role": "assistant", "content": "c", "audio": {"id": "a"}})"), "messages[1].audio");
+  EXPECT_EQ(field(R"({"role": "assistant", "content": "c", "function_call": {"name": "f"}})"), "messages[1].function_call");
+  EXPECT_EQ(field(R"({"role": "assistant", "content": "c", "reasoning": "a", "reasoning_content": "b"})"), "messages[1].reasoning");
+}
+
+TEST(OpenAiChatTest, UnknownFieldsOfMessagesAreNamedByTheirPath) {
+  const ParsedCall call = Parsed(Chat(), R"({"messages": [{"role": "user", "content": [{"type": "text", "text": "x", "made": 1}], "up": 2}],
+    "metadata": {"deep": null, "made_up": 1}, "chat_template_kwargs": {"made_up": null}})");
+  EXPECT_EQ(call.ignored_fields, (std::vector<std::string>{"messages[0].content[0].made", "messages[0].up"}));
+  EXPECT_EQ(std::get<ChatPrompt>(call.request.prompt).template_arguments.at("made_up"), "null") << "data is left as it is";
+}
+
+TEST(OpenAiChatTest, TheTemplateIsToldOfThinking) {
+  const auto arguments = [](const char* name, const char* value) { return PromptOf(With(kLeast, name, value)).template_arguments; };
+  using Arguments = std::map<std::string, std::string>;
+  EXPECT_EQ(arguments("reasoning_effort", "\"low\""), (Arguments{{"reasoning_effort", "\"low\""}}));
+  EXPECT_EQ(arguments("reasoning_effort", "\"none\""), (Arguments{{"enable_thinking", "false"}}));
+  EXPECT_EQ(arguments("reasoning_effort", "null"), Arguments{});
+  EXPECT_EQ(arguments("enable_thinking", "false"), (Arguments{{"enable_thinking", "false"}}));
+  EXPECT_EQ(arguments("reasoning", R"({"effort": "high", "enabled": true})"),
+            (Arguments{{"enable_thinking", "true"}, {"reasoning_effort", "\"high\""}}));
+  EXPECT_EQ(arguments("thinking", R"({"type": "disabled"})"), (Arguments{{"enable_thinking", "false"}}));
+  EXPECT_EQ(ErrorOf(Chat(), With(kLeast, "thinking", R"({"type": "enabled", "budget_tokens": 5})")).field, "thinking.budget_tokens");
+  EXPECT_EQ(ErrorOf(Chat(), With(With(kLeast, "enable_thinking", "true").c_str(), "chat_template_kwargs", R"({"enable_thinking": false})")),
+            (Error{ErrorCode::kInvalidArgument, "enable_thinking contradicts enable_thinking of another field", "enable_thinking"}));
+  EXPECT_TRUE(Chat().Parse(With(With(kLeast, "enable_thinking", "true").c_str(), "chat_template_kwargs", R"({"enable_thinking": true})")));
+}
+
+TEST(OpenAiChatTest, AConversationMayEndWithTheBeginningOfTheAnswer) {
+  struct Case {
+    const char* fields;
+    bool goes_on;
+    bool begins;
+  };
+  const std::string start = R"({"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y")";
+  for (const auto& [fields, goes_on, begins] : {Case{"}]}", true, false},
+                                                {R"(}], "continue_final_message": true})", true, false},
+                                                {R"(}], "continue_final_message": true, "add_generation_prompt": false})", true, false},
+                                                {R"(}], "add_generation_prompt": true})", false, true},
+                                                {R"(}], "add_generation_prompt": false})", false, false},
+                                                {R"(}], "continue_final_message": false})", false, true},
+                                                {R"(, "prefix": true}]})", true, false},
+                                                {R"(, "partial": true}], "add_generation_prompt": false})", true, false}}) {
+    const ChatPrompt prompt = PromptOf(start + fields);
+    EXPECT_EQ(prompt.continue_final_message, goes_on) << fields;
+    EXPECT_EQ(prompt.add_generation_prompt, begins) << fields;
+  }
+  EXPECT_EQ(ErrorOf(Chat(), start + R"(}], "continue_final_message": true, "add_generation_prompt": true})").field,
+            "continue_final_message");
+  EXPECT_EQ(ErrorOf(Chat(), With(kLeast, "continue_final_message", "true")).field, "continue_final_message");
+  EXPECT_EQ(ErrorOf(Chat(), start + R"(, "prefix": true}, {"role": "user", "content": "z"}]})").field, "messages[1].prefix");
+}
+
+TEST(OpenAiChatTest, OptionsThatAskForNothingAreLetIn) {
+  for (const char* options : {"{}", "null", R"({"include_usage": true})"}) Parsed(Chat(), With(kLeast, "stream_options", options));
+  EXPECT_EQ(Parsed(Chat(), With(kLeast, "top_logprobs", "0")).request.sampling.top_logprobs, kNoLogprobs);
+  Parsed(Chat(),
+         With(kLeast, "samplers", R"(["penalties", "dry", "top_n_sigma", "top_k", "typ_p", "top_p", "min_p", "xtc", "temperature"])"));
+  Parsed(Chat(), With(kLeast, "samplers", "\"edskypmxt\""));
+  for (const char* other : {R"(["top_k"])", "\"kt\"", "[5]", "7", R"(["temperature", "penalties", "top_k", "top_p", "min_p"])"}) {
+    EXPECT_EQ(ErrorOf(Chat(), With(kLeast, "samplers", other)).field, "samplers") << other;
+  }
 }
 
 }  // namespace

@@ -1,7 +1,8 @@
 #include "api/openai_completions.h"
 
-#include <ctime>
+#include <algorithm>
 #include <map>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -9,6 +10,7 @@
 #include "api/json_object.h"
 #include "api/openai_fields.h"
 #include "api/sampling_fields.h"
+#include "base/utf8.h"
 
 namespace cllm {
 namespace {
@@ -16,113 +18,148 @@ namespace {
 constexpr std::int64_t kMostLogprobs = 5;    // OpenAI's bound
 constexpr int kOpenAiDefaultMaxTokens = 16;  // OpenAI's default for this endpoint
 
-// Parallel arrays, one entry a token; text_offset counts bytes of the answer.
-Json LogprobsObject(const std::vector<TokenText>& tokens, std::size_t& offset) {
-  Json texts = Json::array();
-  Json logprobs = Json::array();
-  Json tops = Json::array();
-  Json offsets = Json::array();
-  for (const TokenText& token : tokens) {
-    texts.push_back(TokenShown(token.bytes));
-    logprobs.push_back(token.token.logprob);
-    Json top = Json::object();
-    for (std::size_t i = 0; i < token.token.top.size(); ++i) {
-      top[TokenShown(token.top_bytes[i])] = token.token.top[i].logprob;
-    }
-    tops.push_back(std::move(top));
-    offsets.push_back(offset);
-    offset += token.bytes.size();
-  }
-  return {{"tokens", texts}, {"token_logprobs", logprobs}, {"top_logprobs", tops}, {"text_offset", offsets}};
+// A token as OpenAI's legacy log-probabilities name it: its text, or its bytes where they are no text by themselves.
+std::string LegacyName(const std::string& bytes) {
+  if (IsValidUtf8(bytes)) return bytes;
+  std::string name = "bytes:";
+  for (const unsigned char byte : bytes) name += fmt::format("\\x{:02x}", byte);
+  return name;
 }
+
+// The most likely tokens and, as OpenAI has it, the chosen one, whose name is `chosen`. Where two tokens have the same text, each
+// has an entry of its own, and the text stays with the chosen one.
+Json TopLogprobs(const TokenText& token, const std::string& chosen) {
+  Json top = Json::object();
+  for (std::size_t i = 0; i < token.token.top.size(); ++i) {
+    const auto& [id, logprob] = token.token.top[i];
+    std::string name = LegacyName(token.top_bytes[i]);
+    const bool is_taken = name == chosen || top.contains(name);
+    if (id != token.token.token && is_taken) name = fmt::format("token_id:{}", id);
+    top[name] = logprob;
+  }
+  top[chosen] = token.token.logprob;
+  return top;
+}
+
+// The log-probabilities of one answer that comes in pieces. text_offset is where in the answer, in characters, a token's text
+// begins; tokens that share a character begin there together.
+class LegacyLogprobs {
+ public:
+  // Parallel arrays, one entry a token.
+  Json Next(const std::vector<TokenText>& tokens) {
+    Json texts = Json::array();
+    Json logprobs = Json::array();
+    Json tops = Json::array();
+    Json offsets = Json::array();
+    for (const TokenText& token : tokens) {
+      std::string name = LegacyName(token.bytes);
+      logprobs.push_back(token.token.logprob);
+      tops.push_back(TopLogprobs(token, name));
+      texts.push_back(std::move(name));
+      offsets.push_back(offset_);
+      if (token.in_text) offset_ += Characters(assembler_.Push(token.bytes));
+    }
+    return {{"tokens", texts}, {"token_logprobs", logprobs}, {"top_logprobs", tops}, {"text_offset", offsets}};
+  }
+
+ private:
+  static std::size_t Characters(const std::string& text) {
+    return static_cast<std::size_t>(std::ranges::count_if(text, [](unsigned char byte) { return (byte & 0xC0) != 0x80; }));
+  }
+
+  Utf8Assembler assembler_;
+  std::size_t offset_ = 0;
+};
+
+constexpr const char* kObject = "text_completion";
 
 class CompletionsWriter : public AnswerWriter {
  public:
-  CompletionsWriter(std::string model, bool logprobs, bool include_usage)
-      : model_(std::move(model)), logprobs_(logprobs), include_usage_(include_usage) {}
+  CompletionsWriter(ModelCard model, bool logprobs, StreamSettings stream)
+      : envelope_("cmpl-", std::move(model), stream), logprobs_(logprobs) {}
 
-  const std::string& id() const override { return id_; }
+  const std::string& id() const override { return envelope_.id(); }
 
-  std::string StreamDelta(const TextDelta& delta) override { return Chunk(delta, nullptr); }
+  std::string StreamDelta(const TextDelta& delta) override { return envelope_.Chunk(kObject, Choice(delta, nullptr), delta.counts); }
 
   std::string StreamEnd(const GenerationEnd& end) override {
     if (!end.status) return SseFrame(OpenAiErrorBody(end.status.error()));
+    const TokenCounts counts{.prompt = end.prompt_tokens, .cached = end.cached_tokens, .generated = end.generated_tokens};
     std::string frames;
     for (int choice = 0; choice < end.choices(); ++choice) {
-      frames += Chunk({.text = {}, .tokens = {}, .choice = choice}, OpenAiFinishReason(end.reason_of(choice)));
+      Json last = Choice({.text = {}, .tokens = {}, .choice = choice}, OpenAiFinishReason(end.reason_of(choice)));
+      frames += envelope_.Chunk(kObject, std::move(last), counts);
     }
-    if (include_usage_) {
-      Json chunk = Envelope();
-      chunk["choices"] = Json::array();
-      chunk["usage"] = UsageObject(end);
-      frames += SseFrame(Dump(chunk));
-    }
-    return frames + SseFrame("[DONE]");
+    return frames + envelope_.End(kObject, end);
   }
 
   std::string Whole(const std::vector<TextDelta>& answers, const GenerationEnd& end) override {
-    Json body = Envelope();
+    Json body = envelope_.Object(kObject);
     body["choices"] = Json::array();
     for (const TextDelta& answer : answers) {
       body["choices"].push_back(Choice(answer, OpenAiFinishReason(end.reason_of(answer.choice))));
     }
     body["usage"] = UsageObject(end);
-    body["seed"] = end.seed;
+    body["seed"] = SeedShown(end.seed);
     return Dump(body);
   }
 
  private:
-  Json Envelope() const { return {{"id", id_}, {"object", "text_completion"}, {"created", created_}, {"model", model_}}; }
-
   Json Choice(const TextDelta& delta, Json finish_reason) {
     return {{"text", delta.text},
             {"index", delta.choice},
-            {"logprobs", logprobs_ ? LogprobsObject(delta.tokens, text_offsets_[delta.choice]) : Json(nullptr)},
+            {"logprobs", logprobs_ ? logprobs_of_[delta.choice].Next(delta.tokens) : Json(nullptr)},
             {"finish_reason", std::move(finish_reason)}};
   }
 
-  std::string Chunk(const TextDelta& delta, Json finish_reason) {
-    Json chunk = Envelope();
-    chunk["choices"] = Json::array({Choice(delta, std::move(finish_reason))});
-    if (include_usage_) chunk["usage"] = nullptr;
-    return SseFrame(Dump(chunk));
-  }
-
-  std::string id_ = "cmpl-" + RandomHexId();
-  std::int64_t created_ = std::time(nullptr);
-  std::string model_;
+  OpenAiEnvelope envelope_;
   bool logprobs_;
-  bool include_usage_;
-  std::map<int, std::size_t> text_offsets_;  // by choice
+  std::map<int, LegacyLogprobs> logprobs_of_;  // by choice
 };
 
-std::optional<std::vector<TokenId>> TokenList(const Json& json) {
-  std::vector<TokenId> tokens;
-  for (const Json& item : json) {
-    if (!item.is_number_unsigned() || item.get<std::uint64_t>() > std::numeric_limits<TokenId>::max()) return std::nullopt;
-    tokens.push_back(item.get<TokenId>());
-  }
-  return tokens;
-}
-
-// A string or a list of token ids.
+// A string, a list of token ids, or llama-server's list of both. Nothing where it is something else.
 std::optional<Prompt> ReadOnePrompt(const Json& json) {
   if (json.is_string()) return json.get<std::string>();
   if (!json.is_array()) return std::nullopt;
-  auto tokens = TokenList(json);
-  if (!tokens) return std::nullopt;
-  return std::move(*tokens);
+  PromptParts prompt;
+  bool has_text = false;
+  for (const Json& item : json) {
+    if (item.is_string()) {
+      prompt.parts.emplace_back(item.get<std::string>());
+      has_text = true;
+      continue;
+    }
+    const auto id = AsTokenId(item);
+    if (!id) return std::nullopt;
+    if (prompt.parts.empty() || prompt.parts.back().index() == 0) prompt.parts.emplace_back(std::vector<TokenId>());
+    std::get<std::vector<TokenId>>(prompt.parts.back()).push_back(*id);
+  }
+  if (has_text) return prompt;
+  return prompt.parts.empty() ? std::vector<TokenId>() : std::get<std::vector<TokenId>>(std::move(prompt.parts.front()));
 }
 
-// One prompt, or a list of prompts.
+// A text whose tokens are to have nothing around them.
+Prompt WithoutSpecialTokens(Prompt prompt) {
+  if (auto* text = std::get_if<std::string>(&prompt)) {
+    PromptParts parts{.parts = {}, .add_special_tokens = false};
+    parts.parts.emplace_back(std::move(*text));
+    return parts;
+  }
+  if (auto* parts = std::get_if<PromptParts>(&prompt)) parts->add_special_tokens = false;
+  return prompt;
+}
+
+// One prompt, or a list of prompts: a list with a token id in it is one prompt.
 void ReadPrompts(JsonObject& object, ParsedCall& call) {
   const Json* json = object.Any("prompt");
   if (json == nullptr) return object.Reject("prompt", "prompt is missing");
-  const bool is_list = json->is_array() && !json->empty() && ((*json)[0].is_string() || (*json)[0].is_array());
+  const bool add_special_tokens = object.Bool("add_special_tokens").value_or(true);
+  const auto finished = [&](Prompt prompt) { return add_special_tokens ? std::move(prompt) : WithoutSpecialTokens(std::move(prompt)); };
+  const bool is_list = json->is_array() && !json->empty() && std::ranges::none_of(*json, [](const Json& item) { return item.is_number(); });
   if (!is_list) {
     std::optional<Prompt> prompt = ReadOnePrompt(*json);
-    if (!prompt) return object.Reject("prompt", "prompt must be a string, an array of token ids, or an array of these");
-    call.request.prompt = std::move(*prompt);
+    if (!prompt) return object.Reject("prompt", "prompt must be a string, an array of token ids and strings, or an array of these");
+    call.request.prompt = finished(std::move(*prompt));
     return;
   }
   if (json->size() > kMostChoices) {
@@ -130,13 +167,19 @@ void ReadPrompts(JsonObject& object, ParsedCall& call) {
   }
   for (std::size_t i = 0; i < json->size(); ++i) {
     std::optional<Prompt> prompt = ReadOnePrompt((*json)[i]);
-    if (!prompt) return object.Reject("prompt", fmt::format("prompt[{}] must be a string or an array of token ids", i));
+    if (!prompt) return object.Reject("prompt", fmt::format("prompt[{}] must be a string or an array of token ids and strings", i));
     if (i == 0) {
-      call.request.prompt = std::move(*prompt);
+      call.request.prompt = finished(std::move(*prompt));
     } else {
-      call.further_prompts.push_back(std::move(*prompt));
+      call.further_prompts.push_back(finished(std::move(*prompt)));
     }
   }
+}
+
+// How many alternatives are shown; nothing where log-probabilities are not wanted. false is how chats say so.
+std::optional<std::int64_t> ReadLogprobs(JsonObject& object) {
+  if (const Json* logprobs = object.Any("logprobs"); logprobs != nullptr && *logprobs == false) return std::nullopt;
+  return object.Int("logprobs", 0, kMostLogprobs);
 }
 
 }  // namespace
@@ -146,21 +189,26 @@ std::string OpenAiCompletionsDialect::ErrorBody(const Error& error) const { retu
 Result<ParsedCall> OpenAiCompletionsDialect::Parse(std::string_view body) const {
   const Result<Json> json = ParseJsonObject(body);
   if (!json) return std::unexpected(json.error());
-  JsonObject object(*json);
+  IgnoredFields ignored;
+  JsonObject object(*json, {}, defaults_.unknown_fields == "ignore" ? &ignored : nullptr);
   ParsedCall call;
   ReadPrompts(object, call);
-  call.choices = ReadChoices(object, 1 + static_cast<int>(call.further_prompts.size()));
+  object.String("model");
+  ReadChoices(object, 1 + static_cast<int>(call.further_prompts.size()), call);
   ReadMaxTokens(object, {"max_tokens", "max_completion_tokens", "n_predict"}, call.request);
   call.request.default_max_tokens = defaults_.max_tokens > 0 ? defaults_.max_tokens : kOpenAiDefaultMaxTokens;
-  call.request.sampling = defaults_.sampling;
+  ApplyDefaults(defaults_, call.request);
   ReadSamplingFields(object, call.request);
-  const auto logprobs = object.Int("logprobs", 0, kMostLogprobs);
+  const auto logprobs = ReadLogprobs(object);
   if (logprobs) call.request.sampling.top_logprobs = static_cast<std::int32_t>(*logprobs);
+  call.request.echo = object.Bool("echo").value_or(false);
+  if (call.request.echo && logprobs) object.Reject("echo", "echo with logprobs is not supported yet");
   const StreamSettings stream = ReadStreamFields(object);
   call.stream = stream.stream;
-  ReadHintsAndUnsupported(object);
-  if (const Status status = object.Finish(); !status) return std::unexpected(status.error());
-  call.writer = std::make_unique<CompletionsWriter>(model_.id, logprobs.has_value(), stream.include_usage);
+  PrepareBestOf(object, call);
+  if (const Status status = object.Finish(CompletionFields()); !status) return std::unexpected(status.error());
+  call.writer = std::make_unique<CompletionsWriter>(model_, logprobs.has_value(), stream);
+  call.ignored_fields = ignored.Take();
   return call;
 }
 

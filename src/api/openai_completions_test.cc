@@ -92,25 +92,25 @@ TEST(OpenAiCompletionsTest, EachAnswerHasItsIndexAndItsEnd) {
 }
 
 TEST(OpenAiCompletionsTest, WrongFieldsAreNamed) {
-  const char* prompt = "prompt must be a string, an array of token ids, or an array of these";
+  const char* prompt = "prompt must be a string, an array of token ids and strings, or an array of these";
   ExpectWrongFields(Completions(), kLeast,
                     {{"prompt", "null", "prompt is missing"},
                      {"prompt", "5", prompt},
                      {"prompt", "{}", prompt},
-                     {"prompt", "[1, \"a\"]", prompt},
+                     {"prompt", "[1, [2]]", prompt},
                      {"prompt", "[1.5]", prompt},
                      {"prompt", "[-1]", prompt},
                      {"prompt", "[2147483648]", prompt},
-                     {"prompt", "[[\"a\"]]", "prompt[0] must be a string or an array of token ids"},
-                     {"prompt", "[\"a\", 5]", "prompt[1] must be a string or an array of token ids"},
+                     {"prompt", "[[{}]]", "prompt[0] must be a string or an array of token ids and strings"},
+                     {"prompt", "[\"a\", {}]", "prompt[1] must be a string or an array of token ids and strings"},
                      {"n", "129", "n must be an integer from 1 to 128, not 129"},
                      {"logprobs", "6", "logprobs must be an integer from 0 to 5, not 6"},
                      {"logprobs", "true", "logprobs must be an integer from 0 to 5, not true"},
-                     {"best_of", "2", "best_of other than n is not supported yet"},
-                     {"echo", "true", "echo is not supported yet"},
-                     {"suffix", "\"x\"", "suffix is not supported yet"},
-                     {"max_tokens", "0", "max_tokens must be an integer from 1 to 1000000000, not 0"},
-                     {"messages", "[]", "unknown field messages"}});
+                     {"best_of", "129", "best_of must be an integer from 1 to 128, not 129"},
+                     {"echo", "1", "echo must be true or false, not 1"},
+                     {"suffix", "\"x\"", "suffix is not supported"},
+                     {"max_tokens", "0", "max_tokens must be at least 1, or -1 for as many as the context has room for, not 0"},
+                     {"messages", "[]", "messages is not supported; use prompt, or /v1/chat/completions instead"}});
   EXPECT_EQ(ErrorOf(Completions(), "{}"), (Error{ErrorCode::kInvalidArgument, "prompt is missing", "prompt"}));
 }
 
@@ -160,9 +160,95 @@ TEST(OpenAiCompletionsTest, LogprobsAreParallelArraysWhoseOffsetsGoOn) {
   stream += call.writer->StreamDelta({"cd", {token("c", -1.0F), token("d", -1.5F)}});
   const std::vector<Json> frames = Frames(stream);
   EXPECT_EQ(frames[0]["choices"][0]["logprobs"], Json::parse(R"({"tokens":["ab"],"token_logprobs":[-0.5],
-    "top_logprobs":[{"x":-0.25,"y":-2.0}],"text_offset":[0]})"));
+    "top_logprobs":[{"x":-0.25,"y":-2.0,"ab":-0.5}],"text_offset":[0]})"));
   EXPECT_EQ(frames[1]["choices"][0]["logprobs"]["tokens"], (Json{"c", "d"}));
   EXPECT_EQ(frames[1]["choices"][0]["logprobs"]["text_offset"], (Json{2, 3}));
+}
+
+// OpenAI's names of tokens that are no text by themselves; the offsets are those of characters.
+TEST(OpenAiCompletionsTest, LogprobsOfCutCharacters) {
+  const ParsedCall call = Parsed(Completions(), With(kLeast, "logprobs", "3"));
+  const auto token = [](TokenId id, const char* bytes, std::vector<TokenLogprob> top, std::vector<std::string> top_bytes) {
+    return TokenText{.bytes = bytes, .token = {.token = id, .logprob = -0.5F, .top = std::move(top)}, .top_bytes = std::move(top_bytes)};
+  };
+  TextDelta delta{"é😀x", {}};
+  delta.tokens.push_back(token(1, "é", {{1, -0.5F}, {2, -1.0F}, {3, -2.0F}}, {"é", "\xF0\x9F", "\xF0\x9E"}));
+  delta.tokens.push_back(token(2, "\xF0\x9F", {}, {}));
+  delta.tokens.push_back(token(4, "\x98\x80", {}, {}));
+  delta.tokens.push_back(token(5, "x", {{6, -0.25F}, {7, -0.75F}}, {"x", "y"}));
+  delta.tokens.back().token.top.push_back({8, -3.0F});
+  delta.tokens.back().top_bytes.emplace_back("y");
+  const Json logprobs = Frames(call.writer->StreamDelta(delta)).at(0)["choices"][0]["logprobs"];
+  EXPECT_EQ(logprobs["tokens"], Json::parse(R"(["é", "bytes:\\xf0\\x9f", "bytes:\\x98\\x80", "x"])"));
+  EXPECT_EQ(logprobs["text_offset"], (Json{0, 1, 1, 2}));
+  EXPECT_EQ(logprobs["top_logprobs"][0], Json::parse(R"({"é": -0.5, "bytes:\\xf0\\x9f": -1.0, "bytes:\\xf0\\x9e": -2.0})"));
+  EXPECT_EQ(logprobs["top_logprobs"][3], Json::parse(R"({"token_id:6": -0.25, "y": -0.75, "token_id:8": -3.0, "x": -0.5})"))
+      << "the chosen token's name has its own value";
+  delta.tokens = {token(9, "<end>", {}, {}), token(5, "x", {}, {})};
+  delta.tokens[0].in_text = false;
+  EXPECT_EQ(Frames(call.writer->StreamDelta(delta)).at(0)["choices"][0]["logprobs"]["text_offset"], (Json{3, 3}));
+}
+
+TEST(OpenAiCompletionsTest, PromptsOfTextAndTokens) {
+  const auto parts = [](const char* value) { return std::get<PromptParts>(PromptOf(value)); };
+  const PromptParts mixed = parts(R"([12, 34, "text", 56.0])");
+  ASSERT_EQ(mixed.parts.size(), 3U);
+  EXPECT_EQ(std::get<std::vector<TokenId>>(mixed.parts[0]), (std::vector<TokenId>{12, 34}));
+  EXPECT_EQ(std::get<std::string>(mixed.parts[1]), "text");
+  EXPECT_EQ(std::get<std::vector<TokenId>>(mixed.parts[2]), std::vector<TokenId>{56});
+  EXPECT_TRUE(mixed.add_special_tokens);
+  const ParsedCall call = Parsed(Completions(), R"({"prompt": [["a", 1], "b", [2]], "add_special_tokens": false})");
+  EXPECT_FALSE(std::get<PromptParts>(call.request.prompt).add_special_tokens);
+  ASSERT_EQ(call.further_prompts.size(), 2U);
+  EXPECT_FALSE(std::get<PromptParts>(call.further_prompts[0]).add_special_tokens);
+  EXPECT_EQ(std::get<std::vector<TokenId>>(call.further_prompts[1]), std::vector<TokenId>{2});
+}
+
+TEST(OpenAiCompletionsTest, BestOfEchoAndTextOptionsArrive) {
+  const ParsedCall call = Parsed(Completions(), R"({"prompt": "x", "n": 2, "best_of": 4, "echo": true, "include_stop_str_in_output": true,
+    "skip_special_tokens": false, "spaces_between_special_tokens": true})");
+  EXPECT_EQ(call.choices, 2);
+  EXPECT_EQ(call.best_of, 4);
+  EXPECT_EQ(call.request.sampling.top_logprobs, 0) << "they are compared by it";
+  EXPECT_TRUE(call.request.echo);
+  EXPECT_TRUE(call.request.include_stop);
+  EXPECT_TRUE(call.request.show_special_tokens);
+  EXPECT_TRUE(Json::parse(call.writer->Whole({{"a", {}}}, GoodEnd()))["choices"][0]["logprobs"].is_null());
+  EXPECT_EQ(Parsed(Completions(), With(kLeast, "n", "3")).best_of, 3);
+  EXPECT_EQ(ErrorOf(Completions(), R"({"prompt": "x", "n": 2, "best_of": 1})").field, "best_of");
+  EXPECT_EQ(ErrorOf(Completions(), R"({"prompt": ["x", "y"], "best_of": 65})").field, "best_of");
+  EXPECT_EQ(ErrorOf(Completions(), R"({"prompt": "x", "best_of": 2, "stream": true})").field, "best_of");
+  EXPECT_EQ(ErrorOf(Completions(), R"({"prompt": "x", "echo": true, "logprobs": 1})").message, "echo with logprobs is not supported yet");
+  EXPECT_EQ(Parsed(Completions(), With(kLeast, "logprobs", "false")).request.sampling.top_logprobs, kNoLogprobs);
+}
+
+TEST(OpenAiCompletionsTest, UsageInEveryChunk) {
+  const ParsedCall call = Parsed(Completions(), R"({"prompt": "x", "stream": true,
+    "stream_options": {"include_usage": true, "continuous_usage_stats": true}})");
+  TextDelta delta{"a", {}};
+  delta.counts = {.prompt = 7, .cached = 3, .generated = 1};
+  const std::vector<Json> frames = Frames(call.writer->StreamDelta(delta) + call.writer->StreamEnd(GoodEnd()));
+  ASSERT_EQ(frames.size(), 4U);
+  EXPECT_EQ(frames[0]["usage"]["completion_tokens"], 1);
+  EXPECT_EQ(frames[0]["usage"]["total_tokens"], 8);
+  EXPECT_EQ(frames[1]["usage"]["completion_tokens"], 10);
+  EXPECT_EQ(frames[2]["usage"]["completion_tokens"], 10);
+  EXPECT_TRUE(frames[2]["choices"].empty());
+}
+
+TEST(OpenAiCompletionsTest, TheFingerprintIsThatOfTheServer) {
+  const OpenAiCompletionsDialect dialect({.id = "toy", .created_unix_s = 1, .fingerprint = "cllm-1-abc"});
+  const ParsedCall call = Parsed(dialect, kLeast);
+  EXPECT_EQ(Json::parse(call.writer->Whole({{"a", {}}}, GoodEnd()))["system_fingerprint"], "cllm-1-abc");
+  EXPECT_EQ(Frames(call.writer->StreamDelta({"a", {}})).at(0)["system_fingerprint"], "cllm-1-abc");
+}
+
+TEST(OpenAiCompletionsTest, UnknownFieldsAreNamedOrRefused) {
+  const char* body = R"({"prompt": "x", "made_up": 1, "stream_options": {"made_up": 2}, "nothing": null})";
+  EXPECT_EQ(Parsed(Completions(), body).ignored_fields, (std::vector<std::string>{"stream_options.made_up", "made_up"}));
+  const OpenAiCompletionsDialect strict({.id = "toy"}, {.unknown_fields = "reject"});
+  EXPECT_EQ(ErrorOf(strict, With(kLeast, "made_up", "1")), (Error{ErrorCode::kInvalidArgument, "unknown field made_up", "made_up"}));
+  EXPECT_TRUE(Parsed(strict, With(kLeast, "made_up", "null")).ignored_fields.empty());
 }
 
 }  // namespace

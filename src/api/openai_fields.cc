@@ -1,21 +1,13 @@
 #include "api/openai_fields.h"
 
+#include <ctime>
+#include <utility>
+
 #include <fmt/format.h>
 
 #include "base/utf8.h"
 
 namespace cllm {
-namespace {
-
-// An unsupported field with a value that asks for nothing.
-bool AsksForNothing(const Json& value) {
-  if (value.is_boolean()) return !value.get<bool>();
-  if (value.is_array() || value.is_object()) return value.empty();
-  if (value.is_string()) return value == "none" || value == "auto" || value == "";
-  return false;
-}
-
-}  // namespace
 
 StreamSettings ReadStreamFields(JsonObject& object) {
   StreamSettings settings;
@@ -26,56 +18,84 @@ StreamSettings ReadStreamFields(JsonObject& object) {
     object.Reject("stream_options", "stream_options must be an object");
     return settings;
   }
-  if (!settings.stream) object.Reject("stream_options", "stream_options needs stream to be true");
-  JsonObject reader(*options, "stream_options.");
+  JsonObject reader = object.Inner(*options, "stream_options.");
   settings.include_usage = reader.Bool("include_usage").value_or(false);
-  reader.Ignore("include_obfuscation");
-  if (const Status status = reader.Finish(); !status) object.Reject("stream_options", status.error().message);
+  settings.continuous_usage = reader.Bool("continuous_usage_stats").value_or(false);
+  if (const Status status = reader.Finish(StreamOptionFields()); !status) object.Reject("stream_options", status.error().message);
   return settings;
 }
 
-int ReadChoices(JsonObject& object, int prompts) {
-  const auto choices = static_cast<int>(object.Int("n", 1, kMostChoices).value_or(1));
-  if (choices * prompts > kMostChoices) {
-    object.Reject("n", fmt::format("{} answers to each of {} prompts are more than {}", choices, prompts, kMostChoices));
+void ReadChoices(JsonObject& object, int prompts, ParsedCall& call) {
+  const auto choices = object.Int("n", 1, kMostChoices);
+  const auto other_name = object.Int("n_cmpl", 1, kMostChoices);  // llama-server's
+  if (choices && other_name && choices != other_name) object.Reject("n_cmpl", "n_cmpl contradicts another name of the same field");
+  call.choices = static_cast<int>(choices.value_or(other_name.value_or(1)));
+  call.best_of = static_cast<int>(object.Int("best_of", 1, kMostChoices).value_or(call.choices));
+  if (call.best_of < call.choices) {
+    object.Reject("best_of", fmt::format("best_of is {}, less than the {} answers of n", call.best_of, call.choices));
   }
-  if (object.Int("best_of", 1, kMostChoices).value_or(choices) != choices) {
-    object.Reject("best_of", "best_of other than n is not supported yet");
+  if (call.best_of * prompts > kMostChoices) {
+    object.Reject(call.best_of > call.choices ? "best_of" : "n",
+                  fmt::format("{} answers to each of {} prompts are more than {}", call.best_of, prompts, kMostChoices));
   }
-  return choices;
 }
 
-void ReadHintsAndUnsupported(JsonObject& object) {
-  object.String("model");
-  for (const char* hint :
-       {"user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "cache_prompt",
-        "id_slot", "parallel_tool_calls", "verbosity", "timings_per_token", "return_tokens", "return_progress", "samplers"}) {
-    object.Ignore(hint);
-  }
-  for (const char* name : {"tools", "tool_choice", "functions", "function_call", "suffix", "echo", "grammar", "json_schema", "modalities",
-                           "audio", "prediction", "web_search_options"}) {
-    const Json* value = object.Any(name);
-    if (value != nullptr && !AsksForNothing(*value)) object.Reject(name, fmt::format("{} is not supported yet", name));
-  }
-  const Json* format = object.Any("response_format");
-  if (format != nullptr && (!format->is_object() || format->value("type", Json()) != "text")) {
-    object.Reject("response_format", "response_format other than {\"type\": \"text\"} is not supported yet");
-  }
+void PrepareBestOf(JsonObject& object, ParsedCall& call) {
+  if (call.best_of == call.choices) return;
+  if (call.stream) object.Reject("best_of", "best_of above n cannot be streamed: which answers are the best is known at their end");
+  std::int32_t& logprobs = call.request.sampling.top_logprobs;
+  if (logprobs == kNoLogprobs) logprobs = 0;
 }
 
 std::string OpenAiFinishReason(FinishReason reason) { return reason == FinishReason::kLength ? "length" : "stop"; }
 
+Json UsageObject(const TokenCounts& counts) {
+  return {{"prompt_tokens", counts.prompt},
+          {"completion_tokens", counts.generated},
+          {"total_tokens", counts.prompt + counts.generated},
+          {"prompt_tokens_details", {{"cached_tokens", counts.cached}}}};
+}
+
 Json UsageObject(const GenerationEnd& end) {
-  return {{"prompt_tokens", end.prompt_tokens},
-          {"completion_tokens", end.generated_tokens},
-          {"total_tokens", end.prompt_tokens + end.generated_tokens},
-          {"prompt_tokens_details", {{"cached_tokens", end.cached_tokens}}}};
+  return UsageObject({.prompt = end.prompt_tokens, .cached = end.cached_tokens, .generated = end.generated_tokens});
 }
 
 std::string TokenShown(const std::string& bytes) {
   Utf8Assembler assembler;
   std::string text = assembler.Push(bytes);
   return text + assembler.Finish();
+}
+
+OpenAiEnvelope::OpenAiEnvelope(const char* id_prefix, ModelCard model, StreamSettings stream)
+    : id_(id_prefix + RandomHexId()), created_(std::time(nullptr)), model_(std::move(model)), stream_(stream) {}
+
+Json OpenAiEnvelope::Object(const char* object) const {
+  Json json{{"id", id_}, {"object", object}, {"created", created_}, {"model", model_.id}};
+  if (!model_.fingerprint.empty()) json["system_fingerprint"] = model_.fingerprint;
+  return json;
+}
+
+std::string OpenAiEnvelope::Chunk(const char* object, Json choice, const TokenCounts& counts) const {
+  Json chunk = Object(object);
+  chunk["choices"] = Json::array();
+  chunk["choices"].push_back(std::move(choice));
+  if (stream_.continuous_usage) {
+    chunk["usage"] = UsageObject(counts);
+  } else if (stream_.include_usage) {
+    chunk["usage"] = nullptr;
+  }
+  return SseFrame(Dump(chunk));
+}
+
+std::string OpenAiEnvelope::End(const char* object, const GenerationEnd& end) const {
+  std::string frames;
+  if (stream_.include_usage) {
+    Json chunk = Object(object);
+    chunk["choices"] = Json::array();
+    chunk["usage"] = UsageObject(end);
+    frames += SseFrame(Dump(chunk));
+  }
+  return frames + SseFrame("[DONE]");
 }
 
 }  // namespace cllm

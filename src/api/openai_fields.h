@@ -1,7 +1,9 @@
 // What OpenAI's two generation endpoints share.
 #pragma once
 
+#include <cstdint>
 #include <string>
+#include <utility>
 
 #include "api/dialect.h"
 #include "api/json_object.h"
@@ -10,26 +12,50 @@ namespace cllm {
 
 struct StreamSettings {
   bool stream = false;
-  bool include_usage = false;
+  bool include_usage = false;     // in a chunk of its own at the end
+  bool continuous_usage = false;  // in every chunk, of the answer so far: vLLM's continuous_usage_stats
 };
 
-// stream and stream_options.
+// stream and stream_options. Without a stream the options ask for nothing.
 StreamSettings ReadStreamFields(JsonObject& object);
 
 // Most answers to one request, over all of its prompts.
 inline constexpr int kMostChoices = 128;
 
-// n, and best_of where it is the same.
-int ReadChoices(JsonObject& object, int prompts);
+// n and best_of. `prompts`: how many there are.
+void ReadChoices(JsonObject& object, int prompts, ParsedCall& call);
 
-// Fields that change no answer here (user, metadata, cache hints …), and those that would and are not supported: these are
-// accepted only with the value that means "off".
-void ReadHintsAndUnsupported(JsonObject& object);
+// Makes the answers of a call that is read otherwise comparable, where best_of asks for it; refuses a stream of them.
+void PrepareBestOf(JsonObject& object, ParsedCall& call);
 
 std::string OpenAiFinishReason(FinishReason reason);
+// The usage of a whole answer, and of a part of one so far.
 Json UsageObject(const GenerationEnd& end);
+Json UsageObject(const TokenCounts& counts);
 
 // The bytes of a token as text for JSON: parts of characters become U+FFFD.
 std::string TokenShown(const std::string& bytes);
+
+// What the objects of one answer have in common.
+class OpenAiEnvelope {
+ public:
+  // `id_prefix`: "cmpl-" or "chatcmpl-".
+  OpenAiEnvelope(const char* id_prefix, ModelCard model, StreamSettings stream);
+
+  const std::string& id() const { return id_; }
+
+  // An object with id, created, model and system_fingerprint, and no choices.
+  Json Object(const char* object) const;
+  // One frame of a stream. `counts`: of the answer so far.
+  std::string Chunk(const char* object, Json choice, const TokenCounts& counts) const;
+  // The frames after the last choice: usage, where it is wanted, and [DONE].
+  std::string End(const char* object, const GenerationEnd& end) const;
+
+ private:
+  std::string id_;
+  std::int64_t created_;
+  ModelCard model_;
+  StreamSettings stream_;
+};
 
 }  // namespace cllm

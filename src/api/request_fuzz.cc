@@ -1,5 +1,6 @@
 // libFuzzer target: a hostile request body, read by every dialect and every helper endpoint. A refusal names no field that is
 // not valid UTF-8 and fits into an error body; what is accepted is within its bounds.
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -32,6 +33,10 @@ void CheckDialect(const Dialect& dialect, std::string_view body) {
   }
   Require(call->writer != nullptr);
   Require(std::isfinite(call->request.sampling.temperature) && call->request.sampling.temperature >= 0);
+  Require(call->best_of >= call->choices && call->ignored_fields.size() <= IgnoredFields::kMost);
+  for (const std::string& path : call->ignored_fields) {
+    Require(path.size() <= IgnoredFields::kMostLength && std::ranges::all_of(path, [](char c) { return c > ' ' && c < '\x7F'; }));
+  }
 }
 
 void CheckBody(const Result<std::string>& body) {

@@ -1,6 +1,9 @@
 #include "api/sampling_fields.h"
 
+#include <algorithm>
 #include <charconv>
+#include <string_view>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -37,13 +40,58 @@ void SetOnce(JsonObject& object, const char* name, const std::optional<Value>& v
   target = value;
 }
 
+// A bound beyond any context.
+std::optional<int> AsLength(std::optional<std::int64_t> tokens) {
+  constexpr std::int64_t kMost = 1 << 30;
+  return tokens ? std::optional(static_cast<int>(std::min(*tokens, kMost))) : std::nullopt;
+}
+
+// Any 64 bits; -1 means a random seed, as in llama.cpp. random_seed is Mistral's name.
 void ReadSeed(JsonObject& object, GenerateRequest& request) {
-  // -1 means a random seed, as in llama.cpp.
-  const auto seed = object.Int("seed", -1, std::numeric_limits<std::int64_t>::max());
-  if (seed && *seed >= 0) request.seed = static_cast<std::uint64_t>(*seed);
+  std::optional<std::int64_t> seed;
+  for (const char* name : {"seed", "random_seed"}) {
+    using Limits = std::numeric_limits<std::int64_t>;
+    SetOnce(object, name, object.Int(name, Limits::min(), Limits::max()), seed);
+  }
+  if (!seed) return;
+  request.seed = *seed == -1 ? std::nullopt : std::optional(static_cast<std::uint64_t>(*seed));
+}
+
+// llama-server's list of samplers, or its string with a letter for each. The order is fixed, and each sampler has a value that
+// turns it off; those that there are not are off in any list.
+void ReadSamplers(JsonObject& object) {
+  const Json* samplers = object.Any("samplers");
+  if (samplers == nullptr) return;
+  constexpr std::pair<char, std::string_view> kLetters[] = {{'d', "dry"},         {'k', "top_k"},     {'y', "typ_p"},       {'p', "top_p"},
+                                                            {'s', "top_n_sigma"}, {'m', "min_p"},     {'t', "temperature"}, {'x', "xtc"},
+                                                            {'e', "penalties"},   {'a', "adaptive_p"}};
+  std::vector<std::string> names;
+  if (samplers->is_string()) {
+    for (const char letter : samplers->get_ref<const std::string&>()) {
+      const auto found = std::ranges::find(kLetters, letter, &std::pair<char, std::string_view>::first);
+      names.emplace_back(found == std::end(kLetters) ? "?" : found->second);
+    }
+  } else if (samplers->is_array()) {
+    for (const Json& name : *samplers) names.push_back(name.is_string() ? name.get<std::string>() : "?");
+  }
+  std::erase_if(names, [](const std::string& name) {
+    constexpr std::string_view kOff[] = {"dry", "typ_p", "typical_p", "top_n_sigma", "xtc", "adaptive_p"};
+    return std::ranges::find(kOff, name) != std::end(kOff);
+  });
+  if (names == std::vector<std::string>{"penalties", "top_k", "top_p", "min_p", "temperature"}) return;
+  object.Reject("samplers",
+                "samplers other than penalties, top_k, top_p, min_p and temperature, in this order, are not supported: each is "
+                "turned off by its value");
 }
 
 }  // namespace
+
+void ApplyDefaults(const RequestDefaults& defaults, GenerateRequest& request) {
+  request.sampling = defaults.sampling;
+  if (defaults.seed != -1) request.seed = static_cast<std::uint64_t>(defaults.seed);
+}
+
+std::int64_t SeedShown(std::uint64_t seed) { return static_cast<std::int64_t>(seed); }
 
 void ReadSamplingFields(JsonObject& object, GenerateRequest& request) {
   SamplingParams& sampling = request.sampling;
@@ -71,10 +119,13 @@ void ReadSamplingFields(JsonObject& object, GenerateRequest& request) {
   }
   set(sampling.banned, object.TokenIds("banned_token_ids", kMostTokenIds));
   ReadSeed(object, request);
+  ReadSamplers(object);
   set(request.stop, object.Strings("stop", kMostStopStrings));
   set(request.stop_tokens, object.TokenIds("stop_token_ids", kMostTokenIds));
+  set(request.include_stop, object.Bool("include_stop_str_in_output"));
+  request.show_special_tokens = !object.Bool("skip_special_tokens").value_or(true);
   set(request.ignore_eos, object.Bool("ignore_eos"));
-  set(request.min_tokens, object.Int("min_tokens", 0, kMostTokensField));
+  set(request.min_tokens, AsLength(object.Int("min_tokens", 0, kMostTokensField)));
   request.timeout_s = object.Number("timeout", 0.001, 1e9);
   set(request.priority, object.Int("priority", -kMostPriority, kMostPriority));
 }
@@ -93,8 +144,12 @@ Status ReadPriorityHeader(std::string_view value, GenerateRequest& request) {
 
 void ReadMaxTokens(JsonObject& object, std::initializer_list<const char*> names, GenerateRequest& request) {
   std::optional<std::int64_t> most;
-  for (const char* name : names) SetOnce(object, name, object.Int(name, 1, kMostTokensField), most);
-  if (most) request.max_tokens = static_cast<int>(*most);
+  for (const char* name : names) {
+    const auto value = object.Int(name, kUntilContextEnd, kMostTokensField);
+    if (value == 0) object.Reject(name, fmt::format("{} must be at least 1, or -1 for as many as the context has room for, not 0", name));
+    SetOnce(object, name, value, most);
+  }
+  if (most) request.max_tokens = AsLength(most);
 }
 
 }  // namespace cllm

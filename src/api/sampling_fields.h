@@ -2,6 +2,7 @@
 #pragma once
 
 #include "api/json_object.h"
+#include "api/request_defaults.h"
 #include "service/generation.h"
 
 namespace cllm {
@@ -10,18 +11,25 @@ inline constexpr std::size_t kMostStopStrings = 16;
 inline constexpr double kMostTemperature = 2.0;  // OpenAI's bound
 inline constexpr std::size_t kMostTokenIds = 1024;
 inline constexpr int kMostPriority = 100;
-inline constexpr std::int64_t kMostTokensField = 1'000'000'000;
+inline constexpr std::int64_t kMostTokensField = 4'294'967'295;  // clients send the largest integer that they know
+
+// What holds before the fields are read.
+void ApplyDefaults(const RequestDefaults& defaults, GenerateRequest& request);
 
 // temperature, top_p, top_k, min_p, repetition_penalty (and llama.cpp's repeat_penalty, repeat_last_n), presence_penalty,
 // frequency_penalty, logit_bias, allowed_token_ids, banned_token_ids, seed, stop, stop_token_ids, ignore_eos, min_tokens,
-// timeout, priority. A field that is absent leaves `request` as it is.
+// include_stop_str_in_output, skip_special_tokens, random_seed, samplers, timeout, priority. A field that is absent leaves
+// `request` as it is.
 void ReadSamplingFields(JsonObject& object, GenerateRequest& request);
+
+// A seed as answers show it, so that it can be sent again.
+std::int64_t SeedShown(std::uint64_t seed);
 
 // The header X-cLLM-Priority, for a proxy that sets it; the body's `priority` comes first.
 inline constexpr const char* kPriorityHeader = "X-cLLM-Priority";
 Status ReadPriorityHeader(std::string_view value, GenerateRequest& request);
 
-// max_tokens, at least 1, under any of `names`.
+// max_tokens under any of `names`: at least 1, or -1 for as many as the context has room for.
 void ReadMaxTokens(JsonObject& object, std::initializer_list<const char*> names, GenerateRequest& request);
 
 }  // namespace cllm

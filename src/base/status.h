@@ -11,6 +11,7 @@ namespace cllm {
 // What went wrong, as far as a caller has to decide on it. api/ maps each code to one HTTP status.
 enum class ErrorCode : std::uint8_t {
   kInvalidArgument,   // the request is wrong and stays wrong: 400
+  kContextLength,     // its prompt does not fit into the context: 400
   kUnauthorized,      // no key, or a wrong one: 401
   kNotFound,          // 404
   kMethodNotAllowed,  // 405

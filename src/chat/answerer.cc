@@ -24,6 +24,7 @@ std::string SpeedText(const AnswerSummary& summary) {
 // Every server words it in its own way, and all of them name the context. What is kUnavailable may name it as a part of an
 // address.
 bool IsContextError(const Error& error) {
+  if (error.code == ErrorCode::kContextLength) return true;
   const bool is_of_the_request = error.code == ErrorCode::kInvalidArgument || error.code == ErrorCode::kInternal;
   return is_of_the_request && error.message.find("context") != std::string::npos;
 }

@@ -60,6 +60,8 @@ void DeclareModel(ServeOptions& options, OptionTable& table) {
                {.help = "GGUF file to serve, or a name, hf:owner/repo or address to pull. Empty means smollm2-135m.",
                 .flags = {"-m", "--model"},
                 .placeholder = "FILE"});
+  table.String("model.alias", &options.alias,
+               {.help = "Name of the model in answers and in /v1/models. Empty means the file's name.", .placeholder = "NAME"});
   table.Int("model.max_context_length", &options.model.max_context_length,
             {.min = 1,
              .max = kMostTokens,
@@ -171,6 +173,19 @@ void DeclareScheduler(ServeOptions& options, OptionTable& table) {
                      "/generate has model.default_max_tokens, /v1/completions 16, /v1/chat/completions what the context has room for.",
              .unit = "tokens",
              .value_names = {{"auto", 0}}});
+  table.Int("scheduler.default_seed", &defaults.seed,
+            {.min = -1,
+             .max = std::numeric_limits<std::int64_t>::max(),
+             .help = "Seed where a request names none; `cllm serve` has --seed for it too. 'random' is a new one each time.",
+             .value_names = {{"random", -1}}});
+}
+
+void DeclareApi(ServeOptions& options, OptionTable& table) {
+  table.Section("api", "API");
+  table.Enum("api.unknown_fields", &options.defaults.unknown_fields,
+             {.choices = {"ignore", "reject"},
+              .help = "Fields that nobody knows in requests to OpenAI's endpoints: left aside and named in the header "
+                      "X-cLLM-Ignored-Fields, or a 400. A misspelt known field is always a 400, and /generate rejects all."});
 }
 
 void DeclareCaches(ServeOptions& options, OptionTable& table) {
@@ -194,6 +209,7 @@ void DeclareOptions(ServeOptions& options, OptionTable& table) {
   DeclareModel(options, table);
   DeclareBackend(options, table);
   DeclareScheduler(options, table);
+  DeclareApi(options, table);
   DeclareCaches(options, table);
   table.Section("resources", "Resources");
   table.Int("resources.kv_cache_max_memory_mb", &options.kv_cache_max_memory_mb,

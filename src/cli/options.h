@@ -17,6 +17,7 @@ namespace cllm {
 struct ServeOptions {
   HttpOptions http;
   ModelOptions model;
+  std::string alias;  // what clients see as the model's name; empty = the file's name
   RequestDefaults defaults;
   int max_input_tokens = 0;  // 0 = what the context holds
   std::string backend_type = "auto";

@@ -34,6 +34,9 @@ class Program {
   // Default, then configuration file, then environment (CLLM_API_KEY), then command line. For commands with UseSettings.
   Status LoadSettings();
 
+  // Sets an option by a flag that is a command's own.
+  Status Set(const char* key, const std::string& text, const char* flag) { return table_.Set(key, text, ValueSource::CommandLine(flag)); }
+
   // Makes options().model.path the file to load. MODEL on the command line beats --model and the configuration; without
   // any of them it is the default model. Names, "hf:…" and addresses are pulled where they are missing (see cli/models.h).
   Status ResolveModel(const std::string& argument);

@@ -85,12 +85,28 @@ std::int64_t ModifiedUnixSeconds(const std::string& path) {
   return stat(path.c_str(), &status) == 0 ? status.st_mtime : 0;
 }
 
+// The same for the same program, file and settings that decide an answer, and in all likelihood another one for others. FNV-1a.
+std::string Fingerprint(const ServeOptions& options, const ServedModel& model, const std::string& version) {
+  const ModelFacts& facts = model.facts();
+  const SamplingParams& sampling = options.defaults.sampling;
+  const LlamaCppOptions& engine = options.llama_cpp;
+  const std::string text =
+      fmt::format("{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}", version, facts.name, facts.architecture, facts.quantization, facts.parameters,
+                  facts.file_bytes, ModifiedUnixSeconds(options.model.path), model.engine().name, model.engine().max_context, engine.kv_type,
+                  engine.flash_attention, engine.rope_scaling, engine.rope_freq_base, sampling.temperature, sampling.top_p, sampling.top_k);
+  std::uint32_t hash = 2166136261U;
+  for (const unsigned char byte : text) hash = (hash ^ byte) * 16777619U;
+  return fmt::format("cllm-{}-{:08x}", version, hash);
+}
+
 ServerFacts Facts(const ServeOptions& options, const ServedModel& model, const std::string& version) {
   const ModelFacts& facts = model.facts();
   const EngineCapabilities& engine = model.engine();
   return {
       .version = version,
-      .card = {.id = std::filesystem::path(options.model.path).stem().string(), .created_unix_s = ModifiedUnixSeconds(options.model.path)},
+      .card = {.id = options.alias.empty() ? std::filesystem::path(options.model.path).stem().string() : options.alias,
+               .created_unix_s = ModifiedUnixSeconds(options.model.path),
+               .fingerprint = Fingerprint(options, model, version)},
       .model_path = options.model.path,
       .model_description = fmt::format("{} {}", facts.architecture, facts.quantization),
       .model_parameters = facts.parameters,

@@ -13,6 +13,7 @@ namespace {
 
 struct Arguments {
   std::string model;
+  std::string seed;
   bool print_config = false;
   bool print_markdown = false;
   bool print_example = false;
@@ -28,6 +29,9 @@ bool PrintInstead(const Arguments& arguments, const OptionTable& table) {
 
 int Run(Program& program, const Arguments& arguments) {
   if (const Status status = program.LoadSettings(); !status) return Complain(status.error());
+  if (!arguments.seed.empty()) {
+    if (const Status status = program.Set("scheduler.default_seed", arguments.seed, "--seed"); !status) return Complain(status.error());
+  }
   if (PrintInstead(arguments, program.table())) return 0;
   if (const Status status = program.ResolveModel(arguments.model); !status) return Complain(status.error());
   return Serve(program.options(), program.version());
@@ -41,6 +45,7 @@ void AddServeCommand(Program& program) {
       program.AddCommand(program.root(), "serve", "Serve a model over HTTP.", [&program, arguments] { return Run(program, *arguments); });
   serve->add_option("MODEL", arguments->model,
                     "GGUF file, name, hf:owner/repo or address; beats the configuration. What is missing is pulled.");
+  serve->add_option("--seed", arguments->seed, "Seed where a request names none: scheduler.default_seed.");
   serve->add_flag("--print-config", arguments->print_config, "Print the outcome of all settings and where each comes from.");
   serve->add_flag("--print-config-markdown", arguments->print_markdown, "Print docs/configuration.md.");
   serve->add_flag("--print-config-example", arguments->print_example, "Print a commented configuration file with all defaults.");

@@ -14,6 +14,8 @@ namespace cllm {
 struct ChatMessage {
   std::string role;  // system | developer | user | assistant | tool
   std::string content;
+  std::string reasoning_content = {};  // what an assistant thought before; empty: nothing
+  std::string name = {};               // of who speaks; may be empty
 };
 
 // Adapter to llama.cpp's template engine. Render is thread safe.

@@ -26,13 +26,13 @@
 namespace cllm {
 
 struct SchedulerOptions {
-  int max_batch_size = 32;        // most sequences that run at a time, within what the engine holds
-  int batch_timeout_ms = 5;       // longest wait of an idle engine for further arrivals
-  double request_timeout = 60.0;  // seconds from acceptance to the end of the answer
-  int max_queue_size = 256;       // requests that wait while all sequences are taken; more are refused
-  double queue_timeout = 0;       // seconds that a request may wait for a free place; 0: its whole time
-  int target_step_ms = 0;         // of a step in which prompts and decodes meet; 0: by how many there are of both
-  bool prefix_cache = true;       // keys and values of earlier and of running sequences are used where prompts begin alike
+  int max_batch_size = 32;         // most sequences that run at a time, within what the engine holds
+  int batch_timeout_ms = 5;        // longest wait of an idle engine for further arrivals
+  double request_timeout = 600.0;  // seconds from acceptance to the end of the answer
+  int max_queue_size = 256;        // requests that wait while all sequences are taken; more are refused
+  double queue_timeout = 0;        // seconds that a request may wait for a free place; 0: its whole time
+  int target_step_ms = 0;          // of a step in which prompts and decodes meet; 0: by how many there are of both
+  bool prefix_cache = true;        // keys and values of earlier and of running sequences are used where prompts begin alike
 };
 
 // Owned and called by one thread. Time is passed in, so that tests and simulations need no clock.

@@ -5,12 +5,25 @@
 namespace cllm {
 
 Answer::Answer(Settings settings, std::shared_ptr<RequestControl> control, std::shared_ptr<GenerationSink> sink, RequestMetrics& metrics)
-    : settings_(std::move(settings)), control_(std::move(control)), sink_(std::move(sink)), metrics_(metrics), stops_(settings_.stop) {}
+    : settings_(std::move(settings)),
+      control_(std::move(control)),
+      sink_(std::move(sink)),
+      metrics_(metrics),
+      stops_(settings_.stop, settings_.include_stop) {}
 
 void Answer::Start(TimePoint now, int cached_tokens) {
   started_ = now;
   cached_tokens_ = cached_tokens;
   sink_->OnStart({.result = settings_.from_cache, .prefix_tokens = cached_tokens});
+  if (!settings_.echo.empty()) sink_->OnText({.text = std::move(settings_.echo), .tokens = {}, .counts = counts()});
+}
+
+// A token as its client may want to see it; `bytes` are those that the answer's text gets.
+TokenText Answer::Shown(const SampledToken& token, std::string bytes, const PieceFunction& piece) const {
+  const bool in_text = !bytes.empty();
+  TokenText shown{.bytes = in_text ? std::move(bytes) : piece(token.token, true), .token = token, .top_bytes = {}, .in_text = in_text};
+  for (const TokenLogprob& other : token.top) shown.top_bytes.push_back(piece(other.token, true));
+  return shown;
 }
 
 void Answer::Add(const SampledToken& token, const PieceFunction& piece, TimePoint now) {
@@ -22,15 +35,11 @@ void Answer::Add(const SampledToken& token, const PieceFunction& piece, TimePoin
   }
   last_token_ = now;
   if (settings_.keep) kept_.tokens.push_back(token);
-  std::string bytes = piece(token.token);
+  std::string bytes = piece(token.token, settings_.show_special_tokens);
   const std::size_t text_start = assembled_;
   std::string text = assembler_.Push(bytes);
   assembled_ += text.size();
-  if (settings_.wants_tokens) {
-    TokenText shown{.bytes = std::move(bytes), .token = token, .top_bytes = {}};
-    for (const TokenLogprob& other : token.top) shown.top_bytes.push_back(piece(other.token));
-    pending_tokens_.push_back({text_start, std::move(shown)});
-  }
+  if (settings_.wants_tokens) pending_tokens_.push_back({text_start, Shown(token, std::move(bytes), piece)});
   Send(generated_ <= settings_.min_tokens ? std::move(text) : stops_.Push(text));
   if (stops_.matched()) {
     control_->Send(RequestControl::Signal::kStop);
@@ -50,14 +59,14 @@ void Answer::End(const EndEvent& end, TimePoint now) {
   rest += stops_.Finish();
   // Also the tokens that have no text of their own.
   std::vector<TokenText> tokens = TakeTokens(std::string::npos);
-  if (!rest.empty() || !tokens.empty()) sink_->OnText({std::move(rest), std::move(tokens)});
+  if (!rest.empty() || !tokens.empty()) sink_->OnText({.text = std::move(rest), .tokens = std::move(tokens), .counts = counts()});
   Finish({}, end.reason, now);
 }
 
 void Answer::Send(std::string text) {
   if (text.empty()) return;
   sent_ += text.size();
-  sink_->OnText({std::move(text), TakeTokens(sent_)});
+  sink_->OnText({.text = std::move(text), .tokens = TakeTokens(sent_), .counts = counts()});
 }
 
 // The tokens whose text begins before `text_end` of the answer.
@@ -80,6 +89,7 @@ void Answer::Finish(Status status, FinishReason reason, TimePoint now) {
   end.cached_tokens = cached_tokens_;
   end.generated_tokens = generated_;
   end.seed = settings_.seed;
+  end.cut_max_tokens = settings_.cut_max_tokens;
   const auto since_accepted = [this](TimePoint time) { return std::chrono::duration<double>(time - settings_.accepted).count(); };
   end.queue_time_s = started_ ? since_accepted(*started_) : 0;
   end.first_token_time_s = generated_ > 0 ? since_accepted(first_token_) : 0;

@@ -17,17 +17,21 @@
 
 namespace cllm {
 
-// Bytes of a token id. A function, so that a test needs no model.
-using PieceFunction = std::function<std::string(TokenId)>;
+// Bytes of a token id; those of a control token only with `special`. A function, so that a test needs no model.
+using PieceFunction = std::function<std::string(TokenId, bool special)>;
 
 class Answer {
  public:
   struct Settings {
     std::vector<std::string> stop;
+    bool include_stop = false;
+    bool show_special_tokens = false;
+    std::string echo = {};      // comes before the answer; valid UTF-8
     int min_tokens = 0;         // the text of so many first tokens isn't searched for stop strings
     bool wants_tokens = false;  // deltas carry TokenText
     int prompt_tokens = 0;
     std::uint64_t seed = 0;
+    std::optional<int> cut_max_tokens = {};
     TimePoint accepted;
     // Called with all tokens of an answer that finished; empty: nobody wants them.
     std::function<void(CachedResult)> keep = {};
@@ -47,6 +51,8 @@ class Answer {
   bool ended() const { return ended_; }
 
  private:
+  TokenText Shown(const SampledToken& token, std::string bytes, const PieceFunction& piece) const;
+  TokenCounts counts() const { return {.prompt = settings_.prompt_tokens, .cached = cached_tokens_, .generated = generated_}; }
   void Send(std::string text);
   std::vector<TokenText> TakeTokens(std::size_t text_end);
   void Finish(Status status, FinishReason reason, TimePoint now);

@@ -32,7 +32,7 @@ class AnswerTest : public testing::Test {
     const auto token = static_cast<TokenId>(pieces_.size()) - 1;
     answer_->Add(
         {.token = token, .logprob = -0.5F * static_cast<float>(token), .top = std::move(top)},
-        [this](TokenId id) { return id < 1000 ? pieces_.at(id) : "top" + std::to_string(id); }, now_);
+        [this](TokenId id, bool) { return id < 1000 ? pieces_.at(id) : "top" + std::to_string(id); }, now_);
   }
 
   void End(RequestState state = RequestState::kFinished, FinishReason reason = FinishReason::kLength, Error error = {}) {
@@ -277,6 +277,32 @@ TEST_F(AnswerTest, OnlyAFinishedAnswerCountsForTheTimeOfTheWhole) {
   EXPECT_EQ(metrics_.ended(RequestOutcome::kFinished), 0);
   EXPECT_EQ(metrics_.response_seconds.Read().count(), 0);
   EXPECT_EQ(metrics_.first_token_seconds.Read().count(), 1);
+}
+
+// Token 1 is a control token, "<x>".
+TEST_F(AnswerTest, ControlTokensAreShownWhereTheyAreWantedAndInLogprobsAlways) {
+  for (const bool show : {false, true}) {
+    const auto sink = std::make_shared<RememberingSink>();
+    Answer answer({.stop = {}, .show_special_tokens = show, .wants_tokens = true, .accepted = now_}, control_, sink, metrics_);
+    const auto piece = [](TokenId token, bool special) { return token != 1 ? std::string("a") : special ? "<x>" : ""; };
+    answer.Add({.token = 0, .logprob = -1, .top = {{1, -2}}}, piece, now_);
+    answer.Add({.token = 1, .logprob = -1, .top = {}}, piece, now_);
+    answer.End({.id = 1, .state = RequestState::kFinished, .reason = FinishReason::kStop, .error = {}}, now_);
+    EXPECT_EQ(sink->text(), show ? "a<x>" : "a");
+    ASSERT_EQ(sink->tokens().size(), 2U);
+    EXPECT_EQ(sink->tokens()[0].top_bytes, Texts{"<x>"});
+    EXPECT_EQ(sink->tokens()[1].bytes, "<x>");
+    EXPECT_EQ(sink->tokens()[1].in_text, show);
+  }
+}
+
+TEST_F(AnswerTest, AStopStringMayBeAPartOfTheAnswer) {
+  const auto sink = std::make_shared<RememberingSink>();
+  Answer answer({.stop = {"bc"}, .include_stop = true, .accepted = now_}, control_, sink, metrics_);
+  const auto piece = [](TokenId token, bool) { return std::string(1, static_cast<char>(token)); };
+  for (const char c : {'a', 'b', 'c', 'd'}) answer.Add({.token = c, .logprob = 0, .top = {}}, piece, now_);
+  EXPECT_EQ(sink->text(), "abc");
+  EXPECT_EQ(sink->WaitForEnd().reason, FinishReason::kStop);
 }
 
 }  // namespace

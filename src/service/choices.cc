@@ -55,6 +55,7 @@ class ChoiceGroup {
     merged_.reasons.at(choice) = end.reason;
     if (choice == 0) merged_.reason = end.reason;
     if (choice == 0) merged_.seed = end.seed;
+    if (choice == 0) merged_.cut_max_tokens = end.cut_max_tokens;
     if (owns_prompt) {
       merged_.prompt_tokens += end.prompt_tokens;
       merged_.cached_tokens += end.cached_tokens;

@@ -17,19 +17,36 @@ namespace cllm {
 
 struct ChatPrompt {
   std::vector<ChatMessage> messages;
-  std::map<std::string, std::string> template_arguments;  // values as JSON text
+  std::map<std::string, std::string> template_arguments = {};  // values as JSON text
+  // The template's beginning of an assistant's message comes last.
+  bool add_generation_prompt = true;
+  // The last message stays open: the answer goes on with it. Excludes add_generation_prompt.
+  bool continue_final_message = false;
 };
 
-using Prompt = std::variant<std::string, std::vector<TokenId>, ChatPrompt>;
+// Text and token ids in turn that are one prompt together.
+struct PromptParts {
+  std::vector<std::variant<std::string, std::vector<TokenId>>> parts;
+  // What the model wants around a text (BOS …), where the first part is one.
+  bool add_special_tokens = true;
+};
+
+using Prompt = std::variant<std::string, std::vector<TokenId>, ChatPrompt, PromptParts>;
+
+// As max_tokens: whatever the context has room for.
+inline constexpr int kUntilContextEnd = -1;
 
 struct GenerateRequest {
   Prompt prompt;
-  // Absent: `default_max_tokens` of the dialect, or what the context has room for if that is less.
+  // At most so many, or what the context has room for if that is less. Absent: `default_max_tokens` of the dialect.
   std::optional<int> max_tokens;
   std::optional<int> default_max_tokens;
   SamplingParams sampling;
   std::optional<std::uint64_t> seed;  // absent: a random one, which the answer names
   std::vector<std::string> stop;
+  bool include_stop = false;         // the answer ends behind the stop string instead of before it
+  bool show_special_tokens = false;  // control tokens have their text in the answer
+  bool echo = false;                 // the answer begins with the text of its prompt, which is no chat
   bool ignore_eos = false;
   int min_tokens = 0;                           // before them nothing ends the answer
   std::vector<TokenId> stop_tokens;             // beside the model's own ends of text; also under ignore_eos
@@ -42,9 +59,16 @@ struct GenerateRequest {
 
 // One generated token as the client may want to see it.
 struct TokenText {
-  std::string bytes;  // may be a part of a character
+  std::string bytes;  // may be a part of a character; control tokens have theirs too
   SampledToken token;
   std::vector<std::string> top_bytes;  // as token.top
+  bool in_text = true;                 // false: a control token, which the answer's text leaves out
+};
+
+struct TokenCounts {
+  int prompt = 0;
+  int cached = 0;  // of the prompt, that were not computed for this answer
+  int generated = 0;
 };
 
 // A piece of the answer. `text` is valid UTF-8; the pieces together are the answer.
@@ -52,7 +76,8 @@ struct TextDelta {
   std::string text;
   // The tokens that the text comes from, where log-probabilities were asked for; else empty.
   std::vector<TokenText> tokens;
-  int choice = 0;  // which of the answers, where there are several
+  int choice = 0;           // which of the answers, where there are several
+  TokenCounts counts = {};  // of this answer so far
 };
 
 // How much of an answer came from a cache.
@@ -68,6 +93,8 @@ struct GenerationEnd {
   int cached_tokens = 0;  // of the prompt, that were not computed for this answer
   int generated_tokens = 0;
   std::uint64_t seed = 0;
+  // What the request's max_tokens was cut to, because the context has no more room.
+  std::optional<int> cut_max_tokens = {};
   // Of several answers: how each of them ended; the counts are sums, and the times those of all together. Else empty.
   std::vector<FinishReason> reasons = {};
   double queue_time_s = 0;        // from acceptance to the start of computing; 0 if it never started

@@ -36,6 +36,7 @@ RequestOutcome OutcomeOf(const Status& status) {
     case ErrorCode::kTimedOut:
       return RequestOutcome::kTimedOut;
     case ErrorCode::kInvalidArgument:
+    case ErrorCode::kContextLength:
       return RequestOutcome::kInvalid;
     default:
       return RequestOutcome::kFailed;

@@ -24,7 +24,25 @@ Result<std::string> ModelText::Detokenize(std::span<const TokenId> tokens) const
   return tokenizer_.Detokenize(tokens);
 }
 
+Result<std::vector<TokenId>> ModelText::EncodeParts(const PromptParts& prompt) const {
+  std::vector<TokenId> all;
+  bool add_special = prompt.add_special_tokens;
+  for (const auto& part : prompt.parts) {
+    Result<std::vector<TokenId>> tokens;
+    if (const auto* text = std::get_if<std::string>(&part)) {
+      tokens = tokenizer_.Tokenize(*text, add_special, true);
+    } else {
+      tokens = Encode(std::get<std::vector<TokenId>>(part));
+    }
+    if (!tokens) return tokens;
+    all.insert(all.end(), tokens->begin(), tokens->end());
+    add_special = false;
+  }
+  return all;
+}
+
 Result<std::vector<TokenId>> ModelText::Encode(const Prompt& prompt) const {
+  if (const auto* parts = std::get_if<PromptParts>(&prompt)) return EncodeParts(*parts);
   if (const auto* text = std::get_if<std::string>(&prompt)) return tokenizer_.Tokenize(*text, true, true);
   if (const auto* tokens = std::get_if<std::vector<TokenId>>(&prompt)) {
     if (const Status status = CheckTokens(*tokens, "prompt"); !status) return std::unexpected(status.error());

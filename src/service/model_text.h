@@ -13,7 +13,7 @@ class ModelText : public TextModel {
   static Result<std::unique_ptr<ModelText>> Create(const Model& model);
 
   Result<std::vector<TokenId>> Encode(const Prompt& prompt) const override;
-  std::string Piece(TokenId token) const override { return tokenizer_.Piece(token, false); }
+  std::string Piece(TokenId token, bool special) const override { return tokenizer_.Piece(token, special); }
   Result<std::string> RenderChat(const ChatPrompt& chat) const override {
     return chat_template_->Render(chat.messages, chat.template_arguments);
   }
@@ -25,6 +25,7 @@ class ModelText : public TextModel {
 
  private:
   Status CheckTokens(std::span<const TokenId> tokens, const char* field) const;
+  Result<std::vector<TokenId>> EncodeParts(const PromptParts& prompt) const;
   ModelText(const Model& model, std::unique_ptr<ChatTemplate> chat_template)
       : tokenizer_(model.tokenizer()), chat_template_(std::move(chat_template)) {}
 

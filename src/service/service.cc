@@ -2,17 +2,25 @@
 
 #include <algorithm>
 #include <ranges>
+#include <type_traits>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "base/rng.h"
+#include "base/utf8.h"
 #include "scheduler/admission.h"
+#include "service/context_length.h"
 
 namespace cllm {
 namespace {
 
 constexpr int kPrepareThreads = 2;
+
+// What a client's own bound was cut to.
+std::optional<int> CutMaxTokens(const GenerateRequest& request, int max_tokens) {
+  return request.max_tokens.value_or(kUntilContextEnd) > max_tokens ? std::optional(max_tokens) : std::nullopt;
+}
 
 }  // namespace
 
@@ -33,7 +41,7 @@ Service::Service(const TextModel& model, Engine& engine, const SchedulerOptions&
       max_open_(0),
       on_step_sent_(std::move(on_step_sent)),
       result_cache_(result_cache),
-      text_stage_([this](TokenId token) { return model_.Piece(token); }, on_step_sent_, [this] { CloseRequest(); }),
+      text_stage_([this](TokenId token, bool special) { return model_.Piece(token, special); }, on_step_sent_, [this] { CloseRequest(); }),
       loop_(engine, options, [this](StepEvents&& events) { text_stage_.Post(std::move(events)); }),
       workers_(kPrepareThreads) {
   max_open_ = loop_.max_running() + options.max_queue_size;
@@ -88,19 +96,26 @@ bool Service::WaitUntilIdle(TimePoint until) {
 
 void Service::Prepare(const std::shared_ptr<Accepted>& accepted) {
   SequenceRequest sequence;
+  const GenerateRequest& request = accepted->request;
   Status status;
   if (accepted->control->signal() == RequestControl::Signal::kNone) {
     status = PrepareTokens(*accepted, sequence);
   } else {
     status = Fail(ErrorCode::kCancelled, "the request was cancelled");
   }
+  Result<std::string> echo;
+  if (status && request.echo) echo = EchoOf(request.prompt);
+  if (!echo) status = std::unexpected(echo.error());
   if (!status) return Refuse(*accepted, status);
-  const GenerateRequest& request = accepted->request;
   Answer::Settings settings{.stop = request.stop,
+                            .include_stop = request.include_stop,
+                            .show_special_tokens = request.show_special_tokens,
+                            .echo = std::move(*echo),
                             .min_tokens = request.min_tokens,
                             .wants_tokens = sequence.sampling.top_logprobs != kNoLogprobs,
                             .prompt_tokens = static_cast<int>(sequence.prompt.size()),
                             .seed = sequence.sampling.seed,
+                            .cut_max_tokens = CutMaxTokens(request, sequence.max_tokens),
                             .accepted = accepted->time};
   std::shared_ptr<const CachedResult> known;
   if (result_cache_.enabled() && IsRepeatable(sequence, request.seed && !request.seed_is_drawn)) {
@@ -142,29 +157,19 @@ Status Service::PrepareTokens(Accepted& accepted, SequenceRequest& sequence) {
   const GenerateRequest& request = accepted.request;
   Result<std::vector<TokenId>> tokens = model_.Encode(request.prompt);
   if (!tokens) return std::unexpected(tokens.error());
-  const char* field = std::holds_alternative<ChatPrompt>(request.prompt) ? "messages" : "prompt";
+  const char* field = PromptField(request.prompt);
   const int prompt_tokens = static_cast<int>(tokens->size());
   if (prompt_tokens == 0) return InvalidArgument("the prompt is empty", field);
   if (max_input_tokens_ > 0 && prompt_tokens > max_input_tokens_) {
-    return InvalidArgument(
-        fmt::format("the prompt has {} tokens, more than the {} of http.max_input_tokens", prompt_tokens, max_input_tokens_), field);
+    return Fail(ErrorCode::kContextLength,
+                fmt::format("the prompt has {} tokens, more than the {} of http.max_input_tokens", prompt_tokens, max_input_tokens_),
+                field);
   }
-  const int room = max_context_ - prompt_tokens;
-  const int least = request.max_tokens.value_or(1);
-  if (room < least) {
-    return InvalidArgument(fmt::format("the prompt has {} tokens and max_tokens is {}: together {} more than the context of {} tokens",
-                                       prompt_tokens, least, least - room, max_context_),
-                           field);
-  }
+  if (prompt_tokens >= max_context_) return std::unexpected(ContextLengthError(request.prompt, prompt_tokens, max_context_));
   if (Status status = CheckTokenIds(request); !status) return status;
   sequence.id = next_id_++;
   sequence.prompt = std::move(*tokens);
-  sequence.max_tokens = request.max_tokens.value_or(std::min(room, request.default_max_tokens.value_or(room)));
-  if (request.min_tokens > sequence.max_tokens) {
-    return InvalidArgument(
-        fmt::format("min_tokens is {}, more than the {} tokens that the answer may have", request.min_tokens, sequence.max_tokens),
-        "min_tokens");
-  }
+  if (Status status = SetLength(request, sequence); !status) return status;
   sequence.sampling = request.sampling;
   sequence.choice = request.choice;
   sequence.sampling.seed = request.seed ? *request.seed : RandomSeed();
@@ -178,6 +183,46 @@ Status Service::PrepareTokens(Accepted& accepted, SequenceRequest& sequence) {
   if (options_.queue_timeout > 0) sequence.start_by = after(options_.queue_timeout);
   sequence.control = accepted.control;
   return {};
+}
+
+// How long the answer may be. A bound above what the context has room for is a bound that is never reached.
+Status Service::SetLength(const GenerateRequest& request, SequenceRequest& sequence) const {
+  const int room = max_context_ - static_cast<int>(sequence.prompt.size());
+  const int bound = request.max_tokens.value_or(request.default_max_tokens.value_or(kUntilContextEnd));
+  sequence.max_tokens = bound == kUntilContextEnd ? room : std::min(bound, room);
+  if (bound != kUntilContextEnd && request.min_tokens > bound) {
+    return InvalidArgument(fmt::format("min_tokens is {}, more than the {} tokens that the answer may have", request.min_tokens, bound),
+                           "min_tokens");
+  }
+  return {};
+}
+
+// The text of a prompt as an answer repeats it. A text is itself, without what its tokens have around it.
+Result<std::string> Service::EchoOf(const Prompt& prompt) const {
+  std::string text;
+  const auto add = [&](const auto& part) -> Status {
+    if constexpr (std::is_same_v<std::decay_t<decltype(part)>, std::string>) {
+      text += part;
+      return {};
+    } else {
+      const Result<std::string> piece = model_.Detokenize(part);
+      if (!piece) return std::unexpected(piece.error());
+      text += *piece;
+      return {};
+    }
+  };
+  Status status;
+  if (const auto* whole = std::get_if<std::string>(&prompt)) status = add(*whole);
+  if (const auto* tokens = std::get_if<std::vector<TokenId>>(&prompt)) status = add(*tokens);
+  if (const auto* mixed = std::get_if<PromptParts>(&prompt)) {
+    for (const auto& part : mixed->parts) {
+      if (status) status = std::visit(add, part);
+    }
+  }
+  if (!status) return std::unexpected(status.error());
+  Utf8Assembler assembler;
+  std::string valid = assembler.Push(text);
+  return valid + assembler.Finish();
 }
 
 Status Service::CheckTokenIds(const GenerateRequest& request) const {
@@ -205,7 +250,7 @@ void Service::SetEnds(const GenerateRequest& request, SequenceRequest& sequence)
   std::ranges::sort(sequence.stop_tokens);
   if (request.min_tokens == 0) return;
   sequence.sampling.banned_at_first = sequence.stop_tokens;
-  sequence.sampling.banned_until = sequence.prompt.size() + static_cast<std::size_t>(request.min_tokens);
+  sequence.sampling.banned_until = sequence.prompt.size() + static_cast<std::size_t>(std::min(request.min_tokens, sequence.max_tokens));
 }
 
 ServiceStats Service::stats() const {

@@ -29,8 +29,8 @@ class TextModel {
  public:
   virtual ~TextModel() = default;
   virtual Result<std::vector<TokenId>> Encode(const Prompt& prompt) const = 0;
-  // Bytes of one token of an answer; empty for control tokens.
-  virtual std::string Piece(TokenId token) const = 0;
+  // Bytes of one token of an answer; those of a control token only with `special`, else it is empty.
+  virtual std::string Piece(TokenId token, bool special) const = 0;
   // The text that a chat's template makes of its messages, without BOS.
   virtual Result<std::string> RenderChat(const ChatPrompt& chat) const = 0;
   // A client's own look at the vocabulary; see Tokenizer.
@@ -86,6 +86,8 @@ class Service {
   void CloseRequest();
   Status CheckTokenIds(const GenerateRequest& request) const;
   void SetEnds(const GenerateRequest& request, SequenceRequest& sequence) const;
+  Status SetLength(const GenerateRequest& request, SequenceRequest& sequence) const;
+  Result<std::string> EchoOf(const Prompt& prompt) const;
   double TimeoutOf(const GenerateRequest& request) const;
   Status CheckOpen(int open_before, double timeout_s);
   Status PrepareTokens(Accepted& accepted, SequenceRequest& sequence);

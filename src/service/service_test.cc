@@ -220,16 +220,68 @@ TEST_F(ServiceTest, MaxTokensHasADefaultWithinTheContext) {
 
 TEST_F(ServiceTest, APromptWithoutRoomIsAnErrorWithBothNumbers) {
   Start({.max_context = 64});
-  const Error error = ErrorOf(Ask(std::string(50, 'a'), 15));
-  EXPECT_EQ(error.code, ErrorCode::kInvalidArgument);
-  EXPECT_EQ(error.field, "prompt");
-  EXPECT_EQ(error.message, "the prompt has 50 tokens and max_tokens is 15: together 1 more than the context of 64 tokens");
+  const Error error = ErrorOf(Ask(std::string(65, 'a'), 15));
+  EXPECT_EQ(error, (Error{ErrorCode::kContextLength,
+                          "This model's maximum context length is 64 tokens. However, your prompt resulted in 65 tokens. Please reduce the "
+                          "length of the prompt.",
+                          "prompt"}));
   GenerateRequest chat = Ask("", 1'000'000'000);
-  chat.prompt = ChatPrompt{.messages = {{"user", std::string(64, 'a')}}, .template_arguments = {}};
+  chat.prompt = ChatPrompt{.messages = {{"user", std::string(64, 'a')}}};
   EXPECT_EQ(ErrorOf(chat).field, "messages");
+  EXPECT_EQ(ErrorOf(chat).message,
+            "This model's maximum context length is 64 tokens. However, your messages resulted in 64 tokens, which leaves no room for an "
+            "answer. Please reduce the length of the messages.");
   const Error full = ErrorOf(Ask(std::string(64, 'a'), std::nullopt));
-  EXPECT_EQ(full.code, ErrorCode::kInvalidArgument) << "without max_tokens one token must have room";
+  EXPECT_EQ(full.code, ErrorCode::kContextLength) << "one token must have room";
   EXPECT_TRUE(service_->WaitUntilIdle(Later())) << "a refused prompt is no open request";
+}
+
+TEST_F(ServiceTest, ABoundAboveTheRoomIsABound) {
+  Start({.max_context = 64});
+  GenerateRequest request = Ask(std::string(50, 'a'), 15);
+  request.ignore_eos = true;
+  GenerationEnd end = Submit(request)->WaitForEnd();
+  EXPECT_EQ(end.generated_tokens, 14);
+  EXPECT_EQ(end.reason, FinishReason::kLength);
+  EXPECT_EQ(end.cut_max_tokens, 14);
+  request.min_tokens = 15;
+  EXPECT_EQ(Submit(request)->WaitForEnd().generated_tokens, 14) << "nor is what the answer must have at least a demand for room";
+  request.min_tokens = 16;
+  EXPECT_EQ(ErrorOf(request).field, "min_tokens");
+  request.min_tokens = 0;
+  request.max_tokens = kUntilContextEnd;
+  end = Submit(request)->WaitForEnd();
+  EXPECT_EQ(end.generated_tokens, 14);
+  EXPECT_FALSE(end.cut_max_tokens) << "that was the wish";
+  request.max_tokens = 14;
+  EXPECT_FALSE(Submit(request)->WaitForEnd().cut_max_tokens);
+}
+
+TEST_F(ServiceTest, AnEchoIsThePromptsTextBeforeTheAnswer) {
+  Start();
+  GenerateRequest request = Ask("hello", 3);
+  request.ignore_eos = true;
+  const std::string answer = Text(Bytes("hello", 3, true));
+  request.echo = true;
+  const auto sink = Submit(request);
+  EXPECT_EQ(sink->WaitForEnd().generated_tokens, 3);
+  EXPECT_EQ(sink->text(), "hello" + answer);
+  EXPECT_EQ(sink->deltas().front().counts.prompt, 5);
+  EXPECT_EQ(sink->deltas().front().counts.generated, 0);
+  EXPECT_EQ(sink->deltas().back().counts.generated, 3);
+  request.prompt = std::vector<TokenId>{'h', 'e', 'l', 'l', 'o'};
+  const auto of_tokens = Submit(request);
+  of_tokens->WaitForEnd();
+  EXPECT_EQ(of_tokens->text(), "hello" + answer);
+  PromptParts parts{.parts = {std::vector<TokenId>{'h', 'e'}, "ll", std::vector<TokenId>{'o'}}};
+  request.prompt = parts;
+  const auto of_both = Submit(request);
+  of_both->WaitForEnd();
+  EXPECT_EQ(of_both->text(), "hello" + answer);
+  request.prompt = std::vector<TokenId>{'a', 0xC3};
+  const auto cut = Submit(request);
+  cut->WaitForEnd();
+  EXPECT_TRUE(cut->text().starts_with("a\xEF\xBF\xBD")) << "a cut character is no valid text";
 }
 
 TEST_F(ServiceTest, AnEmptyPromptAndTheModelsOwnErrorsAreErrors) {

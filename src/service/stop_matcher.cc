@@ -5,16 +5,21 @@
 
 namespace cllm {
 
-StopMatcher::StopMatcher(std::vector<std::string> stops) : stops_(std::move(stops)) {}
+StopMatcher::StopMatcher(std::vector<std::string> stops, bool include) : stops_(std::move(stops)), include_(include) {}
 
 std::string StopMatcher::Push(std::string_view text) {
   if (matched_) return {};
   if (stops_.empty()) return std::string(text);
   pending_ += text;
   std::size_t first = std::string::npos;
-  for (const std::string& stop : stops_) first = std::min(first, pending_.find(stop));
+  std::size_t length = 0;  // of the stop string there
+  for (const std::string& stop : stops_) {
+    const std::size_t found = pending_.find(stop);
+    if (found < first) length = stop.size();
+    first = std::min(first, found);
+  }
   matched_ = first != std::string::npos;
-  std::string decided = pending_.substr(0, matched_ ? first : pending_.size() - HoldBack());
+  std::string decided = pending_.substr(0, matched_ ? first + (include_ ? length : 0) : pending_.size() - HoldBack());
   if (matched_) {
     pending_.clear();
   } else {

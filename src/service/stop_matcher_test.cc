@@ -18,6 +18,15 @@ TEST(StopMatcherTest, PassesEverythingWithoutStops) {
   EXPECT_EQ(matcher.Finish(), "");
 }
 
+TEST(StopMatcherTest, IncludesTheStopOnlyWhereThatIsWanted) {
+  for (const bool whole : {true, false}) {
+    StopMatcher matcher({"ab", "###"}, true);
+    const std::string text = "one##two###three";
+    EXPECT_EQ(whole ? matcher.Push(text) : CharByChar(matcher, text), "one##two###");
+    EXPECT_EQ(matcher.Push("more"), "");
+  }
+}
+
 TEST(StopMatcherTest, CutsAtTheStopHoweverItArrives) {
   for (const bool whole : {true, false}) {
     StopMatcher matcher({"###"});

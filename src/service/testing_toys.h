@@ -18,6 +18,9 @@ class ToyTextModel : public TextModel {
  public:
   static constexpr TokenId kEndToken = 10;
 
+  // `control_token`: its text is "<control>".
+  explicit ToyTextModel(TokenId control_token = -1) : control_token_(control_token) {}
+
   Result<std::vector<TokenId>> Encode(const Prompt& prompt) const override {
     if (const auto* text = std::get_if<std::string>(&prompt)) return Tokens(*text);
     if (const auto* tokens = std::get_if<std::vector<TokenId>>(&prompt)) {
@@ -26,11 +29,24 @@ class ToyTextModel : public TextModel {
       }
       return *tokens;
     }
+    if (const auto* mixed = std::get_if<PromptParts>(&prompt)) {
+      std::vector<TokenId> all;
+      if (mixed->add_special_tokens && !mixed->parts.empty() && mixed->parts.front().index() == 0) all.push_back(1);
+      for (const auto& part : mixed->parts) {
+        const auto* text = std::get_if<std::string>(&part);
+        const std::vector<TokenId> tokens = text != nullptr ? Tokens(*text) : std::get<std::vector<TokenId>>(part);
+        all.insert(all.end(), tokens.begin(), tokens.end());
+      }
+      return all;
+    }
     std::string text;
     for (const ChatMessage& message : std::get<ChatPrompt>(prompt).messages) text += message.content;
     return Tokens(text);
   }
-  std::string Piece(TokenId token) const override { return std::string(1, static_cast<char>(token)); }
+  std::string Piece(TokenId token, bool special) const override {
+    if (token == control_token_) return special ? "<control>" : "";
+    return std::string(1, static_cast<char>(token));
+  }
   Result<std::vector<TokenId>> Tokenize(std::string_view text, bool add_special, bool parse_special) const override {
     std::vector<TokenId> tokens = Tokens(text);
     if (parse_special) std::erase(tokens, 'S');
@@ -58,6 +74,7 @@ class ToyTextModel : public TextModel {
     for (const unsigned char byte : text) tokens.push_back(byte);
     return tokens;
   }
+  TokenId control_token_;
   std::vector<TokenId> end_tokens_{kEndToken};
 };
 

@@ -41,7 +41,7 @@ def check_openai_error(body: Json, code: str, field: str | None) -> str:
 
 
 SAMPLING_ERRORS = [
-    ("max_tokens", ["0", -1, 0, 1.5, "8", [], {}, True, 2**40, 2**70, 1e300]),
+    ("max_tokens", ["0", -2, 0, 1.5, "8", [], {}, True, 2**40, 2**70, 1e300]),
     ("temperature", ["0.5", -0.1, 2.1, [], {}, True]),
     ("top_p", ["1", -0.1, 1.1, False]),
     ("top_k", ["1", -2, 1.5, 2**31]),
@@ -49,28 +49,32 @@ SAMPLING_ERRORS = [
     ("repetition_penalty", ["1", 0, -1, 1e9]),
     ("presence_penalty", ["1", 2.1]),
     ("frequency_penalty", ["1", -2.1]),
-    ("seed", ["1", -2, 1.5, 2**63, 2**64]),
+    ("seed", ["1", 1.5, -(2**63) - 1, 2**63, 2**64]),
     ("stop", [1, "", [""], [1], ["a", None], ["x"] * 17, {}]),
     ("ignore_eos", [1, "true", []]),
     ("stream", [1, "true", "yes"]),
     ("timeout", ["1", 0, -1]),
     ("logit_bias", [1, [], {"x": 1}, {"1": "1"}, {"1": 101}, {"-1": 1}]),
-    ("no_such_field", [1]),
+    ("temprature", [1]),
 ]
-GENERATE_ERRORS = [("prompt", [None, 1, True, {}, [], ["a"], [1, 2], ""])]
+GENERATE_ERRORS = [("no_such_field", [1]), ("prompt", [None, 1, True, {}, [], ["a"], [1, 2], ""])]
 CHAT_ERRORS = [
     ("messages", [None, [], "hi", {}, 1]),
     ("messages[0]", [["hi"], [None]]),
     ("messages[0].role", [[{"content": "x"}], [{"role": "robot", "content": "x"}], [{"role": 1, "content": "x"}]]),
     ("messages[0].content", [[{"role": "user"}], [{"role": "user", "content": 1}],
                              [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]]),
-    ("messages[1].no_such", [[{"role": "user", "content": "x"}, {"role": "user", "content": "x", "no_such": 1}]]),
+    ("messages[1].contant", [[{"role": "user", "content": "x"}, {"role": "user", "content": "x", "contant": 1}]]),
     ("tools", [[{"type": "function", "function": {"name": "f"}}]]),
     ("response_format", ["json", {"type": "json_object"}]),
     ("top_logprobs", [21, -1, "1", 3]),
     ("logprobs", [1, "true"]),
     ("n", [0, 129, "1"]),
-    ("stream_options", [1, {"include_usage": True}]),
+    ("stream_options", [1]),
+    ("samplers", [["top_k"], "kt"]),
+    ("timings_per_token", [True]),
+    ("modalities", [["text", "audio"]]),
+    ("best_of", [129]),
 ]
 
 
@@ -100,8 +104,8 @@ def test_wrong_field_of_chat(shared_server: Server, field: str, value: object) -
     check_openai_error(response.json(), "invalid_argument", field)
 
 
-@pytest.mark.parametrize(("field", "value"), cases([("prompt", [None, 1, {}, [], ["a", 5], [1.5], [-1], [10**9], ""]),
-                                                    ("logprobs", [6, -1, True]), ("echo", [True]), ("best_of", [2])]))
+@pytest.mark.parametrize(("field", "value"), cases([("prompt", [None, 1, {}, [], ["a", {}], [1, [2]], [1.5], [-1], [10**9], ""]),
+                                                    ("logprobs", [6, -1, True]), ("echo", [1]), ("best_of", [0, 129])]))
 def test_wrong_field_of_completions(server: Server, field: str, value: object) -> None:
     response = server.post("/v1/completions", with_field(GOOD, field, value))
     assert response.status_code == 400, response.text
@@ -109,7 +113,7 @@ def test_wrong_field_of_completions(server: Server, field: str, value: object) -
 
 
 @pytest.mark.parametrize(("path", "body", "field"), [
-    ("/tokenize", {}, "content"), ("/tokenize", {"content": 1}, "content"), ("/tokenize", {"content": "x", "y": 1}, "y"),
+    ("/tokenize", {}, "content"), ("/tokenize", {"content": 1}, "content"), ("/tokenize", {"content": "x", "contents": 1}, "contents"),
     ("/tokenize", {"content": "x", "add_special": 1}, "add_special"),
     ("/detokenize", {}, "tokens"), ("/detokenize", {"tokens": "x"}, "tokens"), ("/detokenize", {"tokens": [-1]}, "tokens"),
     ("/detokenize", {"tokens": [10**9]}, "tokens"), ("/detokenize", {"tokens": [2**40]}, "tokens")], ids=str)

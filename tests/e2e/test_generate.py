@@ -168,7 +168,11 @@ def test_the_context_can_be_filled_to_the_last_token(server: Server) -> None:
     assert 0 < room < 100
     data = server.generate(prompt=prompt, max_tokens=room, ignore_eos=True)
     assert data["generated_tokens"] == room
-    assert server.post("/generate", {"prompt": prompt, "max_tokens": room + 1}).status_code == 400
+    assert "max_tokens" not in data
+    data = server.generate(prompt=prompt, max_tokens=room + 1, ignore_eos=True)
+    assert (data["generated_tokens"], data["finish_reason"], data["max_tokens"]) == (room, "length", room)
+    data = server.generate(prompt=prompt, max_tokens=-1, ignore_eos=True)
+    assert data["generated_tokens"] == room and "max_tokens" not in data
 
 
 EDGES = [{"temperature": 0}, {"temperature": 1e-6}, {"temperature": 2}, {"top_p": 0}, {"top_p": 1}, {"top_k": -1},

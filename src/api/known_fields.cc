@@ -1,0 +1,365 @@
+#include "api/known_fields.h"
+
+#include <algorithm>
+
+#include "base/nearest.h"
+
+namespace cllm {
+namespace {
+
+constexpr const char* kHint = nullptr;
+constexpr const char* kNever = "[]";
+constexpr const char* kOff = "[false]";
+constexpr const char* kZero = "[0, false]";
+constexpr const char* kOne = "[1]";
+constexpr const char* kUnlimited = "[-1]";
+constexpr const char* kNoText = R"([""])";
+constexpr const char* kNone = R"([[], {}, "", "none", false])";
+
+constexpr KnownField kSharedFields[] = {
+    // OpenAI's: accounts, routing and caches.
+    {"user", kHint},
+    {"metadata", kHint},
+    {"store", kHint},
+    {"service_tier", kHint},
+    {"safety_identifier", kHint},
+    {"prompt_cache_key", kHint},
+    {"prompt_cache_options", kHint},
+    {"prompt_cache_retention", kHint},
+    {"parallel_tool_calls", kHint},
+    // OpenAI's: what an answer may be.
+    {"tools", kNone},
+    {"tool_choice", R"(["none", "auto"])"},
+    {"functions", kNone},
+    {"function_call", R"(["none", "auto"])"},
+    {"response_format", R"([{"type": "text"}])"},
+    {"modalities", R"([["text"], []])"},
+    {"audio", kNone},
+    {"prediction", kNone},
+    {"moderation", kNone},
+    {"verbosity", R"(["medium"])"},
+    {"web_search_options", kNone},
+    // OpenAI's Responses.
+    {"input", kNever},
+    {"instructions", kNever, "a system message"},
+    {"previous_response_id", kNever},
+    {"max_output_tokens", kNever, "max_tokens"},
+    {"truncation", R"(["disabled"])"},
+    {"include", kNone},
+    {"context_management", kNone},
+    // vLLM's.
+    {"use_beam_search", kOff},
+    {"length_penalty", kOne},
+    {"early_stopping", kOff},
+    {"truncate_prompt_tokens", kNever},
+    {"truncation_side", kHint},
+    {"prompt_logprobs", kZero},
+    {"logprob_token_ids", kNone},
+    {"guided_json", kNever},
+    {"guided_regex", kNever},
+    {"guided_choice", kNever},
+    {"guided_grammar", kNever},
+    {"guided_decoding_backend", kHint},
+    {"guided_whitespace_pattern", kHint},
+    {"structured_outputs", kNone},
+    {"structural_tag", kNever},
+    {"bad_words", kNone, "logit_bias or banned_token_ids"},
+    {"spaces_between_special_tokens", kHint},
+    {"watermarking", kOff},
+    {"prompt_embeds", kNever},
+    {"documents", kNone},
+    {"chat_template", kNever, "the model's own template, or --chat-template for the server"},
+    {"media_io_kwargs", kNone},
+    {"mm_processor_kwargs", kNone},
+    {"request_id", kHint},
+    {"session_id", kHint},
+    {"return_tokens_as_token_ids", kOff},
+    {"return_token_ids", kOff},
+    {"return_token_offsets", kOff},
+    {"return_prompt_text", kOff},
+    {"return_mm_kwargs", kHint},
+    {"routed_experts_prompt_start", kZero},
+    {"cache_salt", kNever, "a server of its own, or cache.prefix: false"},
+    {"kv_transfer_params", kNone},
+    {"ec_transfer_params", kNone},
+    {"vllm_xargs", kNone},
+    {"repetition_detection", kNone},
+    {"stream_interval", R"([0, 1])"},
+    {"thinking_token_budget", kUnlimited},
+    {"include_reasoning", R"([true])"},
+    {"logits_processors", kNone},
+    // SGLang's.
+    {"regex", kNoText},
+    {"ebnf", kNoText},
+    {"stop_regex", R"(["", []])", "stop"},
+    {"no_stop_trim", kOff, "include_stop_str_in_output"},
+    {"lora_path", kNone},
+    {"session_params", kNone},
+    {"custom_params", kNone},
+    {"custom_logit_processor", kNone},
+    {"custom_labels", kHint},
+    {"images_config", kNone},
+    {"bootstrap_host", kNever},
+    {"bootstrap_port", kNever},
+    {"bootstrap_room", kNever},
+    {"routed_dp_rank", kHint},
+    {"data_parallel_rank", kHint},
+    {"disagg_prefill_dp_rank", kHint},
+    {"rid", kHint},
+    {"extra_key", kNever, "a server of its own, or cache.prefix: false"},
+    {"ngram_corpus_id", kNever},
+    {"return_hidden_states", kOff},
+    {"return_routed_experts", kOff},
+    {"routed_experts_start_len", kZero},
+    {"return_cached_tokens_details", kOff},
+    {"separate_reasoning", kHint},
+    {"stream_reasoning", kHint},
+    {"use_audio_in_video", kOff},
+    {"max_dynamic_patch", kNever},
+    {"min_dynamic_patch", kNever},
+    // llama-server's.
+    {"cache_prompt", kHint},
+    {"id_slot", kHint},
+    {"slot_id", kHint},
+    {"n_cache_reuse", kHint},
+    {"backend_sampling", kHint},
+    {"verbose", kOff},
+    {"timings_per_token", kOff, "the metrics page"},
+    {"return_tokens", kOff},
+    {"return_progress", kOff},
+    {"sse_ping_interval", R"([0, -1])"},
+    {"n_indent", kZero},
+    {"n_keep", kZero},
+    {"n_discard", kZero},
+    {"t_max_predict_ms", R"([0, -1])", "timeout"},
+    {"t_max_prompt_ms", R"([0, -1])", "timeout"},
+    {"response_fields", kNone},
+    {"n_probs", kZero, "logprobs"},
+    {"min_keep", kZero},
+    {"post_sampling_probs", kOff},
+    {"top_n_sigma", R"([0, -1])"},
+    {"xtc_probability", kZero},
+    {"xtc_threshold", kHint},
+    {"typical_p", kOne},
+    {"typ_p", kOne},
+    {"tfs_z", kOne},
+    {"dynatemp_range", kZero},
+    {"dynatemp_exponent", kHint},
+    {"dry_multiplier", kZero},
+    {"dry_base", kHint},
+    {"dry_allowed_length", kHint},
+    {"dry_penalty_last_n", kHint},
+    {"dry_sequence_breakers", kHint},
+    {"mirostat", kZero},
+    {"mirostat_mode", kZero},
+    {"mirostat_tau", kHint},
+    {"mirostat_eta", kHint},
+    {"adaptive_target", R"([0, -1])"},
+    {"adaptive_decay", kHint},
+    {"penalize_nl", kHint},
+    {"penalty_prompt", kNever},
+    {"lora", kNone},
+    {"grammar", kNoText},
+    {"grammar_lazy", kHint},
+    {"grammar_triggers", kNone},
+    {"grammar_type", kHint},
+    {"preserved_tokens", kNone},
+    {"json_schema", kNever},
+    {"chat_format", kHint},
+    {"chat_parser", kNoText},
+    {"parse_tool_calls", kHint},
+    {"generation_prompt", kNoText},
+    {"message_delimiters", kNone},
+    {"reasoning_format", R"(["none", "auto", "raw"])"},
+    {"reasoning_control", kOff},
+    {"reasoning_budget", kUnlimited},
+    {"reasoning_budget_tokens", kUnlimited},
+    {"thinking_budget_tokens", kUnlimited},
+    {"reasoning_budget_message", kHint},
+    {"reasoning_budget_start_tag", kHint},
+    {"reasoning_budget_end_tag", kHint},
+    {"reasoning_budget_end_tags", kHint},
+    {"input_prefix", kNoText},
+    {"input_suffix", kNoText},
+    {"input_extra", kNone},
+    {"image_data", kNone},
+    {"multimodal_data", kNone},
+    {"system_prompt", kNoText, "a system message"},
+    // Ollama's.
+    {"options", kNone, "the options as fields of the request"},
+    {"keep_alive", kHint},
+    {"format", kNoText},
+    {"template", kNoText, "--chat-template for the server"},
+    {"system", kNoText, "a system message"},
+    {"raw", kOff},
+    {"images", kNone},
+    {"think", kNever, "enable_thinking or reasoning_effort"},
+    {"num_ctx", kNever, "model.max_context_length for the server"},
+    {"num_predict", kNever, "max_tokens"},
+    // TGI's and text-generation-webui's.
+    {"inputs", kNever},
+    {"parameters", kNone, "the parameters as fields of the request"},
+    {"max_new_tokens", kNever, "max_tokens"},
+    {"max_length", kNever, "max_tokens"},
+    {"decoder_input_details", kOff},
+    {"return_full_text", kOff, "echo"},
+    {"truncate", kNever},
+    {"watermark", kOff},
+    {"top_n_tokens", kZero, "top_logprobs"},
+    {"adapter_id", kNoText},
+    {"tool_prompt", kNoText},
+    {"guideline", kNoText},
+    {"do_sample", R"([true])", "temperature: 0"},
+    {"num_beams", kOne},
+    {"no_repeat_ngram_size", kZero},
+    {"encoder_repetition_penalty", kOne},
+    {"guidance_scale", kOne},
+    {"negative_prompt", kNoText},
+    {"penalty_alpha", kZero},
+    {"epsilon_cutoff", kZero},
+    {"eta_cutoff", kZero},
+    {"smoothing_factor", kZero},
+    {"smoothing_curve", kHint},
+    {"top_a", kZero},
+    {"temperature_last", R"([true])"},
+    {"custom_token_bans", kNoText, "banned_token_ids"},
+    {"ban_eos_token", kOff, "ignore_eos"},
+    {"auto_max_new_tokens", kOff, "max_tokens: -1"},
+    // Mistral's, DeepSeek's, Groq's, Together's, Fireworks', DashScope's, xAI's.
+    {"safe_prompt", kOff},
+    {"prompt_mode", kNever},
+    {"guardrails", kNone},
+    {"citation_options", R"(["disabled"])"},
+    {"compound_custom", kNone},
+    {"disable_tool_validation", kHint},
+    {"include_domains", kNone},
+    {"exclude_domains", kNone},
+    {"search_settings", kNone},
+    {"search_parameters", R"([{"mode": "off"}, {}])"},
+    {"deferred", kOff},
+    {"safety_model", kNoText},
+    {"context_length_exceeded_behavior", R"(["error"])"},
+    {"prompt_truncate_len", kNever},
+    {"perf_metrics_in_response", kOff},
+    {"raw_output", kOff},
+    {"speculation", kNone},
+    {"mirostat_target", kHint},
+    {"mirostat_lr", kHint},
+    {"enable_search", kOff},
+    {"search_options", kNone},
+    {"result_format", R"(["message"])"},
+    {"incremental_output", kHint},
+    {"thinking_budget", kUnlimited},
+    // OpenRouter's and the gateways'.
+    {"models", kHint},
+    {"route", kHint},
+    {"provider", kHint},
+    {"transforms", kNone},
+    {"plugins", kNone},
+    {"preset", kNoText},
+    {"usage", kHint},
+    {"trace", kHint},
+    {"debug", kHint},
+    {"tags", kHint},
+    {"image_config", kNone},
+    {"data_sources", kNone},
+    {"enhancements", kNone},
+    {"user_security_context", kHint},
+    {"cache_control", kHint},
+    {"litellm_metadata", kHint},
+    {"litellm_params", kHint},
+    {"custom_llm_provider", kHint},
+    {"drop_params", kHint},
+    {"additional_drop_params", kHint},
+    {"allowed_openai_params", kHint},
+    {"extra_headers", kHint},
+    {"extra_body", kNone, "its fields as fields of the request"},
+    {"fallbacks", kHint},
+    {"num_retries", kHint},
+    {"max_retries", kHint},
+    {"mock_response", kNoText},
+    {"id", kHint},
+};
+
+constexpr KnownField kOwnChatFields[] = {
+    {"prompt", kNever, "messages, or /v1/completions"},
+    {"suffix", kNoText},
+    {"echo", kOff, "/v1/completions"},
+};
+
+constexpr KnownField kOwnCompletionFields[] = {
+    {"messages", kNever, "prompt, or /v1/chat/completions"},
+    {"suffix", kNoText},
+    {"top_logprobs", kZero, "logprobs"},
+    {"reasoning_effort", kNever, "/v1/chat/completions"},
+    {"reasoning", kNone, "/v1/chat/completions"},
+    {"thinking", kNone, "/v1/chat/completions"},
+    {"enable_thinking", kNever, "/v1/chat/completions"},
+    {"chat_template_kwargs", kNone, "/v1/chat/completions"},
+    {"add_generation_prompt", "[true]", "/v1/chat/completions"},
+    {"continue_final_message", kOff, "/v1/chat/completions"},
+};
+
+constexpr KnownField kMessageFields[] = {
+    {"id", kHint},
+    {"annotations", kHint},
+    {"cache_control", kHint},
+    {"parsed", kHint},
+    {"reasoning_details", kHint},
+    {"reasoning_signature", kHint},
+    {"thinking_blocks", kHint},
+    {"provider_specific_fields", kHint},
+    {"audio", kNone},
+    {"images", kNone},
+    {"function_call", kNone},
+    {"tool_calls", kNone},
+    {"tool_call_id", kNoText},
+    {"tools", kNone},
+};
+
+constexpr KnownField kContentPartFields[] = {
+    {"annotations", kHint}, {"cache_control", kHint}, {"id", kHint}, {"index", kHint}, {"logprobs", kHint}, {"signature", kHint},
+};
+
+constexpr KnownField kStreamOptionFields[] = {
+    {"include_obfuscation", kHint},
+    {"chunk_include_usage", kOff, "continuous_usage_stats"},
+};
+
+const KnownField* FindIn(std::span<const KnownField> fields, std::string_view name) {
+  const auto found = std::ranges::find_if(fields, [name](const KnownField& field) { return name == field.name; });
+  return found == fields.end() ? nullptr : &*found;
+}
+
+const char* NearIn(std::span<const KnownField> fields, std::string_view word) {
+  const auto found = std::ranges::find_if(fields, [word](const KnownField& field) { return IsMisspelt(word, field.name); });
+  return found == fields.end() ? nullptr : found->name;
+}
+
+}  // namespace
+
+const KnownField* KnownFields::Find(std::string_view name) const {
+  const KnownField* own = FindIn(own_, name);
+  return own != nullptr ? own : FindIn(shared_, name);
+}
+
+const char* KnownFields::Near(std::string_view word) const {
+  const char* own = NearIn(own_, word);
+  return own != nullptr ? own : NearIn(shared_, word);
+}
+
+KnownFields ChatFields() { return KnownFields(kOwnChatFields, kSharedFields); }
+KnownFields CompletionFields() { return KnownFields(kOwnCompletionFields, kSharedFields); }
+KnownFields MessageFields() { return KnownFields(kMessageFields); }
+KnownFields ContentPartFields() { return KnownFields(kContentPartFields); }
+KnownFields StreamOptionFields() { return KnownFields(kStreamOptionFields); }
+
+bool IsMisspelt(std::string_view word, std::string_view name) {
+  constexpr std::size_t kShortest = 3;
+  if (name.size() < kShortest || word == name) return false;
+  // Spares most of the names the closer look.
+  if (word.size() > name.size() + 1 || name.size() > word.size() + 1) return false;
+  return EditDistance(word, name) <= 1;
+}
+
+}  // namespace cllm

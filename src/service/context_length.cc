@@ -1,0 +1,20 @@
+#include "service/context_length.h"
+
+#include <fmt/format.h>
+
+namespace cllm {
+
+const char* PromptField(const Prompt& prompt) { return std::holds_alternative<ChatPrompt>(prompt) ? "messages" : "prompt"; }
+
+Error ContextLengthError(const Prompt& prompt, std::int64_t tokens, int max_context, bool at_least) {
+  const char* field = PromptField(prompt);
+  // "N of N" would look as if it fitted.
+  const char* room = tokens == max_context ? ", which leaves no room for an answer" : "";
+  return {.code = ErrorCode::kContextLength,
+          .message = fmt::format("This model's maximum context length is {} tokens. However, your {} resulted in {}{} tokens{}. "
+                                 "Please reduce the length of the {}.",
+                                 max_context, field, at_least ? "at least " : "", tokens, room, field),
+          .field = field};
+}
+
+}  // namespace cllm
