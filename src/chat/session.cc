@@ -16,7 +16,9 @@ constexpr const char* kMorePrompt = "... ";
 }  // namespace
 
 Error WithAdvice(Error error, const std::string& advice) {
-  if (IsContextError(error)) error.message += ": " + advice;
+  if (!IsContextError(error)) return error;
+  if (error.message.ends_with('.')) error.message.pop_back();
+  error.message += ": " + advice;
   return error;
 }
 

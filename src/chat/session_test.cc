@@ -127,7 +127,7 @@ TEST_F(ChatSessionTest, AnErrorIsShownAndTheChatGoesOnWithoutTheQuestion) {
 }
 
 TEST_F(ChatSessionTest, AFullContextSaysWhatToDo) {
-  answerer_.replies.push_back({.pieces = {}, .end = InvalidArgument("more than the context of 64 tokens", "messages")});
+  answerer_.replies.push_back({.pieces = {}, .end = Fail(ErrorCode::kContextLength, "more than the context of 64 tokens.", "messages")});
   answerer_.replies.push_back({.pieces = {"a"}, .end = AnswerSummary{.cut = true, .generated_tokens = 1}});
   Run({"one", "two"});
   EXPECT_TRUE(Complains("more than the context of 64 tokens: take a longer one, or /clear"));

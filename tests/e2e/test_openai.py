@@ -212,7 +212,7 @@ TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "ob
     ({"temperature": 3}, "temperature"), ({"max_tokens": 0}, "max_tokens"), ({"tools": [TOOL]}, "tools"),
     ({"n": 0}, "n"), ({"messages": []}, "messages"), ({"top_logprobs": 2}, "top_logprobs"),
     ({"response_format": {"type": "json_object"}}, "response_format"),
-    ({"extra_body": {"no_such": 1}}, "no_such"), ({"messages": [{"role": "user", "content": "word " * 2000}]}, "messages"),
+    ({"extra_body": {"temprature": 1}}, "temprature"), ({"messages": [{"role": "user", "content": "word " * 2000}]}, "messages"),
 ], ids=lambda value: value if isinstance(value, str) else None)
 @pytest.mark.parametrize("stream", [False, True])
 def test_errors(client: openai.OpenAI, fields: dict, param: str, stream: bool) -> None:
