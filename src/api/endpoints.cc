@@ -80,10 +80,7 @@ std::string ModelsBody(const ServerFacts& facts, int max_context) {
   return Dump(Json{{"object", "list"}, {"data", Json::array({std::move(model)})}});
 }
 
-std::string IndexBody(const std::string& version) {
-  const Json endpoints =
-      Json::array({"GET /", "GET /health", "GET /metrics", "POST /generate", "POST /generate_stream", "GET /v1/models",
-                   "POST /v1/completions", "POST /v1/chat/completions", "POST /tokenize", "POST /detokenize", "POST /apply-template"});
+std::string IndexBody(const std::string& version, const std::vector<std::string>& endpoints) {
   return Dump(Json{{"name", "cLLM"}, {"version", version}, {"endpoints", endpoints}});
 }
 

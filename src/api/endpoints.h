@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "api/dialect.h"
 #include "service/service.h"
@@ -36,7 +37,7 @@ std::string DetailedHealthBody(const ServerFacts& facts, const ServiceStats& sta
 std::string ModelsBody(const ServerFacts& facts, int max_context);
 
 // GET /
-std::string IndexBody(const std::string& version);
+std::string IndexBody(const std::string& version, const std::vector<std::string>& endpoints);
 
 // POST /tokenize {content, add_special, parse_special, with_pieces} and /detokenize {tokens}, as llama-server has them.
 Result<std::string> TokenizeBody(const TextModel& model, std::string_view body);

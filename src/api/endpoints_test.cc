@@ -80,14 +80,7 @@ TEST(EndpointsTest, AModelFileWithAStrangeNameIsListed) {
 }
 
 TEST(EndpointsTest, TheIndexNamesTheEndpoints) {
-  const Json index = Json::parse(IndexBody("1.2.3"));
-  EXPECT_EQ(index["name"], "cLLM");
-  EXPECT_EQ(index["version"], "1.2.3");
-  EXPECT_EQ(index["endpoints"].size(), 11U);
-  for (const Json& endpoint : index["endpoints"]) {
-    const auto text = endpoint.get<std::string>();
-    EXPECT_TRUE(text.starts_with("GET /") || text.starts_with("POST /")) << text;
-  }
+  EXPECT_EQ(IndexBody("1.2.3", {"GET /", "POST /x"}), R"({"name":"cLLM","version":"1.2.3","endpoints":["GET /","POST /x"]})");
 }
 
 TEST(EndpointsTest, Tokenize) {

@@ -7,6 +7,7 @@
 #include "cli/program.h"
 #include "cli/serve.h"
 #include "config/render.h"
+#include "http/route_table.h"
 
 namespace cllm {
 namespace {
@@ -17,6 +18,7 @@ struct Arguments {
   bool print_config = false;
   bool print_markdown = false;
   bool print_example = false;
+  bool print_endpoints = false;
 };
 
 // What `serve` prints instead of serving; false where it is to serve.
@@ -24,7 +26,8 @@ bool PrintInstead(const Arguments& arguments, const OptionTable& table) {
   if (arguments.print_config) std::fputs(RenderPrintConfig(table).c_str(), stdout);
   if (arguments.print_markdown) std::fputs(RenderMarkdown(table).c_str(), stdout);
   if (arguments.print_example) std::fputs(RenderExampleYaml(table).c_str(), stdout);
-  return arguments.print_config || arguments.print_markdown || arguments.print_example;
+  if (arguments.print_endpoints) std::fputs(EndpointsMarkdown().c_str(), stdout);
+  return arguments.print_config || arguments.print_markdown || arguments.print_example || arguments.print_endpoints;
 }
 
 int Run(Program& program, const Arguments& arguments) {
@@ -49,6 +52,7 @@ void AddServeCommand(Program& program) {
   serve->add_flag("--print-config", arguments->print_config, "Print the outcome of all settings and where each comes from.");
   serve->add_flag("--print-config-markdown", arguments->print_markdown, "Print docs/configuration.md.");
   serve->add_flag("--print-config-example", arguments->print_example, "Print a commented configuration file with all defaults.");
+  serve->add_flag("--print-endpoints-markdown", arguments->print_endpoints, "Print the table of endpoints of docs/api.md.");
   program.UseSettings(*serve);
 }
 

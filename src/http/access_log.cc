@@ -45,8 +45,7 @@ void LogRequest(const RequestRecord& record) {
   }
   fields.emplace_back("total_ms", Milliseconds(record.total_s));
   if (!record.body.empty()) fields.emplace_back("body", record.body.substr(0, kMostBodyBytes));
-  const bool is_probe = record.path == "/health" && !record.error;
-  LogEvent(is_probe ? spdlog::level::debug : spdlog::level::info, "request", fields);
+  LogEvent(record.is_probe && !record.error ? spdlog::level::debug : spdlog::level::info, "request", fields);
 }
 
 }  // namespace cllm

@@ -18,13 +18,14 @@ struct RequestRecord {
   std::optional<ErrorCode> error;
   double total_s = 0;  // from the request's last byte to the last word of the answer
   std::optional<GenerationEnd> generation;
+  bool is_probe = false;
   std::string body;  // of the request; empty unless the operator wants it
 };
 
 // finished, cancelled, timed_out, refused (the request was wrong or came at a bad time) or failed (the server's fault).
 std::string_view OutcomeName(const std::optional<ErrorCode>& error);
 
-// Level info; an answered /health is debug, because probes ask it every few seconds.
+// Level info; the good answer to a probe is debug, because they ask every few seconds.
 void LogRequest(const RequestRecord& record);
 
 }  // namespace cllm

@@ -90,7 +90,7 @@ TEST_F(AccessLogTest, BodiesAppearOnlyWhereGivenAndProbesNotAtAll) {
   record.body = "{\"prompt\": \"secret\"}";
   EXPECT_NE(Logged(record).find("body=\"{\\\"prompt"), std::string::npos);
   record.body.clear();
-  record.path = "/health";
+  record.is_probe = true;
   EXPECT_EQ(Logged(record), "");
   record.error = ErrorCode::kUnavailable;
   EXPECT_NE(Logged(record), "");

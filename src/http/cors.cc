@@ -59,13 +59,13 @@ HeaderList Cors::AnswerHeaders(std::string_view origin) const {
   return headers;
 }
 
-HeaderList Cors::PreflightHeaders(std::string_view origin, std::string_view requested_headers) const {
+HeaderList Cors::PreflightHeaders(std::string_view origin, std::string_view requested_headers, std::string_view methods) const {
   HeaderList headers = AnswerHeaders(origin);
   if (origin.empty() || !enabled() || !Allows(origin)) return headers;
   // Authorization has to be named: a * does not cover it. Client libraries send headers of their own, so the list that
   // is asked for is allowed.
   const bool named = !requested_headers.empty() && IsNameList(requested_headers);
-  headers.emplace_back("Access-Control-Allow-Methods", "GET, POST, OPTIONS");
+  headers.emplace_back("Access-Control-Allow-Methods", std::string(methods));
   headers.emplace_back("Access-Control-Allow-Headers", named ? std::string(requested_headers) : "Authorization, Content-Type, X-Api-Key");
   headers.emplace_back("Access-Control-Max-Age", kPreflightSeconds);
   return headers;

@@ -22,8 +22,8 @@ class Cors {
   // What every answer to a page of `origin` carries; `origin` is empty where the client is no page.
   HeaderList AnswerHeaders(std::string_view origin) const;
   // What the answer to a browser's question beforehand carries. `requested_headers` is its
-  // Access-Control-Request-Headers.
-  HeaderList PreflightHeaders(std::string_view origin, std::string_view requested_headers) const;
+  // Access-Control-Request-Headers, `methods` what the path answers.
+  HeaderList PreflightHeaders(std::string_view origin, std::string_view requested_headers, std::string_view methods) const;
 
  private:
   bool Allows(std::string_view origin) const;

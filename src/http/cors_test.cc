@@ -8,6 +8,8 @@
 namespace cllm {
 namespace {
 
+constexpr std::string_view kMethods = "POST, OPTIONS";
+
 using Headers = std::map<std::string, std::string>;
 
 Headers AsMap(const HeaderList& list) { return {list.begin(), list.end()}; }
@@ -20,7 +22,7 @@ Cors Make(const std::vector<std::string>& origins) {
 TEST(CorsTest, OffThereIsNoHeader) {
   EXPECT_FALSE(Make({}).enabled());
   EXPECT_TRUE(Make({}).AnswerHeaders("https://a.example").empty());
-  EXPECT_TRUE(Make({}).PreflightHeaders("https://a.example", "x").empty());
+  EXPECT_TRUE(Make({}).PreflightHeaders("https://a.example", "x", kMethods).empty());
 }
 
 TEST(CorsTest, AListNamesTheOriginAndVaries) {
@@ -32,7 +34,7 @@ TEST(CorsTest, AListNamesTheOriginAndVaries) {
   for (const char* other :
        {"", "https://b.example", "http://a.example", "https://a.example:444", "https://a.example.evil.example", "null"}) {
     EXPECT_EQ(AsMap(cors.AnswerHeaders(other)), (Headers{{"Vary", "Origin"}})) << other;
-    EXPECT_EQ(AsMap(cors.PreflightHeaders(other, "")), (Headers{{"Vary", "Origin"}})) << other;
+    EXPECT_EQ(AsMap(cors.PreflightHeaders(other, "", kMethods)), (Headers{{"Vary", "Origin"}})) << other;
   }
 }
 
@@ -46,13 +48,13 @@ TEST(CorsTest, AStarAllowsAll) {
 }
 
 TEST(CorsTest, APreflightNamesMethodsAndHeaders) {
-  const Headers headers = AsMap(Make({"*"}).PreflightHeaders("https://a.example", ""));
+  const Headers headers = AsMap(Make({"*"}).PreflightHeaders("https://a.example", "", kMethods));
   EXPECT_EQ(headers.at("Access-Control-Allow-Origin"), "*");
-  EXPECT_EQ(headers.at("Access-Control-Allow-Methods"), "GET, POST, OPTIONS");
+  EXPECT_EQ(headers.at("Access-Control-Allow-Methods"), kMethods);
   EXPECT_EQ(headers.at("Access-Control-Allow-Headers"), "Authorization, Content-Type, X-Api-Key");
   EXPECT_TRUE(headers.contains("Access-Control-Max-Age"));
   const auto allowed = [](std::string_view asked) {
-    return AsMap(Make({"*"}).PreflightHeaders("https://a.example", asked)).at("Access-Control-Allow-Headers");
+    return AsMap(Make({"*"}).PreflightHeaders("https://a.example", asked, kMethods)).at("Access-Control-Allow-Headers");
   };
   EXPECT_EQ(allowed("authorization, x-stainless-os"), "authorization, x-stainless-os");
   EXPECT_EQ(allowed("a\r\nb: c"), "Authorization, Content-Type, X-Api-Key") << "no header may be made of it";

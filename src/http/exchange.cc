@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "api/error_body.h"
+#include "http/route_table.h"
 
 namespace cllm {
 namespace {
@@ -26,15 +27,15 @@ bool EndsWithConnection(const drogon::HttpRequest& request) {
 
 }  // namespace
 
-drogon::HttpResponsePtr JsonResponse(std::string body) {
+drogon::HttpResponsePtr BodyResponse(std::string_view content_type, std::string body) {
   auto response = drogon::HttpResponse::newHttpResponse();
-  response->setContentTypeCode(drogon::CT_APPLICATION_JSON);
+  response->setContentTypeString(std::string(content_type));
   response->setBody(std::move(body));
   return response;
 }
 
 drogon::HttpResponsePtr ErrorResponse(const Error& error, std::string body) {
-  auto response = JsonResponse(std::move(body));
+  auto response = BodyResponse(kJsonType, std::move(body));
   response->setStatusCode(static_cast<drogon::HttpStatusCode>(HttpStatus(error.code)));
   if (error.code == ErrorCode::kQueueFull || error.code == ErrorCode::kUnavailable) {
     response->addHeader("Retry-After", std::to_string(std::max(kRetryAfterSeconds, error.retry_after_s)));
@@ -148,7 +149,7 @@ void Exchange::Flush() {
 }
 
 void Exchange::RespondWhole() {
-  const auto response = end_.status ? JsonResponse(parts_.writer->Whole(answers_, end_))
+  const auto response = end_.status ? BodyResponse(kJsonType, parts_.writer->Whole(answers_, end_))
                                     : ErrorResponse(end_.status.error(), parts_.dialect->ErrorBody(end_.status.error()));
   response->addHeader(kCacheHeader, CacheHeader());
   parts_.respond(response);

@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <drogon/HttpRequest.h>
@@ -22,9 +23,9 @@ namespace cllm {
 
 using ResponseCallback = std::function<void(const drogon::HttpResponsePtr&)>;
 
+drogon::HttpResponsePtr BodyResponse(std::string_view content_type, std::string body);
 // A JSON response with the status of `error` and, for a full queue, Retry-After.
 drogon::HttpResponsePtr ErrorResponse(const Error& error, std::string body);
-drogon::HttpResponsePtr JsonResponse(std::string body);
 
 class Exchange : public GenerationSink, public LoopClient, public std::enable_shared_from_this<Exchange> {
  public:

@@ -4,8 +4,8 @@
 
 #include <fmt/format.h>
 
-#include "api/error_body.h"
 #include "http/access_log.h"
+#include "http/route_table.h"
 
 namespace cllm {
 namespace {
@@ -44,6 +44,12 @@ const char* ReasonPhrase(int status) {
     default:
       return "Error";
   }
+}
+
+// Nobody without a key learns what is there.
+bool NeedsKey(std::string_view path) {
+  const Route* route = FindRoute(path).route;
+  return route == nullptr || route->needs_key;
 }
 
 bool SentAKey(const RequestHead& head) { return !head.Find("authorization").empty() || !head.Find("x-api-key").empty(); }
@@ -104,7 +110,7 @@ void FrontDoor::OnAnswered(const std::weak_ptr<trantor::TcpConnection>& weak) {
 }
 
 std::optional<Refusal> FrontDoor::CheckKey(const RequestHead& head) const {
-  if (!settings_.keys.required() || head.path() == "/health") return std::nullopt;
+  if (!settings_.keys.required() || !NeedsKey(head.path())) return std::nullopt;
   if (IsPreflight(head) && settings_.cors.enabled()) return std::nullopt;  // browsers ask beforehand without the key
   if (settings_.keys.Allow(head.Find("authorization"), head.Find("x-api-key"))) return std::nullopt;
   const char* message =
@@ -121,8 +127,7 @@ std::string FrontDoor::Render(const Refusal& refusal, const RequestHead& head, c
               .error = refusal.error.code,
               .generation = {},
               .body = {}});
-  const bool is_openai = head.target.starts_with("/v1/");
-  const std::string body = is_openai ? OpenAiErrorBody(refusal.error) : CllmErrorBody(refusal.error);
+  const std::string body = ErrorBody(ErrorFamilyOf(head.path()), refusal.error);
   std::string text = fmt::format(
       "HTTP/1.1 {} {}\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: {}\r\nConnection: "
       "close\r\nServer: cLLM\r\n",

@@ -15,6 +15,11 @@ def test_generated_pages_are_up_to_date(program: Program, option: str, file: str
     assert program.run("serve", option).stdout == (ROOT / file).read_text(encoding="utf-8")
 
 
+def test_the_table_of_endpoints_is_up_to_date(program: Program) -> None:
+    table = program.run("serve", "--print-endpoints-markdown").stdout
+    assert table.count("\n") >= 10 and table in (ROOT / "docs/api.md").read_text(encoding="utf-8"), table
+
+
 def test_every_option_of_the_readme_exists(program: Program) -> None:
     help_text = program.run("serve", "--help").stdout
     rows = [line for line in (ROOT / "README.md").read_text(encoding="utf-8").splitlines() if line.startswith("| `")]

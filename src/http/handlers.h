@@ -1,0 +1,77 @@
+// What the routes answer. The route table names these members.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include <drogon/HttpRequest.h>
+#include <drogon/HttpResponse.h>
+
+#include "api/backend.h"
+#include "http/connection_tracker.h"
+#include "http/exchange.h"
+#include "http/front_door.h"
+#include "http/mailbox.h"
+#include "http/route_table.h"
+
+namespace cllm {
+
+// A request on its way to its answer. `respond` may be called on any thread.
+struct HttpCall {
+  drogon::HttpRequestPtr request;
+  ResponseCallback respond;
+  const Route* route = nullptr;
+  std::string parameter;
+
+  void Answer(std::string body) const;
+  void Fail(const Error& error) const;
+};
+
+RequestRecord RecordOf(const drogon::HttpRequestPtr& request);
+
+class Handlers {
+ public:
+  struct Settings {
+    std::string version;
+    bool log_bodies = false;
+  };
+  // The references outlive the handlers.
+  Handlers(Settings settings, FrontDoor& front_door, Mailbox& mailbox, ConnectionTracker& tracker);
+
+  // Any thread: the model is loaded (or, with nullptr, gone).
+  void SetBackend(std::shared_ptr<const Backend> backend) { backend_.store(std::move(backend)); }
+
+  void Index(HttpCall call) const;
+  void Health(HttpCall call) const;
+  void Metrics(HttpCall call) const;
+  void Models(HttpCall call) const;
+
+  // `kDialect` is the Backend's member for it.
+  template <auto kDialect>
+  void Generate(HttpCall call) const {
+    StartGeneration(std::move(call), [](const Backend& backend) -> const Dialect& { return backend.*kDialect; });
+  }
+
+  // `kAnswer` makes one body of another on the service's workers.
+  template <Result<std::string> (*kAnswer)(const TextModel&, std::string_view)>
+  void Work(HttpCall call) const {
+    StartWork(std::move(call), kAnswer);
+  }
+
+ private:
+  using DialectOf = const Dialect& (*)(const Backend&);
+  using BodyAnswer = Result<std::string> (*)(const TextModel&, std::string_view);
+
+  void StartGeneration(HttpCall call, DialectOf dialect_of) const;
+  void StartWork(HttpCall call, BodyAnswer answer) const;
+
+  Settings settings_;
+  FrontDoor& front_door_;
+  Mailbox& mailbox_;
+  ConnectionTracker& tracker_;
+  std::atomic<std::shared_ptr<const Backend>> backend_;
+};
+
+}  // namespace cllm

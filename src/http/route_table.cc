@@ -1,0 +1,165 @@
+#include "http/route_table.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <iterator>
+#include <ranges>
+
+#include <fmt/format.h>
+
+#include "api/endpoints.h"
+#include "api/error_body.h"
+#include "http/handlers.h"
+#include "http/metrics_page.h"
+
+namespace cllm {
+namespace {
+
+constexpr auto kGet = RouteMethod::kGet;
+constexpr auto kPost = RouteMethod::kPost;
+constexpr auto kCllm = ErrorFamily::kCllm;
+constexpr auto kOpenAi = ErrorFamily::kOpenAi;
+
+constexpr Route Probe(std::string_view path, ErrorFamily errors, void (Handlers::*answer)(HttpCall) const, std::string_view description) {
+  return {.method = kGet, .path = path, .errors = errors, .answer = answer, .description = description, .needs_key = false};
+}
+
+template <auto kDialect>
+constexpr Route Generating(std::string_view path, ErrorFamily errors, std::string_view description) {
+  return {.method = kPost,
+          .path = path,
+          .errors = errors,
+          .answer = &Handlers::Generate<kDialect>,
+          .description = description,
+          .logs_itself = true};
+}
+
+constexpr std::array kRoutes = {
+    Route{.method = kGet, .path = "/", .answer = &Handlers::Index, .description = "name, version, endpoints"},
+    Probe("/health", kCllm, &Handlers::Health,
+          "is the server ready; `?level=detailed` adds engine, model, queue, KV cache, memory"),
+    Route{.method = kGet,
+          .path = "/metrics",
+          .answer = &Handlers::Metrics,
+          .description = "counters and histograms in Prometheus' text format",
+          .content_type = kMetricsContentType},
+    Generating<&Backend::generate>("/generate", kCllm, "text for a prompt, whole or (with `stream`) in pieces"),
+    Generating<&Backend::generate_stream>("/generate_stream", kCllm, "the same, always in pieces"),
+    Route{.method = kGet,
+          .path = "/v1/models",
+          .errors = kOpenAi,
+          .answer = &Handlers::Models,
+          .description = "the served model, as OpenAI lists it"},
+    Generating<&Backend::completions>("/v1/completions", kOpenAi, "OpenAI's completions"),
+    Generating<&Backend::chat>("/v1/chat/completions", kOpenAi, "OpenAI's chat, through the model's own template"),
+    Route{.method = kPost,
+          .path = "/tokenize",
+          .answer = &Handlers::Work<TokenizeBody>,
+          .description = "text to token ids, as llama-server has it"},
+    Route{.method = kPost,
+          .path = "/detokenize",
+          .answer = &Handlers::Work<DetokenizeBody>,
+          .description = "token ids to text, as llama-server has it"},
+    Route{.method = kPost,
+          .path = "/apply-template",
+          .answer = &Handlers::Work<ApplyTemplateBody>,
+          .description = "the prompt that the model's template makes of messages, as llama-server has it"},
+};
+
+constexpr std::string_view kParameterStart = "{";
+
+// What stands before the parameter; the whole path where there is none.
+std::string_view FixedPart(const Route& route) { return route.path.substr(0, route.path.find(kParameterStart)); }
+
+bool HasParameter(const Route& route) { return route.path.contains(kParameterStart); }
+
+// The framer has let nothing but good escapes through.
+std::string Decoded(std::string_view path) {
+  std::string text;
+  for (std::size_t at = 0; at < path.size(); ++at) {
+    unsigned value = static_cast<unsigned char>(path[at]);
+    if (path[at] == '%' && at + 2 < path.size()) {
+      std::from_chars(path.data() + at + 1, path.data() + at + 3, value, 16);
+      at += 2;
+    }
+    text += static_cast<char>(value);
+  }
+  return text;
+}
+
+std::vector<std::string_view> Segments(std::string_view path) {
+  std::vector<std::string_view> segments;
+  for (std::size_t at = 0; at < path.size();) {
+    const std::size_t end = std::min(path.find('/', at), path.size());
+    if (end > at) segments.push_back(path.substr(at, end - at));
+    at = end + 1;
+  }
+  return segments;
+}
+
+std::size_t CommonLength(auto&& left, auto&& right) {
+  return static_cast<std::size_t>(std::ranges::mismatch(left, right).in1 - std::ranges::begin(left));
+}
+
+std::string_view MethodName(const Route& route) { return route.method == kGet ? "GET" : "POST"; }
+
+std::string EndpointName(const Route& route) { return fmt::format("{} {}", MethodName(route), route.path); }
+
+}  // namespace
+
+std::string ErrorBody(ErrorFamily family, const Error& error) {
+  return family == kOpenAi ? OpenAiErrorBody(error) : CllmErrorBody(error);
+}
+
+std::span<const Route> Routes() { return kRoutes; }
+
+RouteMatch FindRoute(std::string_view path) {
+  const std::string decoded = Decoded(path);
+  for (const Route& route : kRoutes) {
+    if (!HasParameter(route) && decoded == route.path) return {&route, {}};
+  }
+  for (const Route& route : kRoutes) {
+    const std::string_view fixed = FixedPart(route);
+    if (HasParameter(route) && decoded.size() > fixed.size() && decoded.starts_with(fixed)) return {&route, decoded.substr(fixed.size())};
+  }
+  return {};
+}
+
+ErrorFamily ErrorFamilyOf(std::string_view path) {
+  if (const Route* route = FindRoute(path).route) return route->errors;
+  const std::string decoded = Decoded(path);
+  const auto asked = Segments(decoded);
+  const auto shared = [&](const Route& route) { return CommonLength(asked, Segments(route.path)); };
+  return std::ranges::max_element(kRoutes, {}, shared)->errors;
+}
+
+std::string_view AllowedMethods(const Route& route) { return route.method == kGet ? "GET, HEAD, OPTIONS" : "POST, OPTIONS"; }
+
+std::string_view NearestPath(std::string_view path) {
+  const std::string decoded = Decoded(path);
+  const auto asked = Segments(decoded);
+  if (asked.empty()) return {};
+  const auto shared = [&](const Route& route) { return CommonLength(asked | std::views::reverse, Segments(route.path) | std::views::reverse); };
+  const auto nearest = std::ranges::max_element(kRoutes, {}, shared);
+  return shared(*nearest) > 0 ? nearest->path : std::string_view();
+}
+
+std::vector<std::string> EndpointNames() {
+  std::vector<std::string> names;
+  std::ranges::transform(kRoutes, std::back_inserter(names), EndpointName);
+  return names;
+}
+
+std::string EndpointsMarkdown() {
+  std::string text = "| endpoint | what it does | key |\n|---|---|---|\n";
+  for (auto route = kRoutes.begin(); route != kRoutes.end();) {
+    const Route& named = *route;
+    text += fmt::format("| `{}`", EndpointName(named));
+    for (++route; route != kRoutes.end() && route->description.empty(); ++route) text += fmt::format(", `{}`", EndpointName(*route));
+    text += fmt::format(" | {} | {} |\n", named.description, named.needs_key ? "yes" : "no");
+  }
+  return text;
+}
+
+}  // namespace cllm

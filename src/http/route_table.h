@@ -1,0 +1,62 @@
+// Which paths there are and what they answer: the one table behind routing, keys, 404s and 405s, errors before routing, the index at /
+// and the table of docs/api.md.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/status.h"
+
+namespace cllm {
+
+class Handlers;
+struct HttpCall;
+
+enum class RouteMethod : std::uint8_t { kGet, kPost };  // each answers OPTIONS too, and GET answers HEAD
+
+// How a path says that something is wrong.
+enum class ErrorFamily : std::uint8_t { kCllm, kOpenAi };
+std::string ErrorBody(ErrorFamily family, const Error& error);
+
+inline constexpr std::string_view kJsonType = "application/json; charset=utf-8";
+
+struct Route {
+  RouteMethod method;
+  std::string_view path;  // may end with a parameter, as in "/v1/models/{id}", which takes the rest of a path with its slashes
+  ErrorFamily errors = ErrorFamily::kCllm;
+  void (Handlers::*answer)(HttpCall) const = nullptr;
+  std::string_view description;  // one line of Markdown; empty where the path is another name of the row before it
+  std::string_view content_type = kJsonType;  // of an answer that is no error and no stream
+  bool needs_key = true;                      // paths without are probes', whose good answers are logged as debug
+  bool logs_itself = false;                   // its access log line has tokens and timings of the generation
+};
+
+struct RouteMatch {
+  const Route* route = nullptr;  // nothing is at the path where it is null
+  std::string parameter;         // decoded; empty where the route has none
+};
+
+// All routes, in the order of the docs.
+std::span<const Route> Routes();
+
+// `path` is as clients send it, %xx escapes included and without a query. Case counts, so that a proxy's rules for a path hold.
+RouteMatch FindRoute(std::string_view path);
+
+// The errors of the route at `path`; where nothing is there, of the one that shares most of its first segments.
+ErrorFamily ErrorFamilyOf(std::string_view path);
+
+// The value of Allow.
+std::string_view AllowedMethods(const Route& route);
+
+// The path that somebody who asks for `path` may mean, by its last segments; empty where none is like it.
+std::string_view NearestPath(std::string_view path);
+
+// "GET /health" for every route.
+std::vector<std::string> EndpointNames();
+// The table of docs/api.md.
+std::string EndpointsMarkdown();
+
+}  // namespace cllm

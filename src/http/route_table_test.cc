@@ -1,0 +1,66 @@
+#include "http/route_table.h"
+
+#include <algorithm>
+#include <set>
+#include <string>
+#include <string_view>
+
+#include <gtest/gtest.h>
+
+namespace cllm {
+namespace {
+
+std::string_view PathOf(std::string_view asked) {
+  const Route* route = FindRoute(asked).route;
+  return route == nullptr ? std::string_view("none") : route->path;
+}
+
+TEST(RouteTableTest, EachRouteIsFoundAtItsPathAndIsWholeInItself) {
+  std::set<std::string_view> paths;
+  for (const Route& route : Routes()) {
+    EXPECT_TRUE(paths.insert(route.path).second) << route.path;
+    EXPECT_EQ(FindRoute(route.path).route, &route) << route.path;
+    EXPECT_NE(route.answer, nullptr) << route.path;
+    EXPECT_TRUE(!route.logs_itself || route.method == RouteMethod::kPost) << route.path;
+  }
+  EXPECT_FALSE(Routes().front().description.empty()) << "it can't be another name of the row before it";
+}
+
+TEST(RouteTableTest, EscapesAreReadAndCaseCounts) {
+  EXPECT_EQ(PathOf("/%68ealth"), "/health");
+  EXPECT_EQ(PathOf("/v1%2fmodels"), "/v1/models");
+  for (const char* path : {"", "/Health", "/health/", "//health", "/health%", "/health%2", "/%00", "/generate/x", "health"}) {
+    EXPECT_EQ(PathOf(path), "none") << path;
+  }
+}
+
+TEST(RouteTableTest, WhereNothingIsTheErrorsAreThoseOfTheNeighbours) {
+  for (const char* path : {"/v1/models", "/v1", "/v1/", "/v1/nothing", "/%761/nothing", "/v1/chat", "/v1/chat/completions/x"}) {
+    EXPECT_EQ(ErrorFamilyOf(path), ErrorFamily::kOpenAi) << path;
+  }
+  for (const char* path : {"", "/", "*", "/nothing", "/v10/models", "/generate", "/generate/v1", "/x/v1/models"}) {
+    EXPECT_EQ(ErrorFamilyOf(path), ErrorFamily::kCllm) << path;
+  }
+}
+
+TEST(RouteTableTest, TheNearestPathEndsLikeTheAskedOne) {
+  EXPECT_EQ(NearestPath("/completions"), "/v1/completions");
+  EXPECT_EQ(NearestPath("/v1/v1/chat/completions"), "/v1/chat/completions");
+  EXPECT_EQ(NearestPath("/v1/generate"), "/generate");
+  EXPECT_EQ(NearestPath("/generate/"), "/generate");
+  EXPECT_EQ(NearestPath("/nothing"), "");
+  EXPECT_EQ(NearestPath("/"), "");
+}
+
+TEST(RouteTableTest, TheDocsHaveEveryEndpoint) {
+  const std::string markdown = EndpointsMarkdown();
+  for (const std::string& name : EndpointNames()) EXPECT_NE(markdown.find("`" + name + "`"), std::string::npos) << name;
+  EXPECT_EQ(EndpointNames().size(), Routes().size());
+}
+
+TEST(RouteTableTest, ProbesAloneNeedNoKey) {
+  for (const Route& route : Routes()) EXPECT_EQ(route.needs_key, !route.path.ends_with("health") && !route.path.ends_with("z")) << route.path;
+}
+
+}  // namespace
+}  // namespace cllm
