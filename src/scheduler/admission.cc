@@ -24,7 +24,7 @@ void DrainRate::Record(int starts, bool others_waited, TimePoint now) {
   if (starts > 0 || !others_waited) last_start_ = now;
 }
 
-Status CheckRoom(const AdmissionLimits& limits, int open, double seconds_per_start, double timeout_s) {
+Status CheckRoom(const AdmissionLimits& limits, int open, double seconds_per_start, double timeout_s, double next_place_s) {
   const int waiting = open - limits.max_running;
   if (waiting < 0) return {};
   const double expected_s = open * seconds_per_start;
@@ -33,7 +33,8 @@ Status CheckRoom(const AdmissionLimits& limits, int open, double seconds_per_sta
   std::string message = fmt::format("{} requests run and {} wait already", limits.max_running, waiting);
   if (!is_full) message += fmt::format(", for about {:.0f} s in all, and this one may take {:g} s", expected_s, timeout_s);
   Error error{ErrorCode::kQueueFull, message + ": try again later", {}};
-  error.retry_after_s = static_cast<int>(std::clamp(std::ceil(waiting * seconds_per_start), 1.0, kLongestRetryAfter));
+  const double retry_after_s = std::ceil(std::max(waiting * seconds_per_start, next_place_s));
+  error.retry_after_s = static_cast<int>(std::clamp(retry_after_s, 1.0, kLongestRetryAfter));
   return std::unexpected(std::move(error));
 }
 

@@ -30,6 +30,7 @@ struct AdmissionLimits {
 // For one more request beside `open` that run or wait, which may take `timeout_s` seconds in all. An error is kQueueFull
 // and says when to try again. The queue moves by one place in `seconds_per_start`; by Little's law that is also the time
 // which a request runs, divided by how many run. So the last of n open requests ends after about n × seconds_per_start.
-Status CheckRoom(const AdmissionLimits& limits, int open, double seconds_per_start, double timeout_s);
+// `next_place_s` is when the next one that runs has most likely ended: a bound for a queue that has not moved yet, or moves in bursts.
+Status CheckRoom(const AdmissionLimits& limits, int open, double seconds_per_start, double timeout_s, double next_place_s = 0);
 
 }  // namespace cllm

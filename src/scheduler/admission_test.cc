@@ -42,8 +42,8 @@ TEST(DrainRateTest, BurstsCountByTheirSize) {
   EXPECT_NEAR(rate.seconds_per_start(), 1.1 / 8, 0.03) << "eight in 1.1 s, however they come";
 }
 
-Error Refusal(int open, double seconds_per_start, double timeout_s) {
-  const Status status = CheckRoom({.max_running = 4, .max_queue = 10}, open, seconds_per_start, timeout_s);
+Error Refusal(int open, double seconds_per_start, double timeout_s, double next_place_s = 0) {
+  const Status status = CheckRoom({.max_running = 4, .max_queue = 10}, open, seconds_per_start, timeout_s, next_place_s);
   return status ? Error{} : status.error();
 }
 
@@ -55,6 +55,8 @@ TEST(CheckRoomTest, TheQueueIsBounded) {
   EXPECT_EQ(full.retry_after_s, 1);
   EXPECT_EQ(Refusal(14, 2.5, 60).retry_after_s, 25) << "until what waits has started";
   EXPECT_EQ(Refusal(14, 1e6, 60).retry_after_s, 600);
+  EXPECT_EQ(Refusal(14, 0, 60, 5.2).retry_after_s, 6) << "no place is free before";
+  EXPECT_EQ(Refusal(14, 2.5, 60, 5.2).retry_after_s, 25);
   EXPECT_TRUE(CheckRoom({.max_running = 4, .max_queue = 0}, 3, 100, 1)) << "a free place is no queue";
   EXPECT_FALSE(CheckRoom({.max_running = 4, .max_queue = 0}, 4, 0, 60));
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <limits>
 #include <ranges>
 #include <span>
 #include <tuple>
@@ -28,6 +29,10 @@ constexpr double kLeastSlowdown = 1.5;
 constexpr double kShortPromptStep_s = 0.5;
 // Fewer rows than this are hardly cheaper, and would tell nothing about what a chunk costs.
 constexpr int kLeastChunk = 3;
+// Of one more run in the time that runs typically take.
+constexpr double kWeightOfARun = 1.0 / 8;
+
+double Seconds(std::chrono::steady_clock::duration time) { return std::chrono::duration<double>(time).count(); }
 
 }  // namespace
 
@@ -49,7 +54,8 @@ struct Scheduler::Sequence {
   int computed = 0;             // tokens whose KV the engine holds
   bool has_begun = false;       // some of its prompt is computed, not all
   int slot = -1;
-  TimePoint turn;  // in the queue
+  TimePoint turn;     // in the queue
+  TimePoint started;  // when it last left it
   RequestState state = RequestState::kQueued;
 };
 
@@ -274,6 +280,7 @@ void Scheduler::Start(std::unique_ptr<Sequence> sequence) {
   sequence->computed = grant->cached_tokens;
   if (sequence->state == RequestState::kQueued) events_.starts.push_back({sequence->request.id, grant->cached_tokens});
   Transition(*sequence, RequestState::kRunning);
+  sequence->started = planned_at_;
   running_.push_back(std::move(sequence));
 }
 
@@ -365,9 +372,37 @@ void Scheduler::End(Sequence& sequence, RequestState state, FinishReason reason,
   Transition(sequence, state);
   events_.ends.push_back({sequence.request.id, state, reason, std::move(error)});
   if (sequence.slot < 0) return;
+  if (state == RequestState::kFinished) {
+    const double run_s = Seconds(planned_at_ - sequence.started);
+    typical_run_s_ = typical_run_s_ ? *typical_run_s_ + (run_s - *typical_run_s_) * kWeightOfARun : run_s;
+  }
   cache_->Release(sequence.slot, keep_kv, pending_operations_);
   sequence.slot = -1;
   sequence.computed = 0;
+}
+
+double Scheduler::SecondsToFreePlace(TimePoint now) const {
+  if (running() < max_running_ || !step_times_.known()) return 0;
+  MixedLoad load;
+  for (const auto& sequence : running_) load.decodes.Add(1, sequence->computed, true);
+  const double step_s = step_times_.Predict(load);
+  double least = std::numeric_limits<double>::infinity();
+  for (const auto& sequence : running_) least = std::min(least, SecondsLeft(*sequence, step_s, now));
+  return least;
+}
+
+// No longer than its tokens take. Most end earlier: as others did, and one that has outlived them about when it will be twice as old.
+double Scheduler::SecondsLeft(const Sequence& sequence, double step_s, TimePoint now) const {
+  double most = sequence.remaining() * step_s;
+  if (sequence.missing() > 1) {
+    MixedLoad prompt;
+    prompt.prompts.Add(sequence.missing(), sequence.computed, true);
+    most += step_times_.Predict(prompt);
+  }
+  most = std::min(most, Seconds(sequence.request.deadline - now));
+  if (!typical_run_s_) return most;
+  const double age = Seconds(now - sequence.started);
+  return std::min(most, age < *typical_run_s_ ? *typical_run_s_ - age : age);
 }
 
 void Scheduler::FailAll(const Error& error) {

@@ -75,6 +75,9 @@ class Scheduler {
   // How long the last plan was thought to take; 0 where nothing is known yet.
   double predicted_step_s() const { return predicted_step_s_; }
 
+  // Seconds from `now` until one of the running sequences has most likely ended; 0 while a place is free or nothing is known yet.
+  double SecondsToFreePlace(TimePoint now) const;
+
   // Aborts with a message where the scheduler's own books don't agree; tests call it after every step.
   void CheckInvariants() const;
 
@@ -104,6 +107,8 @@ class Scheduler {
   void LearnStepTime(const StepResult& result, TimePoint now);
   void CommitSequence(Sequence& sequence, const SequenceWork& work, const SequenceResult& result, TimePoint now);
   void AppendToken(Sequence& sequence, const SampledToken& token);
+  // How much longer the sequence most likely runs, if a step takes `step_s`.
+  double SecondsLeft(const Sequence& sequence, double step_s, TimePoint now) const;
   // Every change of a request's state.
   static void Transition(Sequence& sequence, RequestState state);
   // `keep_kv`: what the engine holds of it is sound.
@@ -120,6 +125,7 @@ class Scheduler {
   std::unique_ptr<KvCache> cache_;  // asks step_times_
   int target_step_ms_;
   std::vector<KvOperation> pending_operations_;
+  std::optional<double> typical_run_s_;  // of sequences that finished, from their start on; the last few count
   // The target of steps while a prompt is cut, and what it was set for.
   struct {
     double seconds = 0;

@@ -297,5 +297,54 @@ TEST(SchedulerEndTest, KvIsDroppedOnEveryKindOfEnd) {
   }
 }
 
+// When a place comes free.
+
+FakeEngineOptions OnePlace() {
+  FakeEngineOptions engine;
+  engine.max_sequences = 1;
+  return engine;
+}
+
+struct SlowRig : SchedulerRig {
+  SlowRig() : SchedulerRig(OnePlace()) {
+    step_time = [](const StepPlan&) { return milliseconds(100); };
+  }
+};
+
+TEST(SchedulerEndTest, AFreePlaceIsFreeNow) {
+  SlowRig rig;
+  EXPECT_EQ(rig.scheduler.SecondsToFreePlace(rig.now), 0);
+  rig.Add(SomePrompt(4, 1), 3);
+  rig.RunToEnd();
+  EXPECT_EQ(rig.scheduler.SecondsToFreePlace(rig.now), 0);
+}
+
+TEST(SchedulerEndTest, BeforeAnythingHasEndedAPlaceComesFreeWhenTheTokensOfTheOneThatRunsAreMade) {
+  SlowRig rig;
+  rig.Add(SomePrompt(4, 1), 80);
+  for (int i = 0; i < 20; ++i) rig.Step();
+  EXPECT_NEAR(rig.scheduler.SecondsToFreePlace(rig.now), 6, 1);
+  for (int i = 0; i < 40; ++i) rig.Step();
+  EXPECT_NEAR(rig.scheduler.SecondsToFreePlace(rig.now), 2, 0.5);
+}
+
+TEST(SchedulerEndTest, ADeadlineFreesThePlaceAtTheLatest) {
+  SlowRig rig;
+  rig.Add(SomePrompt(4, 1), 200, [&](SequenceRequest& request) { request.deadline = rig.now + milliseconds(3000); });
+  for (int i = 0; i < 10; ++i) rig.Step();
+  EXPECT_NEAR(rig.scheduler.SecondsToFreePlace(rig.now), 2, 0.01);
+}
+
+TEST(SchedulerEndTest, OnceRequestsHaveEndedTheOthersAreThoughtToRunAsLong) {
+  SlowRig rig;
+  for (int i = 0; i < 3; ++i) rig.Add(SomePrompt(4, i), 20);
+  rig.RunToEnd();
+  rig.Add(SomePrompt(4, 9), 200);
+  for (int i = 0; i < 5; ++i) rig.Step();
+  EXPECT_NEAR(rig.scheduler.SecondsToFreePlace(rig.now), 1.5, 0.3) << "not the 20 s of its tokens";
+  for (int i = 0; i < 45; ++i) rig.Step();
+  EXPECT_NEAR(rig.scheduler.SecondsToFreePlace(rig.now), 5, 0.5) << "it has outlived the others by far, and nobody knows by how much";
+}
+
 }  // namespace
 }  // namespace cllm

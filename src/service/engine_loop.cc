@@ -90,6 +90,7 @@ void EngineLoop::MoveInbox() {
 
 void EngineLoop::Step() {
   const Clock::time_point planned_at = Clock::now();
+  step_began_ = planned_at.time_since_epoch().count();
   const StepPlan& plan = scheduler_.Plan(planned_at);
   stats_.target_step_s = scheduler_.target_step_s();
   if (!plan.empty()) {
@@ -105,6 +106,7 @@ void EngineLoop::Step() {
   scheduler_.TakeEvents(events_);
   events_.planned_at = planned_at;
   PublishStats();
+  step_began_ = kNoStep;
   if (!events_.empty()) on_events_(std::move(events_));
 }
 
@@ -118,12 +120,15 @@ void EngineLoop::RecordStep(const StepPlan& plan, Clock::duration time) {
 }
 
 void EngineLoop::PublishStats() {
+  const Clock::time_point now = Clock::now();
   stats_.prompt_tokens += events_.prompt_tokens;
   for (const StartEvent& start : events_.starts) stats_.cached_prompt_tokens += start.cached_tokens;
   stats_.generated_tokens += static_cast<std::int64_t>(events_.tokens.size());
   stats_.preemptions += events_.preemptions;
-  drain_rate_.Record(static_cast<int>(events_.starts.size()), stats_.queued > 0, Clock::now());
+  drain_rate_.Record(static_cast<int>(events_.starts.size()), stats_.queued > 0, now);
   stats_.seconds_per_start = drain_rate_.seconds_per_start();
+  const std::chrono::duration<double> to_free_place(scheduler_.SecondsToFreePlace(now));
+  place_free_at_ = (now + std::chrono::duration_cast<Clock::duration>(to_free_place)).time_since_epoch().count();
   stats_.queued = scheduler_.queued();
   stats_.running = scheduler_.running();
   stats_.kv_tokens = scheduler_.computed_tokens();
@@ -136,6 +141,17 @@ void EngineLoop::CancelAll() {
   scheduler_.FailAll({ErrorCode::kUnavailable, "the server is shutting down", {}});
   scheduler_.TakeEvents(events_);
   if (!events_.empty()) on_events_(std::move(events_));
+}
+
+double EngineLoop::SecondsToFreePlace(TimePoint now) const {
+  const Clock::time_point at{Clock::duration(place_free_at_.load())};
+  return std::max(0.0, std::chrono::duration<double>(at - now).count());
+}
+
+std::chrono::nanoseconds EngineLoop::StepAge(TimePoint now) const {
+  const Clock::rep began = step_began_;
+  if (began == kNoStep) return {};
+  return std::max(Clock::duration::zero(), now - Clock::time_point(Clock::duration(began)));
 }
 
 }  // namespace cllm

@@ -32,8 +32,12 @@ class EngineLoop {
 
   // Any thread.
   void Submit(SequenceRequest request);
+  // Seconds from `now` until a place has most likely become free; 0 where one is, or where nothing is known.
+  double SecondsToFreePlace(TimePoint now) const;
   // As they were after the last step.
   EngineLoopStats stats() const { return published_stats_.Read(); }
+  // How long the step that is under way has taken until `now`; 0 between steps.
+  std::chrono::nanoseconds StepAge(TimePoint now) const;
   const StepMetrics& step_metrics() const { return step_metrics_; }
   int max_running() const { return max_running_; }
 
@@ -81,6 +85,9 @@ class EngineLoop {
   StepMetrics step_metrics_;
   EngineLoopStats stats_;  // the engine thread's
   PublishedStats<EngineLoopStats> published_stats_;
+  std::atomic<Clock::rep> place_free_at_ = 0;  // since the clock's epoch
+  static constexpr Clock::rep kNoStep = 0;
+  std::atomic<Clock::rep> step_began_ = kNoStep;  // since the clock's epoch
 
   std::promise<Status> warmed_up_;
   std::shared_future<Status> ready_ = warmed_up_.get_future().share();

@@ -143,6 +143,19 @@ TEST_F(EngineLoopTest, ACancelWhileAStepComputesFreesThePlaceInTheNextOne) {
   EXPECT_EQ(events_.WaitForEnd(2).state, RequestState::kFinished);
 }
 
+TEST_F(EngineLoopTest, AStepThatDoesNotEndGrowsOld) {
+  Start();
+  const auto age_in_an_hour = [this] { return loop_->StepAge(steady_clock::now() + std::chrono::hours(1)); };
+  EXPECT_EQ(age_in_an_hour(), nanoseconds::zero()) << "no step is under way";
+  loop_->Submit(Request(1, Prompt(5, 1), 3));
+  gate_.WaitForStep();
+  EXPECT_GT(age_in_an_hour(), std::chrono::minutes(59));
+  EXPECT_EQ(loop_->StepAge(TimePoint()), nanoseconds::zero()) << "an age is never negative";
+  gate_.Open();
+  events_.WaitForEnd(1);
+  while (age_in_an_hour() != nanoseconds::zero()) std::this_thread::yield();  // the step that drops what the ended one held
+}
+
 TEST_F(EngineLoopTest, StatsFollowTheSteps) {
   Start({.max_sequences = 2}, {.max_batch_size = 2});
   EXPECT_EQ(loop_->max_running(), 2);

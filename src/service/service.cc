@@ -16,6 +16,8 @@ namespace cllm {
 namespace {
 
 constexpr int kPrepareThreads = 2;
+// Seconds until another server may have taken the place of one that ends.
+constexpr int kRetryAfterTheEnd = 5;
 
 // What a client's own bound was cut to.
 std::optional<int> CutMaxTokens(const GenerateRequest& request, int max_tokens) {
@@ -56,9 +58,10 @@ Status Service::CheckOpen(int open_before, double timeout_s) {
   Status status;
   if (accepting_) {
     const AdmissionLimits limits{.max_running = loop_.max_running(), .max_queue = options_.max_queue_size};
-    status = CheckRoom(limits, open_before, loop_.stats().seconds_per_start, timeout_s);
+    status = CheckRoom(limits, open_before, loop_.stats().seconds_per_start, timeout_s,
+                       loop_.SecondsToFreePlace(std::chrono::steady_clock::now()));
   } else {
-    status = Fail(ErrorCode::kUnavailable, "the server is shutting down");
+    status = std::unexpected(Error{ErrorCode::kUnavailable, "the server is shutting down", {}, kRetryAfterTheEnd});
   }
   if (!status) ++refused_;
   return status;

@@ -64,12 +64,15 @@ class Service {
 
   // From now on Submit refuses; what was accepted goes on.
   void StopAccepting() { accepting_ = false; }
+  bool accepting() const { return accepting_; }
 
   // Blocks until no request is open or `until` has passed; says whether none is. For the end of the program, after
   // StopAccepting.
   bool WaitUntilIdle(TimePoint until);
 
   ServiceStats stats() const;
+  // How long the engine has been inside one step; 0 between steps.
+  std::chrono::nanoseconds StepAge(TimePoint now) const { return loop_.StepAge(now); }
   const StepMetrics& step_metrics() const { return loop_.step_metrics(); }
   const RequestMetrics& request_metrics() const { return request_metrics_; }
   ResultCacheStats result_cache_stats() const { return result_cache_.stats(); }
