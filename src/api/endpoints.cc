@@ -37,6 +37,41 @@ Json ModelObject(const ServerFacts& facts) {
           {"trained_context", facts.trained_context}};
 }
 
+// As OpenAI lists a model.
+Json ModelEntry(const ServerFacts& facts, int max_context) {
+  return {{"id", facts.card.id},
+          {"object", "model"},
+          {"created", facts.card.created_unix_s},
+          {"owned_by", "cllm"},
+          {"meta",
+           {{"n_vocab", facts.vocab_size},
+            {"n_ctx", max_context},
+            {"n_ctx_train", facts.trained_context},
+            {"n_embd", facts.embedding_size},
+            {"n_params", facts.model_parameters},
+            {"size", facts.model_bytes}}}};
+}
+
+std::string_view ReadinessName(Readiness readiness) {
+  switch (readiness) {
+    case Readiness::kHealthy:
+      return "healthy";
+    case Readiness::kLoading:
+      return "loading";
+    case Readiness::kDraining:
+      return "draining";
+    case Readiness::kStalled:
+      break;
+  }
+  return "stalled";
+}
+
+Json HealthObject(Readiness readiness) {
+  return {{"model_loaded", readiness != Readiness::kLoading}, {"status", ReadinessName(readiness)}};
+}
+
+Json Envelope(Readiness readiness, Json data) { return {{"data", std::move(data)}, {"success", readiness == Readiness::kHealthy}}; }
+
 // A piece of a token as llama-server shows it: text, or the bytes where they are not valid UTF-8.
 Json PieceValue(const std::string& piece) {
   if (IsValidUtf8(piece)) return piece;
@@ -47,12 +82,11 @@ Json PieceValue(const std::string& piece) {
 
 }  // namespace
 
-std::string LoadingBody() { return Dump(Json{{"data", {{"model_loaded", false}, {"status", "loading"}}}, {"success", false}}); }
+std::string HealthBody(Readiness readiness) { return Dump(Envelope(readiness, HealthObject(readiness))); }
 
-std::string HealthyBody() { return Dump(Json{{"data", {{"model_loaded", true}, {"status", "healthy"}}}, {"success", true}}); }
-
-std::string DetailedHealthBody(const ServerFacts& facts, const ServiceStats& stats) {
-  Json data{{"model_loaded", true}, {"status", "healthy"}, {"version", facts.version}};
+std::string DetailedHealthBody(Readiness readiness, const ServerFacts& facts, const ServiceStats& stats) {
+  Json data = HealthObject(readiness);
+  data["version"] = facts.version;
   data["model"] = ModelObject(facts);
   data["engine"] = {{"name", facts.engine_name}, {"idle_with_work_share", IdleShare(stats.loop)}};
   data["queue"] = Json::object();
@@ -62,22 +96,19 @@ std::string DetailedHealthBody(const ServerFacts& facts, const ServiceStats& sta
   ShowStats(kServiceStats, stats, data);
   ShowStats(kEngineLoopStats, stats.loop, data);
   data["memory"] = {{"resident_bytes", ResidentMemoryBytes()}, {"available_bytes", AvailableMemoryBytes()}};
-  return Dump(Json{{"data", std::move(data)}, {"success", true}});
+  return Dump(Envelope(readiness, std::move(data)));
 }
 
+std::string LiveBody() { return Dump(Json{{"data", {{"status", "alive"}}}, {"success", true}}); }
+
 std::string ModelsBody(const ServerFacts& facts, int max_context) {
-  Json model{{"id", facts.card.id},
-             {"object", "model"},
-             {"created", facts.card.created_unix_s},
-             {"owned_by", "cllm"},
-             {"meta",
-              {{"n_vocab", facts.vocab_size},
-               {"n_ctx", max_context},
-               {"n_ctx_train", facts.trained_context},
-               {"n_embd", facts.embedding_size},
-               {"n_params", facts.model_parameters},
-               {"size", facts.model_bytes}}}};
-  return Dump(Json{{"object", "list"}, {"data", Json::array({std::move(model)})}});
+  return Dump(Json{{"object", "list"}, {"data", Json::array({ModelEntry(facts, max_context)})}});
+}
+
+Result<std::string> ModelBody(const ServerFacts& facts, int max_context, const std::string& id) {
+  if (id == facts.card.id) return Dump(ModelEntry(facts, max_context));
+  return Fail(ErrorCode::kModelNotFound, fmt::format("the model {} is not served here; there is {}", Shortened(id), facts.card.id),
+              "model");
 }
 
 std::string IndexBody(const std::string& version, const std::vector<std::string>& endpoints) {

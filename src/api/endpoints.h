@@ -28,13 +28,23 @@ struct ServerFacts {
   std::int64_t kv_tokens_capacity = 0;
 };
 
-// GET /health while the model loads (503) and afterwards (200).
-std::string LoadingBody();
-std::string HealthyBody();
-std::string DetailedHealthBody(const ServerFacts& facts, const ServiceStats& stats);
+// Whether requests are well sent to this server, as /health and /readyz say it.
+enum class Readiness : std::uint8_t {
+  kHealthy,
+  kLoading,
+  kDraining,  // it ends: what it has accepted goes on, nothing new is accepted
+  kStalled,   // a step of the engine has taken far too long
+};
 
-// GET /v1/models
+std::string HealthBody(Readiness readiness);
+std::string DetailedHealthBody(Readiness readiness, const ServerFacts& facts, const ServiceStats& stats);
+
+// GET /livez
+std::string LiveBody();
+
+// GET /v1/models, and one of them by its id: an error names one that is not served.
 std::string ModelsBody(const ServerFacts& facts, int max_context);
+Result<std::string> ModelBody(const ServerFacts& facts, int max_context, const std::string& id);
 
 // GET /
 std::string IndexBody(const std::string& version, const std::vector<std::string>& endpoints);

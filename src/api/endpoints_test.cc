@@ -28,8 +28,12 @@ ServerFacts Facts() {
 }
 
 TEST(EndpointsTest, HealthIsExact) {
-  EXPECT_EQ(HealthyBody(), R"({"data":{"model_loaded":true,"status":"healthy"},"success":true})");
-  EXPECT_EQ(LoadingBody(), R"({"data":{"model_loaded":false,"status":"loading"},"success":false})");
+  EXPECT_EQ(HealthBody(Readiness::kHealthy), R"({"data":{"model_loaded":true,"status":"healthy"},"success":true})");
+  EXPECT_EQ(HealthBody(Readiness::kLoading), R"({"data":{"model_loaded":false,"status":"loading"},"success":false})");
+  EXPECT_EQ(HealthBody(Readiness::kDraining), R"({"data":{"model_loaded":true,"status":"draining"},"success":false})");
+  EXPECT_EQ(HealthBody(Readiness::kStalled), R"({"data":{"model_loaded":true,"status":"stalled"},"success":false})");
+  EXPECT_EQ(Json::parse(DetailedHealthBody(Readiness::kStalled, Facts(), {}))["data"]["status"], "stalled");
+  EXPECT_EQ(Json::parse(DetailedHealthBody(Readiness::kStalled, Facts(), {}))["success"], false);
 }
 
 TEST(EndpointsTest, DetailedHealthHasEveryFigure) {
@@ -49,7 +53,7 @@ TEST(EndpointsTest, DetailedHealthHasEveryFigure) {
                               .running = 3,
                               .kv_tokens = 90,
                               .kv_idle_tokens = 30}};
-  Json body = Json::parse(DetailedHealthBody(Facts(), stats));
+  Json body = Json::parse(DetailedHealthBody(Readiness::kHealthy, Facts(), stats));
   EXPECT_GT(body["data"]["memory"]["resident_bytes"].get<std::int64_t>(), 0);
   EXPECT_GT(body["data"]["memory"]["available_bytes"].get<std::int64_t>(), 0);
   body["data"].erase("memory");
@@ -60,7 +64,7 @@ TEST(EndpointsTest, DetailedHealthHasEveryFigure) {
       "idle_with_work_share":0.25},
     "queue":{"running":3,"queued":2,"open":6,"max_running":8,"max_open":20,"accepted":11,"refused":4},
     "kv":{"tokens":90,"idle_tokens":30,"capacity_tokens":1000,"bytes":900,"capacity_bytes":10000}},"success":true})"));
-  EXPECT_EQ(Json::parse(DetailedHealthBody(Facts(), {}))["data"]["engine"]["idle_with_work_share"], 0.0);
+  EXPECT_EQ(Json::parse(DetailedHealthBody(Readiness::kHealthy, Facts(), {}))["data"]["engine"]["idle_with_work_share"], 0.0);
 }
 
 TEST(EndpointsTest, ModelsListTheOne) {
@@ -74,9 +78,21 @@ TEST(EndpointsTest, AModelFileWithAStrangeNameIsListed) {
   facts.card.id = "toy\xFF";
   facts.model_path = "models/toy\xFF.gguf";
   EXPECT_NO_THROW(Json::parse(ModelsBody(facts, 2048)));
-  EXPECT_NO_THROW(Json::parse(DetailedHealthBody(facts, {})));
+  EXPECT_NO_THROW(Json::parse(DetailedHealthBody(Readiness::kHealthy, facts, {})));
   const OpenAiChatDialect chat(facts.card);
   EXPECT_NO_THROW(Parsed(chat, R"({"messages": [{"role": "user", "content": "x"}]})").writer->Whole({{"a", {}}}, GoodEnd()));
+}
+
+TEST(EndpointsTest, AModelIsFoundByItsId) {
+  const ServerFacts facts = Facts();
+  EXPECT_EQ(Json::parse(ModelBody(facts, 2048, facts.card.id).value()), Json::parse(ModelsBody(facts, 2048))["data"][0]);
+  for (const std::string& id : {facts.card.id + "x", std::string("org/other"), std::string()}) {
+    const auto body = ModelBody(facts, 2048, id);
+    ASSERT_FALSE(body) << id;
+    EXPECT_EQ(body.error().code, ErrorCode::kModelNotFound);
+    EXPECT_EQ(body.error().field, "model");
+    EXPECT_NE(body.error().message.find(facts.card.id), std::string::npos) << body.error().message;
+  }
 }
 
 TEST(EndpointsTest, TheIndexNamesTheEndpoints) {

@@ -19,6 +19,8 @@ ErrorNames NamesOf(ErrorCode code) {
       return {401, "invalid_api_key", "invalid_request_error"};
     case ErrorCode::kNotFound:
       return {404, "not_found", "invalid_request_error"};
+    case ErrorCode::kModelNotFound:
+      return {404, "model_not_found", "invalid_request_error"};
     case ErrorCode::kMethodNotAllowed:
       return {405, "method_not_allowed", "invalid_request_error"};
     case ErrorCode::kTimedOut:

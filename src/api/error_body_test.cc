@@ -18,6 +18,7 @@ TEST(ErrorBodyTest, EachCodeHasItsStatusAndName) {
                                                  {ErrorCode::kContextLength, 400, "context_length_exceeded", "invalid_request_error"},
                                                  {ErrorCode::kUnauthorized, 401, "invalid_api_key", "invalid_request_error"},
                                                  {ErrorCode::kNotFound, 404, "not_found", "invalid_request_error"},
+                                                 {ErrorCode::kModelNotFound, 404, "model_not_found", "invalid_request_error"},
                                                  {ErrorCode::kMethodNotAllowed, 405, "method_not_allowed", "invalid_request_error"},
                                                  {ErrorCode::kTimedOut, 408, "timed_out", "timeout_error"},
                                                  {ErrorCode::kTooLarge, 413, "too_large", "invalid_request_error"},

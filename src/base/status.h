@@ -14,6 +14,7 @@ enum class ErrorCode : std::uint8_t {
   kContextLength,     // its prompt does not fit into the context: 400
   kUnauthorized,      // no key, or a wrong one: 401
   kNotFound,          // 404
+  kModelNotFound,     // 404: a model that is not served
   kMethodNotAllowed,  // 405
   kTimedOut,          // a deadline passed: 408
   kTooLarge,          // 413

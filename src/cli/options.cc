@@ -17,6 +17,13 @@ void DeclareServer(ServeOptions& options, OptionTable& table) {
   table.Int("server.num_threads", &http.num_threads,
             {.min = 1, .max = 256, .help = "Most HTTP event loops. There is one a core, held between min_threads and this."});
   table.Int("server.min_threads", &http.min_threads, {.min = 1, .max = 256, .help = "Least HTTP event loops."});
+  table.Double(
+      "server.shutdown_delay_s", &http.shutdown_delay_s,
+      {.min = 0,
+       .max = 3600,
+       .help = "How long requests are still accepted after SIGTERM or SIGINT, while /readyz says 503 already. A little more than what "
+               "a load balancer takes to notice lets no request of a rolling restart be refused.",
+       .unit = "s"});
   table.Double("server.shutdown_grace_s", &http.shutdown_grace_s,
                {.min = 0, .max = 86400, .help = "How long running requests may go on after SIGTERM or SIGINT.", .unit = "s"});
   table.StringList("server.api_keys", &http.api_keys,
@@ -42,6 +49,11 @@ void DeclareServer(ServeOptions& options, OptionTable& table) {
              .help = "How long a client may take to send a request, head and body, from its first byte on, and how long a connection "
                      "may idle between two requests. Answers have their own limit, scheduler.request_timeout.",
              .unit = "ms"});
+  table.Double("http.stall_timeout_s", &http.stall_timeout_s,
+               {.min = 0.001,
+                .max = 86400,
+                .help = "How long one step of the engine may take before /readyz and /health say 503, stalled.",
+                .unit = "s"});
   table.Int("http.max_input_tokens", &options.max_input_tokens,
             {.min = 1,
              .max = kMostTokens,

@@ -148,8 +148,10 @@ class ModelThread {
     signals_.SetLoading(false);
     PrintReady();
     signals_.Wait(1);
+    LetBalancersLeave();
     spdlog::info("shutting down: no new requests, {} may finish", service.stats().open_requests);
     Drain(service);
+    http_.DropBackend();
     return {};
   }
 
@@ -161,11 +163,22 @@ class ModelThread {
                  http_.port());
   }
 
+  // From the first signal on /readyz says no; requests are refused a moment later, or at the second signal.
+  void LetBalancersLeave() {
+    http_.AnnounceEnd();
+    if (options_.http.shutdown_delay_s <= 0) return;
+    spdlog::info("ending in {:g} s: /readyz says no, requests are still accepted", options_.http.shutdown_delay_s);
+    signals_.Wait(2, After(options_.http.shutdown_delay_s));
+  }
+
+  static TimePoint After(double seconds) {
+    return std::chrono::steady_clock::now() + std::chrono::duration_cast<TimePoint::duration>(std::chrono::duration<double>(seconds));
+  }
+
   // A second signal ends the grace.
   void Drain(Service& service) {
     service.StopAccepting();
-    const TimePoint until = std::chrono::steady_clock::now() +
-                            std::chrono::duration_cast<TimePoint::duration>(std::chrono::duration<double>(options_.http.shutdown_grace_s));
+    const TimePoint until = After(options_.http.shutdown_grace_s);
     constexpr std::chrono::milliseconds kSignalCheck(50);
     while (!service.WaitUntilIdle(std::min(until, std::chrono::steady_clock::now() + kSignalCheck))) {
       if (std::chrono::steady_clock::now() >= until || signals_.Wait(2, std::chrono::steady_clock::now())) break;

@@ -31,6 +31,7 @@ std::string_view OutcomeName(const std::optional<ErrorCode>& error) {
 void LogRequest(const RequestRecord& record) {
   LogFields fields;
   if (!record.id.empty()) fields.emplace_back("id", record.id);
+  if (!record.request_id.empty()) fields.emplace_back("request_id", record.request_id);
   fields.emplace_back("remote", record.remote);
   fields.emplace_back("method", record.method);
   fields.emplace_back("path", record.path.substr(0, kMostPathBytes));

@@ -10,7 +10,8 @@
 namespace cllm {
 
 struct RequestRecord {
-  std::string id;  // of the answer; empty where there is none
+  std::string id;          // of the answer; empty where there is none
+  std::string request_id;  // as the client named the request, or as it was named
   std::string method;
   std::string path;    // without its query
   std::string remote;  // address and port of the client

@@ -50,10 +50,12 @@ RequestRecord Record() {
 TEST_F(AccessLogTest, AnAnswerHasItsIdTokensAndTimings) {
   RequestRecord record = Record();
   record.id = "abc";
+  record.request_id = "from a client";
   record.generation =
       GenerationEnd{.status = {}, .prompt_tokens = 5, .generated_tokens = 16, .queue_time_s = 0.001, .first_token_time_s = 0.02};
   EXPECT_EQ(Logged(record),
-            "request id=abc remote=127.0.0.1:4000 method=POST path=/generate status=200 outcome=finished prompt_tokens=5 "
+            "request id=abc request_id=\"from a client\" remote=127.0.0.1:4000 method=POST path=/generate status=200 outcome=finished "
+            "prompt_tokens=5 "
             "generated_tokens=16 queue_ms=1.0000 first_token_ms=20.0000 total_ms=500.0000");
 }
 

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "http/answer_head.h"
+
 namespace cllm {
 
 void ConnectionGate::OnBytes(trantor::MsgBuffer* bytes) {
@@ -22,6 +24,7 @@ void ConnectionGate::Read(trantor::MsgBuffer& bytes) {
     if (!progress) return Refuse(progress.error());
     if (*progress == RequestFramer::Progress::kNeedsMore) return;
     if (*progress == RequestFramer::Progress::kComplete) return Forward();
+    framer_.SetField(kRequestIdHeader, RequestIdOf(framer_.head().Find(kRequestIdHeader)));
     if (const auto refusal = rules_.check(framer_.head())) return Refuse(*refusal);
     const auto connection = connection_.lock();
     if (framer_.wants_continue() && bytes.readableBytes() == 0 && connection) connection->send("HTTP/1.1 100 Continue\r\n\r\n", 25);
@@ -45,12 +48,16 @@ void ConnectionGate::Forward() {
 
 void ConnectionGate::OnAnswered() {
   if (state_ != State::kAnswering) return;
-  if (framer_.head().ends_connection()) return Drain();
+  const auto connection = connection_.lock();
+  if (framer_.head().ends_connection()) {
+    // Drogon does it as well, but not after an answer that may have no body (204).
+    if (connection) connection->shutdown();
+    return Drain();
+  }
   state_ = State::kReading;
   timed_ = false;
   framer_.Reset();
   SetDeadline(rules_.timeout);
-  const auto connection = connection_.lock();
   if (connection && connection->connected()) Read(*connection->getRecvBuffer());
 }
 

@@ -19,7 +19,7 @@ class ConnectionGate : public std::enable_shared_from_this<ConnectionGate> {
   struct Rules {
     RequestFramer::Limits limits;
     std::chrono::milliseconds timeout{30'000};  // for a request to arrive, and for the next one to begin
-    // Looks at a head before its body is read.
+    // Looks at a head before its body is read, and says what is wrong with it.
     std::function<std::optional<Refusal>(const RequestHead&)> check;
     // The bytes of a refusal; the head is empty where it could not be read.
     std::function<std::string(const Refusal&, const RequestHead&, const trantor::TcpConnection&)> render;

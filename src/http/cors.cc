@@ -55,7 +55,7 @@ HeaderList Cors::AnswerHeaders(std::string_view origin) const {
   if (!any_) headers.emplace_back("Vary", "Origin");
   if (origin.empty() || !Allows(origin)) return headers;
   headers.emplace_back("Access-Control-Allow-Origin", any_ ? std::string("*") : std::string(origin));
-  headers.emplace_back("Access-Control-Expose-Headers", "Retry-After, WWW-Authenticate, X-cLLM-Cache");
+  headers.emplace_back("Access-Control-Expose-Headers", "Retry-After, WWW-Authenticate, X-Request-Id, X-cLLM-Cache, X-cLLM-Ignored-Fields");
   return headers;
 }
 

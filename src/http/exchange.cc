@@ -8,13 +8,12 @@
 #include <fmt/format.h>
 
 #include "api/error_body.h"
+#include "http/answer_head.h"
 #include "http/route_table.h"
 
 namespace cllm {
 namespace {
 
-// Where nothing better is known.
-constexpr int kRetryAfterSeconds = 1;
 constexpr const char* kCacheHeader = "X-cLLM-Cache";
 
 // Whether the body must end with the connection: HTTP/1.0 knows no chunks, and "Connection: close" asks for it.
@@ -37,9 +36,7 @@ drogon::HttpResponsePtr BodyResponse(std::string_view content_type, std::string 
 drogon::HttpResponsePtr ErrorResponse(const Error& error, std::string body) {
   auto response = BodyResponse(kJsonType, std::move(body));
   response->setStatusCode(static_cast<drogon::HttpStatusCode>(HttpStatus(error.code)));
-  if (error.code == ErrorCode::kQueueFull || error.code == ErrorCode::kUnavailable) {
-    response->addHeader("Retry-After", std::to_string(std::max(kRetryAfterSeconds, error.retry_after_s)));
-  }
+  if (const auto seconds = RetryAfter(error)) response->addHeader("Retry-After", std::to_string(*seconds));
   return response;
 }
 
@@ -81,6 +78,15 @@ std::string Exchange::CacheHeader() {
   const std::lock_guard lock(mutex_);
   if (cache_.result) return "hit";
   return cache_.prefix_tokens > 0 ? fmt::format("prefix={}", cache_.prefix_tokens) : "miss";
+}
+
+HeaderList Exchange::StreamHeaders() {
+  HeaderList headers = {{kContentTypeHeader, "text/event-stream; charset=utf-8"},
+                        {"Cache-Control", "no-cache"},
+                        {kStreamHeader, "no"},
+                        {kCacheHeader, CacheHeader()}};
+  headers.insert(headers.end(), parts_.headers.begin(), parts_.headers.end());
+  return headers;
 }
 
 TextDelta& Exchange::AnswerOf(int choice) {
@@ -152,6 +158,7 @@ void Exchange::RespondWhole() {
   const auto response = end_.status ? BodyResponse(kJsonType, parts_.writer->Whole(answers_, end_))
                                     : ErrorResponse(end_.status.error(), parts_.dialect->ErrorBody(end_.status.error()));
   response->addHeader(kCacheHeader, CacheHeader());
+  AddHeaders(*response, parts_.headers);
   parts_.respond(response);
   Finish();
 }
@@ -160,12 +167,9 @@ void Exchange::BeginStream() {
   const auto connection = connection_.lock();
   if (!connection || !connection->connected()) return Finish();
   if (EndsWithConnection(*parts_.request)) {
-    std::string head =
-        "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nCache-Control: no-cache\r\nConnection: "
-        "close\r\n";
-    head += fmt::format("{}: {}\r\n", kCacheHeader, CacheHeader());
-    for (const auto& [name, value] : parts_.headers) head += fmt::format("{}: {}\r\n", name, value);
-    stream_ = std::make_unique<ClosingFrameStream>(connection, head + "\r\n");
+    HeaderList headers = StreamHeaders();
+    headers.insert(headers.end(), parts_.common_headers.begin(), parts_.common_headers.end());
+    stream_ = std::make_unique<ClosingFrameStream>(connection, ClosingHead(200, headers));
     return WriteFrames();
   }
   // Where earlier requests of a pipelining client are still open, Drogon calls back later; frames wait until then.
@@ -175,11 +179,7 @@ void Exchange::BeginStream() {
         self->WriteFrames();
       },
       true);
-  response->setContentTypeString("text/event-stream; charset=utf-8");
-  response->addHeader("Cache-Control", "no-cache");
-  response->addHeader(kStreamHeader, "no");
-  response->addHeader(kCacheHeader, CacheHeader());
-  for (const auto& [name, value] : parts_.headers) response->addHeader(name, value);
+  AddHeaders(*response, StreamHeaders());
   parts_.respond(response);
 }
 

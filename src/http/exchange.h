@@ -36,7 +36,8 @@ class Exchange : public GenerationSink, public LoopClient, public std::enable_sh
     const Dialect* dialect;                  // a part of `backend`
     std::shared_ptr<const Backend> backend;  // kept alive until the answer is out
     bool stream = false;
-    HeaderList headers = {};                   // further ones of a stream
+    HeaderList common_headers = {};            // CommonHeaders, which Drogon's answers get when they are sent
+    HeaderList headers = {};                   // of this answer alone
     RequestRecord record = {};                 // what is known of the request before its answer
     std::function<void()> on_stream_end = {};  // a stream's last byte was handed to the connection
   };
@@ -61,6 +62,8 @@ class Exchange : public GenerationSink, public LoopClient, public std::enable_sh
 
   TextDelta& AnswerOf(int choice);
   std::string CacheHeader();
+  // What a stream says before its first frame, by whichever way it goes.
+  HeaderList StreamHeaders();
   void Log(const GenerationEnd& end, bool has_text);
   void Queue();
   void RespondWhole();

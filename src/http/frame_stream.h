@@ -10,7 +10,7 @@
 namespace cllm {
 
 // Answers that go out in pieces, told from others by this header, which they alone have.
-inline constexpr const char* kStreamHeader = "x-accel-buffering";
+inline constexpr const char* kStreamHeader = "X-Accel-Buffering";
 
 class FrameStream {
  public:

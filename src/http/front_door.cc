@@ -1,10 +1,14 @@
 #include "http/front_door.h"
 
+#include <algorithm>
+#include <cctype>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "api/json_object.h"
 #include "http/access_log.h"
+#include "http/answer_head.h"
 #include "http/route_table.h"
 
 namespace cllm {
@@ -17,33 +21,9 @@ struct ReaderOf : trantor::TcpConnection {
   }
 };
 
-const char* ReasonPhrase(int status) {
-  switch (status) {
-    case 400:
-      return "Bad Request";
-    case 401:
-      return "Unauthorized";
-    case 405:
-      return "Method Not Allowed";
-    case 408:
-      return "Request Timeout";
-    case 413:
-      return "Content Too Large";
-    case 414:
-      return "URI Too Long";
-    case 417:
-      return "Expectation Failed";
-    case 431:
-      return "Request Header Fields Too Large";
-    case 501:
-      return "Not Implemented";
-    case 503:
-      return "Service Unavailable";
-    case 505:
-      return "HTTP Version Not Supported";
-    default:
-      return "Error";
-  }
+// `lower` is in lower case.
+bool IsSame(std::string_view text, std::string_view lower) {
+  return std::ranges::equal(text, lower, [](unsigned char a, unsigned char b) { return std::tolower(a) == b; });
 }
 
 // Nobody without a key learns what is there.
@@ -53,6 +33,18 @@ bool NeedsKey(std::string_view path) {
 }
 
 bool SentAKey(const RequestHead& head) { return !head.Find("authorization").empty() || !head.Find("x-api-key").empty(); }
+
+// A body in an encoding that is taken for plain would be called bad JSON.
+std::optional<Refusal> CheckEncoding(const RequestHead& head) {
+  for (const HttpField& field : head.fields) {
+    if (field.name != "content-encoding" || field.value.empty() || IsSame(field.value, "identity")) continue;
+    return Refusal{415,
+                   {ErrorCode::kInvalidArgument,
+                    fmt::format("the body's Content-Encoding is {}, and this server reads none: send it as it is", Shortened(field.value)),
+                    {}}};
+  }
+  return std::nullopt;
+}
 
 bool IsPreflight(const RequestHead& head) {
   return head.method == "OPTIONS" && !head.Find("origin").empty() && !head.Find("access-control-request-method").empty();
@@ -64,7 +56,7 @@ FrontDoor::FrontDoor(Settings settings, std::function<void(const trantor::TcpCon
     : settings_(std::move(settings)), on_left_(std::move(on_left)) {
   rules_.limits = settings_.limits;
   rules_.timeout = settings_.timeout;
-  rules_.check = [this](const RequestHead& head) { return CheckKey(head); };
+  rules_.check = [this](const RequestHead& head) { return Check(head); };
   rules_.render = [this](const Refusal& refusal, const RequestHead& head, const trantor::TcpConnection& connection) {
     return Render(refusal, head, connection);
   };
@@ -109,6 +101,11 @@ void FrontDoor::OnAnswered(const std::weak_ptr<trantor::TcpConnection>& weak) {
   loop->queueInLoop([loop, gate] { loop->queueInLoop([gate] { gate->OnAnswered(); }); });
 }
 
+std::optional<Refusal> FrontDoor::Check(const RequestHead& head) const {
+  if (auto refusal = CheckKey(head)) return refusal;
+  return CheckEncoding(head);
+}
+
 std::optional<Refusal> FrontDoor::CheckKey(const RequestHead& head) const {
   if (!settings_.keys.required() || !NeedsKey(head.path())) return std::nullopt;
   if (IsPreflight(head) && settings_.cors.enabled()) return std::nullopt;  // browsers ask beforehand without the key
@@ -119,26 +116,29 @@ std::optional<Refusal> FrontDoor::CheckKey(const RequestHead& head) const {
 }
 
 std::string FrontDoor::Render(const Refusal& refusal, const RequestHead& head, const trantor::TcpConnection& connection) const {
-  LogRequest({.id = {},
-              .method = head.method,
-              .path = std::string(head.path()),
-              .remote = connection.peerAddr().toIpPort(),
-              .status = refusal.status,
-              .error = refusal.error.code,
-              .generation = {},
-              .body = {}});
+  const std::string id = RequestIdOf(head.Find(kRequestIdHeader));
+  RequestRecord record;
+  record.request_id = id;
+  record.method = head.method;
+  record.path = head.path();
+  record.remote = connection.peerAddr().toIpPort();
+  record.status = refusal.status;
+  record.error = refusal.error.code;
+  LogRequest(record);
   const std::string body = ErrorBody(ErrorFamilyOf(head.path()), refusal.error);
-  std::string text = fmt::format(
-      "HTTP/1.1 {} {}\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: {}\r\nConnection: "
-      "close\r\nServer: cLLM\r\n",
-      refusal.status, ReasonPhrase(refusal.status), body.size());
+  HeaderList headers = CommonHeaders(settings_.cors, head.Find("origin"), id);
+  headers.emplace_back(kContentTypeHeader, kJsonType);
+  headers.emplace_back("Content-Length", std::to_string(body.size()));
   if (refusal.status == 401) {
-    text += fmt::format("WWW-Authenticate: Bearer realm=\"cLLM\"{}\r\n", SentAKey(head) ? ", error=\"invalid_token\"" : "");
+    headers.emplace_back("WWW-Authenticate", fmt::format("Bearer realm=\"cLLM\"{}", SentAKey(head) ? ", error=\"invalid_token\"" : ""));
   }
-  if (refusal.status == 503) text += "Retry-After: 1\r\n";
-  if (refusal.status == 405) text += "Allow: GET, HEAD, POST, OPTIONS\r\n";
-  for (const auto& [name, value] : settings_.cors.AnswerHeaders(head.Find("origin"))) text += fmt::format("{}: {}\r\n", name, value);
-  text += "\r\n";
+  if (const auto seconds = RetryAfter(refusal.error)) headers.emplace_back("Retry-After", std::to_string(*seconds));
+  if (refusal.status == 405) {
+    const Route* route = FindRoute(head.path()).route;
+    headers.emplace_back("Allow", route != nullptr ? AllowedMethods(*route) : "GET, HEAD, POST, OPTIONS");
+  }
+  if (refusal.status == 415) headers.emplace_back("Accept-Encoding", "identity");
+  const std::string text = ClosingHead(refusal.status, headers);
   return head.method == "HEAD" ? text : text + body;
 }
 

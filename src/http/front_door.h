@@ -38,6 +38,7 @@ class FrontDoor {
   void OnAnswered(const std::weak_ptr<trantor::TcpConnection>& connection);
 
  private:
+  std::optional<Refusal> Check(const RequestHead& head) const;
   std::optional<Refusal> CheckKey(const RequestHead& head) const;
   std::string Render(const Refusal& refusal, const RequestHead& head, const trantor::TcpConnection& connection) const;
 

@@ -4,18 +4,40 @@
 
 #include "api/error_body.h"
 #include "api/sampling_fields.h"
+#include "base/log.h"
+#include "http/answer_head.h"
 #include "http/metrics_page.h"
 
 namespace cllm {
 namespace {
 
-const Error kLoading{ErrorCode::kUnavailable, "the model is still loading", {}};
+// When to ask a server again whose model loads, or one that ends and may be followed by another.
+constexpr int kRetryAfterLoading = 5;
+
+// The answer to a probe: 503 where it isn't good.
+void AnswerProbe(const HttpCall& call, Readiness readiness, std::string body) {
+  auto response = BodyResponse(call.route->content_type, std::move(body));
+  if (readiness != Readiness::kHealthy) {
+    response->setStatusCode(drogon::k503ServiceUnavailable);
+    response->addHeader("Retry-After", std::to_string(kRetryAfterLoading));
+  }
+  call.respond(response);
+}
+
+// The header that names what of a request changed nothing.
+HeaderList IgnoredFields(const std::vector<std::string>& fields, const std::string& request_id) {
+  if (fields.empty()) return {};
+  std::string list = FieldListValue(fields);
+  spdlog::debug("request {} has fields that this server does not know: {}", EscapedForLog(request_id), list);
+  return {{"X-cLLM-Ignored-Fields", std::move(list)}};
+}
 
 }  // namespace
 
 RequestRecord RecordOf(const drogon::HttpRequestPtr& request) {
   RequestRecord record;
   record.method = request->isHead() ? "HEAD" : request->methodString();
+  record.request_id = request->getHeader(kRequestIdHeader);
   record.path = request->path();
   record.remote = request->peerAddr().toIpPort();
   return record;
@@ -30,30 +52,58 @@ Handlers::Handlers(Settings settings, FrontDoor& front_door, Mailbox& mailbox, C
 
 void Handlers::Index(HttpCall call) const { call.Answer(IndexBody(settings_.version, EndpointNames())); }
 
+Readiness Handlers::ReadinessOf(const Backend* backend, bool accepts) const {
+  if (!accepts) return Readiness::kDraining;
+  if (backend == nullptr) return Readiness::kLoading;
+  const bool is_stalled = backend->service.StepAge(std::chrono::steady_clock::now()) > settings_.stall_timeout;
+  return is_stalled ? Readiness::kStalled : Readiness::kHealthy;
+}
+
+Error Handlers::Unavailable() const {
+  const char* message = is_ending_ ? "the server is shutting down" : "the model is still loading";
+  return {ErrorCode::kUnavailable, message, {}, kRetryAfterLoading};
+}
+
+void Handlers::Live(HttpCall call) const { call.Answer(LiveBody()); }
+
+// Says no as soon as the end is announced, so that nobody sends requests here any more when they begin to be refused.
+void Handlers::Ready(HttpCall call) const {
+  const auto backend = backend_.load();
+  const Readiness readiness = ReadinessOf(backend.get(), !is_ending_);
+  AnswerProbe(call, readiness, HealthBody(readiness));
+}
+
+// Says no while requests are refused.
 void Handlers::Health(HttpCall call) const {
   const std::string& level = call.request->getParameter("level");
   if (!level.empty() && level != "detailed" && level != "basic") {
     return call.Fail({ErrorCode::kInvalidArgument, "level must be basic or detailed", "level"});
   }
   const auto backend = backend_.load();
-  if (!backend) {
-    auto response = BodyResponse(call.route->content_type, LoadingBody());
-    response->setStatusCode(drogon::k503ServiceUnavailable);
-    return call.respond(response);
-  }
-  call.Answer(level == "detailed" ? DetailedHealthBody(backend->facts, backend->service.stats()) : HealthyBody());
+  const Readiness readiness = ReadinessOf(backend.get(), backend ? backend->service.accepting() : !is_ending_);
+  const bool is_detailed = backend && level == "detailed";
+  AnswerProbe(call, readiness,
+              is_detailed ? DetailedHealthBody(readiness, backend->facts, backend->service.stats()) : HealthBody(readiness));
 }
 
 void Handlers::Metrics(HttpCall call) const {
   const auto backend = backend_.load();
-  if (!backend) return call.Fail(kLoading);
+  if (!backend) return call.Fail(Unavailable());
   call.Answer(MetricsPage(*backend));
 }
 
 void Handlers::Models(HttpCall call) const {
   const auto backend = backend_.load();
-  if (!backend) return call.Fail(kLoading);
+  if (!backend) return call.Fail(Unavailable());
   call.Answer(ModelsBody(backend->facts, backend->service.max_context()));
+}
+
+void Handlers::Model(HttpCall call) const {
+  const auto backend = backend_.load();
+  if (!backend) return call.Fail(Unavailable());
+  Result<std::string> body = ModelBody(backend->facts, backend->service.max_context(), call.parameter);
+  if (!body) return call.Fail(body.error());
+  call.Answer(*std::move(body));
 }
 
 void Handlers::StartGeneration(HttpCall call, DialectOf dialect_of) const {
@@ -66,7 +116,7 @@ void Handlers::StartGeneration(HttpCall call, DialectOf dialect_of) const {
     call.Fail(error);
   };
   const auto backend = backend_.load();
-  if (!backend) return fail(kLoading);
+  if (!backend) return fail(Unavailable());
   // Under overload most requests end here: reading them first would take time from those that are answered.
   if (Status room = backend->service.LookForRoom(); !room) return fail(room.error());
   const Dialect& dialect = dialect_of(*backend);
@@ -76,15 +126,17 @@ void Handlers::StartGeneration(HttpCall call, DialectOf dialect_of) const {
     if (Status status = ReadPriorityHeader(priority, parsed->request); !status) return fail(status.error());
   }
   auto exchange = std::make_shared<Exchange>(
-      Exchange::Parts{.request = call.request,
-                      .respond = call.respond,
-                      .writer = std::move(parsed->writer),
-                      .dialect = &dialect,
-                      .backend = backend,
-                      .stream = parsed->stream,
-                      .headers = front_door_.cors().AnswerHeaders(call.request->getHeader("origin")),
-                      .record = record,
-                      .on_stream_end = [&door = front_door_, connection = call.request->getConnectionPtr()] { door.OnAnswered(connection); }},
+      Exchange::Parts{
+          .request = call.request,
+          .respond = call.respond,
+          .writer = std::move(parsed->writer),
+          .dialect = &dialect,
+          .backend = backend,
+          .stream = parsed->stream,
+          .common_headers = CommonHeaders(front_door_.cors(), call.request->getHeader("origin"), record.request_id),
+          .headers = IgnoredFields(parsed->ignored_fields, record.request_id),
+          .record = record,
+          .on_stream_end = [&door = front_door_, connection = call.request->getConnectionPtr()] { door.OnAnswered(connection); }},
       mailbox_, tracker_);
   auto control = backend->Submit(*std::move(parsed), exchange);
   if (!control) {
@@ -96,7 +148,7 @@ void Handlers::StartGeneration(HttpCall call, DialectOf dialect_of) const {
 
 void Handlers::StartWork(HttpCall call, BodyAnswer answer) const {
   const auto backend = backend_.load();
-  if (!backend) return call.Fail(kLoading);
+  if (!backend) return call.Fail(Unavailable());
   backend->service.Post([backend, call = std::move(call), answer] {
     Result<std::string> body = answer(backend->service.model(), call.request->body());
     if (!body) return call.Fail(body.error());

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -36,17 +37,24 @@ class Handlers {
   struct Settings {
     std::string version;
     bool log_bodies = false;
+    std::chrono::nanoseconds stall_timeout{};  // a step of the engine that takes longer has stalled
   };
   // The references outlive the handlers.
   Handlers(Settings settings, FrontDoor& front_door, Mailbox& mailbox, ConnectionTracker& tracker);
 
-  // Any thread: the model is loaded (or, with nullptr, gone).
+  // Any thread: the model is loaded, or, with nullptr, gone.
   void SetBackend(std::shared_ptr<const Backend> backend) { backend_.store(std::move(backend)); }
 
+  // Any thread: the end is near; probes say so from now on.
+  void AnnounceEnd() { is_ending_ = true; }
+
   void Index(HttpCall call) const;
+  void Live(HttpCall call) const;
+  void Ready(HttpCall call) const;
   void Health(HttpCall call) const;
   void Metrics(HttpCall call) const;
   void Models(HttpCall call) const;
+  void Model(HttpCall call) const;
 
   // `kDialect` is the Backend's member for it.
   template <auto kDialect>
@@ -64,6 +72,10 @@ class Handlers {
   using DialectOf = const Dialect& (*)(const Backend&);
   using BodyAnswer = Result<std::string> (*)(const TextModel&, std::string_view);
 
+  // `accepts`: whether requests that come now are let in.
+  Readiness ReadinessOf(const Backend* backend, bool accepts) const;
+  // Why there is no backend.
+  Error Unavailable() const;
   void StartGeneration(HttpCall call, DialectOf dialect_of) const;
   void StartWork(HttpCall call, BodyAnswer answer) const;
 
@@ -72,6 +84,7 @@ class Handlers {
   Mailbox& mailbox_;
   ConnectionTracker& tracker_;
   std::atomic<std::shared_ptr<const Backend>> backend_;
+  std::atomic<bool> is_ending_ = false;
 };
 
 }  // namespace cllm

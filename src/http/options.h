@@ -12,6 +12,8 @@ struct HttpOptions {
   // Event loops: one a core, held between these two.
   int num_threads = 8;
   int min_threads = 1;
+  // From SIGTERM or SIGINT to the first refusal, so that whoever sends requests here can learn it from /readyz.
+  double shutdown_delay_s = 0.0;
   double shutdown_grace_s = 30.0;  // for running requests, after SIGTERM or SIGINT
   // Clients must know one of these keys or of those in the file; without any, everybody may ask.
   std::vector<std::string> api_keys = {};
@@ -21,7 +23,8 @@ struct HttpOptions {
   std::string tls_key = {};
   int max_body_mb = 16;
   int max_connections = 1000;
-  int timeout_ms = 30'000;  // for a request to arrive once it has begun, and for the next one to begin
+  int timeout_ms = 30'000;        // for a request to arrive once it has begun, and for the next one to begin
+  double stall_timeout_s = 60.0;  // a step of the engine that takes longer makes probes fail
   std::vector<std::string> cors_origins = {};
   bool log_bodies = false;
   // A connection on which nothing moves is closed after this; it must be longer than any answer may take.

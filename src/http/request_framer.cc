@@ -87,6 +87,11 @@ void RequestFramer::Reset() {
   scanned_ = head_size_ = left_ = 0;
 }
 
+void RequestFramer::SetField(std::string_view name, std::string value) {
+  std::erase_if(head_.fields, [&](const HttpField& field) { return field.name == name; });
+  head_.fields.push_back({std::string(name), std::move(value)});
+}
+
 bool RequestFramer::wants_continue() const {
   const bool has_body = state_ == State::kChunkSize || (state_ == State::kBody && left_ > 0);
   return has_body && body_.empty() && !head_.is_http_1_0 && Lower(head_.Find("expect")) == "100-continue";
@@ -177,10 +182,11 @@ RequestFramer::Step RequestFramer::OnStartLine() {
   head_.method = line.substr(0, first);
   if (!IsToken(head_.method)) return Refuse(400, "the method is not a word");
   constexpr std::array<std::string_view, 7> kMethods = {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"};
+  Step target = SetTarget(line.substr(first + 1, second - first - 1));
   if (std::ranges::find(kMethods, std::string_view(head_.method)) == kMethods.end()) {
     return Refuse(405, "this server does not know the method", ErrorCode::kMethodNotAllowed);
   }
-  if (Step step = SetTarget(line.substr(first + 1, second - first - 1)); !step) return step;
+  if (!target) return target;
   state_ = State::kFields;
   return true;
 }

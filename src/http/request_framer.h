@@ -61,6 +61,9 @@ class RequestFramer {
   const RequestHead& head() const { return head_; }
   bool wants_continue() const;  // the client waits for "100 Continue"
 
+  // From now on the request has this field, once, whatever it came with. `name` is in lower case.
+  void SetField(std::string_view name, std::string value);
+
   // The request, complete, in a form that leaves nothing to understand differently: lower-case fields, a body with its
   // Content-Length, no chunks, nothing about the connection but whether it ends.
   std::string Canonical() const;

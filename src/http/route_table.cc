@@ -20,6 +20,7 @@ constexpr auto kGet = RouteMethod::kGet;
 constexpr auto kPost = RouteMethod::kPost;
 constexpr auto kCllm = ErrorFamily::kCllm;
 constexpr auto kOpenAi = ErrorFamily::kOpenAi;
+constexpr std::string_view kSameAsAbove;
 
 constexpr Route Probe(std::string_view path, ErrorFamily errors, void (Handlers::*answer)(HttpCall) const, std::string_view description) {
   return {.method = kGet, .path = path, .errors = errors, .answer = answer, .description = description, .needs_key = false};
@@ -38,7 +39,10 @@ constexpr Route Generating(std::string_view path, ErrorFamily errors, std::strin
 constexpr std::array kRoutes = {
     Route{.method = kGet, .path = "/", .answer = &Handlers::Index, .description = "name, version, endpoints"},
     Probe("/health", kCllm, &Handlers::Health,
-          "is the server ready; `?level=detailed` adds engine, model, queue, KV cache, memory"),
+          "does the server accept requests and compute; `?level=detailed` adds engine, model, queue, KV cache, memory"),
+    Probe("/v1/health", kOpenAi, &Handlers::Health, kSameAsAbove),
+    Probe("/readyz", kCllm, &Handlers::Ready, "should requests be sent here: 503 from the first signal to end on"),
+    Probe("/livez", kCllm, &Handlers::Live, "does the process answer at all"),
     Route{.method = kGet,
           .path = "/metrics",
           .answer = &Handlers::Metrics,
@@ -51,8 +55,16 @@ constexpr std::array kRoutes = {
           .errors = kOpenAi,
           .answer = &Handlers::Models,
           .description = "the served model, as OpenAI lists it"},
+    Route{.method = kGet, .path = "/models", .errors = kOpenAi, .answer = &Handlers::Models, .description = kSameAsAbove},
+    Route{.method = kGet,
+          .path = "/v1/models/{id}",
+          .errors = kOpenAi,
+          .answer = &Handlers::Model,
+          .description = "one model by its id; another id is 404 `model_not_found`"},
+    Route{.method = kGet, .path = "/models/{id}", .errors = kOpenAi, .answer = &Handlers::Model, .description = kSameAsAbove},
     Generating<&Backend::completions>("/v1/completions", kOpenAi, "OpenAI's completions"),
     Generating<&Backend::chat>("/v1/chat/completions", kOpenAi, "OpenAI's chat, through the model's own template"),
+    Generating<&Backend::chat>("/chat/completions", kOpenAi, kSameAsAbove),
     Route{.method = kPost,
           .path = "/tokenize",
           .answer = &Handlers::Work<TokenizeBody>,
@@ -108,9 +120,7 @@ std::string EndpointName(const Route& route) { return fmt::format("{} {}", Metho
 
 }  // namespace
 
-std::string ErrorBody(ErrorFamily family, const Error& error) {
-  return family == kOpenAi ? OpenAiErrorBody(error) : CllmErrorBody(error);
-}
+std::string ErrorBody(ErrorFamily family, const Error& error) { return family == kOpenAi ? OpenAiErrorBody(error) : CllmErrorBody(error); }
 
 std::span<const Route> Routes() { return kRoutes; }
 
@@ -140,7 +150,9 @@ std::string_view NearestPath(std::string_view path) {
   const std::string decoded = Decoded(path);
   const auto asked = Segments(decoded);
   if (asked.empty()) return {};
-  const auto shared = [&](const Route& route) { return CommonLength(asked | std::views::reverse, Segments(route.path) | std::views::reverse); };
+  const auto shared = [&](const Route& route) {
+    return CommonLength(asked | std::views::reverse, Segments(route.path) | std::views::reverse);
+  };
   const auto nearest = std::ranges::max_element(kRoutes, {}, shared);
   return shared(*nearest) > 0 ? nearest->path : std::string_view();
 }

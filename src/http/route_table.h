@@ -28,7 +28,7 @@ struct Route {
   std::string_view path;  // may end with a parameter, as in "/v1/models/{id}", which takes the rest of a path with its slashes
   ErrorFamily errors = ErrorFamily::kCllm;
   void (Handlers::*answer)(HttpCall) const = nullptr;
-  std::string_view description;  // one line of Markdown; empty where the path is another name of the row before it
+  std::string_view description;               // one line of Markdown; empty where the path is another name of the row before it
   std::string_view content_type = kJsonType;  // of an answer that is no error and no stream
   bool needs_key = true;                      // paths without are probes', whose good answers are logged as debug
   bool logs_itself = false;                   // its access log line has tokens and timings of the generation

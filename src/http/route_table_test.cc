@@ -34,8 +34,20 @@ TEST(RouteTableTest, EscapesAreReadAndCaseCounts) {
   }
 }
 
+TEST(RouteTableTest, AParameterIsTheRestOfThePath) {
+  const auto id = [](std::string_view path) { return FindRoute(path).parameter; };
+  EXPECT_EQ(PathOf("/v1/models/a"), "/v1/models/{id}");
+  EXPECT_EQ(PathOf("/v1/models/"), "none");
+  EXPECT_EQ(id("/v1/models/a"), "a");
+  EXPECT_EQ(id("/v1/models/org/name"), "org/name");
+  EXPECT_EQ(id("/models/org%2Fname%20x+y"), "org/name x+y");
+  EXPECT_EQ(id("/v1/models/%E8%AF%AD"), "\xE8\xAF\xAD");
+  EXPECT_EQ(id("/v1/models"), "");
+}
+
 TEST(RouteTableTest, WhereNothingIsTheErrorsAreThoseOfTheNeighbours) {
-  for (const char* path : {"/v1/models", "/v1", "/v1/", "/v1/nothing", "/%761/nothing", "/v1/chat", "/v1/chat/completions/x"}) {
+  for (const char* path : {"/v1/models", "/models", "/models/a/b", "/chat", "/chat/x", "/v1/health", "/v1", "/v1/", "/v1/nothing",
+                           "/%761/nothing", "/v1/chat", "/v1/chat/completions/x"}) {
     EXPECT_EQ(ErrorFamilyOf(path), ErrorFamily::kOpenAi) << path;
   }
   for (const char* path : {"", "/", "*", "/nothing", "/v10/models", "/generate", "/generate/v1", "/x/v1/models"}) {
@@ -59,7 +71,8 @@ TEST(RouteTableTest, TheDocsHaveEveryEndpoint) {
 }
 
 TEST(RouteTableTest, ProbesAloneNeedNoKey) {
-  for (const Route& route : Routes()) EXPECT_EQ(route.needs_key, !route.path.ends_with("health") && !route.path.ends_with("z")) << route.path;
+  for (const Route& route : Routes())
+    EXPECT_EQ(route.needs_key, !route.path.ends_with("health") && !route.path.ends_with("z")) << route.path;
 }
 
 }  // namespace

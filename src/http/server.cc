@@ -12,6 +12,7 @@
 #include "api/json_object.h"
 #include "base/log.h"
 #include "base/machine.h"
+#include "http/answer_head.h"
 #include "http/connection_tracker.h"
 #include "http/front_door.h"
 #include "http/handlers.h"
@@ -63,6 +64,10 @@ drogon::HttpResponsePtr ErrorPage(drogon::HttpStatusCode code, const drogon::Htt
                                   : Error{ErrorCode::kInvalidArgument, "bad request", {}});
 }
 
+std::chrono::nanoseconds Nanoseconds(double seconds) {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::duration<double>(seconds));
+}
+
 }  // namespace
 
 // What the header hides, so that no other room sees Drogon.
@@ -75,6 +80,8 @@ class HttpServer::Application {
   int loops() const;
   void Run();
   void SetBackend(std::shared_ptr<const Backend> backend);
+  void AnnounceEnd() { handlers_->AnnounceEnd(); }
+  void DropBackend();
   void WakeSenders() { mailbox_.Deliver(); }
   void WaitUntilListening();
   void Quit();
@@ -129,8 +136,9 @@ Status HttpServer::Application::MakeFrontDoor() {
 
 Status HttpServer::Application::Bind() {
   if (Status status = MakeFrontDoor(); !status) return status;
-  handlers_ = std::make_unique<Handlers>(Handlers::Settings{.version = version_, .log_bodies = options_.log_bodies}, *front_door_, mailbox_,
-                                         tracker_);
+  handlers_ = std::make_unique<Handlers>(
+      Handlers::Settings{.version = version_, .log_bodies = options_.log_bodies, .stall_timeout = Nanoseconds(options_.stall_timeout_s)},
+      *front_door_, mailbox_, tracker_);
   if (Status status = CheckTlsFiles(options_.tls_certificate, options_.tls_key); !status) return status;
   AllowDescriptors(options_.max_connections);
   const Result<ListenAddress> address = TryAddress(options_.host, options_.port);
@@ -142,7 +150,7 @@ Status HttpServer::Application::Bind() {
 }
 
 void HttpServer::Application::SetBackend(std::shared_ptr<const Backend> backend) {
-  if (backend && open_to_all_) {
+  if (open_to_all_) {
     spdlog::warn(
         "{} is not this machine alone and no API key is set: whoever reaches port {} can use the model "
         "(--api-key-file FILE, or --host 127.0.0.1)",
@@ -164,7 +172,7 @@ void HttpServer::Application::ConfigureApp() {
       .setDocumentRoot(upload_folder_)  // no file of the working directory may be served
       .setFileTypes({})
       .enableGzip(false)
-      .setServerHeaderField("cLLM")
+      .setServerHeaderField(kServerName)
       .disableSigtermHandling()
       .setIdleConnectionTimeout(static_cast<std::size_t>(options_.idle_timeout_s))
       .setClientMaxBodySize(most_body)
@@ -206,7 +214,7 @@ drogon::HttpResponsePtr HttpServer::Application::Options(const drogon::HttpReque
 
 // Sees every answer but a stream that ends with its connection.
 void HttpServer::Application::OnResponse(const drogon::HttpRequestPtr& request, const drogon::HttpResponsePtr& response) const {
-  for (const auto& [name, value] : front_door_->cors().AnswerHeaders(request->getHeader("origin"))) response->addHeader(name, value);
+  AddHeaders(*response, CommonHeaders(front_door_->cors(), request->getHeader("origin"), request->getHeader(kRequestIdHeader)));
   if (response->getHeader(kStreamHeader).empty()) front_door_->OnAnswered(request->getConnectionPtr());
   const Route* route = FindRoute(request->getOriginalPath()).route;
   if (route != nullptr && route->logs_itself && request->method() == drogon::Post) return;
@@ -241,6 +249,11 @@ void HttpServer::Application::WaitUntilListening() {
   done.wait();
 }
 
+void HttpServer::Application::DropBackend() {
+  handlers_->SetBackend(nullptr);
+  WaitUntilListening();  // every loop has left the handler that it was in
+}
+
 void HttpServer::Application::Quit() {
   WaitUntilListening();
   drogon::app().quit();
@@ -255,6 +268,8 @@ int HttpServer::port() const { return application_->port(); }
 int HttpServer::loops() const { return application_->loops(); }
 void HttpServer::Run() { application_->Run(); }
 void HttpServer::SetBackend(std::shared_ptr<const Backend> backend) { application_->SetBackend(std::move(backend)); }
+void HttpServer::AnnounceEnd() { application_->AnnounceEnd(); }
+void HttpServer::DropBackend() { application_->DropBackend(); }
 void HttpServer::WakeSenders() { application_->WakeSenders(); }
 void HttpServer::WaitUntilListening() { application_->WaitUntilListening(); }
 void HttpServer::Quit() { application_->Quit(); }

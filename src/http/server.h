@@ -24,8 +24,13 @@ class HttpServer {
 
   // Serves until Quit; once in a process. Until SetBackend everything but / and /health answers 503.
   void Run();
-  // Any thread: the model is loaded (or, with nullptr, gone).
+  // Any thread: the model is loaded.
   void SetBackend(std::shared_ptr<const Backend> backend);
+  // Any thread: the server will end; /readyz says so from now on.
+  void AnnounceEnd();
+  // Any thread but the loops', once they run: blocks until nothing here uses the service any more but the exchanges that wait for their
+  // end.
+  void DropBackend();
   // Any thread: sends what sinks have been told. The service calls it once a step.
   void WakeSenders();
   // Any thread, once Run is called or about to be: blocks until connections are accepted.

@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "engine/fake/fake_engine.h"
 #include "http/server.h"
+#include "service/testing_gate.h"
 #include "service/testing_toys.h"
 
 namespace cllm {
@@ -98,13 +99,48 @@ void Call(int port, int number, unsigned kind) {
     case 4: {
       client.Send("GET /health?level=detailed HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
       const std::string answer = client.Read();
-      EXPECT_TRUE(answer.starts_with("HTTP/1.1 200")) << answer;
+      EXPECT_TRUE(answer.starts_with("HTTP/1.1 200") || answer.starts_with("HTTP/1.1 503")) << answer;
       break;
     }
     default:
       client.Send("rubbish\r\n\r\n");
       client.Read();
   }
+}
+
+std::string Get(int port, std::string_view path) {
+  const Client client(port);
+  client.Send(fmt::format("GET {} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", path));
+  return client.Read();
+}
+
+// While a step of the engine does not end, and afterwards.
+void CheckStall(int port, StepGate& gate) {
+  const Client waiting(port);
+  waiting.Post("/generate", RequestBody(1, false));
+  gate.WaitForStep();
+  for (const std::string_view path : {"/health", "/readyz", "/health?level=detailed"}) {
+    std::string answer;
+    do answer = Get(port, path);
+    while (answer.starts_with("HTTP/1.1 200"));  // the step is not that old yet
+    EXPECT_TRUE(answer.starts_with("HTTP/1.1 503")) << answer;
+    EXPECT_NE(answer.find("\"status\":\"stalled\""), std::string::npos) << answer;
+    EXPECT_NE(answer.find("retry-after: "), std::string::npos) << answer;
+  }
+  EXPECT_TRUE(Get(port, "/livez").starts_with("HTTP/1.1 200")) << "the process itself is well";
+  gate.Open();
+  EXPECT_TRUE(waiting.Read().ends_with("\"success\":true}"));
+  std::string answer;
+  do answer = Get(port, "/readyz");
+  while (answer.starts_with("HTTP/1.1 503"));  // the step that drops what the ended request held
+  EXPECT_TRUE(answer.starts_with("HTTP/1.1 200")) << answer;
+}
+
+void CheckTheEnd(HttpServer& http) {
+  EXPECT_TRUE(Get(http.port(), "/readyz").starts_with("HTTP/1.1 200"));
+  http.AnnounceEnd();
+  EXPECT_TRUE(Get(http.port(), "/readyz").starts_with("HTTP/1.1 503"));
+  EXPECT_TRUE(Get(http.port(), "/health").starts_with("HTTP/1.1 200")) << "requests are accepted yet";
 }
 
 TEST(ServerStressTest, ClientsThatComeAndGoWhileItShutsDown) {
@@ -116,8 +152,11 @@ TEST(ServerStressTest, ClientsThatComeAndGoWhileItShutsDown) {
   FakeEngineOptions engine_options;
   engine_options.max_step_tokens = 16;
   engine_options.max_context = 128;
+  StepGate gate;
+  engine_options.on_step = gate.Hook();
   FakeEngine engine(engine_options);
   HttpOptions options;
+  options.stall_timeout_s = 0.2;
   options.host = "127.0.0.1";
   options.port = 0;
   options.num_threads = options.min_threads = 2;
@@ -130,6 +169,8 @@ TEST(ServerStressTest, ClientsThatComeAndGoWhileItShutsDown) {
     ASSERT_TRUE(service.WaitUntilReady());
     http.SetBackend(std::make_shared<Backend>(service, ServerFacts{}, RequestDefaults{}));
     http.WaitUntilListening();
+    CheckStall(http.port(), gate);
+    CheckTheEnd(http);
     std::atomic<int> calls = 0;
     std::vector<std::jthread> clients;
     for (int i = 0; i < kClients; ++i) {
@@ -148,7 +189,10 @@ TEST(ServerStressTest, ClientsThatComeAndGoWhileItShutsDown) {
     EXPECT_GT(stats.accepted, kClients);
     EXPECT_GT(stats.refused, 0);
     EXPECT_EQ(engine.tokens_held(), 0);
-    http.SetBackend(nullptr);
+    EXPECT_NE(Get(http.port(), "/health").find("draining"), std::string::npos);
+    http.DropBackend();
+    EXPECT_NE(Get(http.port(), "/health").find("draining"), std::string::npos);
+    EXPECT_NE(Get(http.port(), "/metrics").find("the server is shutting down"), std::string::npos);
     http.Quit();
   });
   http.Run();

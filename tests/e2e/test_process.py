@@ -6,6 +6,7 @@ import re
 import shutil
 import signal
 import socket
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -159,7 +160,7 @@ def test_print_config_command_line_beats_yaml_beats_default(program: Program, tm
     path = tmp_path / "my.yaml"
     path.write_text("server: {port: 8111, num_threads: 3}\nbackend:\n  llama_cpp: {n_seq_max: 5, n_batch: 99}\n")
     values, text = printed(program, "--config", path, "-np", 7, "--host", "127.0.0.1")
-    assert values["server"] == {"host": "127.0.0.1", "port": 8111, "num_threads": 3, "min_threads": 1, "shutdown_grace_s": 30.0,
+    assert values["server"] == {"host": "127.0.0.1", "port": 8111, "num_threads": 3, "min_threads": 1, "shutdown_delay_s": 0.0, "shutdown_grace_s": 30.0,
                                 "api_keys": [], "api_key_file": "", "tls_certificate": "", "tls_key": ""}
     assert values["backend"]["llama_cpp"]["n_seq_max"] == 7 and values["backend"]["llama_cpp"]["n_batch"] == 99
     assert "my.yaml:1" in origin(text, "port") and "my.yaml:3" in origin(text, "n_batch")
@@ -276,6 +277,51 @@ def test_a_signal_lets_running_streams_finish_and_refuses_new_ones(serve: Callab
         assert stream.ended_well
     assert first["done"] is False and rest[-1]["done"] is True and rest[-1]["generated_tokens"] == 100
     assert server.wait_end() == 0
+
+
+def test_probes_say_that_the_server_drains_while_a_stream_goes_on(serve: Callable[..., Server]) -> None:
+    server = serve("--shutdown-grace-s", 120)
+    assert {server.get(path).status_code for path in ("/health", "/readyz", "/livez")} == {200}
+    with server.open_stream(**LONG, max_tokens=2000) as stream:
+        frames = iter(stream)
+        next(frames)
+        server.signal(signal.SIGTERM)
+        wait_until(lambda: server.post("/generate", {"prompt": PROMPT}).status_code == 503, 10, "a refusal")
+        for path in ("/health", "/v1/health", "/readyz"):
+            response = server.get(path)
+            assert response.status_code == 503 and int(response.headers["retry-after"]) >= 1
+            assert response.json() == {"data": {"model_loaded": True, "status": "draining"}, "success": False}
+        detailed = server.get("/health?level=detailed")
+        assert detailed.status_code == 503
+        assert detailed.json()["data"]["status"] == "draining" and detailed.json()["data"]["queue"]["running"] == 1
+        assert server.get("/livez").status_code == 200
+        assert next(frames)["done"] is False, "the stream goes on"
+    assert server.wait_end() == 0
+
+
+def test_with_a_delay_requests_are_accepted_while_readyz_says_no(serve: Callable[..., Server]) -> None:
+    server = serve("-c", 64, "-np", 1, "--shutdown-delay-s", 600)
+    server.signal(signal.SIGTERM)
+    wait_until(lambda: server.get("/readyz").status_code == 503, 10, "/readyz 503")
+    assert server.get("/health").status_code == 200
+    assert server.generate(prompt=PROMPT, max_tokens=2)["generated_tokens"] <= 2
+    server.signal(signal.SIGTERM)  # ends the delay
+    assert server.wait_end(AT_ONCE_S) == 0
+
+
+def test_retry_after_of_a_queue_that_has_never_moved(serve: Callable[..., Server]) -> None:
+    """Nobody has waited yet, so only what runs can tell when a place comes free. Half of the measured time allows for noise."""
+    server = serve("-c", 1024, "-np", 1, "--max-queue-size", 1)
+    with server.open_stream(**LONG, max_tokens=900) as running, server.open_stream(**LONG, max_tokens=1):
+        frames = iter(running)
+        for _ in range(20):  # the engine's speed is known
+            next(frames)
+        refusal = wait_until(lambda: answer if (answer := server.post("/generate", {"prompt": PROMPT})).status_code == 429 else None, 10,
+                             "a refusal")
+        refused_at = time.monotonic()
+        list(frames)
+        waited = time.monotonic() - refused_at
+    assert int(refusal.headers["retry-after"]) >= waited / 2
 
 
 def test_a_whole_answer_finishes_as_well(serve: Callable[..., Server]) -> None:
