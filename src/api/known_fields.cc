@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "base/nearest.h"
+#include "base/nearest_word.h"
 
 namespace cllm {
 namespace {

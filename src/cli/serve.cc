@@ -90,10 +90,10 @@ std::string Fingerprint(const ServeOptions& options, const ServedModel& model, c
   const ModelFacts& facts = model.facts();
   const SamplingParams& sampling = options.defaults.sampling;
   const LlamaCppOptions& engine = options.llama_cpp;
-  const std::string text =
-      fmt::format("{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}", version, facts.name, facts.architecture, facts.quantization, facts.parameters,
-                  facts.file_bytes, ModifiedUnixSeconds(options.model.path), model.engine().name, model.engine().max_context, engine.kv_type,
-                  engine.flash_attention, engine.rope_scaling, engine.rope_freq_base, sampling.temperature, sampling.top_p, sampling.top_k);
+  const std::string text = fmt::format("{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}", version, facts.name, facts.architecture,
+                                       facts.quantization, facts.parameters, facts.file_bytes, ModifiedUnixSeconds(options.model.path),
+                                       model.engine().name, model.engine().max_context, engine.kv_type, engine.flash_attention,
+                                       engine.rope_scaling, engine.rope_freq_base, sampling.temperature, sampling.top_p, sampling.top_k);
   std::uint32_t hash = 2166136261U;
   for (const unsigned char byte : text) hash = (hash ^ byte) * 16777619U;
   return fmt::format("cllm-{}-{:08x}", version, hash);
@@ -102,21 +102,20 @@ std::string Fingerprint(const ServeOptions& options, const ServedModel& model, c
 ServerFacts Facts(const ServeOptions& options, const ServedModel& model, const std::string& version) {
   const ModelFacts& facts = model.facts();
   const EngineCapabilities& engine = model.engine();
-  return {
-      .version = version,
-      .card = {.id = options.alias.empty() ? std::filesystem::path(options.model.path).stem().string() : options.alias,
-               .created_unix_s = ModifiedUnixSeconds(options.model.path),
-               .fingerprint = Fingerprint(options, model, version)},
-      .model_path = options.model.path,
-      .model_description = fmt::format("{} {}", facts.architecture, facts.quantization),
-      .model_parameters = facts.parameters,
-      .model_bytes = facts.weight_bytes,
-      .vocab_size = engine.vocab_size,
-      .embedding_size = static_cast<int>(facts.embedding_size),
-      .trained_context = static_cast<int>(facts.trained_context),
-      .engine_name = engine.name,
-      .kv_bytes_per_token = model.kv_bytes_per_token(),
-      .kv_tokens_capacity = static_cast<std::int64_t>(engine.max_sequences) * engine.max_context};
+  return {.version = version,
+          .card = {.id = options.alias.empty() ? std::filesystem::path(options.model.path).stem().string() : options.alias,
+                   .created_unix_s = ModifiedUnixSeconds(options.model.path),
+                   .fingerprint = Fingerprint(options, model, version)},
+          .model_path = options.model.path,
+          .model_description = fmt::format("{} {}", facts.architecture, facts.quantization),
+          .model_parameters = facts.parameters,
+          .model_bytes = facts.weight_bytes,
+          .vocab_size = engine.vocab_size,
+          .embedding_size = static_cast<int>(facts.embedding_size),
+          .trained_context = static_cast<int>(facts.trained_context),
+          .engine_name = engine.name,
+          .kv_bytes_per_token = model.kv_bytes_per_token(),
+          .kv_tokens_capacity = static_cast<std::int64_t>(engine.max_sequences) * engine.max_context};
 }
 
 // The model side of the server, from loading to the last answer. Runs beside the HTTP loops.
