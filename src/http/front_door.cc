@@ -6,7 +6,7 @@
 
 #include <fmt/format.h>
 
-#include "api/json_object.h"
+#include "base/utf8.h"
 #include "http/access_log.h"
 #include "http/answer_head.h"
 #include "http/route_table.h"

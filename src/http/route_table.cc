@@ -10,6 +10,7 @@
 
 #include "api/endpoints.h"
 #include "api/error_body.h"
+#include "base/nearest_word.h"
 #include "http/handlers.h"
 #include "http/metrics_page.h"
 
@@ -80,6 +81,7 @@ constexpr std::array kRoutes = {
 };
 
 constexpr std::string_view kParameterStart = "{";
+constexpr std::size_t kMostTypos = 2;
 
 // What stands before the parameter; the whole path where there is none.
 std::string_view FixedPart(const Route& route) { return route.path.substr(0, route.path.find(kParameterStart)); }
@@ -154,7 +156,10 @@ std::string_view NearestPath(std::string_view path) {
     return CommonLength(asked | std::views::reverse, Segments(route.path) | std::views::reverse);
   };
   const auto nearest = std::ranges::max_element(kRoutes, {}, shared);
-  return shared(*nearest) > 0 ? nearest->path : std::string_view();
+  if (shared(*nearest) > 0) return nearest->path;
+  std::array<std::string_view, kRoutes.size()> paths;
+  std::ranges::transform(kRoutes, paths.begin(), &Route::path);
+  return NearestWord(decoded, paths, kMostTypos).value_or("");
 }
 
 std::vector<std::string> EndpointNames() {

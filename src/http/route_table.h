@@ -51,7 +51,7 @@ ErrorFamily ErrorFamilyOf(std::string_view path);
 // The value of Allow.
 std::string_view AllowedMethods(const Route& route);
 
-// The path that somebody who asks for `path` may mean, by its last segments; empty where none is like it.
+// The path that somebody who asks for `path` may mean: one that ends alike, or is a typo away; empty where none is like it.
 std::string_view NearestPath(std::string_view path);
 
 // "GET /health" for every route.

@@ -55,11 +55,13 @@ TEST(RouteTableTest, WhereNothingIsTheErrorsAreThoseOfTheNeighbours) {
   }
 }
 
-TEST(RouteTableTest, TheNearestPathEndsLikeTheAskedOne) {
+TEST(RouteTableTest, TheNearestPathEndsLikeTheAskedOneOrIsATypoAway) {
   EXPECT_EQ(NearestPath("/completions"), "/v1/completions");
   EXPECT_EQ(NearestPath("/v1/v1/chat/completions"), "/v1/chat/completions");
   EXPECT_EQ(NearestPath("/v1/generate"), "/generate");
   EXPECT_EQ(NearestPath("/generate/"), "/generate");
+  EXPECT_EQ(NearestPath("/helath"), "/health");
+  EXPECT_EQ(NearestPath("/Metrics"), "/metrics");
   EXPECT_EQ(NearestPath("/nothing"), "");
   EXPECT_EQ(NearestPath("/"), "");
 }

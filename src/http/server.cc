@@ -9,9 +9,9 @@
 #include <fmt/format.h>
 
 #include "api/error_body.h"
-#include "api/json_object.h"
 #include "base/log.h"
 #include "base/machine.h"
+#include "base/utf8.h"
 #include "http/answer_head.h"
 #include "http/connection_tracker.h"
 #include "http/front_door.h"
