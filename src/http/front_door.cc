@@ -96,9 +96,8 @@ void FrontDoor::OnAnswered(const std::weak_ptr<trantor::TcpConnection>& weak) {
     if (found == gates_.end()) return;
     gate = found->second;
   }
-  // Twice: Drogon queues the sending of an answer right after it announces it.
-  trantor::EventLoop* loop = connection->getLoop();
-  loop->queueInLoop([loop, gate] { loop->queueInLoop([gate] { gate->OnAnswered(); }); });
+  // Drogon announces an answer first and sends it in the same turn of the loop.
+  connection->getLoop()->queueInLoop([gate] { gate->OnAnswered(); });
 }
 
 std::optional<Refusal> FrontDoor::Check(const RequestHead& head) const {

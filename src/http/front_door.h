@@ -34,7 +34,7 @@ class FrontDoor {
 
   // The connection's loop: it was opened or is gone.
   void OnConnection(const trantor::TcpConnectionPtr& connection);
-  // Any thread: the answer was handed to the connection, or will be before what is queued on its loop from now on.
+  // The connection's loop: the answer was handed to the connection, or will be in this turn of the loop.
   void OnAnswered(const std::weak_ptr<trantor::TcpConnection>& connection);
 
  private:

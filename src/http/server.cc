@@ -24,6 +24,14 @@
 namespace cllm {
 namespace {
 
+// Hands answers over on the loop of the current thread, which is the connection's: there Drogon sends an answer in the turn in which it
+// announces it, so that nothing that waits for an announced answer, such as the connection's end, can pass it.
+ResponseCallback OnThisLoop(ResponseCallback respond) {
+  return [loop = trantor::EventLoop::getEventLoopOfCurrentThread(), respond = std::move(respond)](const drogon::HttpResponsePtr& response) {
+    loop->runInLoop([respond, response] { respond(response); });
+  };
+}
+
 // The error behind a status of our own answers.
 std::optional<ErrorCode> CodeOfStatus(int status) {
   if (status < 400) return std::nullopt;
@@ -198,7 +206,7 @@ void HttpServer::Application::Dispatch(const drogon::HttpRequestPtr& request, Re
   if (request->method() == drogon::Options) return respond(Options(request, route));
   // Drogon has made a GET of HEAD and will send no body.
   if (request->method() != (route.method == RouteMethod::kGet ? drogon::Get : drogon::Post)) return respond(WrongMethod(request, route));
-  (handlers_.get()->*route.answer)({request, std::move(respond), &route, std::move(match.parameter)});
+  (handlers_.get()->*route.answer)({request, OnThisLoop(std::move(respond)), &route, std::move(match.parameter)});
 }
 
 drogon::HttpResponsePtr HttpServer::Application::Options(const drogon::HttpRequestPtr& request, const Route& route) const {

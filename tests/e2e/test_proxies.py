@@ -46,6 +46,7 @@ http {{
   }}
 }}
 """
+# Without http-no-delay HAProxy gathers chunks for up to 200 ms.
 HAPROXY = """
 defaults
   mode http
@@ -53,6 +54,7 @@ defaults
   timeout client 60s
   timeout server 60s
   option redispatch
+  option http-no-delay
 frontend all
   bind 127.0.0.1:{port}
   default_backend replicas
