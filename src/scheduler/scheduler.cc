@@ -104,6 +104,7 @@ TimePoint Scheduler::TurnOf(const Sequence& sequence) const {
 }
 
 const StepPlan& Scheduler::Plan(TimePoint now) {
+  planned_at_ = now;
   plan_.Clear();
   planned_.clear();
   Sweep(now);
@@ -115,7 +116,6 @@ const StepPlan& Scheduler::Plan(TimePoint now) {
   PlanDecodes();
   PlanPrompts();
   predicted_step_s_ = step_times_.Predict(load_);
-  planned_at_ = now;
   return plan_;
 }
 
