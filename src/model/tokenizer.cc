@@ -2,29 +2,28 @@
 
 #include <llama.h>
 
+#include <algorithm>
+#include <exception>
 #include <limits>
+
+#include "base/invariant.h"
 
 namespace cllm {
 
-Tokenizer::Tokenizer(const llama_vocab* vocab) : vocab_(vocab), vocab_size_(llama_vocab_n_tokens(vocab)) {
-  for (llama_token token = 0; token < vocab_size_; ++token) {
-    if (llama_vocab_is_eog(vocab, token)) end_of_generation_.push_back(token);
-  }
-}
+namespace {
 
-Result<std::vector<std::int32_t>> Tokenizer::Tokenize(std::string_view text, bool add_special, bool parse_special) const {
-  constexpr std::size_t kMostBytes = std::numeric_limits<std::int32_t>::max() / 2;
-  if (text.size() > kMostBytes) return InvalidArgument("the text is too long to tokenise");
-  const auto length = static_cast<std::int32_t>(text.size());
-  std::vector<std::int32_t> tokens(text.size() / 2 + 16);
-  const auto run = [&] {
-    return llama_tokenize(vocab_, text.data(), length, tokens.data(), static_cast<std::int32_t>(tokens.size()), add_special, parse_special);
-  };
+constexpr std::size_t kMostBytes = std::numeric_limits<std::int32_t>::max() / 8;
+
+// `run` is llama.cpp's function without its last but one arguments: it fills the tokens, or returns minus how many there are.
+template <typename Run>
+Result<std::vector<std::int32_t>> RunTokenizer(std::size_t bytes, const Run& run) {
+  if (bytes > kMostBytes) return InvalidArgument("the text is too long to tokenise");
+  std::vector<std::int32_t> tokens(bytes + 16);
   try {
-    std::int32_t count = run();
+    std::int32_t count = run(tokens);
     if (count < 0) {  // -count tokens are needed
       tokens.resize(-count);
-      count = run();
+      count = run(tokens);
     }
     if (count < 0) return Fail(ErrorCode::kInternal, "the tokenizer gave no tokens");
     tokens.resize(count);
@@ -32,6 +31,38 @@ Result<std::vector<std::int32_t>> Tokenizer::Tokenize(std::string_view text, boo
   } catch (const std::exception& error) {
     return InvalidArgument(std::string("the text cannot be tokenised: ") + error.what());
   }
+}
+
+}  // namespace
+
+Tokenizer::Tokenizer(const llama_vocab* vocab)
+    : vocab_(vocab), vocab_size_(llama_vocab_n_tokens(vocab)), longest_piece_(llama_vocab_longest_piece(vocab)) {
+  for (llama_token token = 0; token < vocab_size_; ++token) {
+    if (llama_vocab_is_eog(vocab, token)) end_of_generation_.push_back(token);
+  }
+}
+
+Result<std::vector<std::int32_t>> Tokenizer::Tokenize(std::string_view text, bool add_special, bool parse_special) const {
+  return RunTokenizer(text.size(), [&](std::vector<std::int32_t>& tokens) {
+    return llama_tokenize(vocab_, text.data(), static_cast<std::int32_t>(text.size()), tokens.data(),
+                          static_cast<std::int32_t>(tokens.size()), add_special, parse_special);
+  });
+}
+
+Result<std::vector<std::int32_t>> Tokenizer::Tokenize(const MarkedText& text, bool add_special) const {
+  std::vector<std::uint8_t> trusted(text.text.size());
+  for (const ByteRange& range : text.trusted) {
+    CheckInvariant(range.begin <= range.end && range.end <= trusted.size(), "a trusted range lies in its text");
+    std::fill(trusted.begin() + static_cast<std::ptrdiff_t>(range.begin), trusted.begin() + static_cast<std::ptrdiff_t>(range.end), 1);
+  }
+  return RunTokenizer(text.text.size(), [&](std::vector<std::int32_t>& tokens) {
+    return llama_tokenize_trusted(vocab_, text.text.data(), static_cast<std::int32_t>(text.text.size()), trusted.data(), tokens.data(),
+                                  static_cast<std::int32_t>(tokens.size()), add_special);
+  });
+}
+
+std::size_t Tokenizer::FewestTokens(std::size_t bytes) const {
+  return longest_piece_ == 0 ? 0 : (bytes + longest_piece_ - 1) / longest_piece_;
 }
 
 std::string Tokenizer::Piece(std::int32_t token, bool render_special) const {

@@ -1,6 +1,7 @@
 // Text ↔ token ids with the vocabulary of a GGUF file. Thread safe: everything is const.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -8,6 +9,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "model/marked_text.h"
 
 struct llama_vocab;
 
@@ -20,7 +22,17 @@ class Tokenizer {
 
   // add_special: put BOS (and what else the file asks for) around the text.
   // parse_special: read "<|im_start|>" and the like as the control tokens that they name.
+  // Linear in the text but for a logarithm, with a small stack, whatever the text and the vocabulary. A byte that is not UTF-8 counts
+  // as U+FFFD where the vocabulary has no tokens for bytes.
   Result<std::vector<std::int32_t>> Tokenize(std::string_view text, bool add_special, bool parse_special) const;
+
+  // The same with parse_special, where a control token counts only if all its bytes are trusted. What lies between control tokens is
+  // tokenised whole, wherever it comes from.
+  Result<std::vector<std::int32_t>> Tokenize(const MarkedText& text, bool add_special) const;
+
+  // So many bytes of text are at least so many tokens, however they are cut; 0 where the vocabulary knows no such bound, because it
+  // drops or merges some of a text.
+  std::size_t FewestTokens(std::size_t bytes) const;
 
   // Bytes of one token; not valid UTF-8 by itself where a character spans tokens. Control tokens are empty unless
   // render_special. An id outside the vocabulary is empty.
@@ -36,6 +48,7 @@ class Tokenizer {
  private:
   const llama_vocab* vocab_;
   int vocab_size_;
+  std::size_t longest_piece_;  // bytes; 0 = no bound
   std::vector<std::int32_t> end_of_generation_;
 };
 

@@ -12,7 +12,7 @@ class ModelText : public TextModel {
   // `model` outlives it.
   static Result<std::unique_ptr<ModelText>> Create(const Model& model);
 
-  Result<std::vector<TokenId>> Encode(const Prompt& prompt) const override;
+  Result<EncodedPrompt> Encode(const Prompt& prompt, std::size_t most_tokens) const override;
   std::string Piece(TokenId token, bool special) const override { return tokenizer_.Piece(token, special); }
   Result<std::string> RenderChat(const ChatPrompt& chat) const override {
     return chat_template_->Render(chat.messages, chat.template_arguments);
@@ -24,8 +24,9 @@ class ModelText : public TextModel {
   const std::vector<TokenId>& end_of_generation_tokens() const override { return tokenizer_.end_of_generation_tokens(); }
 
  private:
+  Result<EncodedPrompt> EncodeText(std::string_view text, bool add_special, std::size_t most_tokens) const;
   Status CheckTokens(std::span<const TokenId> tokens, const char* field) const;
-  Result<std::vector<TokenId>> EncodeParts(const PromptParts& prompt) const;
+  Result<EncodedPrompt> EncodeParts(const PromptParts& prompt, std::size_t most_tokens) const;
   ModelText(const Model& model, std::unique_ptr<ChatTemplate> chat_template)
       : tokenizer_(model.tokenizer()), chat_template_(std::move(chat_template)) {}
 

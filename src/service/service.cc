@@ -158,10 +158,10 @@ void Service::Replay(RequestId id, int prompt_tokens, const CachedResult& result
 
 Status Service::PrepareTokens(Accepted& accepted, SequenceRequest& sequence) {
   const GenerateRequest& request = accepted.request;
-  Result<std::vector<TokenId>> tokens = model_.Encode(request.prompt);
-  if (!tokens) return std::unexpected(tokens.error());
+  Result<EncodedPrompt> encoded = model_.Encode(request.prompt, MostPromptTokens());
+  if (!encoded) return std::unexpected(encoded.error());
   const char* field = PromptField(request.prompt);
-  const int prompt_tokens = static_cast<int>(tokens->size());
+  const int prompt_tokens = encoded->token_count();
   if (prompt_tokens == 0) return InvalidArgument("the prompt is empty", field);
   if (max_input_tokens_ > 0 && prompt_tokens > max_input_tokens_) {
     return Fail(ErrorCode::kContextLength,
@@ -171,7 +171,7 @@ Status Service::PrepareTokens(Accepted& accepted, SequenceRequest& sequence) {
   if (prompt_tokens >= max_context_) return std::unexpected(ContextLengthError(request.prompt, prompt_tokens, max_context_));
   if (Status status = CheckTokenIds(request); !status) return status;
   sequence.id = next_id_++;
-  sequence.prompt = std::move(*tokens);
+  sequence.prompt = std::move(encoded->tokens);
   if (Status status = SetLength(request, sequence); !status) return status;
   sequence.sampling = request.sampling;
   sequence.choice = request.choice;
@@ -226,6 +226,12 @@ Result<std::string> Service::EchoOf(const Prompt& prompt) const {
   Utf8Assembler assembler;
   std::string valid = assembler.Push(text);
   return valid + assembler.Finish();
+}
+
+// Of a prompt, whatever else the request asks for.
+std::size_t Service::MostPromptTokens() const {
+  const int most = max_input_tokens_ > 0 ? std::min(max_input_tokens_, max_context_) : max_context_;
+  return static_cast<std::size_t>(most);
 }
 
 Status Service::CheckTokenIds(const GenerateRequest& request) const {

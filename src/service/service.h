@@ -1,7 +1,9 @@
 // From request to answer: owns the engine thread, the text stage and the workers that prepare prompts.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
+#include <climits>
 #include <condition_variable>
 #include <functional>
 #include <memory>
@@ -24,11 +26,20 @@
 
 namespace cllm {
 
+struct EncodedPrompt {
+  std::vector<TokenId> tokens;
+  // Where it was not tokenised: how many tokens it is at least.
+  std::size_t fewest_tokens = 0;
+
+  int token_count() const { return static_cast<int>(std::min<std::size_t>(std::max(tokens.size(), fewest_tokens), INT_MAX)); }
+};
+
 // Text ↔ tokens as the service needs it: a model's, or a toy of a test.
 class TextModel {
  public:
   virtual ~TextModel() = default;
-  virtual Result<std::vector<TokenId>> Encode(const Prompt& prompt) const = 0;
+  // A text that is more than `most_tokens` tokens however it is cut is not tokenised.
+  virtual Result<EncodedPrompt> Encode(const Prompt& prompt, std::size_t most_tokens) const = 0;
   // Bytes of one token of an answer; those of a control token only with `special`, else it is empty.
   virtual std::string Piece(TokenId token, bool special) const = 0;
   // The text that a chat's template makes of its messages, without BOS.
@@ -94,6 +105,7 @@ class Service {
   double TimeoutOf(const GenerateRequest& request) const;
   Status CheckOpen(int open_before, double timeout_s);
   Status PrepareTokens(Accepted& accepted, SequenceRequest& sequence);
+  std::size_t MostPromptTokens() const;
   void Refuse(Accepted& accepted, const Status& status);
   void Replay(RequestId id, int prompt_tokens, const CachedResult& result);
 

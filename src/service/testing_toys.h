@@ -21,13 +21,16 @@ class ToyTextModel : public TextModel {
   // `control_token`: its text is "<control>".
   explicit ToyTextModel(TokenId control_token = -1) : control_token_(control_token) {}
 
-  Result<std::vector<TokenId>> Encode(const Prompt& prompt) const override {
-    if (const auto* text = std::get_if<std::string>(&prompt)) return Tokens(*text);
+  Result<EncodedPrompt> Encode(const Prompt& prompt, std::size_t most_tokens) const override {
+    if (const auto* text = std::get_if<std::string>(&prompt)) {
+      if (text->size() > most_tokens) return EncodedPrompt{.tokens = {}, .fewest_tokens = text->size()};
+      return EncodedPrompt{.tokens = Tokens(*text)};
+    }
     if (const auto* tokens = std::get_if<std::vector<TokenId>>(&prompt)) {
       for (const TokenId token : *tokens) {
         if (token < 0 || token > 255) return InvalidArgument("no such token", "prompt");
       }
-      return *tokens;
+      return EncodedPrompt{.tokens = *tokens};
     }
     if (const auto* mixed = std::get_if<PromptParts>(&prompt)) {
       std::vector<TokenId> all;
@@ -37,11 +40,11 @@ class ToyTextModel : public TextModel {
         const std::vector<TokenId> tokens = text != nullptr ? Tokens(*text) : std::get<std::vector<TokenId>>(part);
         all.insert(all.end(), tokens.begin(), tokens.end());
       }
-      return all;
+      return EncodedPrompt{.tokens = all};
     }
     std::string text;
     for (const ChatMessage& message : std::get<ChatPrompt>(prompt).messages) text += message.content;
-    return Tokens(text);
+    return EncodedPrompt{.tokens = Tokens(text)};
   }
   std::string Piece(TokenId token, bool special) const override {
     if (token == control_token_) return special ? "<control>" : "";
