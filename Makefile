@@ -11,7 +11,7 @@ PYTEST_ARGS ?=
 PREFIX ?= /usr/local
 DESTDIR ?=
 
-.PHONY: run build test test-unit test-threads test-tsan format hostile fuzz simulate check model tools setup docs bench bench-engine bench-throughput bench-interference bench-sharing bench-overload bench-sampler install uninstall clean
+.PHONY: run build test test-unit test-threads test-tsan format hostile fuzz simulate check model tools setup docs bench bench-engine bench-throughput bench-interference bench-sharing bench-overload bench-sampler bench-tokenizer install uninstall clean
 
 run: build model ## Set up, build, fetch the default model and serve it on port 8080
 	@exec build/cllm serve $(ARGS)
@@ -112,3 +112,7 @@ bench-sampler: setup ## The samplers beside llama.cpp's, on 152 k logits
 	@[ ! -f $(BUILD)/build.ninja ] || cmake $(BUILD) >/dev/null
 	@scripts/build $(PRESET) sampler_benchmark
 	@$(BUILD)/bench/sampler_benchmark $(ARGS)
+
+bench-tokenizer: setup ## How long each pre-tokenizer takes for 1 MiB of one character and of mixtures
+	@scripts/build $(PRESET) tokenizer_benchmark
+	@$(BUILD)/bench/tokenizer_benchmark "$$(bash scripts/sources.bash llama.cpp)" $(ARGS)

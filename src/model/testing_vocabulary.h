@@ -68,9 +68,14 @@ struct TestingToken {
 
 // The tokens of TestingBpeVocabulary behind its bytes.
 inline std::vector<TestingToken> TestingSpecialTokens() {
-  return {{"<|begin|>", kControlToken}, {"<|im_end|>", kControlToken}, {"<|im_start|>", kControlToken},
-          {"<unknown>", kUnknownToken}, {"<tool>"},                    {"<tool>!"},
-          {"ol>!a"},                    {"\xE5\xAD\xA6"}};
+  return {{"<|begin|>", kControlToken},
+          {"<|im_end|>", kControlToken},
+          {"<|im_start|>", kControlToken},
+          {"<unknown>", kUnknownToken},
+          {"<tool>"},
+          {"<tool>!"},
+          {"ol>!a"},
+          {"\xE5\xAD\xA6"}};
 }
 
 // A BPE vocabulary: all bytes, and pairs of those that texts of tests are made of, so that ids tell where words are cut.
@@ -128,9 +133,10 @@ inline std::set<std::string> PreTokenizers(const std::string& llama_cpp_source) 
 // Up to some hundred characters of all kinds, the same for the same number everywhere.
 inline std::string RandomText(std::uint32_t number) {
   static const std::vector<std::string> kPieces = {
-      "a",  "B",  "z",   "s",  "aa",  "Bad",  "é",  "É",   "e\xCC\x81", "中",  "中中", "カ", "カナ", "가", "ا",          "।", "1",
-      "7",  "17", "123", "٣",  "²",   " ",    "  ", "\n",  "\r\n",      "\t",  "\u00A0", "　", "!",   "!!", "'s",        "'re", "'S",
-      "</", "/",  "“",   "…",  "，",  "😀",   "\u200D", "<tool>", "<tool>!a", "<|im_end|>", "ǅ", "ª", "$", "+", "IMGIMGABZ", "_", "\u0085", "ㄅ"};
+      "a",  "B",      "z",      "s",        "aa",         "Bad", "é",   "É",  "e\xCC\x81", "中",        "中中", "カ",     "カナ",
+      "가", "ا",      "।",      "1",        "7",          "17",  "123", "٣",  "²",         " ",         "  ",   "\n",     "\r\n",
+      "\t", "\u00A0", "　",     "!",        "!!",         "'s",  "'re", "'S", "</",        "/",         "“",    "…",      "，",
+      "😀", "\u200D", "<tool>", "<tool>!a", "<|im_end|>", "ǅ",   "ª",   "$",  "+",         "IMGIMGABZ", "_",    "\u0085", "ㄅ"};
   std::string text;
   std::uint32_t draw = 0;
   const auto next = [&](std::uint32_t below) { return Philox4x32({draw++, number, 0, 0}, {1, 2})[0] % below; };

@@ -207,7 +207,8 @@ std::vector<Ids> SpecialTokensByDefinition(const std::string& text, const std::v
 TEST(Tokenizer, FindsTheSameSpecialTokensAsOneByOne) {
   const LoadedVocabulary vocabulary = Vocabulary("gpt-2");
   const Tokenizer tokenizer(vocabulary.get());
-  const std::vector<std::string> pieces = {"<tool>", "!a", "<tool", "ol>!a", ">", "<|im_end|>", "<|im_", "<unknown>", "\xE5\xAD\xA6", "a", " "};
+  const std::vector<std::string> pieces = {"<tool>", "!a",        "<tool",        "ol>!a", ">", "<|im_end|>",
+                                           "<|im_",  "<unknown>", "\xE5\xAD\xA6", "a",     " "};
   for (std::uint32_t number = 0; number < 2000; ++number) {
     MarkedText marked;
     std::vector<bool> trusted;
@@ -222,7 +223,8 @@ TEST(Tokenizer, FindsTheSameSpecialTokensAsOneByOne) {
     Ids expected;
     for (const Ids& found : SpecialTokensByDefinition(marked.text, trusted)) expected.push_back(found[1]);
     Ids special = tokenizer.Tokenize(marked, false).value();
-    std::erase_if(special, [](std::int32_t id) { return id < 256 || id >= 256 + static_cast<std::int32_t>(TestingSpecialTokens().size()); });
+    std::erase_if(special,
+                  [](std::int32_t id) { return id < 256 || id >= 256 + static_cast<std::int32_t>(TestingSpecialTokens().size()); });
     EXPECT_EQ(special, expected) << marked.text;
   }
 }

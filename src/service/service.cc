@@ -165,10 +165,12 @@ Status Service::PrepareTokens(Accepted& accepted, SequenceRequest& sequence) {
   if (prompt_tokens == 0) return InvalidArgument("the prompt is empty", field);
   if (max_input_tokens_ > 0 && prompt_tokens > max_input_tokens_) {
     return Fail(ErrorCode::kContextLength,
-                fmt::format("the prompt has {} tokens, more than the {} of http.max_input_tokens", prompt_tokens, max_input_tokens_),
+                fmt::format("the prompt has {}{} tokens, more than the {} of http.max_input_tokens",
+                            encoded->is_tokenised() ? "" : "at least ", prompt_tokens, max_input_tokens_),
                 field);
   }
-  if (prompt_tokens >= max_context_) return std::unexpected(ContextLengthError(request.prompt, prompt_tokens, max_context_));
+  if (prompt_tokens >= max_context_)
+    return std::unexpected(ContextLengthError(request.prompt, prompt_tokens, max_context_, !encoded->is_tokenised()));
   if (Status status = CheckTokenIds(request); !status) return status;
   sequence.id = next_id_++;
   sequence.prompt = std::move(encoded->tokens);

@@ -31,7 +31,9 @@ struct EncodedPrompt {
   // Where it was not tokenised: how many tokens it is at least.
   std::size_t fewest_tokens = 0;
 
-  int token_count() const { return static_cast<int>(std::min<std::size_t>(std::max(tokens.size(), fewest_tokens), INT_MAX)); }
+  bool is_tokenised() const { return tokens.size() >= fewest_tokens; }
+  // Far from overflow, so that it can be added to.
+  int token_count() const { return static_cast<int>(std::min<std::size_t>(std::max(tokens.size(), fewest_tokens), INT_MAX / 2)); }
 };
 
 // Text ↔ tokens as the service needs it: a model's, or a toy of a test.

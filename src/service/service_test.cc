@@ -236,6 +236,13 @@ TEST_F(ServiceTest, APromptWithoutRoomIsAnErrorWithBothNumbers) {
   EXPECT_TRUE(service_->WaitUntilIdle(Later())) << "a refused prompt is no open request";
 }
 
+TEST_F(ServiceTest, APromptThatWasNotTokenisedBecauseItCannotFitIsTheSameError) {
+  Start({.max_context = 64});
+  const Error error = ErrorOf(Ask(std::string(1000, 'a'), 1));
+  EXPECT_EQ(error.code, ErrorCode::kContextLength);
+  EXPECT_NE(error.message.find("at least 1000 tokens"), std::string::npos) << error.message;
+}
+
 TEST_F(ServiceTest, ABoundAboveTheRoomIsABound) {
   Start({.max_context = 64});
   GenerateRequest request = Ask(std::string(50, 'a'), 15);

@@ -143,3 +143,24 @@ def tiny_llama(embedding: int = 32, heads: int = 2, kv_heads: int = 1, feed_forw
                             "ffn_down": [feed_forward, embedding]}.items():
             add(f"blk.{i}.{part}.weight", shape, Q8_0)
     return model
+
+
+def gpt2_byte(byte: int) -> str:
+    """How GPT-2 writes a byte in the text of a token."""
+    kept = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    return chr(byte if byte in kept else 256 + [b for b in range(256) if b not in kept].index(byte))
+
+
+def tiny_bpe_llama(pre_tokenizer: str) -> Gguf:
+    """tiny_llama with a BPE vocabulary of as many tokens: the bytes, control tokens and some pairs of letters."""
+    model = tiny_llama()
+    size = model.tensor("token_embd.weight").shape[1]
+    control = ["<|begin|>", "<|im_start|>", "<|im_end|>"]
+    pairs = [a + b for a in "aeht" for b in "aeinrt"][: size - 256 - len(control)]
+    tokens = [*map(gpt2_byte, range(256)), *control, *pairs]
+    model.set("tokenizer.ggml.model", "string", "gpt2").set("tokenizer.ggml.pre", "string", pre_tokenizer)
+    model.set_array("tokenizer.ggml.tokens", "string", tokens).drop("tokenizer.ggml.scores")
+    model.set_array("tokenizer.ggml.token_type", "int32", [*[1] * 256, *[3] * len(control), *[1] * len(pairs)])
+    model.set_array("tokenizer.ggml.merges", "string", [f"{pair[0]} {pair[1]}" for pair in pairs])
+    model.set("tokenizer.ggml.bos_token_id", "uint32", 256).set("tokenizer.ggml.eos_token_id", "uint32", 258)
+    return model

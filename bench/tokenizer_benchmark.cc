@@ -1,0 +1,109 @@
+// How long pre-tokenizers take for texts that are hard in one way each: see docs/benchmarks.md.
+//   tokenizer_benchmark LLAMA_CPP_SOURCE [NAME …]
+// A name is one of tokenizer.ggml.pre, on the vocabulary of GPT-2, or a vocabulary of llama.cpp's models folder ("vocab-gemma-4").
+// Without names: one of each set of names that gave the same ids in src/model/testdata, and the other kinds of tokenizers.
+#include <algorithm>
+#include <cstdio>
+#include <ctime>
+#include <map>
+#include <sstream>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "model/testing_vocabulary.h"
+#include "model/tokenizer.h"
+
+namespace {
+
+using namespace cllm;
+
+constexpr std::size_t kMiB = 1 << 20;
+
+const std::vector<std::pair<std::string, std::string>> kClasses = {{"letter", "a"},
+                                                                   {"digit", "7"},
+                                                                   {"space", " "},
+                                                                   {"newline", "\n"},
+                                                                   {"punctuation", "!"},
+                                                                   {"CJK", "中"},
+                                                                   {"kana", "カ"},
+                                                                   {"emoji", "😀"},
+                                                                   {"words", "a "},
+                                                                   {"accents", "e\xCC\x81"},
+                                                                   {"mixture", "Hello world, it's 12345 o'clock. 中文，カナ\n\n"},
+                                                                   {"control", "<|endoftext|>"}};
+
+double CpuSeconds() {
+  timespec time{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+
+// GPT-2's vocabulary with another name of its pre-tokenizer.
+std::string WithPreTokenizer(std::string file, const std::string& name) {
+  const std::string key = TestingGguf::Text("tokenizer.ggml.pre") + TestingGguf::Number<std::uint32_t>(8);
+  const std::size_t value = file.find(key) + key.size();
+  return file.replace(value, TestingGguf::Text("gpt-2").size(), TestingGguf::Text(name));
+}
+
+LoadedVocabulary Load(const std::string& source, const std::string& name) {
+  const std::string folder = source + "/models/ggml-";
+  if (name.starts_with("vocab-")) return LoadedVocabulary(folder + name + ".gguf");
+  return LoadVocabularyBytes(WithPreTokenizer(FileText(folder + "vocab-gpt-2.gguf"), name));
+}
+
+std::vector<std::string> DefaultNames() {
+  std::vector<std::string> names;
+  std::map<std::string, std::string> first_of;
+  std::istringstream lines(FileText(std::string(CLLM_MODEL_TESTDATA) + "/pre_tokenizer_ids.txt"));
+  for (std::string line; std::getline(lines, line);) {
+    const std::size_t space = line.find(' ');
+    if (!line.starts_with('#') && first_of.emplace(line.substr(space), line).second) names.push_back(line.substr(0, space));
+  }
+  for (const char* vocabulary : {"gemma-4", "llama-spm", "bert-bge", "nomic-bert-moe"}) names.push_back(std::string("vocab-") + vocabulary);
+  return names;
+}
+
+// CPU seconds for `unit` again and again, the best of `runs`.
+double Seconds(const Tokenizer& tokenizer, const std::string& unit, std::size_t bytes, int runs) {
+  std::string text;
+  while (text.size() < bytes) text += unit;
+  double best = 1e9;
+  for (int i = 0; i < runs; ++i) {
+    const double start = CpuSeconds();
+    if (!tokenizer.Tokenize(text, true, true)) return -1;
+    best = std::min(best, CpuSeconds() - start);
+  }
+  return best;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc < 2) return std::fputs("tokenizer_benchmark LLAMA_CPP_SOURCE [NAME ...]\n", stderr), 2;
+  std::vector<std::string> names(argv + 2, argv + argc);
+  if (names.empty()) names = DefaultNames();
+  std::string header = "| CPU seconds for 1 MiB |";
+  std::string rule = "|---|";
+  for (const auto& [name, unit] : kClasses) {
+    header += " " + name + " |";
+    rule += "--:|";
+  }
+  std::printf("%s 512 KiB → 1 MiB | 1 → 2 MiB |\n%s--:|--:|\n", header.c_str(), rule.c_str());
+  for (const std::string& name : names) {
+    const LoadedVocabulary vocabulary = Load(argv[1], name);
+    if (vocabulary.get() == nullptr) return std::fprintf(stderr, "cannot load %s\n", name.c_str()), 1;
+    const Tokenizer tokenizer(vocabulary.get());
+    double half = 0;
+    double twice = 0;
+    std::printf("| %s |", name.c_str());
+    for (const auto& [kind, unit] : kClasses) {
+      const double one = Seconds(tokenizer, unit, kMiB, 2);
+      half = std::max(half, one / Seconds(tokenizer, unit, kMiB / 2, 2));
+      twice = std::max(twice, Seconds(tokenizer, unit, 2 * kMiB, 1) / one);
+      std::printf(" %.2f |", one);
+      std::fflush(stdout);
+    }
+    std::printf(" %.2f × | %.2f × |\n", half, twice);
+  }
+}
