@@ -19,6 +19,8 @@ namespace {
 using namespace cllm;
 
 constexpr std::size_t kMiB = 1 << 20;
+// Less than this says more about the machine than about the growth.
+constexpr double kLeastSeconds = 0.05;
 
 const std::vector<std::pair<std::string, std::string>> kClasses = {{"letter", "a"},
                                                                    {"digit", "7"},
@@ -98,11 +100,12 @@ int main(int argc, char** argv) {
     double twice = 0;
     std::printf("| %s |", name.c_str());
     for (const auto& [kind, unit] : kClasses) {
-      const double one = Seconds(tokenizer, unit, kMiB, 2);
-      half = std::max(half, one / Seconds(tokenizer, unit, kMiB / 2, 2));
-      twice = std::max(twice, Seconds(tokenizer, unit, 2 * kMiB, 1) / one);
+      const double one = Seconds(tokenizer, unit, kMiB, 3);
       std::printf(" %.2f |", one);
       std::fflush(stdout);
+      if (one < kLeastSeconds) continue;
+      half = std::max(half, one / Seconds(tokenizer, unit, kMiB / 2, 3));
+      twice = std::max(twice, Seconds(tokenizer, unit, 2 * kMiB, 2) / one);
     }
     std::printf(" %.2f × | %.2f × |\n", half, twice);
   }
