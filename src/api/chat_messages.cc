@@ -181,6 +181,7 @@ void ReadTemplateArguments(JsonObject& object, ChatPrompt& prompt) {
   if (const Json* arguments = object.Any("chat_template_kwargs"); arguments != nullptr) {
     if (!arguments->is_object()) return object.Reject("chat_template_kwargs", "chat_template_kwargs must be an object");
     for (const auto& item : arguments->items()) prompt.template_arguments[item.key()] = Dump(item.value());
+    if (Status status = CheckTemplateArguments(prompt.template_arguments); !status) return object.Reject(std::move(status.error()));
   }
   if (const auto effort = object.String("reasoning_effort"); effort && !effort->empty()) {
     SetEffort(object, "reasoning_effort", *effort, prompt);

@@ -133,15 +133,15 @@ Result<ParsedCall> OpenAiChatDialect::Parse(std::string_view body) const {
   return call;
 }
 
-Result<std::string> ApplyTemplateBody(const TextModel& model, std::string_view body) {
+Result<std::string> ApplyTemplateBody(const TextModel& model, std::string_view body, const StopCheck& stop) {
   const auto read = [](JsonObject& object) {
     Result<ChatPrompt> prompt = ReadChatPrompt(object);
     if (prompt) return std::move(*prompt);
     object.Reject(std::move(prompt.error()));
     return ChatPrompt{};
   };
-  const auto answer = [&model](const ChatPrompt& prompt) -> Result<Json> {
-    const Result<std::string> text = model.RenderChat(prompt);
+  const auto answer = [&model, &stop](const ChatPrompt& prompt) -> Result<Json> {
+    const Result<std::string> text = model.RenderChat(prompt, stop);
     if (!text) return std::unexpected(text.error());
     return Json{{"prompt", *text}};
   };

@@ -21,6 +21,6 @@ class OpenAiChatDialect : public Dialect {
 };
 
 // POST /apply-template {messages, and what else a chat tells its template} → {"prompt": …}, as llama-server has it.
-Result<std::string> ApplyTemplateBody(const TextModel& model, std::string_view body);
+Result<std::string> ApplyTemplateBody(const TextModel& model, std::string_view body, const StopCheck& stop = {});
 
 }  // namespace cllm

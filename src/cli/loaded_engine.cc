@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "cli/bus_errors.h"
+#include "cli/chat_template_setting.h"
 #include "cli/commands.h"
 #include "cli/models.h"
 #include "engine/llamacpp/matmul_op.h"
@@ -68,6 +69,9 @@ Result<LoadedEngine> LoadEngine(const ServeOptions& options) {
   if (const std::string name = EngineName(options); name != "llama_cpp") {
     return InvalidArgument(fmt::format("this build has no engine {}: use llama_cpp", name), "backend.type");
   }
+  auto chat_template = ChatTemplateSetting(options.model);
+  if (!chat_template) return std::unexpected(chat_template.error());
+  loaded.chat_template = std::move(*chat_template);
   ExplainBusErrors(options.model.path);
   if (const Status status = CheckModel(options.model.path); !status) return std::unexpected(status.error());
   // The file is a little more than its weights, and known before anything is loaded.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "cli/options.h"
 #include "engine/engine.h"
@@ -13,6 +14,7 @@ struct LoadedEngine {
   std::unique_ptr<Model> model;
   std::unique_ptr<Engine> engine;
   std::int64_t kv_bytes_per_token = 0;
+  std::string chat_template = {};  // instead of the file's; see ChatTemplateSetting
 };
 
 // Whether the file may be loaded into this process; CheckModelFile with our own program as the probe.

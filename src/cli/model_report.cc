@@ -56,6 +56,7 @@ void AddModel(const ModelReport& report, TextRows& rows) {
   rows.Row("chat template", facts.chat_template.empty()
                                 ? std::string("none; ChatML is used")
                                 : fmt::format("{} (--template prints it)", Bytes(static_cast<std::int64_t>(facts.chat_template.size()))));
+  if (!report.chat_template) rows.Row("", Printable(report.chat_template.error().message));
   rows.Row("licence", facts.license.empty() ? std::string("the file does not say") : facts.license);
   rows.Row("file", fmt::format("{}, {}", report.path, Bytes(facts.file_bytes)));
 }
@@ -134,6 +135,7 @@ std::string RenderReportJson(const ModelReport& report) {
   out["engine"] = {{"name", report.engine}, {"why", report.engine_why}};
   out["servable"] = report.servable.has_value();
   if (!report.servable) out["problem"] = report.servable.error().message;
+  if (!report.chat_template) out["chat_template_problem"] = report.chat_template.error().message;
   return out.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 

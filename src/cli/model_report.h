@@ -26,6 +26,7 @@ struct ModelReport {
   std::string engine;      // "llama_cpp"
   std::string engine_why;  // one line
   Status servable;
+  Status chat_template = {};  // whether it can be used
 };
 
 // Aligned text for a terminal; nothing in it but letters, whatever the file holds.

@@ -38,6 +38,8 @@ TEST_F(OptionsTest, KnowsTheFlagsOfLlamaServer) {
                            "--batch-size",
                            "-np",
                            "--parallel",
+                           "--chat-template",
+                           "--chat-template-file",
                            "-ngl",
                            "--gpu-layers",
                            "--n-gpu-layers",

@@ -9,6 +9,7 @@
 #include "cli/model_report.h"
 #include "cli/program.h"
 #include "formats/gguf_file.h"
+#include "model/chat_template.h"
 #include "model/layer_memory.h"
 #include "model/model_facts.h"
 
@@ -52,12 +53,14 @@ Status Show(const ServeOptions& options, const Arguments& arguments) {
   }
   const auto memory = NeededMemory(options, *facts);
   if (!memory) return std::unexpected(memory.error());
+  const std::string chat_template = facts->chat_template;
   const ModelReport report{.path = options.model.path,
                            .facts = std::move(*facts),
                            .memory = *memory,
                            .engine = "llama_cpp",
                            .engine_why = "runs every architecture that llama.cpp knows; this build has no other engine",
-                           .servable = CheckModelMetadata(*file)};
+                           .servable = CheckModelMetadata(*file),
+                           .chat_template = ChatTemplate::FromText(chat_template)->status()};
   std::fputs((arguments.json ? RenderReportJson(report) : RenderReportText(report)).c_str(), stdout);
   return {};
 }

@@ -150,7 +150,7 @@ void Handlers::StartWork(HttpCall call, BodyAnswer answer) const {
   const auto backend = backend_.load();
   if (!backend) return call.Fail(Unavailable());
   backend->service.Post([backend, call = std::move(call), answer] {
-    Result<std::string> body = answer(backend->service.model(), call.request->body());
+    Result<std::string> body = answer(backend->service, call.request->body());
     if (!body) return call.Fail(body.error());
     call.Answer(*std::move(body));
   });

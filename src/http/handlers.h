@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <type_traits>
 
 #include <drogon/HttpRequest.h>
 #include <drogon/HttpResponse.h>
@@ -62,15 +63,21 @@ class Handlers {
     StartGeneration(std::move(call), [](const Backend& backend) -> const Dialect& { return backend.*kDialect; });
   }
 
-  // `kAnswer` makes one body of another on the service's workers.
-  template <Result<std::string> (*kAnswer)(const TextModel&, std::string_view)>
+  // `kAnswer` makes one body of another on the service's workers; one that may take its time asks whether it is still wanted.
+  template <auto kAnswer>
   void Work(HttpCall call) const {
-    StartWork(std::move(call), kAnswer);
+    StartWork(std::move(call), [](const Service& service, std::string_view body) -> Result<std::string> {
+      if constexpr (std::is_invocable_v<decltype(kAnswer), const TextModel&, std::string_view, const StopCheck&>) {
+        return kAnswer(service.model(), body, service.StopOfJob());
+      } else {
+        return kAnswer(service.model(), body);
+      }
+    });
   }
 
  private:
   using DialectOf = const Dialect& (*)(const Backend&);
-  using BodyAnswer = Result<std::string> (*)(const TextModel&, std::string_view);
+  using BodyAnswer = Result<std::string> (*)(const Service&, std::string_view);
 
   // `accepts`: whether requests that come now are let in.
   Readiness ReadinessOf(const Backend* backend, bool accepts) const;

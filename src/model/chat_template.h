@@ -1,42 +1,92 @@
-// Chat messages → prompt text, by the template that the GGUF file carries.
+// Chat messages → prompt text, by the template that the GGUF file carries or that the user gave.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "base/status.h"
+#include "model/marked_text.h"
 #include "model/model.h"
 
 namespace cllm {
 
-struct ChatMessage {
-  std::string role;  // system | developer | user | assistant | tool
-  std::string content;
-  std::string reasoning_content = {};  // what an assistant thought before; empty: nothing
-  std::string name = {};               // of who speaks; may be empty
+struct ChatToolCall {
+  std::string id = {};
+  std::string name = {};
+  std::string arguments = {};  // JSON text
+  bool operator==(const ChatToolCall&) const = default;
 };
 
-// Adapter to llama.cpp's template engine. Render is thread safe.
+struct ChatMessage {
+  std::string role = {};  // system | developer | user | assistant | tool; checked by whoever reads the request
+  std::string content = {};
+  std::vector<std::string> text_parts = {};  // instead of content, for templates that know parts
+  std::string reasoning_content = {};        // what an assistant thought before its content
+  std::string name = {};
+  std::string tool_call_id = {};
+  std::vector<ChatToolCall> tool_calls = {};
+  bool operator==(const ChatMessage&) const = default;
+};
+
+struct ChatTool {
+  std::string name = {};
+  std::string description = {};
+  std::string parameters = {};  // a JSON schema, as text
+};
+
+struct ChatPrompt {
+  std::vector<ChatMessage> messages = {};
+  // Variables of the template, each value as JSON text: {"enable_thinking", "false"}. See CheckTemplateArguments.
+  std::map<std::string, std::string> template_arguments = {};
+  std::vector<ChatTool> tools = {};
+  bool add_generation_prompt = true;
+  // The last message is the beginning of the answer.
+  bool continue_final_message = false;
+};
+
+// Asked now and then while a template runs: an error ends it and becomes its result.
+using StopCheck = std::function<Status()>;
+
+// Names that a request may not give to arguments of its own: what the renderer sets itself, and functions of templates.
+Status CheckTemplateArguments(const std::map<std::string, std::string>& arguments);
+
+// Adapter to llama.cpp's template engine. Render is thread safe. Whatever a template does, its work, depth, memory, output and
+// time are bounded.
 class ChatTemplate {
  public:
-  // A file without a template gets ChatML. `model` outlives the template.
-  static Result<std::unique_ptr<ChatTemplate>> FromModel(const Model& model);
+  // `override` is a template's text, or the name of one of llama.cpp's; where it is empty the file's own is taken, and ChatML
+  // where it has none. An override that cannot be used is an error, a file's template that cannot be used is a warning:
+  // then each Render is an error. `model` outlives the template.
+  static Result<std::unique_ptr<ChatTemplate>> FromModel(const Model& model, const std::string& override = {});
+  // Without a model: a text that is to be looked at. What a template says of it, status() does.
+  static std::unique_ptr<ChatTemplate> FromText(const std::string& text, const std::string& bos = {}, const std::string& eos = {});
   ~ChatTemplate();
 
   // The prompt, ready for the assistant's answer. It holds no BOS that Tokenize(add_special) adds again.
-  // `arguments` reach the template as variables, each value as JSON text: {"enable_thinking", "false"}.
-  Result<std::string> Render(const std::vector<ChatMessage>& messages, const std::map<std::string, std::string>& arguments = {}) const;
+  Result<MarkedText> Render(const ChatPrompt& prompt, const StopCheck& stop = {}) const;
 
+  // Why it cannot be used.
+  const Status& status() const { return status_; }
+  // What the owner of a server should know, one sentence each.
+  const std::vector<std::string>& warnings() const { return warnings_; }
   const std::string& source() const { return source_; }
 
  private:
   struct Engine;
-  explicit ChatTemplate(std::unique_ptr<Engine> engine);
+  explicit ChatTemplate(std::string source);
+
+  void Load(const Model* model, const std::string& override, const std::string& bos, const std::string& eos);
+  Status Try() const;
+  void TryParser();
 
   std::unique_ptr<Engine> engine_;
   std::string source_;
+  std::string builtin_;  // a name of llama.cpp's that is no Jinja template
+  Status status_;
+  std::vector<std::string> warnings_;
 };
 
 }  // namespace cllm

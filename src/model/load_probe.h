@@ -5,7 +5,7 @@
 
 namespace cllm {
 
-// What the child does: loads the file without its weights, makes a context, tokenises and renders the chat template.
+// What the child does: loads the file without its weights, makes a context, tokenises and tries the chat template.
 // Prints llama.cpp's messages, then one line that is kProbeGood or begins with kProbeRefused or kProbeAborted, on
 // standard output. Returns the exit code. Limits its own memory and time; to be called in a process that ends with it.
 int RunLoadProbe(const std::string& path);

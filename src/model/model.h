@@ -19,6 +19,9 @@ struct ModelOptions {
   std::string path;               // a GGUF file
   int max_context_length = 2048;  // tokens of one request, prompt and answer together; 0 = what the model was trained for
   std::string quantization;       // what the file is expected to be, e.g. q4_k_m; empty = whatever it is
+  // Instead of the file's chat template: a text or a name, or the file that has it. Empty = the file's own.
+  std::string chat_template;
+  std::string chat_template_file;
 };
 
 // How llama.cpp holds the weights.

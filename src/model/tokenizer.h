@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/status.h"
@@ -50,6 +51,7 @@ class Tokenizer {
   int vocab_size_;
   std::size_t longest_piece_;  // bytes; 0 = no bound
   std::vector<std::int32_t> end_of_generation_;
+  std::vector<std::pair<std::string, std::int32_t>> control_tokens_;  // text and id, the longest first
 };
 
 }  // namespace cllm

@@ -15,15 +15,6 @@
 
 namespace cllm {
 
-struct ChatPrompt {
-  std::vector<ChatMessage> messages;
-  std::map<std::string, std::string> template_arguments = {};  // values as JSON text
-  // The template's beginning of an assistant's message comes last.
-  bool add_generation_prompt = true;
-  // The last message stays open: the answer goes on with it. Excludes add_generation_prompt.
-  bool continue_final_message = false;
-};
-
 // Text and token ids in turn that are one prompt together.
 struct PromptParts {
   std::vector<std::variant<std::string, std::vector<TokenId>>> parts;

@@ -1,12 +1,14 @@
 #include "service/model_text.h"
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 namespace cllm {
 
-Result<std::unique_ptr<ModelText>> ModelText::Create(const Model& model) {
-  auto chat_template = ChatTemplate::FromModel(model);
+Result<std::unique_ptr<ModelText>> ModelText::Create(const Model& model, const std::string& chat_template_override) {
+  auto chat_template = ChatTemplate::FromModel(model, chat_template_override);
   if (!chat_template) return std::unexpected(chat_template.error());
+  for (const std::string& warning : (*chat_template)->warnings()) spdlog::warn("{}", warning);
   return std::unique_ptr<ModelText>(new ModelText(model, std::move(*chat_template)));
 }
 
@@ -42,7 +44,7 @@ Result<EncodedPrompt> ModelText::EncodeParts(const PromptParts& prompt, std::siz
   bool add_special = prompt.add_special_tokens;
   for (const auto& part : prompt.parts) {
     const auto* text = std::get_if<std::string>(&part);
-    const auto encoded = text ? EncodeText(*text, add_special, most_tokens) : Encode(std::get<std::vector<TokenId>>(part), most_tokens);
+    const auto encoded = text ? EncodeText(*text, add_special, most_tokens) : Encode(std::get<std::vector<TokenId>>(part), most_tokens, {});
     if (!encoded) return encoded;
     all.tokens.insert(all.tokens.end(), encoded->tokens.begin(), encoded->tokens.end());
     add_special = false;
@@ -50,16 +52,30 @@ Result<EncodedPrompt> ModelText::EncodeParts(const PromptParts& prompt, std::siz
   return all;
 }
 
-Result<EncodedPrompt> ModelText::Encode(const Prompt& prompt, std::size_t most_tokens) const {
+Result<std::string> ModelText::RenderChat(const ChatPrompt& chat, const StopCheck& stop) const {
+  Result<MarkedText> rendered = chat_template_->Render(chat, stop);
+  if (!rendered) return std::unexpected(rendered.error());
+  return std::move(rendered->text);
+}
+
+Result<EncodedPrompt> ModelText::EncodeChat(const ChatPrompt& chat, std::size_t most_tokens, const StopCheck& stop) const {
+  const Result<MarkedText> rendered = chat_template_->Render(chat, stop);
+  if (!rendered) return std::unexpected(rendered.error());
+  const std::size_t fewest = tokenizer_.FewestTokens(rendered->text.size());
+  if (fewest > most_tokens) return EncodedPrompt{.tokens = {}, .fewest_tokens = fewest};
+  Result<std::vector<TokenId>> tokens = tokenizer_.Tokenize(*rendered, true);
+  if (!tokens) return std::unexpected(tokens.error());
+  return EncodedPrompt{.tokens = std::move(*tokens)};
+}
+
+Result<EncodedPrompt> ModelText::Encode(const Prompt& prompt, std::size_t most_tokens, const StopCheck& stop) const {
   if (const auto* parts = std::get_if<PromptParts>(&prompt)) return EncodeParts(*parts, most_tokens);
   if (const auto* text = std::get_if<std::string>(&prompt)) return EncodeText(*text, true, most_tokens);
   if (const auto* tokens = std::get_if<std::vector<TokenId>>(&prompt)) {
     if (const Status status = CheckTokens(*tokens, "prompt"); !status) return std::unexpected(status.error());
     return EncodedPrompt{.tokens = *tokens};
   }
-  const Result<std::string> text = RenderChat(std::get<ChatPrompt>(prompt));
-  if (!text) return std::unexpected(text.error());
-  return EncodeText(*text, true, most_tokens);
+  return EncodeChat(std::get<ChatPrompt>(prompt), most_tokens, stop);
 }
 
 }  // namespace cllm

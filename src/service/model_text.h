@@ -9,14 +9,12 @@ namespace cllm {
 
 class ModelText : public TextModel {
  public:
-  // `model` outlives it.
-  static Result<std::unique_ptr<ModelText>> Create(const Model& model);
+  // `model` outlives it. `chat_template` as in ChatTemplate::FromModel. Logs what a template's owner should know.
+  static Result<std::unique_ptr<ModelText>> Create(const Model& model, const std::string& chat_template = {});
 
-  Result<EncodedPrompt> Encode(const Prompt& prompt, std::size_t most_tokens) const override;
+  Result<EncodedPrompt> Encode(const Prompt& prompt, std::size_t most_tokens, const StopCheck& stop) const override;
   std::string Piece(TokenId token, bool special) const override { return tokenizer_.Piece(token, special); }
-  Result<std::string> RenderChat(const ChatPrompt& chat) const override {
-    return chat_template_->Render(chat.messages, chat.template_arguments);
-  }
+  Result<std::string> RenderChat(const ChatPrompt& chat, const StopCheck& stop) const override;
   Result<std::vector<TokenId>> Tokenize(std::string_view text, bool add_special, bool parse_special) const override {
     return tokenizer_.Tokenize(text, add_special, parse_special);
   }
@@ -25,6 +23,7 @@ class ModelText : public TextModel {
 
  private:
   Result<EncodedPrompt> EncodeText(std::string_view text, bool add_special, std::size_t most_tokens) const;
+  Result<EncodedPrompt> EncodeChat(const ChatPrompt& chat, std::size_t most_tokens, const StopCheck& stop) const;
   Status CheckTokens(std::span<const TokenId> tokens, const char* field) const;
   Result<EncodedPrompt> EncodeParts(const PromptParts& prompt, std::size_t most_tokens) const;
   ModelText(const Model& model, std::unique_ptr<ChatTemplate> chat_template)

@@ -24,6 +24,10 @@ std::optional<int> CutMaxTokens(const GenerateRequest& request, int max_tokens) 
   return request.max_tokens.value_or(kUntilContextEnd) > max_tokens ? std::optional(max_tokens) : std::nullopt;
 }
 
+TimePoint After(TimePoint time, double seconds) {
+  return time + std::chrono::duration_cast<TimePoint::duration>(std::chrono::duration<double>(seconds));
+}
+
 }  // namespace
 
 struct Service::Accepted {
@@ -45,11 +49,28 @@ Service::Service(const TextModel& model, Engine& engine, const SchedulerOptions&
       result_cache_(result_cache),
       text_stage_([this](TokenId token, bool special) { return model_.Piece(token, special); }, on_step_sent_, [this] { CloseRequest(); }),
       loop_(engine, options, [this](StepEvents&& events) { text_stage_.Post(std::move(events)); }),
-      workers_(kPrepareThreads) {
+      workers_(kPrepareThreads),
+      chat_workers_(kPrepareThreads) {
   max_open_ = loop_.max_running() + options.max_queue_size;
 }
 
-Service::~Service() { StopAccepting(); }
+Service::~Service() {
+  StopAccepting();
+  ending_ = true;
+}
+
+StopCheck Service::StopOf(TimePoint deadline, std::shared_ptr<const RequestControl> control) const {
+  return [this, deadline, control = std::move(control)]() -> Status {
+    if (ending_) return Fail(ErrorCode::kCancelled, "the server is shutting down");
+    if (control && control->signal() != RequestControl::Signal::kNone) return Fail(ErrorCode::kCancelled, "the request was cancelled");
+    if (std::chrono::steady_clock::now() < deadline) return {};
+    return Fail(ErrorCode::kTimedOut, "the request ran into its time limit while its chat template was rendered");
+  };
+}
+
+StopCheck Service::StopOfJob() const {
+  return StopOf(After(std::chrono::steady_clock::now(), options_.request_timeout), nullptr);
+}
 
 Status Service::LookForRoom() { return CheckOpen(open_, options_.request_timeout); }
 
@@ -76,7 +97,8 @@ Result<std::shared_ptr<RequestControl>> Service::Submit(GenerateRequest request,
   }
   ++accepted_;
   auto accepted = std::make_shared<Accepted>(std::move(request), std::move(sink));
-  workers_.Post([this, accepted] { Prepare(accepted); });
+  WorkerPool& workers = std::holds_alternative<ChatPrompt>(accepted->request.prompt) ? chat_workers_ : workers_;
+  workers.Post([this, accepted] { Prepare(accepted); });
   return accepted->control;
 }
 
@@ -158,7 +180,8 @@ void Service::Replay(RequestId id, int prompt_tokens, const CachedResult& result
 
 Status Service::PrepareTokens(Accepted& accepted, SequenceRequest& sequence) {
   const GenerateRequest& request = accepted.request;
-  Result<EncodedPrompt> encoded = model_.Encode(request.prompt, MostPromptTokens());
+  sequence.deadline = After(accepted.time, TimeoutOf(request));
+  Result<EncodedPrompt> encoded = model_.Encode(request.prompt, MostPromptTokens(), StopOf(sequence.deadline, accepted.control));
   if (!encoded) return std::unexpected(encoded.error());
   const char* field = PromptField(request.prompt);
   const int prompt_tokens = encoded->token_count();
@@ -179,13 +202,9 @@ Status Service::PrepareTokens(Accepted& accepted, SequenceRequest& sequence) {
   sequence.choice = request.choice;
   sequence.sampling.seed = request.seed ? *request.seed : RandomSeed();
   SetEnds(request, sequence);
-  const auto after = [&accepted](double seconds) {
-    return accepted.time + std::chrono::duration_cast<TimePoint::duration>(std::chrono::duration<double>(seconds));
-  };
   sequence.arrived = accepted.time;
   sequence.priority = request.priority.value_or(0);
-  sequence.deadline = after(TimeoutOf(request));
-  if (options_.queue_timeout > 0) sequence.start_by = after(options_.queue_timeout);
+  if (options_.queue_timeout > 0) sequence.start_by = After(accepted.time, options_.queue_timeout);
   sequence.control = accepted.control;
   return {};
 }

@@ -40,12 +40,13 @@ struct EncodedPrompt {
 class TextModel {
  public:
   virtual ~TextModel() = default;
-  // A text that is more than `most_tokens` tokens however it is cut is not tokenised.
-  virtual Result<EncodedPrompt> Encode(const Prompt& prompt, std::size_t most_tokens) const = 0;
+  // A text that is more than `most_tokens` tokens however it is cut is not tokenised. `stop` is asked now and then where a chat's
+  // template runs long.
+  virtual Result<EncodedPrompt> Encode(const Prompt& prompt, std::size_t most_tokens, const StopCheck& stop) const = 0;
   // Bytes of one token of an answer; those of a control token only with `special`, else it is empty.
   virtual std::string Piece(TokenId token, bool special) const = 0;
   // The text that a chat's template makes of its messages, without BOS.
-  virtual Result<std::string> RenderChat(const ChatPrompt& chat) const = 0;
+  virtual Result<std::string> RenderChat(const ChatPrompt& chat, const StopCheck& stop) const = 0;
   // A client's own look at the vocabulary; see Tokenizer.
   virtual Result<std::vector<TokenId>> Tokenize(std::string_view text, bool add_special, bool parse_special) const = 0;
   virtual Result<std::string> Detokenize(std::span<const TokenId> tokens) const = 0;
@@ -92,9 +93,12 @@ class Service {
   const TextModel& model() const { return model_; }
   int max_context() const { return max_context_; }
 
-  // Runs a short job on the workers that prepare prompts: for tokenising and the like, which must not block an event
+  // Runs a short job on the workers that prepare chats: for tokenising and the like, which must not block an event
   // loop. At most as many jobs as callers wait for.
-  void Post(std::function<void()> job) { workers_.Post(std::move(job)); }
+  void Post(std::function<void()> job) { chat_workers_.Post(std::move(job)); }
+
+  // For such a job: an error once the server's time for a request has passed since this call, or the service ends.
+  StopCheck StopOfJob() const;
 
  private:
   struct Accepted;
@@ -108,6 +112,7 @@ class Service {
   Status CheckOpen(int open_before, double timeout_s);
   Status PrepareTokens(Accepted& accepted, SequenceRequest& sequence);
   std::size_t MostPromptTokens() const;
+  StopCheck StopOf(TimePoint deadline, std::shared_ptr<const RequestControl> control) const;
   void Refuse(Accepted& accepted, const Status& status);
   void Replay(RequestId id, int prompt_tokens, const CachedResult& result);
 
@@ -118,6 +123,7 @@ class Service {
   int vocab_size_;
   int max_open_;
   std::atomic<bool> accepting_ = true;
+  std::atomic<bool> ending_ = false;  // what is being prepared is of no use any more
   std::atomic<int> open_ = 0;
   std::mutex idle_mutex_;
   std::condition_variable idle_;
@@ -131,6 +137,7 @@ class Service {
   TextStage text_stage_;
   EngineLoop loop_;
   WorkerPool workers_;
+  WorkerPool chat_workers_;  // a template that takes its time holds up nothing but other chats
 };
 
 }  // namespace cllm

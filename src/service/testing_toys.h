@@ -21,7 +21,7 @@ class ToyTextModel : public TextModel {
   // `control_token`: its text is "<control>".
   explicit ToyTextModel(TokenId control_token = -1) : control_token_(control_token) {}
 
-  Result<EncodedPrompt> Encode(const Prompt& prompt, std::size_t most_tokens) const override {
+  Result<EncodedPrompt> Encode(const Prompt& prompt, std::size_t most_tokens, const StopCheck& /*stop*/) const override {
     if (const auto* text = std::get_if<std::string>(&prompt)) {
       if (text->size() > most_tokens) return EncodedPrompt{.tokens = {}, .fewest_tokens = text->size()};
       return EncodedPrompt{.tokens = Tokens(*text)};
@@ -56,7 +56,7 @@ class ToyTextModel : public TextModel {
     if (add_special) tokens.insert(tokens.begin(), 1);
     return tokens;
   }
-  Result<std::string> RenderChat(const ChatPrompt& chat) const override {
+  Result<std::string> RenderChat(const ChatPrompt& chat, const StopCheck& /*stop*/) const override {
     std::string text;
     for (const ChatMessage& message : chat.messages) text += message.role + ":" + message.content + "\n";
     return text;
