@@ -179,7 +179,7 @@ MODEL: dict[str, tuple[Change, str | None]] = {
                                .set_array("tokenizer.ggml.merges", "string", ["x", "", "abc"]), None),
     "begin token out of range": (lambda m: m.set("tokenizer.ggml.bos_token_id", "uint32", 0xFFFFFFFF), None),
     "end token out of range": (lambda m: m.set("tokenizer.ggml.eos_token_id", "uint32", 5000), None),
-    "template that does not end": (text(TEMPLATE, "{% for m in messages %}"), "template"),
+    "template that does not end": (text(TEMPLATE, "{% for m in messages %}"), None),
     "template that is no UTF-8": (text(TEMPLATE, b"\xff{{ messages }}"), None),
     "template that refuses": (text(TEMPLATE, "{{ raise_exception('never') }}"), None),
     "template with much nesting": (text(TEMPLATE, "{{ " + "(" * 20000 + "1" + ")" * 20000 + " }}"), None),

@@ -99,12 +99,6 @@ def test_every_hostile_file(program: Program, tmp_path: Path) -> None:
     check(program, tmp_path, cases)
 
 
-@pytest.mark.slow
-def test_a_template_without_end_is_an_error(program: Program, tmp_path: Path) -> None:
-    endless = tiny_llama().set("tokenizer.chat_template", "string", "{% for i in range(10000000) %}{% for j in range(10000000) %}{% endfor %}{% endfor %}")
-    check(program, tmp_path, [Case("endless template", endless.bytes(), "")])
-
-
 def test_the_tiny_model_serves(program: Program, launch: Callable[..., Server], tmp_path: Path) -> None:
     path = tmp_path / "tiny.gguf"
     path.write_bytes(tiny_llama().bytes())
