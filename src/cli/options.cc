@@ -87,12 +87,9 @@ void DeclareModel(ServeOptions& options, OptionTable& table) {
   table.String("model.chat_template", &options.model.chat_template,
                {.help = "Chat template instead of the file's: a name of llama.cpp's, such as chatml or llama2, or the text of a Jinja "
                         "template.",
-                .flags = {"--chat-template"},
                 .placeholder = "NAME|TEXT"});
   table.String("model.chat_template_file", &options.model.chat_template_file,
-               {.help = "File with the chat template instead of the model file's.",
-                .flags = {"--chat-template-file"},
-                .placeholder = "FILE"});
+               {.help = "File with the chat template instead of the model file's.", .placeholder = "FILE"});
   table.Int("model.default_max_tokens", &options.defaults.generate_max_tokens,
             {.min = 1,
              .max = kMostTokens,
