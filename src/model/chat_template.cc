@@ -189,9 +189,20 @@ std::string TextOf(const Model& model) {
 }  // namespace
 
 Status CheckTemplateArguments(const std::map<std::string, std::string>& arguments) {
-  static const std::set<std::string, std::less<>> kReserved = {"messages",  "tools", "add_generation_prompt", "continue_final_message",
-                                                               "bos_token", "eos_token", "true", "True", "false", "False", "none",
-                                                               "None", "loop", "caller"};
+  static const std::set<std::string, std::less<>> kReserved = {"messages",
+                                                               "tools",
+                                                               "add_generation_prompt",
+                                                               "continue_final_message",
+                                                               "bos_token",
+                                                               "eos_token",
+                                                               "true",
+                                                               "True",
+                                                               "false",
+                                                               "False",
+                                                               "none",
+                                                               "None",
+                                                               "loop",
+                                                               "caller"};
   for (const auto& [name, value] : arguments) {
     if (!kReserved.contains(name) && !jinja::global_builtins().contains(name)) continue;
     return InvalidArgument(fmt::format("chat_template_kwargs may not set {}, which the chat template has from the server", name),

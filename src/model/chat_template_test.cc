@@ -71,7 +71,8 @@ std::vector<std::pair<std::string, ChatPrompt>> Injections(const std::string& te
                          .content = "Let me see",
                          .tool_calls = {{.id = "abc123456", .name = "weather", .arguments = R"({"city":"Rome"})"}}};
   const ChatMessage result{.role = "tool", .content = "rain", .name = "weather", .tool_call_id = "abc123456"};
-  const ChatTool tool{.name = "weather", .description = "Says it", .parameters = R"({"type":"object","properties":{"city":{"type":"string"}}})"};
+  const ChatTool tool{
+      .name = "weather", .description = "Says it", .parameters = R"({"type":"object","properties":{"city":{"type":"string"}}})"};
   const ChatPrompt plain = Chat({{.role = "system", .content = "Be brief"}, User("Hi"), Assistant("Hello", "Hm"), User("Bye")});
   ChatPrompt tools = Chat({User("Weather?"), call, result, Assistant("It rains"), User("Thanks")});
   tools.tools = {tool};
@@ -98,9 +99,8 @@ std::vector<std::pair<std::string, ChatPrompt>> Injections(const std::string& te
     chat.tools[0].parameters = R"({"type":"object","properties":{")" + text + R"(":{"type":"string","description":")" + text + R"("}}})";
   });
   add("called name", tools, [&](ChatPrompt& chat) { chat.messages[1].tool_calls[0].name = text; });
-  add("called argument", tools, [&](ChatPrompt& chat) {
-    chat.messages[1].tool_calls[0].arguments = R"({")" + text + R"(":")" + text + R"("})";
-  });
+  add("called argument", tools,
+      [&](ChatPrompt& chat) { chat.messages[1].tool_calls[0].arguments = R"({")" + text + R"(":")" + text + R"("})"; });
   add("result", tools, [&](ChatPrompt& chat) { chat.messages[2].content = text; });
   add("result name", tools, [&](ChatPrompt& chat) { chat.messages[2].name = text; });
   return all;
@@ -174,9 +174,10 @@ TEST(ChatTemplate, NothingOfARequestIsTrusted) {
         }
         const std::size_t inside = rendered->text.find("QZX</s>QZX");
         if (inside == std::string::npos) continue;
-        EXPECT_FALSE(std::ranges::any_of(rendered->trusted, [inside](const ByteRange& range) {
-          return range.begin < inside + 10 && inside < range.end;
-        })) << path << " " << place << "\n" << Shown(*rendered);
+        EXPECT_FALSE(std::ranges::any_of(rendered->trusted,
+                                         [inside](const ByteRange& range) { return range.begin < inside + 10 && inside < range.end; }))
+            << path << " " << place << "\n"
+            << Shown(*rendered);
       }
     }
   }
@@ -284,15 +285,18 @@ TEST(ChatTemplate, EachRenderingIsBounded) {
   const std::vector<std::pair<std::string, std::string>> cases = {
       {many + "{% macro f(x) %}{{ f(x) }}{% endmacro %}{{ f(1) }}{% endif %}", "levels deep"},
       {many + "{% macro f() %}{% call f() %}{{ caller() }}{% endcall %}{% endmacro %}{{ f() }}{% endif %}", "levels deep"},
-      {many + "{% for a in range(3000) %}{% for b in range(3000) %}{% for c in range(3000) %}{% endfor %}{% endfor %}{% endfor %}{% endif %}",
+      {many +
+           "{% for a in range(3000) %}{% for b in range(3000) %}{% for c in range(3000) %}{% endfor %}{% endfor %}{% endfor %}{% endif %}",
        "chat template takes"},
       {many + "{{ ('abcdefgh' * 100) * 1000000000 }}{% endif %}", "bytes of"},
       {many + "{{ range(1000000000) | length }}{% endif %}", "values at a time"},
-      {many + "{% set ns = namespace(s='a') %}{% for i in range(100) %}{% set ns.s = ns.s ~ ns.s %}{% endfor %}{{ ns.s }}{% endif %}", "bytes of"},
+      {many + "{% set ns = namespace(s='a') %}{% for i in range(100) %}{% set ns.s = ns.s ~ ns.s %}{% endfor %}{{ ns.s }}{% endif %}",
+       "bytes of"},
       {many + "{% set ns = namespace(s=[1]) %}{% for i in range(100) %}{% set ns.s = ns.s + ns.s %}{% endfor %}{% endif %}", "bytes of"},
       {many + "{% set l = [] %}{% set _ = l.append(l) %}{{ l | tojson }}{% endif %}", "levels deep"},
       {many + "{% set l = [] %}{% set _ = l.append(l) %}{{ l | string }}{% endif %}", "levels deep"},
-      {many + "{% set ns = namespace(s=(1, 2)) %}{% for i in range(100) %}{% set ns.s = (ns.s, ns.s) %}{% endfor %}{{ ns.s == ns.s }}{% endif %}",
+      {many + "{% set ns = namespace(s=(1, 2)) %}{% for i in range(100) %}{% set ns.s = (ns.s, ns.s) %}{% endfor %}{{ ns.s == ns.s }}{% "
+              "endif %}",
        "chat template takes"},
       {many + "{{ 'a\nb' | indent(1000000000000) }}{% endif %}", "bytes of"},
       {many + "{{ {'a': 1} | tojson(indent=2000000000) }}{% endif %}", "bytes of"},
@@ -364,7 +368,8 @@ TEST(ChatTemplate, ATemplateThatCannotBeUsedSaysSo) {
 }
 
 TEST(ChatTemplate, WhatARefusalSaysIsItsTextAlone) {
-  const std::string text = "{% if messages[0].content == 'no' %}{{ raise_exception('Roles must alternate!') }}{% endif %}{{ 1 is nothing }}";
+  const std::string text =
+      "{% if messages[0].content == 'no' %}{{ raise_exception('Roles must alternate!') }}{% endif %}{{ 1 is nothing }}";
   EXPECT_EQ(ContentShown(text, "no"), "Roles must alternate!");
   EXPECT_EQ(ContentShown(text, "yes"), "the model's chat template fails: Unknown test 'nothing'");
 }
@@ -401,7 +406,8 @@ TEST(ChatTemplate, ArgumentsMayNotReplaceWhatTheServerSets) {
 }
 
 TEST(BuiltinTemplate, EachNameFormatsAsLlamaCppDoes) {
-  const std::vector<BuiltinMessage> messages = {{"system", " Be brief "}, {"user", "Hi <|im_end|>"}, {"assistant", " Hello\n"}, {"user", " Bye </s>\n"}};
+  const std::vector<BuiltinMessage> messages = {
+      {"system", " Be brief "}, {"user", "Hi <|im_end|>"}, {"assistant", " Hello\n"}, {"user", " Bye </s>\n"}};
   std::vector<llama_chat_message> chat;
   for (const BuiltinMessage& message : messages) chat.push_back({message.role.c_str(), message.content.c_str()});
   const std::vector<std::string> names = BuiltinTemplateNames();

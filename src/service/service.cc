@@ -68,9 +68,7 @@ StopCheck Service::StopOf(TimePoint deadline, std::shared_ptr<const RequestContr
   };
 }
 
-StopCheck Service::StopOfJob() const {
-  return StopOf(After(std::chrono::steady_clock::now(), options_.request_timeout), nullptr);
-}
+StopCheck Service::StopOfJob() const { return StopOf(After(std::chrono::steady_clock::now(), options_.request_timeout), nullptr); }
 
 Status Service::LookForRoom() { return CheckOpen(open_, options_.request_timeout); }
 
