@@ -39,8 +39,6 @@ struct ParsedCall {
   // So many are computed for each prompt, of which the `choices` likeliest are the answer; see BestOfSink.
   int best_of = 1;
   bool stream = false;
-  // Fields that nobody knows, which the answer is not about: X-cLLM-Ignored-Fields.
-  std::vector<std::string> ignored_fields;
   std::unique_ptr<AnswerWriter> writer;
   // Paths of fields that nobody knows: few, short and of characters that can stand in a header.
   std::vector<std::string> ignored_fields;

@@ -134,8 +134,8 @@ TEST_F(ServiceTest, PromptsAreTextTokensOrChats) {
 // Chats of it are rendered for ever, unless somebody stops them.
 class EndlessTemplate : public ToyTextModel {
  public:
-  Result<std::vector<TokenId>> Encode(const Prompt& prompt, const StopCheck& stop) const override {
-    if (!std::holds_alternative<ChatPrompt>(prompt)) return ToyTextModel::Encode(prompt, stop);
+  Result<EncodedPrompt> Encode(const Prompt& prompt, std::size_t most_tokens, const StopCheck& stop) const override {
+    if (!std::holds_alternative<ChatPrompt>(prompt)) return ToyTextModel::Encode(prompt, most_tokens, stop);
     for (++rendering_;; std::this_thread::yield()) {
       if (Status status = stop(); !status) return std::unexpected(status.error());
     }
