@@ -11,7 +11,7 @@ PYTEST_ARGS ?=
 PREFIX ?= /usr/local
 DESTDIR ?=
 
-.PHONY: run build test test-unit test-threads test-tsan format hostile fuzz simulate check model tools setup docs bench bench-engine bench-throughput bench-interference bench-sharing bench-overload bench-sampler bench-tokenizer install uninstall clean
+.PHONY: run build test test-unit test-threads test-tsan format hostile fuzz simulate check model tools setup docs bench bench-engine bench-throughput bench-interference bench-sharing bench-overload bench-threads bench-sampler bench-tokenizer install uninstall clean
 
 run: build model ## Set up, build, fetch the default model and serve it on port 8080
 	@exec build/cllm serve $(ARGS)
@@ -106,6 +106,9 @@ bench-sharing: build model ## What shared prefixes and the result cache save
 bench-overload: build model ## Ten times the load that the server can carry
 	@scripts/build $(PRESET) load_client $(CLLM_GPU)
 	@bench/overload.py --cllm build/cllm --client $(BUILD)/bench/load_client --model $(MODEL) $(ARGS)
+
+bench-threads: build model ## Tokens a second before, during and after a load on the same cores
+	@bench/threads.py --cllm build/cllm --model $(MODEL) $(ARGS)
 
 bench-sampler: setup ## The samplers beside llama.cpp's, on 152 k logits
 	@scripts/bootstrap --bench

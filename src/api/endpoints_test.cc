@@ -52,7 +52,8 @@ TEST(EndpointsTest, DetailedHealthHasEveryFigure) {
                               .queued = 2,
                               .running = 3,
                               .kv_tokens = 90,
-                              .kv_idle_tokens = 30}};
+                              .kv_idle_tokens = 30,
+                              .threads = 3}};
   Json body = Json::parse(DetailedHealthBody(Readiness::kHealthy, Facts(), stats));
   EXPECT_GT(body["data"]["memory"]["resident_bytes"].get<std::int64_t>(), 0);
   EXPECT_GT(body["data"]["memory"]["available_bytes"].get<std::int64_t>(), 0);
@@ -61,7 +62,7 @@ TEST(EndpointsTest, DetailedHealthHasEveryFigure) {
   EXPECT_EQ(Unordered(body), Unordered::parse(R"({"data":{"model_loaded":true,"status":"healthy","version":"1.2.3",
     "model":{"id":"toy","path":"models/toy.gguf","description":"toy Q4","parameters":100,"bytes":50,"trained_context":4096},
     "engine":{"name":"fake","steps":5,"prompt_tokens":70,"cached_prompt_tokens":7,"generated_tokens":80,"preemptions":1,"computing_s":3.0,"idle_with_work_s":1.0,
-      "idle_with_work_share":0.25},
+      "threads":3,"idle_with_work_share":0.25},
     "queue":{"running":3,"queued":2,"open":6,"max_running":8,"max_open":20,"accepted":11,"refused":4},
     "kv":{"tokens":90,"idle_tokens":30,"capacity_tokens":1000,"bytes":900,"capacity_bytes":10000}},"success":true})"));
   EXPECT_EQ(Json::parse(DetailedHealthBody(Readiness::kHealthy, Facts(), {}))["data"]["engine"]["idle_with_work_share"], 0.0);

@@ -1,35 +1,27 @@
 #include "base/machine.h"
 
 #include <sched.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdio>
 #include <fstream>
-#include <optional>
 #include <string>
 #include <thread>
+
+#include "base/cgroup.h"
 
 namespace cllm {
 namespace {
 
-std::optional<std::int64_t> ReadNumber(const char* path) {
-  std::ifstream file(path);
-  std::int64_t value = 0;
-  if (file >> value) return value;
-  return std::nullopt;  // missing, or "max"
-}
-
-int CgroupQuotaCores() {
-  std::ifstream v2("/sys/fs/cgroup/cpu.max");
-  double quota = 0;
-  double period = 0;
-  if (v2 >> quota >> period && period > 0) return std::max(1, static_cast<int>(quota / period));
-  const auto v1_quota = ReadNumber("/sys/fs/cgroup/cpu/cpu.cfs_quota_us");
-  const auto v1_period = ReadNumber("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
-  if (v1_quota && v1_period && *v1_quota > 0 && *v1_period > 0) {
-    return std::max(1, static_cast<int>(*v1_quota / *v1_period));
-  }
-  return static_cast<int>(std::thread::hardware_concurrency());
+std::optional<cpu_set_t> Affinity() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (sched_getaffinity(0, sizeof(set), &set) != 0) return std::nullopt;
+  return set;
 }
 
 std::int64_t MemInfoAvailableBytes() {
@@ -42,26 +34,47 @@ std::int64_t MemInfoAvailableBytes() {
   return static_cast<std::int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGE_SIZE);
 }
 
+double Seconds(const timeval& time) { return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6; }
+
 }  // namespace
 
+int CoresWithin(int affinity, std::optional<double> quota) {
+  const double cores = std::min(static_cast<double>(affinity), std::floor(quota.value_or(affinity)));
+  return std::max(1, static_cast<int>(cores));
+}
+
 int AvailableCores() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  int cores = static_cast<int>(std::thread::hardware_concurrency());
-  if (sched_getaffinity(0, sizeof(set), &set) == 0) cores = CPU_COUNT(&set);
-  return std::max(1, std::min(cores, std::max(1, CgroupQuotaCores())));
+  const auto affinity = Affinity();
+  return CoresWithin(affinity ? CPU_COUNT(&*affinity) : static_cast<int>(std::thread::hardware_concurrency()), CgroupProcessors());
+}
+
+std::optional<ProcessorTimes> ReadProcessorTimes() {
+  const auto affinity = Affinity();
+  std::ifstream file("/proc/stat");
+  const double tick_s = 1.0 / static_cast<double>(sysconf(_SC_CLK_TCK));
+  const bool is_nice = getpriority(PRIO_PROCESS, 0) > 0;
+  ProcessorTimes times;
+  for (std::string line; std::getline(file, line) && line.starts_with("cpu");) {
+    int processor = -1;
+    std::array<long long, 8> ticks{};  // user, nice, system, idle, waiting for devices, interrupts of two kinds, stolen
+    auto& [user, nice, system, idle, waiting, hard, soft, stolen] = ticks;
+    if (std::sscanf(line.c_str(), "cpu%d %lld %lld %lld %lld %lld %lld %lld %lld", &processor, &user, &nice, &system, &idle, &waiting,
+                    &hard, &soft, &stolen) < 9) {
+      continue;  // their sum
+    }
+    if (affinity && (processor >= CPU_SETSIZE || !CPU_ISSET(processor, &*affinity))) continue;
+    ++times.processors;
+    times.busy_s += static_cast<double>(user + (is_nice ? nice : 0) + system + hard + soft + stolen) * tick_s;
+  }
+  rusage usage{};
+  if (times.processors == 0 || times.busy_s == 0 || getrusage(RUSAGE_SELF, &usage) != 0) return std::nullopt;
+  times.own_s = Seconds(usage.ru_utime) + Seconds(usage.ru_stime);
+  return times;
 }
 
 std::int64_t AvailableMemoryBytes() {
-  std::int64_t available = MemInfoAvailableBytes();
-  const auto limit = [&](const char* max_path, const char* used_path) {
-    const auto max = ReadNumber(max_path);
-    const auto used = ReadNumber(used_path);
-    if (max && used) available = std::min(available, std::max<std::int64_t>(0, *max - *used));
-  };
-  limit("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current");
-  limit("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes");
-  return available;
+  const std::int64_t available = MemInfoAvailableBytes();
+  return std::min(available, CgroupFreeBytes().value_or(available));
 }
 
 std::int64_t ResidentMemoryBytes() {

@@ -4,14 +4,12 @@
 
 #include <fmt/format.h>
 
+#include "cli/context_choice.h"
 #include "config/text.h"
 
 namespace cllm {
 namespace {
 
-constexpr int kLeastContext = 512;
-constexpr int kMostContext = 8192;  // more is rarely asked for, and each request's part of the cache is allocated at once
-constexpr int kFewRequests = 4;     // a context that leaves room for fewer is halved
 constexpr int kMostRequests = 32;
 // Llama 3 8B has 128 KiB a token; models with fewer parameters rarely have more.
 constexpr std::int64_t kAssumedKvBytes = 128 << 10;
@@ -30,9 +28,8 @@ std::vector<ChosenValue> ChooseSettings(const MachineFacts& machine, const std::
   const std::int64_t budget = std::max<std::int64_t>(0, machine.memory_bytes - weights) / 2;
   const std::int64_t tokens = budget / per_token;
   const int wanted = std::clamp(4 * machine.cores, kFewRequests, kMostRequests);
-  const std::int64_t trained = model && model->trained_context > 0 ? model->trained_context : kMostContext;
-  int context = static_cast<int>(std::min<std::int64_t>(trained, kMostContext));
-  while (context / 2 >= kLeastContext && tokens / context < kFewRequests) context /= 2;
+  const std::int64_t trained = model ? model->trained_context : 0;
+  const int context = AutoContext(tokens, trained, wanted);
   const int requests = static_cast<int>(std::clamp<std::int64_t>(tokens / context, 1, wanted));
 
   const std::string basis =
@@ -41,7 +38,7 @@ std::vector<ChosenValue> ChooseSettings(const MachineFacts& machine, const std::
   std::vector<ChosenValue> chosen;
   if (model) chosen.push_back({"model.path", config::Quoted(model->path), "the model that was named."});
   std::string why = basis + ".";
-  if (model) why += fmt::format(" The model was trained for {} tokens.", trained);
+  if (trained > 0) why += fmt::format(" The model was trained for {} tokens.", trained);
   if (!model) why += " Name the model with --model for figures of its own.";
   chosen.push_back({"model.max_context_length", fmt::to_string(context), why});
   chosen.push_back(

@@ -8,6 +8,7 @@
 #include "cli/bus_errors.h"
 #include "cli/chat_template_setting.h"
 #include "cli/commands.h"
+#include "cli/context_choice.h"
 #include "cli/models.h"
 #include "engine/llamacpp/matmul_op.h"
 #include "model/layer_memory.h"
@@ -16,22 +17,14 @@
 namespace cllm {
 namespace {
 
-// The bound of model.max_context_length; a file may claim anything.
-constexpr std::int64_t kMostContext = 1 << 24;
-
-int ContextLength(const ServeOptions& options, const ModelFacts& facts) {
-  const int wanted = options.model.max_context_length;
-  if (wanted == 0) return static_cast<int>(std::clamp<std::int64_t>(facts.trained_context, 1, kMostContext));
-  if (wanted > facts.trained_context) {
-    spdlog::warn("model.max_context_length {} is more than the {} tokens that the model was trained for", wanted, facts.trained_context);
-  }
-  return wanted;
-}
-
 void WarnAboutSettings(const ServeOptions& options, const ModelFacts& facts) {
   const std::string& wanted = options.model.quantization;
   if (!wanted.empty() && !QuantizationMatches(wanted, facts.quantization)) {
     spdlog::warn("model.quantization says {}, but the file is {}", wanted, facts.quantization);
+  }
+  const int context = options.model.max_context_length;
+  if (context > facts.trained_context) {
+    spdlog::warn("model.max_context_length {} is more than the {} tokens that the model was trained for", context, facts.trained_context);
   }
   const int gpu_layers = options.llama_cpp.weights.n_gpu_layers;
   if (gpu_layers == 0 || Model::HasGpuSupport()) return;
@@ -89,17 +82,18 @@ Result<LoadedEngine> LoadEngine(const ServeOptions& options) {
                static_cast<double>(facts.parameters) / 1e6, static_cast<double>(facts.weight_bytes) / (1 << 20));
   WarnAboutSettings(options, facts);
 
-  const int context = ContextLength(options, facts);
   const LayerMemory memory = FindLayerMemory(options.llama_cpp.weights, static_cast<int>(facts.layers));
   SayWhereLayersLie(memory);
-  const auto sizing = SizeKvCache(facts, options.llama_cpp, context, *budget_mb, memory.available_bytes());
-  if (!sizing) return std::unexpected(sizing.error());
-  loaded.kv_bytes_per_token = sizing->bytes_per_sequence / std::max(1, context);
-  auto engine = LlamaCppEngine::Create(*loaded.model, EngineOptions(options, memory), sizing->sequences, context);
+  const auto choice = ChooseContext(options, facts, *budget_mb, memory.available_bytes());
+  if (!choice) return std::unexpected(choice.error());
+  const KvSizing& kv = choice->kv;
+  loaded.kv_bytes_per_token = kv.bytes_per_sequence / std::max(1, choice->context);
+  auto engine = LlamaCppEngine::Create(*loaded.model, EngineOptions(options, memory), kv.sequences, choice->context);
   if (!engine) return std::unexpected(engine.error());
   loaded.engine = std::move(*engine);
-  spdlog::info("KV cache: {} of {} sequences of {} tokens, {} MiB each", sizing->sequences, options.llama_cpp.n_seq_max, context,
-               sizing->bytes_per_sequence >> 20);
+  spdlog::info("KV cache: {} of {} sequences of {} tokens, {} MiB each, {} MiB in all once they are used: {}", kv.sequences,
+               options.llama_cpp.n_seq_max, choice->context, kv.bytes_per_sequence >> 20, kv.sequences * kv.bytes_per_sequence >> 20,
+               choice->why);
   return loaded;
 }
 

@@ -77,10 +77,12 @@ void DeclareModel(ServeOptions& options, OptionTable& table) {
   table.Int("model.max_context_length", &options.model.max_context_length,
             {.min = 1,
              .max = kMostTokens,
-             .help = "Most tokens of one request, prompt and answer together. 'trained' means what the model was trained for.",
+             .help = "Most tokens of one request, prompt and answer together. 'trained' means what the model was trained for; 'auto' that, "
+                     "at most 8192, halved until 4 requests (or n_seq_max, if less) fit into half of the free memory or into what "
+                     "resources allow.",
              .flags = {"-c", "--ctx-size"},
              .unit = "tokens",
-             .value_names = {{"trained", 0}}});
+             .value_names = {{"trained", kTrainedContext}, {"auto", kAutoContext}}});
   table.String(
       "model.quantization", &options.model.quantization,
       {.help = "What the file is expected to be, such as q4_k_m. Where it is something else a warning says so.", .placeholder = "TYPE"});
@@ -112,8 +114,9 @@ void DeclareBackend(ServeOptions& options, OptionTable& table) {
   table.Int("backend.llama_cpp.n_threads", &llama.n_threads,
             {.min = 1,
              .max = 1024,
-             .help = "Compute threads; auto tries all cores, three quarters and half of them at the start, and is one "
-                     "where all layers are on a GPU. More than the machine has cores is cut with a warning.",
+             .help = "Compute threads; auto is as many as are fastest of all cores, three quarters, half and a quarter of them, follows "
+                     "other programs that come and go, and is one where all layers are on a GPU. More than the machine has cores is cut "
+                     "with a warning.",
              .flags = {"-t", "--threads"},
              .value_names = {{"auto", 0}}});
   table.Int(
@@ -122,7 +125,8 @@ void DeclareBackend(ServeOptions& options, OptionTable& table) {
   table.Int("backend.llama_cpp.n_seq_max", &llama.n_seq_max,
             {.min = 1,
              .max = 256,
-             .help = "Requests that run at a time; each has its own part of the KV cache.",
+             .help = "Requests that run at a time, at most; each has its own part of the KV cache. Where memory has no room for so many, "
+                     "fewer run.",
              .flags = {"-np", "--parallel"}});
   table.Bool("backend.llama_cpp.use_mmap", &llama.weights.use_mmap, {.help = "Map the file instead of reading it.", .flags = {"--mmap"}});
   table.Bool("backend.llama_cpp.use_mlock", &llama.weights.use_mlock,

@@ -6,6 +6,7 @@
 
 #include "base/utf8.h"
 #include "cli/commands.h"
+#include "cli/context_choice.h"
 #include "cli/model_report.h"
 #include "cli/program.h"
 #include "formats/gguf_file.h"
@@ -22,23 +23,24 @@ struct Arguments {
   bool chat_template = false;
 };
 
-// A file may claim anything. A context: the option's own bound is the most that a request can have.
-constexpr std::int64_t kMostContext = 1 << 24;
+// A file may claim anything.
 constexpr std::int64_t kMostLayers = 1 << 16;
 
 Result<MemoryNeed> NeededMemory(const ServeOptions& options, const ModelFacts& facts) {
-  const int wanted = options.model.max_context_length;
-  MemoryNeed need{.context = wanted > 0 ? wanted : static_cast<int>(std::clamp<std::int64_t>(facts.trained_context, 1, kMostContext)),
-                  .sequences = options.llama_cpp.n_seq_max,
-                  .kv_type = options.llama_cpp.kv_type};
   const LayerMemory memory = FindLayerMemory(options.llama_cpp.weights, static_cast<int>(std::min(facts.layers, kMostLayers)));
-  need.available_bytes = memory.available_bytes();
-  need.available_where = memory.all_on_gpu() ? memory.gpu_name : "this machine";
+  // What is set is shown whether it fits or not, and so is what would be chosen if it fitted.
   constexpr std::int64_t kAnyBudgetMb = std::int64_t{1} << 42;
-  const auto sizing = SizeKvCache(facts, options.llama_cpp, need.context, kAnyBudgetMb, 0);
-  if (!sizing) return std::unexpected(sizing.error());
-  need.kv_bytes_per_sequence = sizing->bytes_per_sequence;
-  return need;
+  const std::int64_t left = std::max<std::int64_t>(0, memory.available_bytes() - facts.weight_bytes);
+  const bool is_set = options.model.max_context_length != kAutoContext;
+  auto choice = ChooseContext(options, facts, is_set ? kAnyBudgetMb : options.kv_cache_max_memory_mb, left);
+  if (!choice) choice = ChooseContext(options, facts, kAnyBudgetMb, left);
+  if (!choice) return std::unexpected(choice.error());
+  return MemoryNeed{.context = choice->context,
+                    .sequences = choice->kv.sequences,
+                    .kv_type = options.llama_cpp.kv_type,
+                    .kv_bytes_per_sequence = choice->kv.bytes_per_sequence,
+                    .available_bytes = memory.available_bytes(),
+                    .available_where = memory.all_on_gpu() ? memory.gpu_name : "this machine"};
 }
 
 Status Show(const ServeOptions& options, const Arguments& arguments) {

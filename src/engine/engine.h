@@ -83,12 +83,16 @@ struct StepPlan {
   std::vector<SequenceWork> sequences = {};
   std::vector<TokenId> tokens = {};
   std::vector<BlockId> blocks = {};
+  // How long the scheduler thinks that this takes, in seconds; 0 where it doesn't know yet. Steps of different size can be compared by
+  // their time over this.
+  double expected_s = 0;
 
   void Clear() {
     operations.clear();
     sequences.clear();
     tokens.clear();
     blocks.clear();
+    expected_s = 0;
   }
   bool empty() const { return sequences.empty() && operations.empty(); }
 };
@@ -115,7 +119,7 @@ class Engine {
 
   virtual const EngineCapabilities& capabilities() const = 0;
 
-  // Threads that compute a step. Final once WarmUp has returned.
+  // Threads that compute the step in progress, or the last one. Any thread may ask.
   virtual int compute_threads() const { return 1; }
 
   // The first computation: touches every weight and sizes buffers, so that no request pays for it. Called once, before the

@@ -15,10 +15,14 @@ struct llama_model_params;
 
 namespace cllm {
 
+// For ModelOptions::max_context_length.
+inline constexpr int kTrainedContext = 0;  // what the model was trained for
+inline constexpr int kAutoContext = -1;    // that or less, as memory allows
+
 struct ModelOptions {
-  std::string path;               // a GGUF file
-  int max_context_length = 2048;  // tokens of one request, prompt and answer together; 0 = what the model was trained for
-  std::string quantization;       // what the file is expected to be, e.g. q4_k_m; empty = whatever it is
+  std::string path;                       // a GGUF file
+  int max_context_length = kAutoContext;  // tokens of one request, prompt and answer together
+  std::string quantization;               // what the file is expected to be, e.g. q4_k_m; empty = whatever it is
   // Instead of the file's chat template: a text or a name, or the file that has it. Empty = the file's own.
   std::string chat_template;
   std::string chat_template_file;

@@ -116,6 +116,7 @@ const StepPlan& Scheduler::Plan(TimePoint now) {
   PlanDecodes();
   PlanPrompts();
   predicted_step_s_ = step_times_.Predict(load_);
+  plan_.expected_s = predicted_step_s_;
   return plan_;
 }
 

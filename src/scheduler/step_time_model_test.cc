@@ -162,6 +162,20 @@ TEST(StepTimeModelTest, OneSlowStepIsNoTrend) {
   EXPECT_LE(model.Predict(load), 0.0115);
 }
 
+// As an engine does that tries another number of threads: fewer than half of any nine steps are twice as slow.
+TEST(StepTimeModelTest, StepsThatAreSlowerInTurnWithOthersAreNoTrend) {
+  StepTimeModel model;
+  StepLoad load;
+  load.Add(1, 100, true);
+  for (int step = 0; step < 300; ++step) model.Observe(load, 0.01);
+  for (int step = 0; step < 50; ++step) {
+    model.Observe(load, step % 5 < 3 ? 0.01 : 0.02);
+    EXPECT_NEAR(model.Predict(load), 0.01, 0.0015) << step;
+  }
+  for (int step = 0; step < 50; ++step) model.Observe(load, 0.01);
+  EXPECT_NEAR(model.Predict(load), 0.01, 0.0005);
+}
+
 TEST(StepTimeModelTest, RowsWithinATargetAreTheMostThatFit) {
   StepTimeModel model;
   EXPECT_FALSE(model.known());

@@ -133,6 +133,7 @@ void EngineLoop::PublishStats() {
   stats_.running = scheduler_.running();
   stats_.kv_tokens = scheduler_.computed_tokens();
   stats_.kv_idle_tokens = scheduler_.cached_tokens();
+  stats_.threads = engine_.compute_threads();
   published_stats_.Write(stats_);
 }
 

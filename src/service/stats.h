@@ -54,6 +54,7 @@ struct EngineLoopStats {
   std::int64_t kv_idle_tokens = 0;
   double seconds_per_start = 0;  // smoothed; 0 where nobody has waited yet
   double target_step_s = 0;
+  std::int64_t threads = 0;
 };
 
 inline constexpr double kSecondsPerNanosecond = 1e-9;
@@ -75,6 +76,7 @@ inline constexpr std::array kEngineLoopStats = std::to_array<StatField<EngineLoo
      "Time in which there was work and no step was computing.", "engine.idle_with_work_s", kSecondsPerNanosecond},
     {&EngineLoopStats::target_step_s, StatKind::kGauge, "cllm_step_target_seconds",
      "How long the last step might take; 0 where nothing bounded it."},
+    {&EngineLoopStats::threads, StatKind::kGauge, "cllm_engine_threads", "Threads that compute a step.", "engine.threads"},
     {&EngineLoopStats::seconds_per_start, StatKind::kGauge, "cllm_queue_seconds_per_start",
      "Time between two requests that leave the queue."},
     {&EngineLoopStats::kv_tokens, StatKind::kGauge, "cllm_kv_tokens", "Tokens whose keys and values the engine holds for running requests.",

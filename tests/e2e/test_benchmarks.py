@@ -54,6 +54,12 @@ def test_throughput_reads_every_stream_to_its_end(run_benchmark: RunBenchmark) -
     assert number(rows["3"][0]) > 0
 
 
+def test_threads_are_watched_before_during_and_after_a_load(run_benchmark: RunBenchmark) -> None:
+    rows = run_benchmark("threads.py", "--seconds", "1", "--intervals", "1", "1", "1", "--streams", "1", "--tokens", "8", "--busy", "1")
+    assert [cells[0] for cells in rows.values()] == ["load", "before", "during", "after"]
+    assert all(int(cells[2]) >= 1 for seconds, cells in rows.items() if seconds != "seconds")
+
+
 def test_interference_counts_gaps(run_benchmark: RunBenchmark) -> None:
     rows = run_benchmark("interference.py", "--rounds", "1", "--prompt", "300", "--streams", "2", "--tokens", "1000",
                          "--undisturbed-s", "0.2")

@@ -206,7 +206,7 @@ def test_threads_beyond_the_cores_are_cut_with_a_warning(serve: Callable[..., Se
 
 
 def test_little_memory_for_the_cache_means_fewer_sequences(serve: Callable[..., Server]) -> None:
-    server = serve("--kv-cache-max-memory-mb", 100, "--quantization", "q4_1")
+    server = serve("-c", 2048, "--kv-cache-max-memory-mb", 100, "--quantization", "q4_1")
     health = server.health()
     assert 1 <= health["queue"]["max_running"] < 8
     assert health["kv"]["capacity_bytes"] <= 100 << 20

@@ -52,7 +52,7 @@ def test_it_agrees_with_the_server(program: Program, server: Server) -> None:
 def test_text_is_aligned_and_says_it_all(program: Program, tmp_path: Path) -> None:
     result = program.run("show", write(tmp_path, tiny_llama()))
     assert result.returncode == 0 and result.stderr == ""
-    for part in ("architecture   llama", "quantisation   Q8_0", "Q8_0             8", "Memory for 8 requests of 2048 tokens",
+    for part in ("architecture   llama", "quantisation   Q8_0", "Q8_0             8", "Memory for 8 requests of 256 tokens",
                  "licence        cc0-1.0", "--template", "llama_cpp      runs"):
         assert part in result.stdout, result.stdout
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <map>
 #include <utility>
 
 #include <fmt/format.h>
@@ -64,6 +65,8 @@ bool AttentionIsOurs(const Model& model, const LlamaCppOptions& options) {
          AttentionHeadsAreOurs(facts.key_size, facts.value_size, facts.heads, facts.kv_heads);
 }
 
+double Now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
 int PaddedContext(int max_context) { return (max_context + kCellPadding - 1) / kCellPadding * kCellPadding; }
 
 int ThreadCount(int wanted) {
@@ -79,7 +82,9 @@ int ThreadCount(int wanted) {
 struct LlamaCppEngine::Context {
   using Threads = std::unique_ptr<ggml_threadpool, decltype(&ggml_threadpool_free)>;
 
-  Threads threads{nullptr, ggml_threadpool_free};  // the context computes with them until it is freed
+  // By number. Those that don't compute sleep; a step that changes the number starts none. The context may compute with any of them
+  // until it is freed.
+  std::map<int, Threads> threads;
   llama_context* handle = nullptr;
   llama_batch batch{};
   ~Context() {
@@ -87,13 +92,14 @@ struct LlamaCppEngine::Context {
     if (handle != nullptr) llama_free(handle);
   }
 
-  // Returns the threads that computed until now: llama.cpp lets go of them in the next step.
-  Threads UseThreads(int count) {
-    ggml_threadpool_params params = ggml_threadpool_params_default(count);
-    Threads fresh(ggml_threadpool_new(&params), ggml_threadpool_free);
+  void UseThreads(int count) {
+    auto pool = threads.find(count);
+    if (pool == threads.end()) {
+      ggml_threadpool_params params = ggml_threadpool_params_default(count);
+      pool = threads.emplace(count, Threads(ggml_threadpool_new(&params), ggml_threadpool_free)).first;
+    }
     llama_set_n_threads(handle, count, count);
-    llama_attach_threadpool(handle, fresh.get(), fresh.get());
-    return std::exchange(threads, std::move(fresh));
+    llama_attach_threadpool(handle, pool->second.get(), pool->second.get());
   }
 };
 
@@ -111,12 +117,15 @@ Result<std::int64_t> KvBudget(std::int64_t weight_bytes, std::int64_t limit_mb, 
   return kv_mb > 0 ? std::min(kv_mb, left_mb) : left_mb;
 }
 
+std::int64_t KvBytesPerToken(const ModelFacts& model, const LlamaCppOptions& options) {
+  const ggml_type type = KvType(options.kv_type);
+  return model.kv_bytes_per_token_f16 / 2 * static_cast<std::int64_t>(ggml_type_size(type)) / ggml_blck_size(type);
+}
+
 Result<KvSizing> SizeKvCache(const ModelFacts& model, const LlamaCppOptions& options, int max_context, std::int64_t budget_mb,
                              std::int64_t available_bytes) {
-  const ggml_type type = KvType(options.kv_type);
-  const std::int64_t f16_bytes = model.kv_bytes_per_token_f16 * PaddedContext(max_context);
   KvSizing sizing;
-  sizing.bytes_per_sequence = f16_bytes / 2 * static_cast<std::int64_t>(ggml_type_size(type)) / ggml_blck_size(type);
+  sizing.bytes_per_sequence = KvBytesPerToken(model, options) * PaddedContext(max_context);
   sizing.budget_bytes = budget_mb > 0 ? budget_mb << 20 : available_bytes / 10 * 9;
   const std::int64_t wanted = std::min(options.n_seq_max, kMostSequences);
   sizing.sequences =
@@ -200,17 +209,23 @@ LlamaCppEngine::LlamaCppEngine(std::unique_ptr<Context> context, std::unique_ptr
 LlamaCppEngine::~LlamaCppEngine() = default;
 
 Status LlamaCppEngine::WarmUp() {
-  Status status = UseThreads(threads_);
-  if (status) status = TrialStep(2);
+  UseThreads(threads_);
+  Status status = TrialStep(2);
   if (!status || !threads_are_open_) return status;
-  const int best = ChooseThreadCount(ThreadCandidates(threads_), [&](int threads) {
-    if (status) status = UseThreads(threads);
-    const auto start = std::chrono::steady_clock::now();
+  const std::vector<int> candidates = ThreadCandidates(threads_);
+  const int best = ChooseThreadCount(candidates, [&](int threads) {
+    UseThreads(threads);
+    if (status) status = TrialStep(1);  // the first one with new threads
+    const double start = Now();
     if (status) status = TrialStep(kRowsOfATrial);
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start);
+    return std::chrono::duration<double>(Now() - start);
   });
-  if (status) status = UseThreads(best);
-  if (status) spdlog::info("{} threads compute", threads_);
+  UseThreads(best);
+  threads_ = best;
+  if (!status) return status;
+  spdlog::info("{} of at most {} threads compute", best, candidates.front());
+  controller_.emplace(candidates, best, Now());
+  watch_.Look(Now());
   return status;
 }
 
@@ -224,10 +239,24 @@ Status LlamaCppEngine::TrialStep(int rows) {
   return result.sequences.at(0).status;
 }
 
-Status LlamaCppEngine::UseThreads(int threads) {
-  const auto before = context_->UseThreads(threads);
+void LlamaCppEngine::UseThreads(int threads) {
+  if (threads != llama_n_threads(context_->handle) || context_->threads.empty()) context_->UseThreads(threads);
+}
+
+void LlamaCppEngine::ChooseThreads() {
+  if (!controller_) return;
+  const double now = Now();
+  if (const auto window = watch_.Look(now)) controller_->ObserveFree(now, window->seconds, window->free);
+  UseThreads(controller_->Begin(now));
+}
+
+void LlamaCppEngine::LearnFrom(const StepPlan& plan) {
+  if (!controller_) return;
+  controller_->End(Now(), plan.expected_s);
+  const int threads = controller_->threads();
+  if (threads == threads_) return;
+  spdlog::info("{} threads compute from now on, {} did", threads, threads_.load());
   threads_ = threads;
-  return TrialStep(1);
 }
 
 Ticket LlamaCppEngine::Submit(const StepPlan& plan) {
@@ -244,7 +273,10 @@ void LlamaCppEngine::Wait(Ticket ticket, StepResult& result) {
   for (const KvOperation& operation : plan.operations) Apply(operation);
   result.sequences.assign(plan.sequences.size(), {});
   result.prompt_seconds = 0;
-  if (!plan.sequences.empty() && !ComputeTogether(plan, result)) ComputeOneByOne(plan, result);
+  if (plan.sequences.empty()) return;
+  ChooseThreads();
+  if (!ComputeTogether(plan, result)) ComputeOneByOne(plan, result);
+  LearnFrom(plan);
 }
 
 // Where the cache isn't ragged, decodes and prompts go in two calls. In one llama.cpp would compute equally many rows of each sequence

@@ -1,19 +1,23 @@
 // llama.cpp as an engine. It keeps its own KV cache, one stream per sequence; its compute blocks, so Wait does the work.
 #pragma once
 
+#include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "engine/engine.h"
+#include "engine/llamacpp/processor_watch.h"
 #include "engine/llamacpp/stream_origins.h"
+#include "engine/llamacpp/thread_controller.h"
 #include "model/model.h"
 
 namespace cllm {
 
 struct LlamaCppOptions {
   int n_batch = 512;                     // most tokens of a step, and so the longest prompt chunk
-  int n_threads = 0;                     // compute threads; 0 = as many as the warm-up finds best
+  int n_threads = 0;                     // compute threads; 0 = as many as are best, beside what else the machine does at the time
   int n_seq_max = 8;                     // sequences that hold KV at a time
   std::string flash_attention = "auto";  // auto | on | off
   std::string kv_type = "f16";           // f32 | f16 | bf16 | q8_0 | q4_0
@@ -34,6 +38,9 @@ struct KvSizing {
 // What weights may leave of the memory limit for the KV cache, in MiB, and not more than `kv_mb`; 0 stands for "no
 // limit" in all three. Fails where the weights alone exceed the limit.
 Result<std::int64_t> KvBudget(std::int64_t weight_bytes, std::int64_t limit_mb, std::int64_t kv_mb);
+
+// Of K and V, over all layers.
+std::int64_t KvBytesPerToken(const ModelFacts& model, const LlamaCppOptions& options);
 
 // budget_mb 0: nine tenths of the memory that is still free once the weights are resident. Fails where not even one
 // sequence fits: a request's limit is never shrunk in silence.
@@ -59,8 +66,11 @@ class LlamaCppEngine : public Engine {
 
   // A step of `rows` tokens in slot 0, which it leaves empty.
   Status TrialStep(int rows);
-  // Starts the threads, too. After a failure nothing may be computed any more.
-  Status UseThreads(int threads);
+  // The next steps compute with so many.
+  void UseThreads(int threads);
+  // Before and after a step that computes.
+  void ChooseThreads();
+  void LearnFrom(const StepPlan& plan);
 
   void Apply(const KvOperation& operation);
   // Leaves the first `tokens` of a slot.
@@ -75,8 +85,10 @@ class LlamaCppEngine : public Engine {
   std::unique_ptr<StreamOrigins> origins_;  // the attention of the context reads it
   std::unique_ptr<Context> context_;
   EngineCapabilities capabilities_;
-  int threads_;
-  bool threads_are_open_;  // until the warm-up
+  std::atomic<int> threads_;
+  bool threads_are_open_;
+  std::optional<ThreadController> controller_;  // once warm, where the threads are open
+  ProcessorWatch watch_;
   const StepPlan* plan_ = nullptr;
   Ticket ticket_ = 0;
   // Rows of logits that a later call of the same step would overwrite, by sequence.

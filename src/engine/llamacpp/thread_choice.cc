@@ -20,7 +20,7 @@ constexpr double kClearSaving = 0.07;
 
 std::vector<int> ThreadCandidates(int cores) {
   std::vector<int> candidates;
-  for (const int threads : {cores, cores * 3 / 4, cores / 2}) {
+  for (const int threads : {cores, cores * 3 / 4, cores / 2, cores / 4}) {
     if (threads >= 1 && (candidates.empty() || threads < candidates.back())) candidates.push_back(threads);
   }
   return candidates;

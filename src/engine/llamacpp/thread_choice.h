@@ -7,7 +7,7 @@
 
 namespace cllm {
 
-// What is worth a try with so many cores: all of them, three quarters, half; in this order, each once.
+// What is worth a try with so many cores: all of them, three quarters, half, a quarter; in this order, each once.
 std::vector<int> ThreadCandidates(int cores);
 
 // The candidate with which `time_step(threads)` takes least, by the best of a few rounds in turn. Fewer threads than the first

@@ -9,8 +9,9 @@ namespace {
 
 using Seconds = std::chrono::duration<double>;
 
-TEST(ThreadCandidates, AreAllCoresThreeQuartersAndHalf) {
-  EXPECT_EQ(ThreadCandidates(16), (std::vector<int>{16, 12, 8}));
+TEST(ThreadCandidates, AreAllCoresThreeQuartersHalfAndAQuarter) {
+  EXPECT_EQ(ThreadCandidates(16), (std::vector<int>{16, 12, 8, 4}));
+  EXPECT_EQ(ThreadCandidates(4), (std::vector<int>{4, 3, 2, 1}));
   EXPECT_EQ(ThreadCandidates(3), (std::vector<int>{3, 2, 1}));
   EXPECT_EQ(ThreadCandidates(2), (std::vector<int>{2, 1}));
   EXPECT_EQ(ThreadCandidates(1), (std::vector<int>{1}));
