@@ -23,7 +23,8 @@ class ToyTextModel : public TextModel {
 
   Result<EncodedPrompt> Encode(const Prompt& prompt, std::size_t most_tokens, const StopCheck& /*stop*/) const override {
     if (const auto* text = std::get_if<std::string>(&prompt)) {
-      if (text->size() > most_tokens) return EncodedPrompt{.tokens = {}, .fewest_tokens = text->size()};
+      const std::size_t fewest = text->size() / 2;  // as if two bytes could be one token
+      if (fewest > most_tokens) return EncodedPrompt{.tokens = {}, .fewest_tokens = fewest};
       return EncodedPrompt{.tokens = Tokens(*text)};
     }
     if (const auto* tokens = std::get_if<std::vector<TokenId>>(&prompt)) {
