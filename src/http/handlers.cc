@@ -25,7 +25,7 @@ void AnswerProbe(const HttpCall& call, Readiness readiness, std::string body) {
 }
 
 // The header that names what of a request changed nothing.
-HeaderList IgnoredFields(const std::vector<std::string>& fields, const std::string& request_id) {
+HeaderList IgnoredFieldsHeader(const std::vector<std::string>& fields, const std::string& request_id) {
   if (fields.empty()) return {};
   std::string list = FieldListValue(fields);
   spdlog::debug("request {} has fields that this server does not know: {}", EscapedForLog(request_id), list);
@@ -134,7 +134,7 @@ void Handlers::StartGeneration(HttpCall call, DialectOf dialect_of) const {
           .backend = backend,
           .stream = parsed->stream,
           .common_headers = CommonHeaders(front_door_.cors(), call.request->getHeader("origin"), record.request_id),
-          .headers = IgnoredFields(parsed->ignored_fields, record.request_id),
+          .headers = IgnoredFieldsHeader(parsed->ignored_fields, record.request_id),
           .record = record,
           .on_stream_end = [&door = front_door_, connection = call.request->getConnectionPtr()] { door.OnAnswered(connection); }},
       mailbox_, tracker_);
