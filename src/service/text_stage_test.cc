@@ -15,8 +15,8 @@ namespace {
 class TextStageTest : public testing::Test {
  protected:
   TextStageTest() {
-    stage_ = std::make_unique<TextStage>([](TokenId token) { return std::string(1, static_cast<char>(token)); }, [this] { ++steps_sent_; },
-                                         [this] { ++ended_; });
+    stage_ = std::make_unique<TextStage>([](TokenId token, bool) { return std::string(1, static_cast<char>(token)); },
+                                         [this] { ++steps_sent_; }, [this] { ++ended_; });
   }
 
   std::shared_ptr<RememberingSink> Register(RequestId id, std::vector<std::string> stop = {}) {
