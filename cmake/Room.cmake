@@ -1,10 +1,12 @@
-# cllm_room(NAME [THREADED] [USES room …] [LIBRARIES target …]): the library of the room in the current folder, and its unit tests.
+# cllm_room(NAME [THREADED] [SEPARATE] [USES room …] [LIBRARIES target …]): the library of the room in the current folder, and its unit tests.
 # Every *.cc belongs to the room, except x_test.cc (one test program a room) and x_fuzz.cc (a libFuzzer program each, in the
 # fuzz preset).
+# Several sources are compiled together where the preset says so (CMAKE_UNITY_BUILD): most of the time goes into headers. So names in
+# anonymous namespaces are different in all of a room, unless it is SEPARATE.
 # THREADED says that several threads use its objects at a time: its tests have the label "threads".
 # USES are the rooms that it may include; libraries stay private to it.
 function(cllm_room name)
-  cmake_parse_arguments(ROOM "THREADED" "" "USES;LIBRARIES;TEST_USES" ${ARGN})
+  cmake_parse_arguments(ROOM "THREADED;SEPARATE" "" "USES;LIBRARIES;TEST_USES" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS *.cc)
   set(tests ${sources})
   list(FILTER sources EXCLUDE REGEX "(_test|_fuzz|/main)\\.cc$")
@@ -17,12 +19,18 @@ function(cllm_room name)
   target_include_directories(cllm_${name} PUBLIC ${PROJECT_SOURCE_DIR}/src)
   target_link_libraries(cllm_${name} PUBLIC ${ROOM_USES} PRIVATE ${ROOM_LIBRARIES})
   cllm_compile_options(cllm_${name})
+  if(ROOM_SEPARATE)
+    set_target_properties(cllm_${name} PROPERTIES UNITY_BUILD OFF)
+  endif()
 
   if(CLLM_TESTS AND tests)
     add_executable(${name}_test ${tests})
     target_link_libraries(${name}_test PRIVATE cllm_${name} ${ROOM_TEST_USES} ${ROOM_LIBRARIES} GTest::gtest_main)
     cllm_compile_options(${name}_test)
     cllm_spare_options(${name}_test)
+    if(ROOM_SEPARATE)
+      set_target_properties(${name}_test PROPERTIES UNITY_BUILD OFF)
+    endif()
     include(GoogleTest)
     # Asked for its tests when they run, not when it is built: then scripts/test has set what the sanitizers need.
     set(labels)
@@ -52,7 +60,10 @@ function(cllm_compile_options target)
   endif()
   target_compile_options(${target} PRIVATE -Wall -Wextra -Wshadow -Wnon-virtual-dtor -ffp-contract=off)
   if(CLLM_SANITIZER STREQUAL "address")
-    set(flags -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
+    # Of undefined behaviour what the address sanitizer can't see; the rest would take the compiler as long again. The fuzzers look
+    # for all of it.
+    set(telling signed-integer-overflow,shift,integer-divide-by-zero,float-cast-overflow,bounds,enum,bool,return,unreachable)
+    set(flags -fsanitize=address,${telling} -fno-sanitize-recover=${telling} -fno-omit-frame-pointer)
   elseif(CLLM_SANITIZER STREQUAL "thread")
     set(flags -fsanitize=thread)
   elseif(CLLM_SANITIZER STREQUAL "fuzzer")

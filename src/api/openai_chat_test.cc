@@ -11,7 +11,7 @@
 namespace cllm {
 namespace {
 
-constexpr const char* kLeast = R"({"messages": [{"role": "user", "content": "hi"}]})";
+constexpr const char* kLeastChat = R"({"messages": [{"role": "user", "content": "hi"}]})";
 
 const OpenAiChatDialect& Chat() {
   static const OpenAiChatDialect dialect({.id = "toy", .created_unix_s = 1});
@@ -43,9 +43,9 @@ TEST(OpenAiChatTest, MessagesBecomeAChat) {
 
 TEST(OpenAiChatTest, FieldsArrive) {
   for (const char* name : {"max_tokens", "max_completion_tokens", "n_predict"}) {
-    EXPECT_EQ(Parsed(Chat(), With(kLeast, name, "9")).request.max_tokens, 9) << name;
+    EXPECT_EQ(Parsed(Chat(), With(kLeastChat, name, "9")).request.max_tokens, 9) << name;
   }
-  Json body = Json::parse(kLeast);
+  Json body = Json::parse(kLeastChat);
   body.update(Json::parse(R"({"temperature": 0, "seed": 3, "stop": "x", "ignore_eos": true, "logprobs": true,
     "top_logprobs": 20, "stream": true, "stream_options": {"include_usage": true, "include_obfuscation": false},
     "chat_template_kwargs": {"enable_thinking": false, "style": "x"}, "n": 1, "tools": [], "tool_choice": "none",
@@ -60,14 +60,14 @@ TEST(OpenAiChatTest, FieldsArrive) {
   const auto& arguments = std::get<ChatPrompt>(call.request.prompt).template_arguments;
   EXPECT_EQ(arguments.at("enable_thinking"), "false");
   EXPECT_EQ(arguments.at("style"), "\"x\"");
-  EXPECT_EQ(Parsed(Chat(), With(kLeast, "logprobs", "true")).request.sampling.top_logprobs, 0);
-  EXPECT_EQ(Parsed(Chat(), With(kLeast, "logprobs", "false")).request.sampling.top_logprobs, kNoLogprobs);
+  EXPECT_EQ(Parsed(Chat(), With(kLeastChat, "logprobs", "true")).request.sampling.top_logprobs, 0);
+  EXPECT_EQ(Parsed(Chat(), With(kLeastChat, "logprobs", "false")).request.sampling.top_logprobs, kNoLogprobs);
 }
 
 TEST(OpenAiChatTest, WrongMessagesAreNamed) {
   const char* list = "messages must be an array of 1 to 10000 messages";
   EXPECT_EQ(ErrorOf(Chat(), "{}"), (Error{ErrorCode::kInvalidArgument, list, "messages"}));
-  ExpectWrongFields(Chat(), kLeast, {{"messages", "[]", list}, {"messages", "\"hi\"", list}, {"messages", "{}", list}});
+  ExpectWrongFields(Chat(), kLeastChat, {{"messages", "[]", list}, {"messages", "\"hi\"", list}, {"messages", "{}", list}});
   const std::string role = "messages[1].role must be system, developer, user or assistant";
   const std::string content = "messages[1].content must be a string or an array of text parts";
   const std::string type = "messages[1].content[0].type must be text, input_text, output_text, refusal or thinking, not ";
@@ -97,7 +97,7 @@ TEST(OpenAiChatTest, WrongMessagesAreNamed) {
 
 TEST(OpenAiChatTest, WrongFieldsAreNamed) {
   const char* format = "response_format other than {\"type\":\"text\"} is not supported";
-  ExpectWrongFields(Chat(), kLeast,
+  ExpectWrongFields(Chat(), kLeastChat,
                     {{"max_tokens", "0", "max_tokens must be at least 1, or -1 for as many as the context has room for, not 0"},
                      {"max_completion_tokens", "-2", "max_completion_tokens must be an integer from -1 to 4294967295, not -2"},
                      {"temperature", "3", "temperature must be a number from 0 to 2, not 3"},
@@ -117,7 +117,7 @@ TEST(OpenAiChatTest, WrongFieldsAreNamed) {
                      {"stream_options", "5", "stream_options must be an object"},
                      {"chat_template_kwargs", "[]", "chat_template_kwargs must be an object"},
                      {"prompt", "\"x\"", "prompt is not supported; use messages, or /v1/completions instead"}});
-  Json body = Json::parse(kLeast);
+  Json body = Json::parse(kLeastChat);
   body["stream"] = true;
   body["stream_options"] = {{"include_usage", 1}};
   EXPECT_EQ(ErrorOf(Chat(), body.dump()).message, "stream_options.include_usage must be true or false, not 1");
@@ -143,7 +143,7 @@ TEST(OpenAiChatTest, TwoNamesOfOneFieldMayNotContradict) {
 }
 
 TEST(OpenAiChatTest, TheStreamsChunks) {
-  const ParsedCall call = Parsed(Chat(), With(kLeast, "stream", "true"));
+  const ParsedCall call = Parsed(Chat(), With(kLeastChat, "stream", "true"));
   std::string stream = call.writer->StreamDelta({"a", {}});
   stream += call.writer->StreamDelta({"b", {}});
   stream += call.writer->StreamEnd(GoodEnd());
@@ -165,14 +165,15 @@ TEST(OpenAiChatTest, TheStreamsChunks) {
 }
 
 TEST(OpenAiChatTest, AnEmptyStreamStillOpensWithTheRole) {
-  const std::vector<Json> frames = Frames(Parsed(Chat(), With(kLeast, "stream", "true")).writer->StreamEnd(GoodEnd(FinishReason::kStop)));
+  const std::vector<Json> frames =
+      Frames(Parsed(Chat(), With(kLeastChat, "stream", "true")).writer->StreamEnd(GoodEnd(FinishReason::kStop)));
   ASSERT_EQ(frames.size(), 3U);
   EXPECT_EQ(frames[0]["choices"][0]["delta"]["role"], "assistant");
   EXPECT_EQ(frames[1]["choices"][0]["finish_reason"], "stop");
 }
 
 TEST(OpenAiChatTest, UsageIsAChunkOfItsOwnAndNullBefore) {
-  Json body = Json::parse(kLeast);
+  Json body = Json::parse(kLeastChat);
   body["stream"] = true;
   body["stream_options"] = {{"include_usage", true}};
   const ParsedCall call = Parsed(Chat(), body.dump());
@@ -188,14 +189,14 @@ TEST(OpenAiChatTest, UsageIsAChunkOfItsOwnAndNullBefore) {
 }
 
 TEST(OpenAiChatTest, AnErrorIsTheLastFrameWithoutDone) {
-  const ParsedCall call = Parsed(Chat(), With(kLeast, "stream", "true"));
+  const ParsedCall call = Parsed(Chat(), With(kLeastChat, "stream", "true"));
   call.writer->StreamDelta({"a", {}});
   EXPECT_EQ(call.writer->StreamEnd(BadEnd()),
             "data: {\"error\":{\"message\":\"too late\",\"type\":\"timeout_error\",\"param\":null,\"code\":\"timed_out\"}}\n\n");
 }
 
 TEST(OpenAiChatTest, TheWholeAnswer) {
-  const Json body = Json::parse(Parsed(Chat(), kLeast).writer->Whole({{"text", {}}}, GoodEnd(FinishReason::kStop)));
+  const Json body = Json::parse(Parsed(Chat(), kLeastChat).writer->Whole({{"text", {}}}, GoodEnd(FinishReason::kStop)));
   EXPECT_EQ(Stripped(body), Json::parse(R"({"object":"chat.completion","model":"toy","choices":[{"index":0,
     "message":{"role":"assistant","content":"text","refusal":null},"logprobs":null,"finish_reason":"stop"}],
     "usage":{"prompt_tokens":7,"completion_tokens":10,"total_tokens":17,"prompt_tokens_details":{"cached_tokens":3}},"seed":42})"));
@@ -204,7 +205,7 @@ TEST(OpenAiChatTest, TheWholeAnswer) {
 TEST(OpenAiChatTest, EachAnswerOpensAndEndsForItself) {
   GenerationEnd end = GoodEnd();
   end.reasons = {FinishReason::kLength, FinishReason::kStop};
-  const ParsedCall call = Parsed(Chat(), With(kLeast, "n", "2"));
+  const ParsedCall call = Parsed(Chat(), With(kLeastChat, "n", "2"));
   EXPECT_EQ(call.choices, 2);
   const auto first = Frames(call.writer->StreamDelta({"x", {}, 1}));
   ASSERT_EQ(first.size(), 2U);
@@ -218,13 +219,13 @@ TEST(OpenAiChatTest, EachAnswerOpensAndEndsForItself) {
   EXPECT_EQ(last[1]["choices"][0]["finish_reason"], "length");
   EXPECT_EQ(last[2]["choices"][0]["index"], 1);
   EXPECT_EQ(last[2]["choices"][0]["finish_reason"], "stop");
-  const Json body = Json::parse(Parsed(Chat(), kLeast).writer->Whole({{"a", {}, 0}, {"b", {}, 1}}, end));
+  const Json body = Json::parse(Parsed(Chat(), kLeastChat).writer->Whole({{"a", {}, 0}, {"b", {}, 1}}, end));
   EXPECT_EQ(body["choices"][1]["message"]["content"], "b");
   EXPECT_EQ(body["choices"][1]["finish_reason"], "stop");
 }
 
 TEST(OpenAiChatTest, LogprobsOfEachToken) {
-  const ParsedCall call = Parsed(Chat(), With(With(kLeast, "logprobs", "true").c_str(), "top_logprobs", "1"));
+  const ParsedCall call = Parsed(Chat(), With(With(kLeastChat, "logprobs", "true").c_str(), "top_logprobs", "1"));
   TextDelta delta{"é", {}};
   delta.tokens.resize(2);
   delta.tokens[0].bytes = "\xC3";
@@ -281,7 +282,7 @@ TEST(OpenAiChatTest, UnknownFieldsOfMessagesAreNamedByTheirPath) {
 }
 
 TEST(OpenAiChatTest, TheTemplateIsToldOfThinking) {
-  const auto arguments = [](const char* name, const char* value) { return PromptOf(With(kLeast, name, value)).template_arguments; };
+  const auto arguments = [](const char* name, const char* value) { return PromptOf(With(kLeastChat, name, value)).template_arguments; };
   using Arguments = std::map<std::string, std::string>;
   EXPECT_EQ(arguments("reasoning_effort", "\"low\""), (Arguments{{"reasoning_effort", "\"low\""}}));
   EXPECT_EQ(arguments("reasoning_effort", "\"none\""), (Arguments{{"enable_thinking", "false"}}));
@@ -290,10 +291,12 @@ TEST(OpenAiChatTest, TheTemplateIsToldOfThinking) {
   EXPECT_EQ(arguments("reasoning", R"({"effort": "high", "enabled": true})"),
             (Arguments{{"enable_thinking", "true"}, {"reasoning_effort", "\"high\""}}));
   EXPECT_EQ(arguments("thinking", R"({"type": "disabled"})"), (Arguments{{"enable_thinking", "false"}}));
-  EXPECT_EQ(ErrorOf(Chat(), With(kLeast, "thinking", R"({"type": "enabled", "budget_tokens": 5})")).field, "thinking.budget_tokens");
-  EXPECT_EQ(ErrorOf(Chat(), With(With(kLeast, "enable_thinking", "true").c_str(), "chat_template_kwargs", R"({"enable_thinking": false})")),
-            (Error{ErrorCode::kInvalidArgument, "enable_thinking contradicts enable_thinking of another field", "enable_thinking"}));
-  EXPECT_TRUE(Chat().Parse(With(With(kLeast, "enable_thinking", "true").c_str(), "chat_template_kwargs", R"({"enable_thinking": true})")));
+  EXPECT_EQ(ErrorOf(Chat(), With(kLeastChat, "thinking", R"({"type": "enabled", "budget_tokens": 5})")).field, "thinking.budget_tokens");
+  EXPECT_EQ(
+      ErrorOf(Chat(), With(With(kLeastChat, "enable_thinking", "true").c_str(), "chat_template_kwargs", R"({"enable_thinking": false})")),
+      (Error{ErrorCode::kInvalidArgument, "enable_thinking contradicts enable_thinking of another field", "enable_thinking"}));
+  EXPECT_TRUE(
+      Chat().Parse(With(With(kLeastChat, "enable_thinking", "true").c_str(), "chat_template_kwargs", R"({"enable_thinking": true})")));
 }
 
 TEST(OpenAiChatTest, AConversationMayEndWithTheBeginningOfTheAnswer) {
@@ -317,18 +320,18 @@ TEST(OpenAiChatTest, AConversationMayEndWithTheBeginningOfTheAnswer) {
   }
   EXPECT_EQ(ErrorOf(Chat(), start + R"(}], "continue_final_message": true, "add_generation_prompt": true})").field,
             "continue_final_message");
-  EXPECT_EQ(ErrorOf(Chat(), With(kLeast, "continue_final_message", "true")).field, "continue_final_message");
+  EXPECT_EQ(ErrorOf(Chat(), With(kLeastChat, "continue_final_message", "true")).field, "continue_final_message");
   EXPECT_EQ(ErrorOf(Chat(), start + R"(, "prefix": true}, {"role": "user", "content": "z"}]})").field, "messages[1].prefix");
 }
 
 TEST(OpenAiChatTest, OptionsThatAskForNothingAreLetIn) {
-  for (const char* options : {"{}", "null", R"({"include_usage": true})"}) Parsed(Chat(), With(kLeast, "stream_options", options));
-  EXPECT_EQ(Parsed(Chat(), With(kLeast, "top_logprobs", "0")).request.sampling.top_logprobs, kNoLogprobs);
+  for (const char* options : {"{}", "null", R"({"include_usage": true})"}) Parsed(Chat(), With(kLeastChat, "stream_options", options));
+  EXPECT_EQ(Parsed(Chat(), With(kLeastChat, "top_logprobs", "0")).request.sampling.top_logprobs, kNoLogprobs);
   Parsed(Chat(),
-         With(kLeast, "samplers", R"(["penalties", "dry", "top_n_sigma", "top_k", "typ_p", "top_p", "min_p", "xtc", "temperature"])"));
-  Parsed(Chat(), With(kLeast, "samplers", "\"edskypmxt\""));
+         With(kLeastChat, "samplers", R"(["penalties", "dry", "top_n_sigma", "top_k", "typ_p", "top_p", "min_p", "xtc", "temperature"])"));
+  Parsed(Chat(), With(kLeastChat, "samplers", "\"edskypmxt\""));
   for (const char* other : {R"(["top_k"])", "\"kt\"", "[5]", "7", R"(["temperature", "penalties", "top_k", "top_p", "min_p"])"}) {
-    EXPECT_EQ(ErrorOf(Chat(), With(kLeast, "samplers", other)).field, "samplers") << other;
+    EXPECT_EQ(ErrorOf(Chat(), With(kLeastChat, "samplers", other)).field, "samplers") << other;
   }
 }
 

@@ -10,14 +10,14 @@
 namespace cllm {
 namespace {
 
-constexpr const char* kLeast = R"({"prompt": "hi"})";
+constexpr const char* kLeastCompletion = R"({"prompt": "hi"})";
 
 const OpenAiCompletionsDialect& Completions() {
   static const OpenAiCompletionsDialect dialect({.id = "toy", .created_unix_s = 1});
   return dialect;
 }
 
-Prompt PromptOf(const char* value) { return Parsed(Completions(), With(kLeast, "prompt", value)).request.prompt; }
+Prompt PromptOf(const char* value) { return Parsed(Completions(), With(kLeastCompletion, "prompt", value)).request.prompt; }
 
 TEST(OpenAiCompletionsTest, APromptIsTextOrTokensOrAListOfOneOfThem) {
   const std::vector<TokenId> tokens{1, 2};
@@ -29,15 +29,15 @@ TEST(OpenAiCompletionsTest, APromptIsTextOrTokensOrAListOfOneOfThem) {
 }
 
 TEST(OpenAiCompletionsTest, FieldsArrive) {
-  const ParsedCall least = Parsed(Completions(), kLeast);
+  const ParsedCall least = Parsed(Completions(), kLeastCompletion);
   EXPECT_FALSE(least.request.max_tokens);
   EXPECT_EQ(least.request.default_max_tokens, 16) << "OpenAI's default here";
   EXPECT_EQ(least.request.sampling.top_logprobs, kNoLogprobs);
   for (const char* name : {"max_tokens", "max_completion_tokens", "n_predict"}) {
-    EXPECT_EQ(Parsed(Completions(), With(kLeast, name, "9")).request.max_tokens, 9) << name;
+    EXPECT_EQ(Parsed(Completions(), With(kLeastCompletion, name, "9")).request.max_tokens, 9) << name;
   }
   for (const char* n : {"0", "5"}) {
-    EXPECT_EQ(Parsed(Completions(), With(kLeast, "logprobs", n)).request.sampling.top_logprobs, std::stoi(n));
+    EXPECT_EQ(Parsed(Completions(), With(kLeastCompletion, "logprobs", n)).request.sampling.top_logprobs, std::stoi(n));
   }
   const ParsedCall call = Parsed(Completions(), R"({"model": "m", "prompt": "x", "stream": true, "best_of": 1, "echo": false,
     "suffix": "", "seed": 4, "stop": ["a"], "user": "u", "cache_prompt": true})");
@@ -48,12 +48,12 @@ TEST(OpenAiCompletionsTest, FieldsArrive) {
 
 TEST(OpenAiCompletionsTest, SettingsHoldWhereTheRequestSaysNothing) {
   const OpenAiCompletionsDialect dialect({.id = "toy"}, {.sampling = {.temperature = 0.25, .top_k = 3, .top_p = 0.5}, .max_tokens = 9});
-  const ParsedCall least = Parsed(dialect, kLeast);
+  const ParsedCall least = Parsed(dialect, kLeastCompletion);
   EXPECT_EQ(least.request.default_max_tokens, 9);
   EXPECT_EQ(least.request.sampling.temperature, 0.25);
   EXPECT_EQ(least.request.sampling.top_k, 3);
   EXPECT_EQ(least.request.sampling.top_p, 0.5);
-  EXPECT_EQ(Parsed(dialect, With(kLeast, "temperature", "2")).request.sampling.temperature, 2.0);
+  EXPECT_EQ(Parsed(dialect, With(kLeastCompletion, "temperature", "2")).request.sampling.temperature, 2.0);
 }
 
 TEST(OpenAiCompletionsTest, SeveralPromptsAndSeveralAnswers) {
@@ -63,7 +63,7 @@ TEST(OpenAiCompletionsTest, SeveralPromptsAndSeveralAnswers) {
   EXPECT_EQ(std::get<std::vector<TokenId>>(call.further_prompts[0]), (std::vector<TokenId>{1, 2}));
   EXPECT_EQ(std::get<std::string>(call.further_prompts[1]), "c");
   EXPECT_EQ(call.choices, 2);
-  Json many = Json::parse(kLeast);
+  Json many = Json::parse(kLeastCompletion);
   many["prompt"] = std::vector<std::string>(65, "x");
   EXPECT_EQ(Parsed(Completions(), many.dump()).further_prompts.size(), 64U);
   many["n"] = 2;
@@ -76,7 +76,7 @@ TEST(OpenAiCompletionsTest, SeveralPromptsAndSeveralAnswers) {
 TEST(OpenAiCompletionsTest, EachAnswerHasItsIndexAndItsEnd) {
   GenerationEnd end = GoodEnd();
   end.reasons = {FinishReason::kLength, FinishReason::kStop};
-  const ParsedCall call = Parsed(Completions(), With(kLeast, "n", "2"));
+  const ParsedCall call = Parsed(Completions(), With(kLeastCompletion, "n", "2"));
   const Json body = Json::parse(call.writer->Whole({{"a", {}, 0}, {"b", {}, 1}}, end));
   ASSERT_EQ(body["choices"].size(), 2U);
   EXPECT_EQ(body["choices"][0]["finish_reason"], "length");
@@ -93,7 +93,7 @@ TEST(OpenAiCompletionsTest, EachAnswerHasItsIndexAndItsEnd) {
 
 TEST(OpenAiCompletionsTest, WrongFieldsAreNamed) {
   const char* prompt = "prompt must be a string, an array of token ids and strings, or an array of these";
-  ExpectWrongFields(Completions(), kLeast,
+  ExpectWrongFields(Completions(), kLeastCompletion,
                     {{"prompt", "null", "prompt is missing"},
                      {"prompt", "5", prompt},
                      {"prompt", "{}", prompt},
@@ -114,7 +114,7 @@ TEST(OpenAiCompletionsTest, WrongFieldsAreNamed) {
   EXPECT_EQ(ErrorOf(Completions(), "{}"), (Error{ErrorCode::kInvalidArgument, "prompt is missing", "prompt"}));
 }
 
-Json Stripped(Json chunk) {
+Json StrippedCompletion(Json chunk) {
   EXPECT_TRUE(chunk["id"].get<std::string>().starts_with("cmpl-"));
   EXPECT_GT(chunk["created"].get<std::int64_t>(), 1'700'000'000);
   chunk.erase("id");
@@ -128,31 +128,31 @@ TEST(OpenAiCompletionsTest, TheStreamsChunks) {
   stream += call.writer->StreamEnd(GoodEnd());
   const std::vector<Json> frames = Frames(stream);
   ASSERT_EQ(frames.size(), 4U);
-  EXPECT_EQ(Stripped(frames[0]), Json::parse(R"({"object":"text_completion","model":"toy","choices":[
+  EXPECT_EQ(StrippedCompletion(frames[0]), Json::parse(R"({"object":"text_completion","model":"toy","choices":[
     {"text":"a","index":0,"logprobs":null,"finish_reason":null}],"usage":null})"));
-  EXPECT_EQ(Stripped(frames[1]), Json::parse(R"({"object":"text_completion","model":"toy","choices":[
+  EXPECT_EQ(StrippedCompletion(frames[1]), Json::parse(R"({"object":"text_completion","model":"toy","choices":[
     {"text":"","index":0,"logprobs":null,"finish_reason":"length"}],"usage":null})"));
-  EXPECT_EQ(Stripped(frames[2]), Json::parse(R"({"object":"text_completion","model":"toy","choices":[],
+  EXPECT_EQ(StrippedCompletion(frames[2]), Json::parse(R"({"object":"text_completion","model":"toy","choices":[],
     "usage":{"prompt_tokens":7,"completion_tokens":10,"total_tokens":17,"prompt_tokens_details":{"cached_tokens":3}}})"));
   EXPECT_EQ(frames[3], "[DONE]");
   EXPECT_EQ(frames[0]["id"], frames[2]["id"]);
 }
 
 TEST(OpenAiCompletionsTest, AnErrorIsTheLastFrameWithoutDone) {
-  const std::vector<Json> frames = Frames(Parsed(Completions(), With(kLeast, "stream", "true")).writer->StreamEnd(BadEnd()));
+  const std::vector<Json> frames = Frames(Parsed(Completions(), With(kLeastCompletion, "stream", "true")).writer->StreamEnd(BadEnd()));
   ASSERT_EQ(frames.size(), 1U);
   EXPECT_EQ(frames[0]["error"]["code"], "timed_out");
 }
 
 TEST(OpenAiCompletionsTest, TheWholeAnswer) {
-  const Json body = Json::parse(Parsed(Completions(), kLeast).writer->Whole({{"text", {}}}, GoodEnd()));
-  EXPECT_EQ(Stripped(body), Json::parse(R"({"object":"text_completion","model":"toy","choices":[
+  const Json body = Json::parse(Parsed(Completions(), kLeastCompletion).writer->Whole({{"text", {}}}, GoodEnd()));
+  EXPECT_EQ(StrippedCompletion(body), Json::parse(R"({"object":"text_completion","model":"toy","choices":[
     {"text":"text","index":0,"logprobs":null,"finish_reason":"length"}],
     "usage":{"prompt_tokens":7,"completion_tokens":10,"total_tokens":17,"prompt_tokens_details":{"cached_tokens":3}},"seed":42})"));
 }
 
 TEST(OpenAiCompletionsTest, LogprobsAreParallelArraysWhoseOffsetsGoOn) {
-  const ParsedCall call = Parsed(Completions(), With(kLeast, "logprobs", "2"));
+  const ParsedCall call = Parsed(Completions(), With(kLeastCompletion, "logprobs", "2"));
   const auto token = [](const char* bytes, float logprob) {
     return TokenText{.bytes = bytes, .token = {.token = 1, .logprob = logprob, .top = {{5, -0.25F}, {6, -2.0F}}}, .top_bytes = {"x", "y"}};
   };
@@ -167,7 +167,7 @@ TEST(OpenAiCompletionsTest, LogprobsAreParallelArraysWhoseOffsetsGoOn) {
 
 // OpenAI's names of tokens that are no text by themselves; the offsets are those of characters.
 TEST(OpenAiCompletionsTest, LogprobsOfCutCharacters) {
-  const ParsedCall call = Parsed(Completions(), With(kLeast, "logprobs", "3"));
+  const ParsedCall call = Parsed(Completions(), With(kLeastCompletion, "logprobs", "3"));
   const auto token = [](TokenId id, const char* bytes, std::vector<TokenLogprob> top, std::vector<std::string> top_bytes) {
     return TokenText{.bytes = bytes, .token = {.token = id, .logprob = -0.5F, .top = std::move(top)}, .top_bytes = std::move(top_bytes)};
   };
@@ -214,12 +214,12 @@ TEST(OpenAiCompletionsTest, BestOfEchoAndTextOptionsArrive) {
   EXPECT_TRUE(call.request.include_stop);
   EXPECT_TRUE(call.request.show_special_tokens);
   EXPECT_TRUE(Json::parse(call.writer->Whole({{"a", {}}}, GoodEnd()))["choices"][0]["logprobs"].is_null());
-  EXPECT_EQ(Parsed(Completions(), With(kLeast, "n", "3")).best_of, 3);
+  EXPECT_EQ(Parsed(Completions(), With(kLeastCompletion, "n", "3")).best_of, 3);
   EXPECT_EQ(ErrorOf(Completions(), R"({"prompt": "x", "n": 2, "best_of": 1})").field, "best_of");
   EXPECT_EQ(ErrorOf(Completions(), R"({"prompt": ["x", "y"], "best_of": 65})").field, "best_of");
   EXPECT_EQ(ErrorOf(Completions(), R"({"prompt": "x", "best_of": 2, "stream": true})").field, "best_of");
   EXPECT_EQ(ErrorOf(Completions(), R"({"prompt": "x", "echo": true, "logprobs": 1})").message, "echo with logprobs is not supported yet");
-  EXPECT_EQ(Parsed(Completions(), With(kLeast, "logprobs", "false")).request.sampling.top_logprobs, kNoLogprobs);
+  EXPECT_EQ(Parsed(Completions(), With(kLeastCompletion, "logprobs", "false")).request.sampling.top_logprobs, kNoLogprobs);
 }
 
 TEST(OpenAiCompletionsTest, UsageInEveryChunk) {
@@ -238,7 +238,7 @@ TEST(OpenAiCompletionsTest, UsageInEveryChunk) {
 
 TEST(OpenAiCompletionsTest, TheFingerprintIsThatOfTheServer) {
   const OpenAiCompletionsDialect dialect({.id = "toy", .created_unix_s = 1, .fingerprint = "cllm-1-abc"});
-  const ParsedCall call = Parsed(dialect, kLeast);
+  const ParsedCall call = Parsed(dialect, kLeastCompletion);
   EXPECT_EQ(Json::parse(call.writer->Whole({{"a", {}}}, GoodEnd()))["system_fingerprint"], "cllm-1-abc");
   EXPECT_EQ(Frames(call.writer->StreamDelta({"a", {}})).at(0)["system_fingerprint"], "cllm-1-abc");
 }
@@ -247,8 +247,9 @@ TEST(OpenAiCompletionsTest, UnknownFieldsAreNamedOrRefused) {
   const char* body = R"({"prompt": "x", "made_up": 1, "stream_options": {"made_up": 2}, "nothing": null})";
   EXPECT_EQ(Parsed(Completions(), body).ignored_fields, (std::vector<std::string>{"stream_options.made_up", "made_up"}));
   const OpenAiCompletionsDialect strict({.id = "toy"}, {.unknown_fields = "reject"});
-  EXPECT_EQ(ErrorOf(strict, With(kLeast, "made_up", "1")), (Error{ErrorCode::kInvalidArgument, "unknown field made_up", "made_up"}));
-  EXPECT_TRUE(Parsed(strict, With(kLeast, "made_up", "null")).ignored_fields.empty());
+  EXPECT_EQ(ErrorOf(strict, With(kLeastCompletion, "made_up", "1")),
+            (Error{ErrorCode::kInvalidArgument, "unknown field made_up", "made_up"}));
+  EXPECT_TRUE(Parsed(strict, With(kLeastCompletion, "made_up", "null")).ignored_fields.empty());
 }
 
 }  // namespace

@@ -16,7 +16,7 @@
 namespace cllm {
 namespace {
 
-constexpr std::chrono::milliseconds kLongestWait(1 << 30);
+constexpr std::chrono::milliseconds kLongestPoll(1 << 30);
 
 std::unexpected<Error> NoDescriptor(const char* what) {
   return Fail(ErrorCode::kInternal, std::string(what) + " cannot be made: " + std::strerror(errno));
@@ -59,7 +59,7 @@ bool Interrupts::WaitFor(std::chrono::milliseconds time) {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - Clock::now());
     if (left.count() <= 0) return false;
     pollfd polled{.fd = fd_, .events = POLLIN, .revents = 0};
-    poll(&polled, 1, static_cast<int>(std::min(left, kLongestWait).count()));
+    poll(&polled, 1, static_cast<int>(std::min(left, kLongestPoll).count()));
   }
 }
 

@@ -15,7 +15,7 @@ namespace {
 constexpr std::string_view kBlanks = " \t\r\n";
 using Kind = ChatCommand::Kind;
 
-constexpr std::array<ChatCommand::Known, 7> kAll = {{
+constexpr std::array<ChatCommand::Known, 7> kAllCommands = {{
     {Kind::kHelp, "/help", "", "Show this."},
     {Kind::kClear, "/clear", "", "Forget the conversation; the system text stays."},
     {Kind::kSystem, "/system", "[TEXT]", "Set the text that tells the model how to answer; \"\" takes it away, no TEXT shows it."},
@@ -34,7 +34,7 @@ std::string_view Canonical(std::string_view name) {
 
 std::unexpected<Error> UnknownCommand(std::string_view name) {
   std::vector<std::string_view> names;
-  for (const ChatCommand::Known& known : kAll) names.push_back(known.name);
+  for (const ChatCommand::Known& known : kAllCommands) names.push_back(known.name);
   return InvalidArgument(
       fmt::format("there is no command {}; the nearest is {} (put text that begins with a slash between \"\"\" and \"\"\")",
                   Shortened(name), *NearestWord(name, names)));
@@ -54,12 +54,12 @@ std::pair<std::string_view, std::string_view> SplitFirstWord(std::string_view te
   return {text.substr(0, end), Trimmed(text.substr(end))};
 }
 
-std::span<const ChatCommand::Known> ChatCommand::All() { return kAll; }
+std::span<const ChatCommand::Known> ChatCommand::All() { return kAllCommands; }
 
 Result<ChatCommand> ParseChatCommand(std::string_view line) {
   const auto [name, argument] = SplitFirstWord(line);
-  const auto found = std::ranges::find(kAll, Canonical(name), &ChatCommand::Known::name);
-  if (found == kAll.end()) return UnknownCommand(name);
+  const auto found = std::ranges::find(kAllCommands, Canonical(name), &ChatCommand::Known::name);
+  if (found == kAllCommands.end()) return UnknownCommand(name);
   if (found->argument.empty() && !argument.empty()) {
     return InvalidArgument(fmt::format("{} takes no argument", found->name));
   }

@@ -5,7 +5,7 @@
 namespace cllm {
 namespace {
 
-std::string Shown(const Conversation& conversation) {
+std::string ShownConversation(const Conversation& conversation) {
   std::string shown;
   for (const ChatMessage& message : conversation.messages()) shown += message.role + ":" + message.content + " ";
   return shown;
@@ -18,7 +18,7 @@ TEST(Conversation, GrowsByTurns) {
   conversation.Ask("2");
   conversation.TakeBack();
   conversation.Ask("3");
-  EXPECT_EQ(Shown(conversation), "user:1 assistant:one user:3 ");
+  EXPECT_EQ(ShownConversation(conversation), "user:1 assistant:one user:3 ");
 }
 
 TEST(Conversation, TheSystemTextIsFirstAndSurvivesClear) {
@@ -26,18 +26,18 @@ TEST(Conversation, TheSystemTextIsFirstAndSurvivesClear) {
   conversation.Ask("1");
   conversation.Answer("one");
   conversation.SetSystem("s");
-  EXPECT_EQ(Shown(conversation), "system:s user:1 assistant:one ");
+  EXPECT_EQ(ShownConversation(conversation), "system:s user:1 assistant:one ");
   conversation.SetSystem("t");
-  EXPECT_EQ(Shown(conversation), "system:t user:1 assistant:one ");
+  EXPECT_EQ(ShownConversation(conversation), "system:t user:1 assistant:one ");
   EXPECT_EQ(conversation.system(), "t");
   conversation.Clear();
-  EXPECT_EQ(Shown(conversation), "system:t ");
+  EXPECT_EQ(ShownConversation(conversation), "system:t ");
   conversation.SetSystem("");
-  EXPECT_EQ(Shown(conversation), "");
+  EXPECT_EQ(ShownConversation(conversation), "");
   EXPECT_EQ(conversation.system(), "");
   conversation.Ask("1");
   conversation.Clear();
-  EXPECT_EQ(Shown(conversation), "");
+  EXPECT_EQ(ShownConversation(conversation), "");
 }
 
 TEST(Conversation, OnlyTurnsAreTaken) {

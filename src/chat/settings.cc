@@ -12,7 +12,7 @@
 namespace cllm {
 namespace {
 
-constexpr std::array<ChatSettings::Known, 11> kAll = {{
+constexpr std::array<ChatSettings::Known, 11> kAllSettings = {{
     {"temperature", "How freely the next token is drawn; 0 always takes the likeliest."},
     {"top_p", "Draw from the likeliest tokens that together have this probability."},
     {"top_k", "Draw from this many tokens at most; 0 means all."},
@@ -27,12 +27,12 @@ constexpr std::array<ChatSettings::Known, 11> kAll = {{
 }};
 
 bool IsKnown(std::string_view name) {
-  return std::ranges::any_of(kAll, [&](const ChatSettings::Known& known) { return name == known.name; });
+  return std::ranges::any_of(kAllSettings, [&](const ChatSettings::Known& known) { return name == known.name; });
 }
 
 std::unexpected<Error> Unknown(std::string_view name) {
   std::vector<std::string_view> names;
-  for (const ChatSettings::Known& known : kAll) names.emplace_back(known.name);
+  for (const ChatSettings::Known& known : kAllSettings) names.emplace_back(known.name);
   return InvalidArgument(fmt::format("there is no setting {}; the nearest is {}", Shortened(name), *NearestWord(name, names)));
 }
 
@@ -52,7 +52,7 @@ Status Apply(const Json& fields, GenerateRequest& request) {
 
 }  // namespace
 
-std::span<const ChatSettings::Known> ChatSettings::All() { return kAll; }
+std::span<const ChatSettings::Known> ChatSettings::All() { return kAllSettings; }
 
 Status ChatSettings::Set(std::string_view name, std::string_view text) {
   if (!IsKnown(name)) return Unknown(name);

@@ -28,8 +28,6 @@ std::string_view Parent(std::string_view path) {
   return dot == std::string_view::npos ? std::string_view() : path.substr(0, dot);
 }
 
-std::string_view LastSegment(std::string_view path) { return path.substr(path.rfind('.') + 1); }
-
 // Whether `path` lies below `section`.
 bool IsBelow(std::string_view path, std::string_view section) {
   return path.size() > section.size() && path.starts_with(section) && path[section.size()] == '.';
@@ -105,7 +103,7 @@ std::string DoubleExpectation(const ConfigOption& option) {
 // stand in the wrong section, for which half an edit is charged.
 std::size_t KeyDistance(std::string_view unknown, std::string_view known) {
   const std::size_t whole = 2 * EditDistance(unknown, known);
-  const std::size_t name = 2 * EditDistance(LastSegment(unknown), LastSegment(known));
+  const std::size_t name = 2 * EditDistance(config::LastSegment(unknown), config::LastSegment(known));
   return std::min(whole, name + (Parent(unknown) == Parent(known) ? 0 : 1));
 }
 
@@ -205,7 +203,7 @@ bool ConfigOption::HasValueName(std::string_view word) const {
 
 void OptionTable::Section(std::string path, std::string title) {
   const std::string_view parent = Parent(path);
-  if (!IsName(LastSegment(path))) ProgrammingError(fmt::format("bad section path \"{}\"", path));
+  if (!IsName(config::LastSegment(path))) ProgrammingError(fmt::format("bad section path \"{}\"", path));
   if (IsSection(path)) ProgrammingError(fmt::format("section {} is declared twice", path));
   if (Find(path) != nullptr) ProgrammingError(fmt::format("section {} is an option already", path));
   if (!parent.empty()) {
@@ -218,14 +216,14 @@ void OptionTable::Section(std::string path, std::string title) {
 }
 
 void OptionTable::Declare(ConfigOption option, std::vector<std::string> extra_flags) {
-  if (sections_.empty() || Parent(option.key) != sections_.back().path || !IsName(LastSegment(option.key))) {
+  if (sections_.empty() || Parent(option.key) != sections_.back().path || !IsName(config::LastSegment(option.key))) {
     ProgrammingError(fmt::format("option {} is outside the section declared last", option.key));
   }
   if (Find(option.key) != nullptr) ProgrammingError(fmt::format("option {} is declared twice", option.key));
   option.section = sections_.size() - 1;
 
   // Of two keys with the same name in their sections the second one's flag has the section in it.
-  option.flags = {FlagNamed(LastSegment(option.key))};
+  option.flags = {FlagNamed(config::LastSegment(option.key))};
   if (FindFlag(option.flags.front()).option != nullptr) option.flags = {FlagNamed(option.key)};
   const auto is_short = [](const std::string& flag) { return !flag.starts_with("--"); };
   std::ranges::stable_partition(extra_flags, is_short);

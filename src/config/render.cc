@@ -15,8 +15,6 @@ namespace {
 
 constexpr std::size_t kLineWidth = 100;
 
-std::string_view LastSegment(std::string_view path) { return path.substr(path.rfind('.') + 1); }
-
 std::string Indent(std::string_view path) { return std::string(2 * std::ranges::count(path, '.'), ' '); }
 
 // The options of section number `section`, in the order of their declaration.
@@ -130,12 +128,12 @@ std::string RenderExampleYaml(const OptionTable& table) {
   std::string out = "# Every key with its default. A key that is left out keeps its default.\n";
   for (std::size_t section = 0; section < table.sections().size(); ++section) {
     const OptionSection& info = table.sections()[section];
-    out += fmt::format("\n{}{}{}:\n", CommentLines(Indent(info.path), info.title), Indent(info.path), LastSegment(info.path));
+    out += fmt::format("\n{}{}{}:\n", CommentLines(Indent(info.path), info.title), Indent(info.path), config::LastSegment(info.path));
     for (const ConfigOption& option : OptionsOf(table, section)) {
       const std::string indent = Indent(option.key);
       out += CommentLines(indent, option.help);
       out += CommentLines(indent, fmt::format("({}; {})", option.Expectation(), fmt::join(option.flags, " ")));
-      out += fmt::format("{}{}: {}\n", indent, LastSegment(option.key), option.default_text);
+      out += fmt::format("{}{}: {}\n", indent, config::LastSegment(option.key), option.default_text);
     }
   }
   return out;
@@ -145,16 +143,16 @@ std::string RenderStarterYaml(const OptionTable& table, std::string_view head, s
   std::string out = CommentLines("", head);
   for (std::size_t section = 0; section < table.sections().size(); ++section) {
     const OptionSection& info = table.sections()[section];
-    out += fmt::format("\n{}{}{}:\n", CommentLines(Indent(info.path), info.title), Indent(info.path), LastSegment(info.path));
+    out += fmt::format("\n{}{}{}:\n", CommentLines(Indent(info.path), info.title), Indent(info.path), config::LastSegment(info.path));
     for (const ConfigOption& option : OptionsOf(table, section)) {
       const std::string indent = Indent(option.key);
       out += CommentLines(indent, fmt::format("{} ({})", option.help, option.Expectation()));
       const auto choice = std::ranges::find(chosen, option.key, &ChosenValue::key);
       if (choice == chosen.end()) {
-        out += fmt::format("{}#{}: {}\n", indent, LastSegment(option.key), option.default_text);
+        out += fmt::format("{}#{}: {}\n", indent, config::LastSegment(option.key), option.default_text);
       } else {
         out += CommentLines(indent, "Chosen: " + choice->why);
-        out += fmt::format("{}{}: {}\n", indent, LastSegment(option.key), choice->text);
+        out += fmt::format("{}{}: {}\n", indent, config::LastSegment(option.key), choice->text);
       }
     }
   }
@@ -165,13 +163,13 @@ std::string RenderPrintConfig(const OptionTable& table) {
   std::string out;
   for (std::size_t section = 0; section < table.sections().size(); ++section) {
     const std::string& path = table.sections()[section].path;
-    out += fmt::format("{}{}:\n", Indent(path), LastSegment(path));
+    out += fmt::format("{}{}:\n", Indent(path), config::LastSegment(path));
     std::size_t widest = 0;
     for (const ConfigOption& option : OptionsOf(table, section)) {
-      widest = std::max(widest, LastSegment(option.key).size() + 2 + option.ValueText().size());
+      widest = std::max(widest, config::LastSegment(option.key).size() + 2 + option.ValueText().size());
     }
     for (const ConfigOption& option : OptionsOf(table, section)) {
-      const std::string setting = fmt::format("{}: {}", LastSegment(option.key), option.ValueText());
+      const std::string setting = fmt::format("{}: {}", config::LastSegment(option.key), option.ValueText());
       const std::string spaces(widest - setting.size(), ' ');
       out += fmt::format("{}{}{}  # from {}\n", Indent(option.key), setting, spaces, option.source.Text());
     }

@@ -86,6 +86,8 @@ bool ReadsAsNonText(std::string_view plain_scalar) {
   return ReadsAsInteger(number) || ReadsAsFloat(number);
 }
 
+std::string_view LastSegment(std::string_view path) { return path.substr(path.rfind('.') + 1); }
+
 std::string LowerAscii(std::string_view text) {
   std::string lower(text);
   for (char& c : lower) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));

@@ -24,6 +24,9 @@ bool ReadsAsNonText(std::string_view plain_scalar);
 
 std::string LowerAscii(std::string_view text);
 
+// The last name of a dotted path: "host" of "server.host".
+std::string_view LastSegment(std::string_view path);
+
 // Words joined by single blanks into lines of at most `width` bytes; a longer word stands alone on its line.
 std::vector<std::string> Wrap(std::string_view text, std::size_t width);
 

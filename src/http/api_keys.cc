@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::string_view kBlanks = " \t\r";
 
-std::string_view Trimmed(std::string_view text) {
+std::string_view WithoutBlanks(std::string_view text) {
   const std::size_t first = text.find_first_not_of(kBlanks);
   if (first == std::string_view::npos) return {};
   return text.substr(first, text.find_last_not_of(kBlanks) - first + 1);
@@ -29,7 +29,7 @@ std::string_view BearerKey(std::string_view authorization) {
   const std::string_view scheme = authorization.substr(0, kScheme.size());
   const auto same = [](char a, char b) { return std::tolower(static_cast<unsigned char>(a)) == b; };
   if (!std::ranges::equal(scheme, kScheme, same)) return {};
-  return Trimmed(authorization.substr(kScheme.size()));
+  return WithoutBlanks(authorization.substr(kScheme.size()));
 }
 
 }  // namespace
@@ -51,7 +51,7 @@ Result<ApiKeys> ApiKeys::Create(const std::vector<std::string>& keys, const std:
   int number = 0;
   for (std::string line; std::getline(stream, line);) {
     ++number;
-    const std::string_view key = Trimmed(line);
+    const std::string_view key = WithoutBlanks(line);
     if (key.empty() || key.starts_with('#')) continue;
     if (const Status status = result.Add(key, fmt::format("{}:{}", file, number)); !status) return std::unexpected(status.error());
   }

@@ -69,4 +69,10 @@ std::int64_t FreeBytes(const fs::path& folder) {
   return static_cast<std::int64_t>(info.f_bavail) * static_cast<std::int64_t>(info.f_frsize);
 }
 
+std::filesystem::path WithEnding(const std::filesystem::path& path, std::string_view ending) {
+  std::filesystem::path whole = path;
+  whole += ending;
+  return whole;
+}
+
 }  // namespace cllm

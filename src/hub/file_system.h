@@ -49,6 +49,9 @@ Status ReplaceFile(const std::filesystem::path& path, std::string_view content);
 // At most `limit` bytes of a small file; empty where there is none.
 std::string ReadSmallFile(const std::filesystem::path& path, std::size_t limit);
 
+// The path with `ending` put behind its name.
+std::filesystem::path WithEnding(const std::filesystem::path& path, std::string_view ending);
+
 // Bytes that this user may still write into the folder.
 std::int64_t FreeBytes(const std::filesystem::path& folder);
 

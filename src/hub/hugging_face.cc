@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "hub/json_text.h"
 #include "hub/sha256.h"
 
 namespace cllm {
@@ -15,11 +16,6 @@ using Json = nlohmann::json;
 
 constexpr std::size_t kMostTreeBytes = 16 << 20;  // of a page
 constexpr int kMostPages = 100;
-
-std::string TextOf(const Json& object, const char* key) {
-  const auto found = object.find(key);
-  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
-}
 
 RepoFile FileOf(const Json& entry) {
   RepoFile file{.path = TextOf(entry, "path")};

@@ -11,6 +11,7 @@
 
 #include "hub/catalogue.h"
 #include "hub/file_system.h"
+#include "hub/json_text.h"
 #include "hub/partial_file.h"
 #include "hub/sha256.h"
 #include "hub/url.h"
@@ -26,19 +27,7 @@ constexpr std::string_view kModelEnding = ".gguf";
 constexpr std::size_t kMostOriginBytes = 1 << 16;
 constexpr int kDeepest = 8;  // folders below the root
 
-fs::path WithEnding(const fs::path& path, std::string_view ending) {
-  fs::path whole = path;
-  whole += ending;
-  return whole;
-}
-
 Json ReadJson(const fs::path& path) { return Json::parse(ReadSmallFile(path, kMostOriginBytes), nullptr, false); }
-
-std::string TextOf(const Json& json, const char* key) {
-  if (!json.is_object()) return {};
-  const auto found = json.find(key);
-  return found != json.end() && found->is_string() ? found->get<std::string>() : std::string();
-}
 
 }  // namespace
 

@@ -21,12 +21,6 @@ using Json = nlohmann::json;
 constexpr std::chrono::milliseconds kLockCheck(200);
 constexpr std::size_t kMostIdentityBytes = 1 << 16;
 
-fs::path WithEnding(const fs::path& target, std::string_view ending) {
-  fs::path path = target;
-  path += ending;
-  return path;
-}
-
 // False where the name was given to another file since it was opened: by the pull that held the lock before.
 bool IsStillNamed(const Descriptor& file, const fs::path& path) {
   struct stat opened{};

@@ -8,9 +8,9 @@
 namespace cllm {
 namespace {
 
-const std::string kBody = "GGUF and more";
+const std::string kModelBody = "GGUF and more";
 
-std::string SumOf(std::string_view text) {
+std::string HexSumOf(std::string_view text) {
   Sha256 sum;
   sum.Add(text);
   return sum.Hex();
@@ -27,12 +27,12 @@ class PullerTest : public ::testing::Test {
   TestingAnswer Answer(const HttpRequest& request) {
     if (request.url.path.starts_with("/api/")) return tree_;
     if (request.url.text.ends_with("no.gguf")) return {.status = 404};
-    return {.headers = {{"content-length", std::to_string(kBody.size())}}, .body = kBody};
+    return {.headers = {{"content-length", std::to_string(kModelBody.size())}}, .body = kModelBody};
   }
 
   TestingFolder root_;
   ModelFolder folder_{root_ / "models"};
-  TestingAnswer tree_{.body = R"([{"type":"file","path":"m-Q4_K_M.gguf","size":13,"lfs":{"oid":")" + SumOf(kBody) + R"("}},
+  TestingAnswer tree_{.body = R"([{"type":"file","path":"m-Q4_K_M.gguf","size":13,"lfs":{"oid":")" + HexSumOf(kModelBody) + R"("}},
                                   {"type":"file","path":"m-Q8_0.gguf","size":13,"lfs":{"oid":")" +
                               std::string(64, '0') + R"("}},
                                   {"type":"file","path":"no.gguf","size":13}])"};
@@ -46,10 +46,10 @@ TEST_F(PullerTest, ARepositoryByDefault) {
   ASSERT_TRUE(pulled);
   EXPECT_FALSE(pulled->was_there);
   EXPECT_EQ(pulled->file, root_ / "models/hf/o/r/m-Q4_K_M.gguf");
-  EXPECT_EQ(ReadTestFile(pulled->file), kBody);
+  EXPECT_EQ(ReadTestFile(pulled->file), kModelBody);
   const ModelOrigin origin = folder_.ReadOrigin(pulled->file);
   EXPECT_EQ(origin.source, "https://mirror/o/r/resolve/main/m-Q4_K_M.gguf");
-  EXPECT_EQ(origin.sha256, SumOf(kBody));
+  EXPECT_EQ(origin.sha256, HexSumOf(kModelBody));
   EXPECT_EQ(origin.reference, "hf:o/r");
   EXPECT_TRUE(observer_.notes.empty());
 }
@@ -79,7 +79,7 @@ TEST_F(PullerTest, AGivenSumAgainstTheListEndsAtOnce) {
 
 TEST_F(PullerTest, AGivenSumIsCheckedWhereTheFileIsThere) {
   ASSERT_TRUE(Pull("https://host/m.gguf"));
-  EXPECT_TRUE(Pull("https://host/m.gguf", SumOf(kBody)));
+  EXPECT_TRUE(Pull("https://host/m.gguf", HexSumOf(kModelBody)));
   const auto wrong = Pull("https://host/m.gguf", std::string(64, 'f'));
   ASSERT_FALSE(wrong);
   EXPECT_NE(wrong.error().message.find("remove it and pull again"), std::string::npos);
@@ -88,7 +88,7 @@ TEST_F(PullerTest, AGivenSumIsCheckedWhereTheFileIsThere) {
 TEST_F(PullerTest, AnAddressWithoutASumSaysSo) {
   ASSERT_TRUE(Pull("https://host/m.gguf?key=secret"));
   ASSERT_EQ(observer_.notes.size(), 1U);
-  EXPECT_NE(observer_.notes[0].find(SumOf(kBody)), std::string::npos);
+  EXPECT_NE(observer_.notes[0].find(HexSumOf(kModelBody)), std::string::npos);
   for (const auto& entry : std::filesystem::recursive_directory_iterator(root_.path())) {
     if (entry.is_regular_file()) {
       EXPECT_EQ(ReadTestFile(entry.path()).find("secret"), std::string::npos) << entry;

@@ -5,18 +5,18 @@
 namespace cllm {
 namespace {
 
-using Kind = ModelReference::Kind;
+using ReferenceKind = ModelReference::Kind;
 
 TEST(Reference, Name) {
   const auto reference = ParseReference("smollm2-135m");
   ASSERT_TRUE(reference);
-  EXPECT_EQ(reference->kind, Kind::kName);
+  EXPECT_EQ(reference->kind, ReferenceKind::kName);
 }
 
 TEST(Reference, Repository) {
   const auto reference = ParseReference("hf:unsloth/Qwen3-0.6B-GGUF");
   ASSERT_TRUE(reference);
-  EXPECT_EQ(reference->kind, Kind::kHuggingFace);
+  EXPECT_EQ(reference->kind, ReferenceKind::kHuggingFace);
   EXPECT_EQ(reference->owner, "unsloth");
   EXPECT_EQ(reference->repo, "Qwen3-0.6B-GGUF");
   EXPECT_EQ(reference->wanted, "");
@@ -35,7 +35,7 @@ TEST(Reference, RepositoryWithFileOrQuantisation) {
 TEST(Reference, Address) {
   const auto reference = ParseReference("https://host/dir/model.gguf?download=true");
   ASSERT_TRUE(reference);
-  EXPECT_EQ(reference->kind, Kind::kUrl);
+  EXPECT_EQ(reference->kind, ReferenceKind::kUrl);
   EXPECT_EQ(reference->file, "model.gguf");
 }
 

@@ -22,7 +22,7 @@ std::string Part(CURLU* handle, CURLUPart part, unsigned int flags = 0) {
 }
 
 // What a message may show of an address that is no good.
-std::string Shown(std::string_view text) {
+std::string ShownAddress(std::string_view text) {
   std::string shown;
   for (const char c : text.substr(0, 100)) shown += std::isprint(static_cast<unsigned char>(c)) != 0 ? c : '?';
   return shown.substr(0, shown.find('?'));
@@ -40,7 +40,7 @@ Result<Url> Take(CURLU* handle, std::string_view given) {
           .path = Part(handle, CURLUPART_PATH)};
   std::ranges::transform(url.host, url.host.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   if ((url.scheme != "http" && url.scheme != "https") || url.host.empty()) {
-    return InvalidArgument(fmt::format("{} is no http or https address", Shown(given)), "url");
+    return InvalidArgument(fmt::format("{} is no http or https address", ShownAddress(given)), "url");
   }
   return url;
 }
@@ -50,7 +50,7 @@ Result<Url> Take(CURLU* handle, std::string_view given) {
 Result<Url> ParseUrl(std::string_view text) {
   const Handle handle(curl_url(), &curl_url_cleanup);
   if (curl_url_set(handle.get(), CURLUPART_URL, std::string(text).c_str(), 0) != CURLUE_OK) {
-    return InvalidArgument(fmt::format("{} is no http or https address", Shown(text)), "url");
+    return InvalidArgument(fmt::format("{} is no http or https address", ShownAddress(text)), "url");
   }
   return Take(handle.get(), text);
 }
@@ -59,7 +59,7 @@ Result<Url> ResolveRedirect(const Url& from, std::string_view location) {
   const Handle handle(curl_url(), &curl_url_cleanup);
   if (curl_url_set(handle.get(), CURLUPART_URL, from.text.c_str(), 0) != CURLUE_OK ||
       curl_url_set(handle.get(), CURLUPART_URL, std::string(location).c_str(), 0) != CURLUE_OK) {
-    return InvalidArgument(fmt::format("{} is no http or https address", Shown(location)), "url");
+    return InvalidArgument(fmt::format("{} is no http or https address", ShownAddress(location)), "url");
   }
   return Take(handle.get(), location);
 }

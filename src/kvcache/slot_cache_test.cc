@@ -22,16 +22,17 @@ Tokens Prompt(int family, int shared, int salt = 0, int own = 0) {
   return tokens;
 }
 
-Tokens Join(Tokens first, const Tokens& second) {
+Tokens Joined(Tokens first, const Tokens& second) {
   first.insert(first.end(), second.begin(), second.end());
   return first;
 }
 
 // A cache, and an engine that does what it is told.
-class Rig {
+class SlotRig {
  public:
-  explicit Rig(int slots, bool dense = false, bool shares = true) : Rig({.slots = slots, .shares_prefixes = shares, .dense = dense}) {}
-  explicit Rig(const SlotCache::Options& options) : cache(options), engine_(options.slots) {}
+  explicit SlotRig(int slots, bool dense = false, bool shares = true)
+      : SlotRig({.slots = slots, .shares_prefixes = shares, .dense = dense}) {}
+  explicit SlotRig(const SlotCache::Options& options) : cache(options), engine_(options.slots) {}
 
   // Admits and computes the prompt.
   SlotGrant Run(const Tokens& prompt) {
@@ -62,7 +63,7 @@ class Rig {
   }
   void Append(int slot, const Tokens& tokens) {
     cache.Append(slot, tokens);
-    engine_.at(slot) = Join(engine_.at(slot), tokens);
+    engine_.at(slot) = Joined(engine_.at(slot), tokens);
     Apply();
   }
   void Release(int slot, bool keep = true) {
@@ -116,7 +117,7 @@ class Rig {
 };
 
 TEST(SlotCacheTest, ARepeatedPromptNeedsItsLastTokenOnly) {
-  Rig rig(2);
+  SlotRig rig(2);
   rig.Release(rig.Run(Prompt(1, 100)).slot);
   EXPECT_EQ(rig.cache.idle_tokens(), 100);
   EXPECT_EQ(rig.Admit(Prompt(1, 100)).cached_tokens, 99);
@@ -124,21 +125,21 @@ TEST(SlotCacheTest, ARepeatedPromptNeedsItsLastTokenOnly) {
 }
 
 TEST(SlotCacheTest, TheNextTurnOfAConversationFindsTheAnswerToo) {
-  Rig rig(2);
+  SlotRig rig(2);
   const Tokens first = Prompt(1, 50);
   const SlotGrant grant = rig.Run(first);
   const Tokens answer = Prompt(2, 20);
   rig.Append(grant.slot, answer);
   rig.Release(grant.slot);
-  EXPECT_EQ(rig.Admit(Join(Join(first, answer), Prompt(3, 5))).cached_tokens, 70);
+  EXPECT_EQ(rig.Admit(Joined(Joined(first, answer), Prompt(3, 5))).cached_tokens, 70);
 }
 
 TEST(SlotCacheTest, AnotherPromptLeavesALongConversationAlone) {
-  Rig rig(2);
+  SlotRig rig(2);
   const int slot = rig.Run(Prompt(1, 500)).slot;
   rig.Release(slot);
   // The same first words, and nothing else.
-  const SlotGrant other = rig.Admit(Join(Prompt(1, 4), Prompt(2, 30)));
+  const SlotGrant other = rig.Admit(Joined(Prompt(1, 4), Prompt(2, 30)));
   EXPECT_NE(other.slot, slot);
   EXPECT_EQ(other.cached_tokens, 0) << "4 tokens are not worth a copy";
   EXPECT_EQ(rig.held(slot).size(), 500U);
@@ -150,7 +151,7 @@ Tokens Answer(int number, int length) { return Prompt(0, 0, 100 + number, length
 TEST(SlotCacheTest, RepeatsOfAShortPromptHitHoweverLongTheAnswersAre) {
   for (const bool dense : {false, true}) {
     for (const int length : {8, 120, 900}) {
-      Rig rig(8, dense);
+      SlotRig rig(8, dense);
       EXPECT_EQ(rig.Live(Prompt(1, 30), Answer(0, length)), 0);
       for (int turn = 1; turn < 40; ++turn) {
         EXPECT_EQ(rig.Live(Prompt(1, 30), Answer(turn, length)), 29) << "turn " << turn << ", answers of " << length;
@@ -160,13 +161,13 @@ TEST(SlotCacheTest, RepeatsOfAShortPromptHitHoweverLongTheAnswersAre) {
 }
 
 TEST(SlotCacheTest, AShortSystemPromptIsThereForAll) {
-  Rig rig(4);
+  SlotRig rig(4);
   rig.Live(Prompt(1, 30, 1, 20), Answer(1, 300));
   for (int user = 2; user < 40; ++user) EXPECT_EQ(rig.Live(Prompt(1, 30, user, 20), Answer(user, 300)), 30) << "user " << user;
 }
 
 TEST(SlotCacheTest, IdenticalPromptsAtOnceShareWithThoseThatRun) {
-  Rig rig(4);
+  SlotRig rig(4);
   std::vector<int> slots = {rig.Run(Prompt(1, 30)).slot};
   for (int i = 1; i < 4; ++i) {
     const SlotGrant grant = rig.Run(Prompt(1, 30));
@@ -179,7 +180,7 @@ TEST(SlotCacheTest, IdenticalPromptsAtOnceShareWithThoseThatRun) {
 
 // A request that repeats lives on its own slot and on what nobody has used for long.
 TEST(SlotCacheTest, AShortPromptThatRepeatsLeavesLongConversationsAlone) {
-  Rig rig(8);
+  SlotRig rig(8);
   for (int family = 1; family <= 8; ++family) rig.Live(Prompt(family, 900));
   EXPECT_EQ(rig.Live(Prompt(20, 30), Answer(0, 120)), 0);
   for (int turn = 1; turn < 10; ++turn) EXPECT_EQ(rig.Live(Prompt(20, 30), Answer(turn, 120)), 29);
@@ -188,7 +189,7 @@ TEST(SlotCacheTest, AShortPromptThatRepeatsLeavesLongConversationsAlone) {
 
 // However long it is: what nobody asks for any more makes room one day.
 TEST(SlotCacheTest, WhatIsNotUsedIsForgottenInTheEnd) {
-  Rig rig(3);
+  SlotRig rig(3);
   rig.Live(Prompt(1, 5000));
   int turns = 0;
   while (turns < 500 && std::ranges::any_of(std::vector{0, 1, 2}, [&](int slot) { return rig.held(slot).size() > 1000; })) {
@@ -200,7 +201,7 @@ TEST(SlotCacheTest, WhatIsNotUsedIsForgottenInTheEnd) {
 }
 
 TEST(SlotCacheTest, WhatAnotherSlotHoldsTooGoesFirst) {
-  Rig rig(3);
+  SlotRig rig(3);
   rig.Live(Prompt(1, 200));  // the oldest
   const int twin = rig.Run(Prompt(2, 200)).slot;
   const int other_twin = rig.Run(Prompt(2, 200, 1, 2)).slot;
@@ -212,7 +213,7 @@ TEST(SlotCacheTest, WhatAnotherSlotHoldsTooGoesFirst) {
 }
 
 TEST(SlotCacheTest, ConversationsGrowInTheirOwnSlots) {
-  Rig rig(4);
+  SlotRig rig(4);
   std::vector<Tokens> conversations;
   for (int user = 0; user < 4; ++user) conversations.push_back(Prompt(1, 30, user, 20));
   for (int turn = 0; turn < 8; ++turn) {
@@ -221,7 +222,7 @@ TEST(SlotCacheTest, ConversationsGrowInTheirOwnSlots) {
       const Tokens answer = Answer(10 * user + turn, 100);
       const auto size = static_cast<int>(known.size());
       EXPECT_EQ(rig.Live(known, answer), turn > 0 ? size - 10 : user > 0 ? 30 : 0) << "user " << user << ", turn " << turn;
-      known = Join(Join(known, answer), Prompt(0, 0, 200 + 10 * user + turn, 10));
+      known = Joined(Joined(known, answer), Prompt(0, 0, 200 + 10 * user + turn, 10));
     }
   }
   EXPECT_EQ(rig.Count(Kind::kCopy), 3) << "each of the others began with the first one's system prompt";
@@ -229,11 +230,11 @@ TEST(SlotCacheTest, ConversationsGrowInTheirOwnSlots) {
 
 // A template that writes the last answer a little differently costs these tokens, not a slot a turn.
 TEST(SlotCacheTest, AConversationWhoseLastAnswerIsWrittenAnewStaysInItsSlot) {
-  Rig rig(4);
+  SlotRig rig(4);
   Tokens known = Prompt(1, 100);
   for (int turn = 0; turn < 8; ++turn) {
     rig.Live(known, Answer(turn, 50));
-    known = Join(Join(known, Answer(turn, 47)), Prompt(0, 0, 50 + turn, 10));
+    known = Joined(Joined(known, Answer(turn, 47)), Prompt(0, 0, 50 + turn, 10));
   }
   EXPECT_EQ(rig.Count(Kind::kCopy), 0);
   EXPECT_GT(rig.cache.idle_tokens(), 500);
@@ -243,10 +244,10 @@ TEST(SlotCacheTest, AConversationWhoseLastAnswerIsWrittenAnewStaysInItsSlot) {
 // Where a copy takes all that a slot has room for, a short prefix isn't worth one.
 TEST(SlotCacheTest, ACopyOfAWholeSlotHasToPay) {
   for (const auto& [whole_slot, cached] : {std::pair(0, 40), std::pair(4096, 0)}) {
-    Rig rig({.slots = 3, .shares_prefixes = true, .whole_slot = whole_slot});
+    SlotRig rig({.slots = 3, .shares_prefixes = true, .whole_slot = whole_slot});
     rig.Live(Prompt(1, 500));
-    EXPECT_EQ(rig.Live(Join(Prompt(1, 40), Prompt(2, 30))), cached);
-    EXPECT_EQ(rig.Live(Join(Prompt(1, 200), Prompt(3, 30))), 200);
+    EXPECT_EQ(rig.Live(Joined(Prompt(1, 40), Prompt(2, 30))), cached);
+    EXPECT_EQ(rig.Live(Joined(Prompt(1, 200), Prompt(3, 30))), 200);
   }
 }
 
@@ -254,26 +255,26 @@ TEST(SlotCacheTest, ACopyOfAWholeSlotHasToPay) {
 TEST(SlotCacheTest, WhatCostsNothingIsNotCopied) {
   KvCosts costs;
   costs.compute = [](int from, int to) { return static_cast<double>(std::max(to, 100) - std::max(from, 100)) + 1e-3 * (to - from); };
-  Rig rig({.slots = 2, .shares_prefixes = true, .costs = costs});
+  SlotRig rig({.slots = 2, .shares_prefixes = true, .costs = costs});
   rig.Live(Prompt(1, 500));
-  EXPECT_EQ(rig.Live(Join(Prompt(1, 3), Prompt(2, 60))), 0);
-  EXPECT_EQ(rig.Live(Join(Prompt(1, 200), Prompt(2, 60))), 200);
+  EXPECT_EQ(rig.Live(Joined(Prompt(1, 3), Prompt(2, 60))), 0);
+  EXPECT_EQ(rig.Live(Joined(Prompt(1, 200), Prompt(2, 60))), 200);
 }
 
 TEST(SlotCacheTest, ALongPrefixIsCopiedWhereTheRestIsWorthKeeping) {
-  Rig rig(2);
+  SlotRig rig(2);
   const int slot = rig.Run(Prompt(1, 500)).slot;
   rig.Release(slot);
-  const SlotGrant other = rig.Admit(Join(Prompt(1, 100), Prompt(2, 30)));
+  const SlotGrant other = rig.Admit(Joined(Prompt(1, 100), Prompt(2, 30)));
   EXPECT_NE(other.slot, slot);
   EXPECT_EQ(other.cached_tokens, 100);
   EXPECT_EQ(rig.held(slot).size(), 500U);
 }
 
 TEST(SlotCacheTest, TheOnlySlotIsTakenOverWhateverItHolds) {
-  Rig rig(1);
+  SlotRig rig(1);
   rig.Release(rig.Run(Prompt(1, 500)).slot);
-  EXPECT_EQ(rig.Admit(Join(Prompt(1, 20), Prompt(2, 30))).cached_tokens, 20);
+  EXPECT_EQ(rig.Admit(Joined(Prompt(1, 20), Prompt(2, 30))).cached_tokens, 20);
 }
 
 TEST(SlotCacheTest, RowsThatAnEngineWantsTogetherAreComputedAgain) {
@@ -293,7 +294,7 @@ TEST(SlotCacheTest, RowsThatAnEngineWantsTogetherAreComputedAgain) {
 }
 
 TEST(SlotCacheTest, TheLeastRecentlyUsedMakesRoom) {
-  Rig rig(3);
+  SlotRig rig(3);
   for (int family : {1, 2, 3}) rig.Release(rig.Run(Prompt(family, 100)).slot);
   rig.Release(rig.Run(Prompt(1, 100)).slot);
   rig.Run(Prompt(4, 100));
@@ -302,7 +303,7 @@ TEST(SlotCacheTest, TheLeastRecentlyUsedMakesRoom) {
 }
 
 TEST(SlotCacheTest, RunningSequencesShareWhatTheyHaveComputed) {
-  Rig rig(4);
+  SlotRig rig(4);
   const SlotGrant leader = rig.Run(Prompt(1, 200, 1, 10));
   const SlotGrant follower = rig.Admit(Prompt(1, 200, 2, 10));
   EXPECT_NE(follower.slot, leader.slot);
@@ -312,7 +313,7 @@ TEST(SlotCacheTest, RunningSequencesShareWhatTheyHaveComputed) {
 }
 
 TEST(SlotCacheTest, AFollowerWaitsWhileALeaderComputesThePrefixAndNoLonger) {
-  Rig rig(4);
+  SlotRig rig(4);
   const Tokens prompt = Prompt(1, 200, 1, 10);
   const Tokens follower = Prompt(1, 200, 2, 10);
   EXPECT_FALSE(rig.cache.IsWorthWaiting(follower));
@@ -328,7 +329,7 @@ TEST(SlotCacheTest, AFollowerWaitsWhileALeaderComputesThePrefixAndNoLonger) {
 
 // The leader's own tokens would be in the way when the short prefix is there.
 TEST(SlotCacheTest, NobodyWaitsForAShortPrefixOfALongPrompt) {
-  Rig rig(4);
+  SlotRig rig(4);
   rig.Admit(Prompt(1, 100, 1, 3000));
   EXPECT_FALSE(rig.cache.IsWorthWaiting(Prompt(1, 100, 2, 10)));
   rig.Admit(Prompt(2, 2000, 1, 3000));
@@ -336,7 +337,7 @@ TEST(SlotCacheTest, NobodyWaitsForAShortPrefixOfALongPrompt) {
 }
 
 TEST(SlotCacheTest, WithoutItsLeaderAFollowerTakesWhatThereIs) {
-  Rig rig(4);
+  SlotRig rig(4);
   const Tokens prompt = Prompt(1, 200, 1, 10);
   const SlotGrant leader = rig.Admit(prompt);
   rig.Append(leader.slot, Tokens(prompt.begin(), prompt.begin() + 150));
@@ -346,14 +347,14 @@ TEST(SlotCacheTest, WithoutItsLeaderAFollowerTakesWhatThereIs) {
 }
 
 TEST(SlotCacheTest, WhatFailedIsNotShared) {
-  Rig rig(2);
+  SlotRig rig(2);
   rig.Release(rig.Run(Prompt(1, 100)).slot, /*keep=*/false);
   EXPECT_EQ(rig.cache.idle_tokens(), 0);
   EXPECT_EQ(rig.Admit(Prompt(1, 100)).cached_tokens, 0);
 }
 
 TEST(SlotCacheTest, WhereTheEngineCannotShareNothingStays) {
-  Rig rig(2, false, /*shares=*/false);
+  SlotRig rig(2, false, /*shares=*/false);
   rig.Release(rig.Run(Prompt(1, 100)).slot);
   EXPECT_EQ(rig.cache.idle_tokens(), 0);
   EXPECT_EQ(rig.Admit(Prompt(1, 100)).cached_tokens, 0);
@@ -361,7 +362,7 @@ TEST(SlotCacheTest, WhereTheEngineCannotShareNothingStays) {
 }
 
 TEST(SlotCacheTest, NothingIsGrantedWhereAllRun) {
-  Rig rig(1);
+  SlotRig rig(1);
   rig.Run(Prompt(1, 10));
   std::vector<KvOperation> operations;
   EXPECT_FALSE(rig.cache.Admit(Prompt(2, 10), operations));
@@ -369,7 +370,7 @@ TEST(SlotCacheTest, NothingIsGrantedWhereAllRun) {
 }
 
 TEST(SlotCacheTest, DenseSequencesStartBesideEachOtherAndIdleOnesMakeWay) {
-  Rig rig(4, /*dense=*/true);
+  SlotRig rig(4, /*dense=*/true);
   const int a = rig.Run(Prompt(1, 100)).slot;
   const int b = rig.Run(Prompt(2, 100)).slot;
   rig.Release(a);
@@ -382,7 +383,7 @@ TEST(SlotCacheTest, DenseSequencesStartBesideEachOtherAndIdleOnesMakeWay) {
 }
 
 TEST(SlotCacheTest, AGapIsClosedAndKeepsWhatIsIdle) {
-  Rig rig(4, /*dense=*/true);
+  SlotRig rig(4, /*dense=*/true);
   std::vector<int> slots;
   for (int family : {1, 2, 3}) slots.push_back(rig.Run(Prompt(family, 100)).slot);
   EXPECT_FALSE(rig.cache.GapToClose());
@@ -401,7 +402,7 @@ TEST(SlotCacheTest, AGapIsClosedAndKeepsWhatIsIdle) {
 // Whatever happens, in any order: what is granted is what the engine holds.
 TEST(SlotCacheTest, RandomLivesKeepTheBooks) {
   for (const bool dense : {false, true}) {
-    Rig rig(5, dense);
+    SlotRig rig(5, dense);
     std::map<int, Tokens> left;  // of each running slot's prompt
     std::int64_t cached = 0;
     for (std::uint64_t turn = 0; turn < 5000; ++turn) {

@@ -50,7 +50,7 @@ void LimitThisProcess() {
 }
 
 // The process dies next, in whatever state its heap is: write only.
-void OnAbort(const char* message) {
+void ReportAbort(const char* message) {
   for (const char* part : {kProbeAborted, message, "\n"}) {
     if (write(STDOUT_FILENO, part, std::strlen(part)) < 0) return;
   }
@@ -104,7 +104,7 @@ int RunLoadProbe(const std::string& path) {
   spdlog::set_default_logger(std::make_shared<spdlog::logger>("probe", std::make_shared<spdlog::sinks::stdout_sink_st>()));
   spdlog::set_pattern("%v");
   spdlog::set_level(spdlog::level::debug);
-  ggml_set_abort_callback(OnAbort);
+  ggml_set_abort_callback(ReportAbort);
   Status status;
   try {
     status = TryToLoad(path);

@@ -3,10 +3,13 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <limits>
 
 #include "sampling/exp.h"
 
 namespace cllm {
+
+inline constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 struct Candidate {
   std::int32_t token = 0;

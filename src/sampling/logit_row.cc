@@ -6,11 +6,10 @@
 #include <string>
 
 #include "base/invariant.h"
+#include "sampling/candidate.h"
 
 namespace cllm {
 namespace {
-
-constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 // The highest value of a block by compare and select, NaN left out. Sets `nan_seen` if there is one, else leaves it.
 // Lanes outside, rows inside: in this shape compilers keep the lanes in vector registers of any width (measured with

@@ -8,12 +8,12 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "sampling/candidate.h"
 #include "sampling/ranked_candidates.h"
 
 namespace cllm {
 namespace {
 
-constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 // Around the sizes of lanes and blocks.
 constexpr std::size_t kSizes[] = {1, 2, 15, 16, 17, 127, 128, 129, 255, 256, 257, 1000, 20'000};

@@ -5,11 +5,10 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "sampling/candidate.h"
 
 namespace cllm {
 namespace {
-
-constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 // Weights 1, 1/2, 1/4, 1/4 at temperature 1: total 2.
 std::vector<Candidate> Halves() {

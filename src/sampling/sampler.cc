@@ -8,12 +8,12 @@
 
 #include "base/invariant.h"
 #include "base/rng.h"
+#include "sampling/candidate.h"
 #include "sampling/processors.h"
 
 namespace cllm {
 namespace {
 
-constexpr float kInfinity = std::numeric_limits<float>::infinity();
 // Sorted at first where no top-k says how many are needed, and the factor by which that grows until they suffice.
 constexpr std::size_t kFirstSorted = 128;
 constexpr std::size_t kSortedGrowth = 8;

@@ -12,12 +12,12 @@
 
 #include "base/rng.h"
 #include "gtest/gtest.h"
+#include "sampling/candidate.h"
 
 namespace cllm {
 namespace {
 
-constexpr float kInfinity = std::numeric_limits<float>::infinity();
-constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+constexpr float kNotANumber = std::numeric_limits<float>::quiet_NaN();
 
 struct Kept {
   std::int32_t token;
@@ -245,7 +245,7 @@ TEST(SamplerTest, TiesAtTheEdgeOfTopKGoToTheLowestIds) {
 }
 
 TEST(SamplerTest, RowsThatAreNotFiniteAreErrors) {
-  for (const float bad : {kNan, kInfinity}) {
+  for (const float bad : {kNotANumber, kInfinity}) {
     for (const double temperature : {0.0, 0.8}) {
       std::vector<float> logits(300, 1.0F);
       logits[299] = bad;
@@ -447,7 +447,7 @@ TEST(SamplerTest, NeighboursAndScratchPlayNoPart) {
   for (std::size_t i = 0; i < rows.size(); ++i) {
     first_tokens.push_back(first.Sample(rows[i], i, shared)->token);
     ASSERT_TRUE(Sampler({.top_k = 0, .min_p = 0.0}, 0).Sample(random.Row(10'000), i, shared));
-    ASSERT_FALSE(Sampler({}, 0).Sample(std::vector<float>(10, kNan), i, shared));
+    ASSERT_FALSE(Sampler({}, 0).Sample(std::vector<float>(10, kNotANumber), i, shared));
     second_tokens.push_back(second.Sample(rows[i], i, shared)->token);
     first.Accept(first_tokens.back());
     second.Accept(second_tokens.back());

@@ -20,7 +20,7 @@ using std::chrono::milliseconds;
 using std::chrono::nanoseconds;
 using std::chrono::steady_clock;
 
-std::vector<TokenId> Prompt(int length, int salt) {
+std::vector<TokenId> PromptOf(int length, int salt) {
   std::vector<TokenId> prompt;
   for (int i = 0; i < length; ++i) prompt.push_back(1 + (salt * 37 + i * 11) % 200);
   return prompt;
@@ -114,25 +114,25 @@ class EngineLoopTest : public testing::Test {
 
 TEST_F(EngineLoopTest, ArrivalsWhileAStepComputesJoinTheNextOne) {
   Start();
-  loop_->Submit(Request(1, Prompt(5, 1), 4));
+  loop_->Submit(Request(1, PromptOf(5, 1), 4));
   EXPECT_EQ(gate_.WaitForStep().sequences, (std::vector<SequenceWork>{{0, 0, 0, 5, true}}));
-  loop_->Submit(Request(2, Prompt(6, 2), 4));
-  loop_->Submit(Request(3, Prompt(7, 3), 4));
+  loop_->Submit(Request(2, PromptOf(6, 2), 4));
+  loop_->Submit(Request(3, PromptOf(7, 3), 4));
   gate_.Release();
   EXPECT_EQ(gate_.WaitForStep().sequences, (std::vector<SequenceWork>{{0, 5, 0, 1, true}, {1, 0, 1, 6, true}, {2, 0, 7, 7, true}}));
   gate_.Open();
   for (const RequestId id : {1, 2, 3}) {
     EXPECT_EQ(events_.WaitForEnd(id).reason, FinishReason::kLength);
-    EXPECT_EQ(events_.tokens(id), Chain(Prompt(4 + static_cast<int>(id), static_cast<int>(id)), 4));
+    EXPECT_EQ(events_.tokens(id), Chain(PromptOf(4 + static_cast<int>(id), static_cast<int>(id)), 4));
   }
 }
 
 TEST_F(EngineLoopTest, ACancelWhileAStepComputesFreesThePlaceInTheNextOne) {
   Start({.max_sequences = 1});
-  const SequenceRequest first = Request(1, Prompt(5, 1), 50);
+  const SequenceRequest first = Request(1, PromptOf(5, 1), 50);
   loop_->Submit(first);
   gate_.WaitForStep();
-  loop_->Submit(Request(2, Prompt(3, 2), 1));
+  loop_->Submit(Request(2, PromptOf(3, 2), 1));
   first.control->Send(RequestControl::Signal::kCancel);
   gate_.Release();
   const StepPlan plan = gate_.WaitForStep();
@@ -147,7 +147,7 @@ TEST_F(EngineLoopTest, AStepThatDoesNotEndGrowsOld) {
   Start();
   const auto age_in_an_hour = [this] { return loop_->StepAge(steady_clock::now() + std::chrono::hours(1)); };
   EXPECT_EQ(age_in_an_hour(), nanoseconds::zero()) << "no step is under way";
-  loop_->Submit(Request(1, Prompt(5, 1), 3));
+  loop_->Submit(Request(1, PromptOf(5, 1), 3));
   gate_.WaitForStep();
   EXPECT_GT(age_in_an_hour(), std::chrono::minutes(59));
   EXPECT_EQ(loop_->StepAge(TimePoint()), nanoseconds::zero()) << "an age is never negative";
@@ -160,10 +160,10 @@ TEST_F(EngineLoopTest, StatsFollowTheSteps) {
   Start({.max_sequences = 2}, {.max_batch_size = 2});
   EXPECT_EQ(loop_->max_running(), 2);
   EXPECT_EQ(loop_->stats().steps, 0);
-  loop_->Submit(Request(1, Prompt(5, 1), 3));
+  loop_->Submit(Request(1, PromptOf(5, 1), 3));
   gate_.WaitForStep();
-  loop_->Submit(Request(2, Prompt(6, 2), 3));
-  loop_->Submit(Request(3, Prompt(7, 3), 3));
+  loop_->Submit(Request(2, PromptOf(6, 2), 3));
+  loop_->Submit(Request(3, PromptOf(7, 3), 3));
   gate_.Release();
   gate_.WaitForStep();  // the second step computes; the figures are those after the first one
   EngineLoopStats stats = loop_->stats();
@@ -197,7 +197,7 @@ TEST_F(EngineLoopTest, PromptTokensAreCountedWhateverTheChunks) {
   Start({.max_step_tokens = 4});
   std::int64_t sum = 0;
   for (int length = 1; length <= 13; ++length) {
-    loop_->Submit(Request(length, Prompt(length, length), 2));
+    loop_->Submit(Request(length, PromptOf(length, length), 2));
     while (!gate_.WaitForStep().sequences.empty()) gate_.Release();
     sum += length;
     EXPECT_EQ(loop_->stats().prompt_tokens, sum) << "after a prompt of " << length << " tokens in chunks of 4";
@@ -209,13 +209,13 @@ TEST_F(EngineLoopTest, PromptTokensAreCountedWhateverTheChunks) {
 TEST_F(EngineLoopTest, TheTimeInsideTheEngineIsComputingAndAnIdleLoopIsNotIdleWithWork) {
   Start();
   const auto start = steady_clock::now();
-  loop_->Submit(Request(1, Prompt(5, 1), 1));
+  loop_->Submit(Request(1, PromptOf(5, 1), 1));
   gate_.WaitForStep();
   std::this_thread::sleep_for(milliseconds(30));
   gate_.Release();
   PassDropStep();
   std::this_thread::sleep_for(milliseconds(200));  // time without work
-  loop_->Submit(Request(2, Prompt(5, 1), 1));
+  loop_->Submit(Request(2, PromptOf(5, 1), 1));
   gate_.WaitForStep();
   const EngineLoopStats stats = loop_->stats();
   EXPECT_GE(stats.computing_ns, 30'000'000);
@@ -227,7 +227,7 @@ TEST_F(EngineLoopTest, TheVeryFirstRequestHasNotWaitedSinceTheMachineStarted) {
   gate_.Open();
   for (int i = 1; i <= 20; ++i) {
     Start();
-    loop_->Submit(Request(i, Prompt(5, i), 1));
+    loop_->Submit(Request(i, PromptOf(5, i), 1));
     events_.WaitForEnd(i);
     EXPECT_LT(loop_->stats().idle_with_work_ns, 10'000'000'000);
   }
@@ -236,9 +236,9 @@ TEST_F(EngineLoopTest, TheVeryFirstRequestHasNotWaitedSinceTheMachineStarted) {
 TEST_F(EngineLoopTest, TheDestructorFailsWhatIsLeft) {
   Start({.max_sequences = 2, .max_context = 1'000'000});
   gate_.Open();
-  for (const RequestId id : {1, 2, 3}) loop_->Submit(Request(id, Prompt(5, 1), 500'000));
+  for (const RequestId id : {1, 2, 3}) loop_->Submit(Request(id, PromptOf(5, 1), 500'000));
   events_.WaitForTokens(2);
-  loop_->Submit(Request(4, Prompt(5, 1), 500'000));
+  loop_->Submit(Request(4, PromptOf(5, 1), 500'000));
   loop_.reset();
   for (const RequestId id : {1, 2, 3, 4}) {
     const EndEvent end = events_.WaitForEnd(id);
@@ -252,7 +252,7 @@ TEST_F(EngineLoopTest, AnIdleLoopAndOneThatNeverRanEnd) {
   loop_.reset();
   Start();
   gate_.Open();
-  loop_->Submit(Request(1, Prompt(5, 1), 1));
+  loop_->Submit(Request(1, PromptOf(5, 1), 1));
   events_.WaitForEnd(1);
   loop_.reset();
 }
@@ -262,18 +262,18 @@ TEST_F(EngineLoopTest, RequestsThatUsuallyComeTogetherShareTheirFirstStep) {
   Start({.max_sequences = 2}, {.batch_timeout_ms = 60'000});
   RequestId id = 1;
   for (int burst = 0; burst < 2; ++burst) {
-    loop_->Submit(Request(id++, Prompt(5, 1), 1));
+    loop_->Submit(Request(id++, PromptOf(5, 1), 1));
     EXPECT_EQ(gate_.WaitForStep().sequences.size(), 1U) << "no habit yet";
     std::this_thread::sleep_for(milliseconds(500));  // the delay that the loop is to learn: it will wait twice as long
-    loop_->Submit(Request(id++, Prompt(5, 2), 1));
+    loop_->Submit(Request(id++, PromptOf(5, 2), 1));
     gate_.Release();
     EXPECT_EQ(gate_.WaitForStep().sequences.size(), 1U);
     gate_.Release();
     PassDropStep();
   }
-  loop_->Submit(Request(id++, Prompt(5, 1), 1));
+  loop_->Submit(Request(id++, PromptOf(5, 1), 1));
   std::this_thread::sleep_for(milliseconds(20));  // an engine that did not wait would be inside its step by now
-  loop_->Submit(Request(id++, Prompt(5, 2), 1));
+  loop_->Submit(Request(id++, PromptOf(5, 2), 1));
   EXPECT_EQ(gate_.WaitForStep().sequences.size(), 2U);
 }
 
@@ -287,15 +287,15 @@ TEST_F(EngineLoopTest, AQuickLoneClientNeverWaits) {
              }},
         {.batch_timeout_ms = 60'000});
   on_end_ = [this](RequestId id) {
-    if (id % 2 == 1 && id < 5) loop_->Submit(Request(id + 1, Prompt(5, 1), 1));
+    if (id % 2 == 1 && id < 5) loop_->Submit(Request(id + 1, PromptOf(5, 1), 1));
   };
   for (const RequestId first : {1, 3}) {
-    loop_->Submit(Request(first, Prompt(5, 1), 1));
+    loop_->Submit(Request(first, PromptOf(5, 1), 1));
     events_.WaitForEnd(first + 1);
     std::this_thread::sleep_for(milliseconds(40));  // the client pauses and the loop becomes idle
   }
   const std::int64_t before = loop_->stats().idle_with_work_ns;
-  loop_->Submit(Request(5, Prompt(5, 1), 1));
+  loop_->Submit(Request(5, PromptOf(5, 1), 1));
   events_.WaitForEnd(5);
   EXPECT_LT(nanoseconds(loop_->stats().idle_with_work_ns - before), kAnswer);
 }

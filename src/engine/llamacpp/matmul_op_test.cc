@@ -27,14 +27,14 @@ using Owned = std::unique_ptr<T, Free>;
 
 Owned<ggml_context> NewContext() { return Owned<ggml_context>(ggml_init({.mem_size = 1 << 20, .mem_buffer = nullptr, .no_alloc = true})); }
 
-struct Case {
+struct ProductCase {
   ggml_type type;
   int inputs, outputs, rows, planes = 1;
   bool is_permuted = false;  // the input's rows don't lie behind each other
 };
 
 // The product with weights that are stored in `buffers`.
-std::vector<float> Compute(const Case& c, ggml_backend_buffer_type_t buffers, ggml_type stored, int threads) {
+std::vector<float> Compute(const ProductCase& c, ggml_backend_buffer_type_t buffers, ggml_type stored, int threads) {
   std::uint64_t counter = 0;
   const auto numbers = [&counter](std::int64_t count) {
     std::vector<float> made(count);
@@ -87,8 +87,9 @@ class MatmulOp : public testing::Test {
 TEST_F(MatmulOp, GivesTheProductOfTheWeightsInFloats) {
   for (const ggml_type type :
        {GGML_TYPE_Q4_0, GGML_TYPE_Q4_1, GGML_TYPE_Q5_0, GGML_TYPE_Q5_1, GGML_TYPE_Q8_0, GGML_TYPE_Q4_K, GGML_TYPE_Q5_K, GGML_TYPE_Q6_K}) {
-    for (const Case& c : {Case{type, 512, 48, 1}, Case{type, 256, 1, 1}, Case{type, 768, 33, 9}, Case{type, 512, 100, 70},
-                          Case{type, 256, 40, 3, 4}, Case{type, 256, 40, 3, 4, true}}) {
+    for (const ProductCase& c :
+         {ProductCase{type, 512, 48, 1}, ProductCase{type, 256, 1, 1}, ProductCase{type, 768, 33, 9}, ProductCase{type, 512, 100, 70},
+          ProductCase{type, 256, 40, 3, 4}, ProductCase{type, 256, 40, 3, 4, true}}) {
       const std::vector<float> expected = Compute(c, ggml_backend_cpu_buffer_type(), GGML_TYPE_F32, 2);
       const std::vector<float> found = Compute(c, OwnWeightBuffers(), type, 2);
       ASSERT_EQ(found.size(), expected.size());
@@ -104,7 +105,8 @@ TEST_F(MatmulOp, GivesTheProductOfTheWeightsInFloats) {
 }
 
 TEST_F(MatmulOp, HasTheSameBytesWithAnyNumberOfThreads) {
-  for (const Case& c : {Case{GGML_TYPE_Q4_1, 576, 1000, 5}, Case{GGML_TYPE_Q6_K, 512, 16, 70}, Case{GGML_TYPE_Q4_K, 1024, 200, 1}}) {
+  for (const ProductCase& c :
+       {ProductCase{GGML_TYPE_Q4_1, 576, 1000, 5}, ProductCase{GGML_TYPE_Q6_K, 512, 16, 70}, ProductCase{GGML_TYPE_Q4_K, 1024, 200, 1}}) {
     const std::vector<float> alone = Compute(c, OwnWeightBuffers(), c.type, 1);
     for (const int threads : {2, 3, 8}) {
       const std::vector<float> together = Compute(c, OwnWeightBuffers(), c.type, threads);

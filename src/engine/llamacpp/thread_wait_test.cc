@@ -11,7 +11,7 @@
 namespace cllm {
 namespace {
 
-struct Free {
+struct FreePool {
   void operator()(ggml_context* context) const { ggml_free(context); }
 };
 
@@ -33,7 +33,7 @@ void ComputeOnOneCore(int operations) {
   CPU_SET(core, &one);
   ASSERT_EQ(sched_setaffinity(0, sizeof(one), &one), 0);  // of this thread, and of those that it starts
 
-  const std::unique_ptr<ggml_context, Free> context(ggml_init({.mem_size = 16 << 20, .mem_buffer = nullptr, .no_alloc = false}));
+  const std::unique_ptr<ggml_context, FreePool> context(ggml_init({.mem_size = 16 << 20, .mem_buffer = nullptr, .no_alloc = false}));
   ggml_tensor* sum = ggml_new_tensor_2d(context.get(), GGML_TYPE_F32, 16, 16);
   ggml_set_zero(sum);
   for (int i = 0; i < operations; ++i) sum = ggml_add(context.get(), sum, sum);
