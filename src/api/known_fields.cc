@@ -257,6 +257,7 @@ constexpr KnownField kSharedFields[] = {
     {"transforms", kNone},
     {"plugins", kNone},
     {"preset", kNoText},
+    {"mode", R"(["instruct", ""])"},
     {"usage", kHint},
     {"trace", kHint},
     {"debug", kHint},

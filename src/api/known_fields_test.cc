@@ -44,7 +44,8 @@ TEST(KnownFieldsTest, WhatAsksForSomethingIsRefusedByItsName) {
     "documents": [{}], "truncate_prompt_tokens": 5, "bad_words": ["x"], "min_keep": 3, "n_probs": 4, "grammar": "root ::= x",
     "json_schema": {}, "response_format": {"type": "json_object"}, "options": {"num_ctx": 1}, "max_new_tokens": 5, "do_sample": false,
     "safe_prompt": true, "plugins": [{}], "web_search_options": {"search_context_size": "low"}, "verbosity": "low"})";
-  for (const auto& item : Json::parse(fields).items()) {
+  const Json all = Json::parse(fields);
+  for (const auto& item : all.items()) {
     for (const KnownFields& known : {ChatFields(), CompletionFields()}) {
       const Json body{{item.key(), item.value()}};
       IgnoredFields ignored;

@@ -177,7 +177,7 @@ void ReadPrompts(JsonObject& object, ParsedCall& call) {
 }
 
 // How many alternatives are shown; nothing where log-probabilities are not wanted. false is how chats say so.
-std::optional<std::int64_t> ReadLogprobs(JsonObject& object) {
+std::optional<std::int64_t> ReadLogprobsCount(JsonObject& object) {
   if (const Json* logprobs = object.Any("logprobs"); logprobs != nullptr && *logprobs == false) return std::nullopt;
   return object.Int("logprobs", 0, kMostLogprobs);
 }
@@ -199,7 +199,7 @@ Result<ParsedCall> OpenAiCompletionsDialect::Parse(std::string_view body) const 
   call.request.default_max_tokens = defaults_.max_tokens > 0 ? defaults_.max_tokens : kOpenAiDefaultMaxTokens;
   ApplyDefaults(defaults_, call.request);
   ReadSamplingFields(object, call.request);
-  const auto logprobs = ReadLogprobs(object);
+  const auto logprobs = ReadLogprobsCount(object);
   if (logprobs) call.request.sampling.top_logprobs = static_cast<std::int32_t>(*logprobs);
   call.request.echo = object.Bool("echo").value_or(false);
   if (call.request.echo && logprobs) object.Reject("echo", "echo with logprobs is not supported yet");

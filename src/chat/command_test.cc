@@ -7,7 +7,7 @@ namespace {
 
 using Kind = ChatCommand::Kind;
 
-std::string ErrorOf(const char* line) {
+std::string CommandErrorOf(const char* line) {
   const auto command = ParseChatCommand(line);
   return command ? "" : command.error().message;
 }
@@ -32,13 +32,13 @@ TEST(ChatCommand, ArgumentsLoseTheBlanksAroundThemAndKeepThoseWithin) {
 }
 
 TEST(ChatCommand, WrongOnesSaySo) {
-  EXPECT_EQ(ErrorOf("/bye now"), "/bye takes no argument");
-  EXPECT_EQ(ErrorOf("/save"), "/save needs an argument: /save FILE");
-  EXPECT_EQ(ErrorOf("/load  "), "/load needs an argument: /load FILE");
-  EXPECT_NE(ErrorOf("/claer").find("no command /claer; the nearest is /clear"), std::string::npos);
-  EXPECT_NE(ErrorOf("/sav x").find("nearest is /save"), std::string::npos);
-  EXPECT_NE(ErrorOf("/").find("no command /;"), std::string::npos);
-  EXPECT_NE(ErrorOf("/usr/bin/ls").find("\"\"\""), std::string::npos);
+  EXPECT_EQ(CommandErrorOf("/bye now"), "/bye takes no argument");
+  EXPECT_EQ(CommandErrorOf("/save"), "/save needs an argument: /save FILE");
+  EXPECT_EQ(CommandErrorOf("/load  "), "/load needs an argument: /load FILE");
+  EXPECT_NE(CommandErrorOf("/claer").find("no command /claer; the nearest is /clear"), std::string::npos);
+  EXPECT_NE(CommandErrorOf("/sav x").find("nearest is /save"), std::string::npos);
+  EXPECT_NE(CommandErrorOf("/").find("no command /;"), std::string::npos);
+  EXPECT_NE(CommandErrorOf("/usr/bin/ls").find("\"\"\""), std::string::npos);
 }
 
 TEST(ChatCommand, FirstWord) {

@@ -51,7 +51,8 @@ TEST(ChatSettings, AWrongValueChangesNothingAndSaysWhatIsRight) {
   EXPECT_EQ(ErrorOf(settings.Set("temperature", "warm")), "temperature must be a number from 0 to 2, not \"warm\"");
   EXPECT_EQ(ErrorOf(settings.Set("temperature", "null")), "temperature cannot be null");
   EXPECT_EQ(ErrorOf(settings.Set("temperature", "1e999")), "temperature must be a number from 0 to 2, not \"1e999\"");
-  EXPECT_EQ(ErrorOf(settings.Set("max_tokens", "0")), "max_tokens must be an integer from 1 to 1000000000, not 0");
+  EXPECT_EQ(ErrorOf(settings.Set("max_tokens", "0")),
+            "max_tokens must be at least 1, or -1 for as many as the context has room for, not 0");
   EXPECT_EQ(ErrorOf(settings.Set("top_k", "1.5")).substr(0, 24), "top_k must be an integer");
   EXPECT_EQ(settings.Text("temperature"), "0.5");
   EXPECT_EQ(settings.Text("max_tokens"), "default");

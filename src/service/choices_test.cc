@@ -15,7 +15,7 @@
 namespace cllm {
 namespace {
 
-GenerateRequest Ask(std::string prompt, int max_tokens) {
+GenerateRequest AskFor(std::string prompt, int max_tokens) {
   GenerateRequest request;
   request.prompt = std::move(prompt);
   request.max_tokens = max_tokens;
@@ -71,21 +71,21 @@ class ChoicesTest : public testing::Test {
 
 TEST_F(ChoicesTest, EachDrawsItsOwnAndTheFirstIsTheOneThatStandsAlone) {
   Start();
-  const auto alone = Submit(MakeChoices(Ask("hello", 20), {}, 1));
+  const auto alone = Submit(MakeChoices(AskFor("hello", 20), {}, 1));
   alone->WaitForEnd();
-  const auto sink = Submit(MakeChoices(Ask("hello", 20), {}, 3));
+  const auto sink = Submit(MakeChoices(AskFor("hello", 20), {}, 3));
   const auto texts = Texts(*sink);
   ASSERT_EQ(texts.size(), 3U);
   EXPECT_EQ(texts.at(0), alone->text());
   EXPECT_NE(texts.at(1), texts.at(0));
   EXPECT_NE(texts.at(2), texts.at(0));
   EXPECT_NE(texts.at(2), texts.at(1));
-  EXPECT_EQ(Texts(*Submit(MakeChoices(Ask("hello", 20), {}, 3))), texts) << "a seed gives the same answers again";
+  EXPECT_EQ(Texts(*Submit(MakeChoices(AskFor("hello", 20), {}, 3))), texts) << "a seed gives the same answers again";
 }
 
 TEST_F(ChoicesTest, SeveralPromptsAreAnsweredInTheirOrder) {
   Start();
-  GenerateRequest request = Ask("one", 12);
+  GenerateRequest request = AskFor("one", 12);
   const auto sink = Submit(MakeChoices(request, {std::string("two"), std::vector<TokenId>{'3', '!' + 1}}, 2));
   const auto texts = Texts(*sink);
   ASSERT_EQ(texts.size(), 6U);
@@ -97,7 +97,7 @@ TEST_F(ChoicesTest, SeveralPromptsAreAnsweredInTheirOrder) {
 
 TEST_F(ChoicesTest, TheEndSumsUpAndCountsAPromptOnce) {
   Start();
-  const auto sink = Submit(MakeChoices(Ask("hello", 5), {std::string("you")}, 3));
+  const auto sink = Submit(MakeChoices(AskFor("hello", 5), {std::string("you")}, 3));
   const GenerationEnd end = sink->WaitForEnd();
   EXPECT_TRUE(end.status);
   EXPECT_EQ(end.prompt_tokens, 5 + 3);
@@ -111,7 +111,7 @@ TEST_F(ChoicesTest, TheEndSumsUpAndCountsAPromptOnce) {
 }
 
 TEST_F(ChoicesTest, WithoutASeedOneIsDrawnForAll) {
-  GenerateRequest request = Ask("a", 1);
+  GenerateRequest request = AskFor("a", 1);
   request.seed.reset();
   const auto requests = MakeChoices(request, {}, 2);
   ASSERT_EQ(requests.size(), 2U);
@@ -122,7 +122,7 @@ TEST_F(ChoicesTest, WithoutASeedOneIsDrawnForAll) {
 
 TEST_F(ChoicesTest, OneFailureIsTheEndOfAll) {
   Start(/*held=*/false, /*poison=*/'!');
-  const auto sink = Submit(MakeChoices(Ask("good", 200), {std::string("b!d")}, 1));
+  const auto sink = Submit(MakeChoices(AskFor("good", 200), {std::string("b!d")}, 1));
   const GenerationEnd end = sink->WaitForEnd();
   ASSERT_FALSE(end.status);
   EXPECT_EQ(end.status.error().message, "poisoned token");
@@ -133,7 +133,7 @@ TEST_F(ChoicesTest, OneFailureIsTheEndOfAll) {
 
 TEST_F(ChoicesTest, ACancelEndsAll) {
   Start(/*held=*/true);
-  const auto sink = Submit(MakeChoices(Ask("hello", 200), {}, 4));
+  const auto sink = Submit(MakeChoices(AskFor("hello", 200), {}, 4));
   control_->Send(RequestControl::Signal::kCancel);
   gate_.Open();
   const GenerationEnd end = sink->WaitForEnd();
@@ -144,7 +144,7 @@ TEST_F(ChoicesTest, ACancelEndsAll) {
 
 TEST_F(ChoicesTest, AStopStringEndsOnlyItsOwnAnswer) {
   Start();
-  GenerateRequest request = Ask("hello", 30);
+  GenerateRequest request = AskFor("hello", 30);
   const auto texts = Texts(*Submit(MakeChoices(request, {}, 2)));
   // A character of the second answer that the first one doesn't have.
   const auto only =
@@ -165,7 +165,7 @@ class CrowdedChoicesTest : public ChoicesTest {
 TEST_F(CrowdedChoicesTest, WhereOneIsRefusedNoneIsAccepted) {
   Start(/*held=*/true);
   const auto sink = std::make_shared<RememberingSink>();
-  const auto control = SubmitChoices(*service_, MakeChoices(Ask("hello", 5), {}, 4), sink);
+  const auto control = SubmitChoices(*service_, MakeChoices(AskFor("hello", 5), {}, 4), sink);
   ASSERT_FALSE(control);
   EXPECT_EQ(control.error().code, ErrorCode::kQueueFull);
   gate_.Open();

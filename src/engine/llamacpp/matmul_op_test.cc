@@ -34,7 +34,7 @@ struct ProductCase {
 };
 
 // The product with weights that are stored in `buffers`.
-std::vector<float> Compute(const ProductCase& c, ggml_backend_buffer_type_t buffers, ggml_type stored, int threads) {
+std::vector<float> ComputeProduct(const ProductCase& c, ggml_backend_buffer_type_t buffers, ggml_type stored, int threads) {
   std::uint64_t counter = 0;
   const auto numbers = [&counter](std::int64_t count) {
     std::vector<float> made(count);
@@ -90,8 +90,8 @@ TEST_F(MatmulOp, GivesTheProductOfTheWeightsInFloats) {
     for (const ProductCase& c :
          {ProductCase{type, 512, 48, 1}, ProductCase{type, 256, 1, 1}, ProductCase{type, 768, 33, 9}, ProductCase{type, 512, 100, 70},
           ProductCase{type, 256, 40, 3, 4}, ProductCase{type, 256, 40, 3, 4, true}}) {
-      const std::vector<float> expected = Compute(c, ggml_backend_cpu_buffer_type(), GGML_TYPE_F32, 2);
-      const std::vector<float> found = Compute(c, OwnWeightBuffers(), type, 2);
+      const std::vector<float> expected = ComputeProduct(c, ggml_backend_cpu_buffer_type(), GGML_TYPE_F32, 2);
+      const std::vector<float> found = ComputeProduct(c, OwnWeightBuffers(), type, 2);
       ASSERT_EQ(found.size(), expected.size());
       double error = 0, norm = 0;
       for (std::size_t i = 0; i < found.size(); ++i) {
@@ -107,9 +107,9 @@ TEST_F(MatmulOp, GivesTheProductOfTheWeightsInFloats) {
 TEST_F(MatmulOp, HasTheSameBytesWithAnyNumberOfThreads) {
   for (const ProductCase& c :
        {ProductCase{GGML_TYPE_Q4_1, 576, 1000, 5}, ProductCase{GGML_TYPE_Q6_K, 512, 16, 70}, ProductCase{GGML_TYPE_Q4_K, 1024, 200, 1}}) {
-    const std::vector<float> alone = Compute(c, OwnWeightBuffers(), c.type, 1);
+    const std::vector<float> alone = ComputeProduct(c, OwnWeightBuffers(), c.type, 1);
     for (const int threads : {2, 3, 8}) {
-      const std::vector<float> together = Compute(c, OwnWeightBuffers(), c.type, threads);
+      const std::vector<float> together = ComputeProduct(c, OwnWeightBuffers(), c.type, threads);
       EXPECT_EQ(std::memcmp(alone.data(), together.data(), alone.size() * sizeof(float)), 0) << threads;
     }
   }
