@@ -87,3 +87,19 @@ def test_third_party_headers_stay_in_their_rooms() -> None:
 def test_only_one_file_includes_llama_common() -> None:
     users = sorted(f.name for f in sources() if {"chat.h", "common.h"} & set(includes(f)))
     assert users == ["chat_template.cc", "chat_template_test.cc"]
+
+
+def test_names_in_anonymous_namespaces_are_different_in_all_of_a_room() -> None:
+    """Sources of a room are compiled together (cmake/Room.cmake): an overload of another file could be called in silence."""
+    separate = {"kernels", "cli"}
+    function = re.compile(r"^[A-Za-z_][\w:<>,&* ]*[ &*](\w+)\([^;]*$", re.MULTILINE)
+    files_of: dict[tuple[Path, bool, str], set[str]] = {}
+    for file in sources():
+        if file.suffix != ".cc" or file.stem.endswith("_fuzz") or str(file.parent.relative_to(SOURCE)) in separate:
+            continue
+        for region in re.findall(r"^namespace \{\n(.*?)^\}  // namespace\n", file.read_text(), re.MULTILINE | re.DOTALL):
+            for name in function.findall(region):
+                files_of.setdefault((file.parent, file.stem.endswith("_test"), name), set()).add(file.name)
+    twice = [f"{name}: {', '.join(sorted(files))}" for (_, _, name), files in files_of.items()
+             if len(files) > 1 and name not in {"TEST", "TEST_F", "TEST_P", "INSTANTIATE_TEST_SUITE_P"}]
+    assert not twice

@@ -9,7 +9,7 @@ namespace cllm {
 namespace {
 
 // The messages that the lines make, commands in brackets; "…" where one is not complete at the end.
-std::vector<std::string> Read(std::initializer_list<const char*> lines) {
+std::vector<std::string> ReadLines(std::initializer_list<const char*> lines) {
   MessageReader reader;
   std::vector<std::string> messages;
   for (const char* line : lines) {
@@ -24,38 +24,38 @@ std::vector<std::string> Read(std::initializer_list<const char*> lines) {
 using Messages = std::vector<std::string>;
 
 TEST(MessageReader, ALineIsAMessage) {
-  EXPECT_EQ(Read({"hello", "", "  two "}), (Messages{"hello", "", "  two "}));
-  EXPECT_EQ(Read({"say \"\"\" please"}), Messages{"say \"\"\" please"});
+  EXPECT_EQ(ReadLines({"hello", "", "  two "}), (Messages{"hello", "", "  two "}));
+  EXPECT_EQ(ReadLines({"say \"\"\" please"}), Messages{"say \"\"\" please"});
 }
 
-TEST(MessageReader, ASlashMakesACommand) { EXPECT_EQ(Read({"/bye", " /bye", "a/b"}), (Messages{"[/bye]", " /bye", "a/b"})); }
+TEST(MessageReader, ASlashMakesACommand) { EXPECT_EQ(ReadLines({"/bye", " /bye", "a/b"}), (Messages{"[/bye]", " /bye", "a/b"})); }
 
 TEST(MessageReader, QuotesHoldLinesTogether) {
-  EXPECT_EQ(Read({"\"\"\"", "one", "", "two", "\"\"\"", "next"}), (Messages{"one\n\ntwo", "next"}));
-  EXPECT_EQ(Read({"\"\"\"one", "two\"\"\""}), Messages{"one\ntwo"});
-  EXPECT_EQ(Read({"\"\"\"one\"\"\""}), Messages{"one"});
-  EXPECT_EQ(Read({"\"\"\"\"\"\""}), Messages{""});
-  EXPECT_EQ(Read({"\"\"\"", "\"\"\""}), Messages{""});
-  EXPECT_EQ(Read({"\"\"\"", "one"}), Messages{"…"});
+  EXPECT_EQ(ReadLines({"\"\"\"", "one", "", "two", "\"\"\"", "next"}), (Messages{"one\n\ntwo", "next"}));
+  EXPECT_EQ(ReadLines({"\"\"\"one", "two\"\"\""}), Messages{"one\ntwo"});
+  EXPECT_EQ(ReadLines({"\"\"\"one\"\"\""}), Messages{"one"});
+  EXPECT_EQ(ReadLines({"\"\"\"\"\"\""}), Messages{""});
+  EXPECT_EQ(ReadLines({"\"\"\"", "\"\"\""}), Messages{""});
+  EXPECT_EQ(ReadLines({"\"\"\"", "one"}), Messages{"…"});
 }
 
 TEST(MessageReader, InsideQuotesNothingElseMeansAnything) {
-  EXPECT_EQ(Read({"\"\"\"", "/bye", "a\\", "\"\"\""}), Messages{"/bye\na\\"});
-  EXPECT_EQ(Read({"\"\"\"/bye\"\"\""}), Messages{"/bye"});
+  EXPECT_EQ(ReadLines({"\"\"\"", "/bye", "a\\", "\"\"\""}), Messages{"/bye\na\\"});
+  EXPECT_EQ(ReadLines({"\"\"\"/bye\"\"\""}), Messages{"/bye"});
 }
 
 TEST(MessageReader, ABackslashAtTheEndContinues) {
-  EXPECT_EQ(Read({"one\\", "two\\", "three", "four"}), (Messages{"one\ntwo\nthree", "four"}));
-  EXPECT_EQ(Read({"one\\", "\"\"\""}), Messages{"one\n\"\"\""});
-  EXPECT_EQ(Read({"one\\"}), Messages{"…"});
-  EXPECT_EQ(Read({"/system a\\", "b"}), Messages{"[/system a\nb]"});
+  EXPECT_EQ(ReadLines({"one\\", "two\\", "three", "four"}), (Messages{"one\ntwo\nthree", "four"}));
+  EXPECT_EQ(ReadLines({"one\\", "\"\"\""}), Messages{"one\n\"\"\""});
+  EXPECT_EQ(ReadLines({"one\\"}), Messages{"…"});
+  EXPECT_EQ(ReadLines({"/system a\\", "b"}), Messages{"[/system a\nb]"});
 }
 
 TEST(MessageReader, ASystemTextMayHaveLines) {
-  EXPECT_EQ(Read({"/system \"\"\"", "one", "two", "\"\"\""}), Messages{"[/system one\ntwo]"});
-  EXPECT_EQ(Read({"/system \"\"\"one", "two\"\"\"", "x"}), (Messages{"[/system one\ntwo]", "x"}));
-  EXPECT_EQ(Read({"/system plain"}), Messages{"[/system plain]"});
-  EXPECT_EQ(Read({"/system \"\""}), Messages{"[/system \"\"]"});
+  EXPECT_EQ(ReadLines({"/system \"\"\"", "one", "two", "\"\"\""}), Messages{"[/system one\ntwo]"});
+  EXPECT_EQ(ReadLines({"/system \"\"\"one", "two\"\"\"", "x"}), (Messages{"[/system one\ntwo]", "x"}));
+  EXPECT_EQ(ReadLines({"/system plain"}), Messages{"[/system plain]"});
+  EXPECT_EQ(ReadLines({"/system \"\""}), Messages{"[/system \"\"]"});
 }
 
 TEST(MessageReader, ResetForgetsWhatHasBegun) {

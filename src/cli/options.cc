@@ -198,7 +198,7 @@ void DeclareScheduler(ServeOptions& options, OptionTable& table) {
   table.Int("scheduler.default_seed", &defaults.seed,
             {.min = -1,
              .max = std::numeric_limits<std::int64_t>::max(),
-             .help = "Seed where a request names none; `cllm serve` has --seed for it too. 'random' is a new one each time.",
+             .help = "Seed where a request names none; serve has --seed for it too. 'random' is a new one each time.",
              .value_names = {{"random", -1}}});
 }
 

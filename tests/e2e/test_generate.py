@@ -151,12 +151,15 @@ def test_the_model_may_stop_and_ignore_eos_forbids_it(server: Server) -> None:
     assert longer["text"].startswith(stopped["text"])
 
 
-def test_a_prompt_without_room_is_refused_with_both_numbers(server: Server) -> None:
-    prompt = "word " * 300
-    tokens = len(server.tokens(prompt))
+def test_a_bound_above_the_room_is_cut_and_a_prompt_without_room_refused_with_both_numbers(server: Server) -> None:
+    prompt = "word " * 480
+    room = 512 - len(server.tokens(prompt))
+    data = server.generate(prompt=prompt, max_tokens=300, ignore_eos=True)
+    assert data["max_tokens"] == data["generated_tokens"] == room and data["finish_reason"] == "length"
+    prompt = "word " * 600
     error = server.post("/generate", {"prompt": prompt, "max_tokens": 300}).json()["error"]
-    assert error["code"] == "invalid_argument" and error["field"] in ("prompt", "max_tokens")
-    for number in (tokens, 300, 512):
+    assert error["code"] == "context_length_exceeded" and error["field"] == "prompt"
+    for number in (len(server.tokens(prompt)), 512):
         assert str(number) in error["message"]
     response = server.post("/generate_stream", {"prompt": "word " * 1000})
     assert response.status_code == 400 and "512" in response.json()["error"]["message"]

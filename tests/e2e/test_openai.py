@@ -160,10 +160,10 @@ def test_system_and_developer_are_the_same_role(client: openai.OpenAI) -> None:
     assert system.usage.prompt_tokens == developer.usage.prompt_tokens != chat(client).usage.prompt_tokens
 
 
-def test_content_parts_are_joined(client: openai.OpenAI) -> None:
-    parts = [{"type": "text", "text": "Name three"}, {"type": "text", "text": " fruits."}]
+def test_content_parts_are_joined_as_lines(client: openai.OpenAI) -> None:
+    parts = [{"type": "text", "text": "Name three"}, {"type": "text", "text": "fruits."}]
     answer = chat(client, messages=[{"role": "user", "content": parts}])
-    whole = chat(client)
+    whole = chat(client, messages=[{"role": "user", "content": "Name three\nfruits."}])
     assert answer.usage.prompt_tokens == whole.usage.prompt_tokens and answer.choices[0].message == whole.choices[0].message
 
 

@@ -72,10 +72,9 @@ def test_threads_give_way_and_come_back_and_no_byte_changes(serve: Callable[...,
     with asked_without_pause(server, answers):
         # Where something else is busy all the time this never comes true.
         wait_for_threads(server, lambda count: count == cores, "all threads")
-        for _ in range(2):
-            with busy_processes(2 * cores):
-                wait_for_threads(server, lambda count: count < cores, "fewer threads beside busy processes")
-            wait_for_threads(server, lambda count: count == cores, "all threads once they are gone")
+        with busy_processes(2 * cores):
+            wait_for_threads(server, lambda count: count < cores, "fewer threads beside busy processes")
+        wait_for_threads(server, lambda count: count == cores, "all threads once they are gone")
     assert set(answers) == {first}
     assert server.health()["engine"]["threads"] == cores
 
