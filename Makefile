@@ -49,8 +49,10 @@ simulate: setup ## The scheduler under REQUESTS random requests in virtual time
 	@scripts/build $(PRESET) simulate
 	@$(BUILD)/src/simulation/simulate $(SEED) $(REQUESTS) $(CHECK_EVERY)
 
-# What drives no program, or only repeats the suite's requests, has nothing to tell a sanitizer.
-WITHOUT_SANITIZER = tests/tools tests/e2e/test_docs.py tests/e2e/test_install.py tests/e2e/test_benchmarks.py
+# A sanitizer is asked where the program meets what others send, or is interrupted. The rest drives no program, measures, or repeats
+# the suite's requests.
+WITHOUT_SANITIZER = tests/tools tests/test_format.py tests/test_rooms.py $(patsubst %,tests/e2e/test_%.py,docs generated_docs install \
+  benchmarks completion config_command long_answer memory prefix_cache proxies pull result_cache run same_bytes scheduling show threads)
 check: ## Short fuzzing, the unit tests of what threads share under ThreadSanitizer, unit and end-to-end tests under AddressSanitizer
 	@$(MAKE) --no-print-directory fuzz
 	@$(MAKE) --no-print-directory test-threads
