@@ -11,7 +11,7 @@ PYTEST_ARGS ?=
 PREFIX ?= /usr/local
 DESTDIR ?=
 
-.PHONY: run build test test-unit test-threads test-tsan format hostile fuzz simulate check model tools setup docs bench bench-engine bench-throughput bench-interference bench-sharing bench-overload bench-threads bench-sampler bench-tokenizer install uninstall clean
+.PHONY: run build test test-unit test-threads test-tsan test-peer format hostile fuzz simulate check model tools setup docs bench bench-engine bench-throughput bench-interference bench-sharing bench-overload bench-threads bench-sampler bench-tokenizer install uninstall clean
 
 run: build model ## Set up, build, fetch the default model and serve it on port 8080
 	@exec build/cllm serve $(ARGS)
@@ -34,6 +34,10 @@ test-threads: setup ## The unit tests of what several threads use, under ThreadS
 
 test-tsan: ## Every test under ThreadSanitizer, llama.cpp included
 	@$(MAKE) --no-print-directory test PRESET=tsan
+
+test-peer: setup model ## llama.cpp's own server tests and clients of other projects against the program
+	@scripts/build $(PRESET) cllm $(CLLM_GPU)
+	@scripts/test-peer $(BUILD) $(PYTEST_ARGS)
 
 SECONDS ?= 30
 FUZZ ?=
