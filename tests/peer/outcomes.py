@@ -59,7 +59,7 @@ BASIC = [
     missing("test_basic.py::test_server_props", "/props comes with issue 6", NOT_FOUND),
     missing("test_basic.py::test_server_slots", "places are no resource of the API; /health?level=detailed and /metrics count them",
             "404 == 501"),
-    missing("test_basic.py::test_load_split_model", "its model is not in our registries, and it asks /completion", "no model like"),
+    missing("test_basic.py::test_load_split_model", "split models are not loaded", "no model like"),
     missing("test_basic.py::test_no_ui", "there is no page for browsers", "<!doctype html>"),
     missing("test_basic.py::test_server_model_aliases_and_tags", "one alias, no tags", "no option like --tags"),
 ]
@@ -79,7 +79,8 @@ COMPLETION = [
     Outcome("test_completion.py::test_cache_vs_nocache_prompt", Kind.SKIPPED, "skipped by llama.cpp"),
     missing("test_completion.py::test_n_probs_post_backend_sampling", "sampling on the device, seen through /completion",
             "no option like --backend_sampling"),
-    missing("test_completion.py::test_cancel_request", "it looks at /slots; tests/e2e/test_disconnect.py has the same at /v1", "no option like --slots"),
+    missing("test_completion.py::test_cancel_request",
+            "it looks at /slots; tests/e2e/test_disconnect.py has the same at /v1", "no option like --slots"),
 ]
 
 CHAT = [
@@ -87,7 +88,8 @@ CHAT = [
     differing("test_chat_completion.py::test_chat_completion[None-Book-What is the best book-8-^ blue-",
               "a --chat-template without any Jinja in it is taken for a misspelt name", "neither a Jinja template nor one of"),
     differing("test_chat_completion.py::test_chat_completion_cached_tokens", "the counts are those of their model", "== 77"),
-    differing("test_chat_completion.py::test_chat_completion_stream[", "the first chunk's content is OpenAI's empty text, not null", "'' is None"),
+    differing("test_chat_completion.py::test_chat_completion_stream[",
+              "the first chunk's content is OpenAI's empty text, not null", "'' is None"),
     differing("test_chat_completion.py::test_logprobs_stream", "the first chunk's content is OpenAI's empty text, not null", "'' is None"),
     differing("test_chat_completion.py::test_chat_completion_with_openai_library", "the fingerprint begins with our name", "startswith"),
     missing("test_chat_completion.py::test_chat_template", "answers have no __verbose; /apply-template shows prompts", "'__verbose' in"),
@@ -95,7 +97,8 @@ CHAT = [
             "answers have no __verbose; /apply-template shows prompts", "'__verbose' in"),
     passed("test_chat_completion.py::test_chat_template_continue_final_message_mutual_exclusion"),
     passed("test_chat_completion.py::test_apply_chat_template"),
-    *[missing(f"test_chat_completion.py::test_completion_with_response_format[response_format{number}-", "constrained answers are not supported yet",
+    *[missing(f"test_chat_completion.py::test_completion_with_response_format[response_format{number}-",
+              "constrained answers are not supported yet",
               "400 == 200") for number in range(4)],
     *[passed(f"test_chat_completion.py::test_completion_with_response_format[response_format{number}-") for number in range(4, 8)],
     missing("test_chat_completion.py::test_completion_with_json_schema", "constrained answers are not supported yet", "400 == 200"),
@@ -108,7 +111,8 @@ CHAT = [
             "timings_per_token is not supported"),
     passed("test_chat_completion.py::test_logprobs"),
     passed("test_chat_completion.py::test_logit_bias"),
-    differing("test_chat_completion.py::test_context_size_exceeded", "the error has OpenAI's type and code, which litellm and langchain look for",
+    differing("test_chat_completion.py::test_context_size_exceeded",
+              "the error has OpenAI's type and code, which litellm and langchain look for",
               "'invalid_request_error' == 'exceed_context_size_error'"),
     missing("test_chat_completion.py::test_return_progress", "progress of prompts is not streamed", "return_progress is not supported"),
     passed("test_chat_completion.py::test_chat_completions_multiple_choices"),
@@ -131,8 +135,10 @@ SECURITY = [
     differing("test_security.py::test_cors_options", "no origin is allowed unless it is configured", "401 == 200"),
     missing("test_security.py::test_cors_origins_localhost_", "origins are named in full, localhost is no word for all of its ports",
             "neither * nor an origin"),
-    missing("test_security.py::test_cors_origins_defaults_to_localhost_with_tools_enabled", "no tools run in the server", "no option like --tools"),
-    missing("test_security.py::test_cors_proxy_only_forwards_explicit_proxy_headers", "no proxy for pages", "no option like --ui-mcp-proxy"),
+    missing("test_security.py::test_cors_origins_defaults_to_localhost_with_tools_enabled",
+            "no tools run in the server", "no option like --tools"),
+    missing("test_security.py::test_cors_proxy_only_forwards_explicit_proxy_headers",
+            "no proxy for pages", "no option like --ui-mcp-proxy"),
     missing("test_security.py::test_local_media_file", "no images", "no model like"),
 ]
 

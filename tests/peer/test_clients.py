@@ -21,8 +21,8 @@ import requests
 from langchain_core.messages import HumanMessage
 from langchain_openai import ChatOpenAI, OpenAI
 
-START_TIMEOUT_S = 60.0
-RUN_TIMEOUT_S = 120.0
+START_TIMEOUT_S = 180.0
+RUN_TIMEOUT_S = 300.0
 SCRIPTS = Path(sys.executable).parent  # of this Python environment
 QUESTION = "Name a fruit."
 TOO_LONG = "word " * 600
