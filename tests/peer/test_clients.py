@@ -69,9 +69,9 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             process.terminate()
 
 
-def run(program: str, *arguments: str, **environment: str) -> str:
-    """What a program of this Python environment prints. It must succeed."""
-    result = subprocess.run([SCRIPTS / program, *arguments], capture_output=True, text=True, timeout=RUN_TIMEOUT_S,
+def run(folder: Path, program: str, *arguments: str, **environment: str) -> str:
+    """What a program of this Python environment prints in a folder. It must succeed."""
+    result = subprocess.run([SCRIPTS / program, *arguments], cwd=folder, capture_output=True, text=True, timeout=RUN_TIMEOUT_S,
                             env={**os.environ, **environment}, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
@@ -141,16 +141,17 @@ def test_langchain_text(url: str) -> None:
 def test_llm(url: str, tmp_path: Path) -> None:
     (tmp_path / "extra-openai-models.yaml").write_text(MODELS.format(url=url))
     environment = {"LLM_USER_PATH": str(tmp_path), "OPENAI_API_KEY": "none"}
-    streamed = run("llm", "-m", "chat", QUESTION, "-o", "max_tokens", "8", **environment)
-    assert streamed.strip() and streamed == run("llm", "-m", "chat", QUESTION, "-o", "max_tokens", "8", "--no-stream", **environment)
-    assert run("llm", "-c", "More.", "-o", "max_tokens", "8", **environment).strip()
-    assert run("llm", "-m", "text", "Once upon a", "-o", "max_tokens", "8", **environment).strip()
+    question = ["-m", "chat", QUESTION, "-o", "max_tokens", "8"]
+    streamed = run(tmp_path, "llm", *question, **environment)
+    assert streamed.strip() and streamed == run(tmp_path, "llm", *question, "--no-stream", **environment)
+    assert run(tmp_path, "llm", "-c", "More.", "-o", "max_tokens", "8", **environment).strip()
+    assert run(tmp_path, "llm", "-m", "text", "Once upon a", "-o", "max_tokens", "8", **environment).strip()
 
 
 def test_inspect(url: str, tmp_path: Path) -> None:
     (tmp_path / "task.py").write_text(TASK)
-    run("inspect", "eval", str(tmp_path / "task.py"), "--model", "openai-api/cllm/any", "--max-tokens", "8", "--seed", "3",
-        "--log-dir", str(tmp_path), "--log-format", "json", "--display", "none", CLLM_BASE_URL=url, CLLM_API_KEY="none")
+    run(tmp_path, "inspect", "eval", "task.py", "--model", "openai-api/cllm/any", "--max-tokens", "8", "--seed", "3",
+        "--log-dir", ".", "--log-format", "json", "--display", "none", CLLM_BASE_URL=url, CLLM_API_KEY="none")
     (log,) = (json.loads(path.read_text()) for path in tmp_path.glob("*.json"))
     assert log["status"] == "success" and log["results"]["completed_samples"] == 2
     assert all(sample["output"]["choices"][0]["message"]["content"] for sample in log["samples"])
@@ -161,7 +162,7 @@ def test_inspect(url: str, tmp_path: Path) -> None:
 def test_guidellm(url: str, tmp_path: Path, endpoint: str) -> None:
     lines = [json.dumps({"prompt": f"Say something about {number}.", "output_tokens_count": 8}) for number in range(4)]
     (tmp_path / "prompts.jsonl").write_text("\n".join(lines))
-    run("guidellm", "run", "--disable-console", "--profile", "kind=synchronous", "--constraint", "kind=max_requests,count=3",
+    run(tmp_path, "guidellm", "run", "--disable-console", "--profile", "kind=synchronous", "--constraint", "kind=max_requests,count=3",
         "--backend", f"kind=openai_http,target={url.removesuffix('/v1')},request_format={endpoint}",
         "--data", f"kind=json_file,path={tmp_path / 'prompts.jsonl'}", "--output", f"kind=json,path={tmp_path / 'report.json'}")
     (benchmark,) = json.loads((tmp_path / "report.json").read_text())["benchmarks"]
