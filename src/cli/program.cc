@@ -8,6 +8,8 @@
 #include <sstream>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "cli/models.h"
 #include "config/yaml_config.h"
 
@@ -35,6 +37,7 @@ Program::Program(std::string version)
     : version_(std::move(version)), root_("cLLM serves a GGUF model over HTTP to many clients at once.", "cllm"), command_line_(root_) {
   DeclareOptions(options_, table_);
   root_.require_subcommand(1);
+  root_.set_version_flag("--version", fmt::format("cllm {}", version_), "Print the version.");
 }
 
 CLI::App* Program::AddCommand(CLI::App& parent, const std::string& name, const std::string& help, std::function<int()> action) {

@@ -34,6 +34,10 @@ HeaderList IgnoredFieldsHeader(const std::vector<std::string>& fields, const std
 
 }  // namespace
 
+double SecondsOf(const drogon::HttpRequestPtr& request) {
+  return static_cast<double>(trantor::Date::now().microSecondsSinceEpoch() - request->creationDate().microSecondsSinceEpoch()) * 1e-6;
+}
+
 RequestRecord RecordOf(const drogon::HttpRequestPtr& request) {
   RequestRecord record;
   record.method = request->isHead() ? "HEAD" : request->methodString();
@@ -112,6 +116,7 @@ void Handlers::StartGeneration(HttpCall call, DialectOf dialect_of) const {
   const auto fail = [&](const Error& error) {
     record.status = HttpStatus(error.code);
     record.error = error.code;
+    record.total_s = SecondsOf(call.request);
     LogRequest(record);
     call.Fail(error);
   };

@@ -32,6 +32,8 @@ struct HttpCall {
 };
 
 RequestRecord RecordOf(const drogon::HttpRequestPtr& request);
+// Since it arrived.
+double SecondsOf(const drogon::HttpRequestPtr& request);
 
 class Handlers {
  public:

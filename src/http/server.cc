@@ -35,7 +35,8 @@ ResponseCallback OnThisLoop(ResponseCallback respond) {
 // The error behind a status of our own answers.
 std::optional<ErrorCode> CodeOfStatus(int status) {
   if (status < 400) return std::nullopt;
-  for (const ErrorCode code : {ErrorCode::kNotFound, ErrorCode::kMethodNotAllowed, ErrorCode::kUnavailable, ErrorCode::kInternal}) {
+  for (const ErrorCode code : {ErrorCode::kNotFound, ErrorCode::kMethodNotAllowed, ErrorCode::kTimedOut, ErrorCode::kTooLarge,
+                               ErrorCode::kQueueFull, ErrorCode::kUnavailable, ErrorCode::kInternal}) {
     if (HttpStatus(code) == status) return code;
   }
   return ErrorCode::kInvalidArgument;
@@ -230,8 +231,7 @@ void HttpServer::Application::OnResponse(const drogon::HttpRequestPtr& request, 
   record.status = response->statusCode();
   record.error = CodeOfStatus(record.status);
   record.is_probe = route != nullptr && !route->needs_key;
-  record.total_s =
-      static_cast<double>(trantor::Date::now().microSecondsSinceEpoch() - request->creationDate().microSecondsSinceEpoch()) * 1e-6;
+  record.total_s = SecondsOf(request);
   LogRequest(record);
 }
 

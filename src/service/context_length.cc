@@ -8,11 +8,12 @@ const char* PromptField(const Prompt& prompt) { return std::holds_alternative<Ch
 
 Error ContextLengthError(const Prompt& prompt, std::int64_t tokens, int max_context, bool at_least) {
   const char* field = PromptField(prompt);
+  // litellm and langchain-openai know the error by "maximum context length" and by "prompt is too long".
   // "N of N" would look as if it fitted.
   const char* room = tokens == max_context ? ", which leaves no room for an answer" : "";
   return {.code = ErrorCode::kContextLength,
           .message = fmt::format("This model's maximum context length is {} tokens. However, your {} resulted in {}{} tokens{}. "
-                                 "Please reduce the length of the {}.",
+                                 "Please reduce the length of the {}: the prompt is too long.",
                                  max_context, field, at_least ? "at least " : "", tokens, room, field),
           .field = field};
 }

@@ -99,6 +99,11 @@ def test_wrong_command_line(program: Program, arguments: list[str], marks: list[
     check_refused_at_once(program, arguments, *marks)
 
 
+def test_the_version_is_a_command_and_a_flag(program: Program) -> None:
+    version = program.run("version").stdout
+    assert re.fullmatch(r"cllm \d+\.\d+\.\d+\n", version) and program.run("--version").stdout == version
+
+
 def test_no_command_or_an_unknown_one(program: Program) -> None:
     nothing = program.run()
     assert nothing.returncode == 0 and nothing.stderr == "" and "serve" in nothing.stdout and len(nothing.stdout.splitlines()) > 10
