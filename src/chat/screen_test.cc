@@ -1,12 +1,14 @@
 #include "chat/screen.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
+#include <string>
+#include <string_view>
 
 #include <gtest/gtest.h>
 
@@ -55,10 +57,18 @@ class Terminal {
     const winsize size{.ws_row = 24, .ws_col = columns, .ws_xpixel = 0, .ws_ypixel = 0};
     ioctl(master_, TIOCSWINSZ, &size);
   }
-  std::string Read() const {
+  // What has come, once there is as much as `expected` has, or nothing comes for 10 s: a terminal hands on what was written piece by
+  // piece.
+  std::string Read(std::string_view expected) const {
+    std::string text;
     std::array<char, 4096> buffer;
-    const ssize_t count = read(master_, buffer.data(), buffer.size());
-    return {buffer.data(), static_cast<std::size_t>(std::max<ssize_t>(count, 0))};
+    pollfd ready{.fd = master_, .events = POLLIN, .revents = 0};
+    while (text.size() < expected.size() && poll(&ready, 1, 10'000) > 0) {
+      const ssize_t count = read(master_, buffer.data(), buffer.size());
+      if (count <= 0) break;
+      text.append(buffer.data(), static_cast<std::size_t>(count));
+    }
+    return text;
   }
 
  private:
@@ -66,18 +76,20 @@ class Terminal {
   int slave_;
 };
 
+void ExpectRead(const Terminal& terminal, const std::string& expected) { EXPECT_EQ(terminal.Read(expected), expected); }
+
 TEST(ScreenOnATerminalTest, LinesEndBetweenWordsAtItsWidthOfNow) {
   const Terminal terminal;
   Screen screen({.fd = terminal.fd(), .terminal = true}, {.fd = -1});
   terminal.SetColumns(20);
   EXPECT_TRUE(screen.WriteAnswer("twenty columns are not ma"));
-  EXPECT_EQ(terminal.Read(), "twenty columns are\r\nnot ma");
+  ExpectRead(terminal, "twenty columns are\r\nnot ma");
   EXPECT_TRUE(screen.WriteAnswer("ny "));
-  EXPECT_EQ(terminal.Read(), "ny");
+  ExpectRead(terminal, "ny");
   terminal.SetColumns(40);
   EXPECT_TRUE(screen.WriteAnswer("but forty are some more than that, you see"));
   EXPECT_TRUE(screen.EndAnswer());
-  EXPECT_EQ(terminal.Read(), " but forty are some more than t\b \r\nthat, you see\r\n");
+  ExpectRead(terminal, " but forty are some more than t\b \r\nthat, you see\r\n");
 }
 
 TEST(ScreenOnATerminalTest, WithoutAWidthLinesAreAsTheyAre) {
@@ -86,7 +98,7 @@ TEST(ScreenOnATerminalTest, WithoutAWidthLinesAreAsTheyAre) {
   const std::string text(30, 'x');
   EXPECT_TRUE(screen.WriteAnswer(text + " " + text + " " + text));
   EXPECT_TRUE(screen.EndAnswer());
-  EXPECT_EQ(terminal.Read(), text + " " + text + " " + text + "\r\n");
+  ExpectRead(terminal, text + " " + text + " " + text + "\r\n");
 }
 
 }  // namespace
