@@ -154,7 +154,7 @@ void ReadReasoningObject(JsonObject& object, ChatPrompt& prompt) {
   const Json* json = object.Any("reasoning");
   if (json == nullptr) return;
   if (!json->is_object()) return object.Reject("reasoning", "reasoning must be an object");
-  constexpr KnownField kFields[] = {{"exclude", "[false]"}, {"max_tokens", "[]"}, {"summary", nullptr}};
+  static constexpr KnownField kFields[] = {{"exclude", "[false]"}, {"max_tokens", "[]"}, {"summary", nullptr}};
   JsonObject reader = object.Inner(*json, "reasoning.");
   if (const auto effort = reader.String("effort")) SetEffort(object, "reasoning", *effort, prompt);
   if (const auto enabled = reader.Bool("enabled")) SetArgument(object, "reasoning", "enable_thinking", *enabled, prompt);
@@ -166,7 +166,7 @@ void ReadThinkingObject(JsonObject& object, ChatPrompt& prompt) {
   const Json* json = object.Any("thinking");
   if (json == nullptr) return;
   if (!json->is_object()) return object.Reject("thinking", "thinking must be an object");
-  constexpr KnownField kFields[] = {{"budget_tokens", "[]"}, {"clear_thinking", "[true]"}};
+  static constexpr KnownField kFields[] = {{"budget_tokens", "[]"}, {"clear_thinking", "[true]"}};
   JsonObject reader = object.Inner(*json, "thinking.");
   const std::string type = reader.String("type").value_or("");
   if (type == "enabled" || type == "disabled") {

@@ -52,8 +52,8 @@ class CllmWriter : public AnswerWriter {
 
 std::string CllmDialect::ErrorBody(const Error& error) const { return CllmErrorBody(error); }
 
-Result<ParsedCall> CllmDialect::Parse(std::string_view body) const {
-  const Result<Json> json = ParseJsonObject(body);
+Result<ParsedCall> CllmDialect::Parse(std::string_view body, const StopCheck& stop) const {
+  const Result<Json> json = ParseJsonObject(body, stop);
   if (!json) return std::unexpected(json.error());
   JsonObject object(*json);
   ParsedCall call;

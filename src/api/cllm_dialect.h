@@ -13,7 +13,7 @@ class CllmDialect : public Dialect {
   enum class Endpoint : std::uint8_t { kGenerate, kGenerateStream };
   CllmDialect(Endpoint endpoint, RequestDefaults defaults) : endpoint_(endpoint), defaults_(std::move(defaults)) {}
 
-  Result<ParsedCall> Parse(std::string_view body) const override;
+  Result<ParsedCall> Parse(std::string_view body, const StopCheck& stop = {}) const override;
   std::string ErrorBody(const Error& error) const override;
 
  private:

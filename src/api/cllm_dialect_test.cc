@@ -100,7 +100,9 @@ TEST(CllmDialectTest, SpecialValues) {
   EXPECT_EQ(Parsed(Generate(), With(kLeast, "repeat_penalty", "1.25")).request.sampling.repetition_penalty, 1.25);
   EXPECT_EQ(Parsed(Generate(), With(kLeast, "repeat_last_n", "-1")).request.sampling.penalty_last_n, kWholeContext);
   EXPECT_EQ(Parsed(Generate(), With(kLeast, "stop", "\"x\"")).request.stop, std::vector<std::string>{"x"});
-  EXPECT_TRUE(Parsed(Generate(), With(kLeast, "stop", "[]")).request.stop.empty());
+  for (const char* nothing : {"[]", "\"\"", "[\"\"]"}) {
+    EXPECT_TRUE(Parsed(Generate(), With(kLeast, "stop", nothing)).request.stop.empty()) << nothing;
+  }
   for (const char* name : {"max_tokens", "temperature", "seed", "stop", "stream", "logit_bias", "timeout"}) {
     Parsed(Generate(), With(kLeast, name, "null"));
   }
@@ -114,56 +116,59 @@ TEST(CllmDialectTest, WrongValuesNameTheirFieldAndBounds) {
   biases["1024"] = 1;
   const std::string many_biases = biases.dump();
   const char* bias = "logit_bias must be an object of at most 1024 token ids with numbers from -100 to 100";
-  const char* stops = "stop must be a string that is not empty, or an array of at most 16 of them, not an array";
-  ExpectWrongFields(Generate(), kLeast,
-                    {{"prompt", "5", "prompt must be a string, not 5"},
-                     {"prompt", "[1, 2]", "prompt must be a string, not an array"},
-                     {"prompt", "null", "prompt is missing"},
-                     {"max_tokens", "0", "max_tokens must be at least 1, or -1 for as many as the context has room for, not 0"},
-                     {"max_tokens", "4294967296", "max_tokens must be an integer from -1 to 4294967295, not 4294967296"},
-                     {"max_tokens", "\"5\"", "max_tokens must be an integer from -1 to 4294967295, not \"5\""},
-                     {"max_tokens", "1.5", "max_tokens must be an integer from -1 to 4294967295, not 1.5"},
-                     {"temperature", "-0.1", "temperature must be a number from 0 to 2, not -0.1"},
-                     {"temperature", "2.1", "temperature must be a number from 0 to 2, not 2.1"},
-                     {"temperature", "\"hot\"", "temperature must be a number from 0 to 2, not \"hot\""},
-                     {"top_p", "1.1", "top_p must be a number from 0 to 1, not 1.1"},
-                     {"top_p", "-1", "top_p must be a number from 0 to 1, not -1"},
-                     {"min_p", "1.1", "min_p must be a number from 0 to 1, not 1.1"},
-                     {"top_k", "-2", "top_k must be an integer from -1 to 2147483647, not -2"},
-                     {"top_k", "2147483648", "top_k must be an integer from -1 to 2147483647, not 2147483648"},
-                     {"repetition_penalty", "0", "repetition_penalty must be a number from 0.01 to 100, not 0"},
-                     {"repeat_penalty", "101", "repeat_penalty must be a number from 0.01 to 100, not 101"},
-                     {"repeat_last_n", "-2", "repeat_last_n must be an integer from -1 to 2147483647, not -2"},
-                     {"presence_penalty", "2.5", "presence_penalty must be a number from -2 to 2, not 2.5"},
-                     {"frequency_penalty", "-2.5", "frequency_penalty must be a number from -2 to 2, not -2.5"},
-                     {"seed", "1.5", "seed must be an integer from -9223372036854775808 to 9223372036854775807, not 1.5"},
-                     {"seed", "18446744073709551615",
-                      "seed must be an integer from -9223372036854775808 to 9223372036854775807, not 18446744073709551615"},
-                     {"stop", "\"\"", "stop must be a string that is not empty, or an array of at most 16 of them, not \"\""},
-                     {"stop", "[\"a\", 1]", stops},
-                     {"stop", many_stops.c_str(), stops},
-                     {"ignore_eos", "1", "ignore_eos must be true or false, not 1"},
-                     {"stream", "\"yes\"", "stream must be true or false, not \"yes\""},
-                     {"timeout", "0", "timeout must be a number from 0.001 to 1000000000, not 0"},
-                     {"logit_bias", "[]", bias},
-                     {"logit_bias", R"({"x": 1})", bias},
-                     {"logit_bias", R"({"-1": 1})", bias},
-                     {"logit_bias", R"({"5x": 1})", bias},
-                     {"logit_bias", R"({"99999999999": 1})", bias},
-                     {"logit_bias", R"({"5": 101})", bias},
-                     {"logit_bias", R"({"5": "1"})", bias},
-                     {"logit_bias", many_biases.c_str(), bias},
-                     {"priority", "101", "priority must be an integer from -100 to 100, not 101"},
-                     {"min_tokens", "-1", "min_tokens must be an integer from 0 to 4294967295, not -1"},
-                     {"stop_token_ids", "5", "stop_token_ids must be an array of at most 1024 token ids, not 5"},
-                     {"stop_token_ids", "[-1]", "stop_token_ids must be an array of at most 1024 token ids, not an array"},
-                     {"banned_token_ids", "[2147483648]", "banned_token_ids must be an array of at most 1024 token ids, not an array"},
-                     {"allowed_token_ids", "[\"a\"]", "allowed_token_ids must be an array of at most 1024 token ids, not an array"},
-                     {"allowed_token_ids", "[]", "allowed_token_ids must name a token: without one nothing could be sampled"},
-                     {"n_predict", "5", "unknown field n_predict"},
-                     {"model", "\"x\"", "unknown field model"},
-                     {"Prompt", "\"x\"", "unknown field Prompt: did you mean prompt?"},
-                     {"wat", "1", "unknown field wat"}});
+  const std::string long_stop = "\"" + std::string(1025, 'x') + "\"";
+  const char* stops = "stop must be a string of at most 1024 bytes, or an array of at most 16 of them, not an array";
+  ExpectWrongFields(
+      Generate(), kLeast,
+      {{"prompt", "5", "prompt must be a string, not 5"},
+       {"prompt", "[1, 2]", "prompt must be a string, not an array"},
+       {"prompt", "null", "prompt is missing"},
+       {"max_tokens", "0", "max_tokens must be at least 1, or -1 for as many as the context has room for, not 0"},
+       {"max_tokens", "4294967296", "max_tokens must be an integer from -1 to 4294967295, not 4294967296"},
+       {"max_tokens", "\"5\"", "max_tokens must be an integer from -1 to 4294967295, not \"5\""},
+       {"max_tokens", "1.5", "max_tokens must be an integer from -1 to 4294967295, not 1.5"},
+       {"temperature", "-0.1", "temperature must be a number from 0 to 2, not -0.1"},
+       {"temperature", "2.1", "temperature must be a number from 0 to 2, not 2.1"},
+       {"temperature", "\"hot\"", "temperature must be a number from 0 to 2, not \"hot\""},
+       {"top_p", "1.1", "top_p must be a number from 0 to 1, not 1.1"},
+       {"top_p", "-1", "top_p must be a number from 0 to 1, not -1"},
+       {"min_p", "1.1", "min_p must be a number from 0 to 1, not 1.1"},
+       {"top_k", "-2", "top_k must be an integer from -1 to 2147483647, not -2"},
+       {"top_k", "2147483648", "top_k must be an integer from -1 to 2147483647, not 2147483648"},
+       {"repetition_penalty", "0", "repetition_penalty must be a number from 0.01 to 100, not 0"},
+       {"repeat_penalty", "101", "repeat_penalty must be a number from 0.01 to 100, not 101"},
+       {"repeat_last_n", "-2", "repeat_last_n must be an integer from -1 to 2147483647, not -2"},
+       {"presence_penalty", "2.5", "presence_penalty must be a number from -2 to 2, not 2.5"},
+       {"frequency_penalty", "-2.5", "frequency_penalty must be a number from -2 to 2, not -2.5"},
+       {"seed", "1.5", "seed must be an integer from -9223372036854775808 to 9223372036854775807, not 1.5"},
+       {"seed", "18446744073709551615",
+        "seed must be an integer from -9223372036854775808 to 9223372036854775807, not 18446744073709551615"},
+       {"stop", "5", "stop must be a string of at most 1024 bytes, or an array of at most 16 of them, not 5"},
+       {"stop", long_stop.c_str(), "stop must be a string of at most 1024 bytes, or an array of at most 16 of them, not a long string"},
+       {"stop", "[\"a\", 1]", stops},
+       {"stop", many_stops.c_str(), stops},
+       {"ignore_eos", "1", "ignore_eos must be true or false, not 1"},
+       {"stream", "\"yes\"", "stream must be true or false, not \"yes\""},
+       {"timeout", "0", "timeout must be a number from 0.001 to 1000000000, not 0"},
+       {"logit_bias", "[]", bias},
+       {"logit_bias", R"({"x": 1})", bias},
+       {"logit_bias", R"({"-1": 1})", bias},
+       {"logit_bias", R"({"5x": 1})", bias},
+       {"logit_bias", R"({"99999999999": 1})", bias},
+       {"logit_bias", R"({"5": 101})", bias},
+       {"logit_bias", R"({"5": "1"})", bias},
+       {"logit_bias", many_biases.c_str(), bias},
+       {"priority", "101", "priority must be an integer from -100 to 100, not 101"},
+       {"min_tokens", "-1", "min_tokens must be an integer from 0 to 4294967295, not -1"},
+       {"stop_token_ids", "5", "stop_token_ids must be an array of at most 1024 token ids, not 5"},
+       {"stop_token_ids", "[-1]", "stop_token_ids must be an array of at most 1024 token ids, not an array"},
+       {"banned_token_ids", "[2147483648]", "banned_token_ids must be an array of at most 1024 token ids, not an array"},
+       {"allowed_token_ids", "[\"a\"]", "allowed_token_ids must be an array of at most 1024 token ids, not an array"},
+       {"allowed_token_ids", "[]", "allowed_token_ids must name a token: without one nothing could be sampled"},
+       {"n_predict", "5", "unknown field n_predict"},
+       {"model", "\"x\"", "unknown field model"},
+       {"Prompt", "\"x\"", "unknown field Prompt: did you mean prompt?"},
+       {"wat", "1", "unknown field wat"}});
 }
 
 TEST(PriorityHeaderTest, ItIsForBodiesThatNameNone) {

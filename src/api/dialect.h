@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "base/stop_check.h"
 #include "service/generation.h"
 
 namespace cllm {
@@ -47,7 +48,8 @@ struct ParsedCall {
 class Dialect {
  public:
   virtual ~Dialect() = default;
-  virtual Result<ParsedCall> Parse(std::string_view body) const = 0;
+  // `stop` is asked now and then while a long body is read.
+  virtual Result<ParsedCall> Parse(std::string_view body, const StopCheck& stop = {}) const = 0;
   // The body of an error response.
   virtual std::string ErrorBody(const Error& error) const = 0;
 };

@@ -1,5 +1,6 @@
 #include "api/endpoints.h"
 
+#include <span>
 #include <variant>
 
 #include <fmt/format.h>
@@ -80,6 +81,38 @@ Json PieceValue(const std::string& piece) {
   return bytes;
 }
 
+// {"tokens": […]}, written token by token: a document of them all would be many times as large.
+class TokenList {
+ public:
+  TokenList(const TextModel& model, bool with_pieces) : model_(model), with_pieces_(with_pieces) {}
+
+  Result<ChunkedText> Write(std::span<const TokenId> tokens, const WorkLimits& limits) {
+    constexpr std::size_t kBetweenLooks = 4096;
+    const std::size_t held = limits.memory.bytes() + tokens.size_bytes();
+    text_.Append(R"({"tokens":[)");
+    for (std::size_t i = 0; i < tokens.size(); ++i) {
+      if (i > 0) text_.Append(",");
+      Add(tokens[i]);
+      if (i % kBetweenLooks != 0) continue;
+      if (Status status = limits.stop(); !status) return std::unexpected(status.error());
+      if (Status status = limits.Hold(held + text_.size()); !status) return std::unexpected(status.error());
+    }
+    text_.Append("]}");
+    return std::move(text_);
+  }
+
+ private:
+  void Add(TokenId token) {
+    if (!with_pieces_) return text_.Append(std::to_string(token));
+    const auto piece = model_.Detokenize(std::span(&token, 1));
+    text_.Append(Dump(Json{{"id", token}, {"piece", PieceValue(piece.value_or(""))}}));
+  }
+
+  const TextModel& model_;
+  bool with_pieces_;
+  ChunkedText text_;
+};
+
 }  // namespace
 
 std::string HealthBody(Readiness readiness) { return Dump(Envelope(readiness, HealthObject(readiness))); }
@@ -115,7 +148,7 @@ std::string IndexBody(const std::string& version, const std::vector<std::string>
   return Dump(Json{{"name", "cLLM"}, {"version", version}, {"endpoints", endpoints}});
 }
 
-Result<std::string> TokenizeBody(const TextModel& model, std::string_view body) {
+Result<ChunkedText> TokenizeBody(const TextModel& model, std::string_view body, const WorkLimits& limits) {
   struct Fields {
     std::string content;
     bool add_special = false;
@@ -130,23 +163,14 @@ Result<std::string> TokenizeBody(const TextModel& model, std::string_view body) 
                   .parse_special = object.Bool("parse_special").value_or(true),
                   .with_pieces = object.Bool("with_pieces").value_or(false)};
   };
-  return AnswerBody(body, read, [&model](const Fields& fields) -> Result<Json> {
-    const auto tokens = model.Tokenize(fields.content, fields.add_special, fields.parse_special);
+  return AnswerBody(body, limits, read, [&](const Fields& fields) -> Result<ChunkedText> {
+    const auto tokens = model.Tokenize(fields.content, fields.add_special, fields.parse_special, limits.stop);
     if (!tokens) return std::unexpected(tokens.error());
-    Json list = Json::array();
-    for (const TokenId token : *tokens) {
-      if (!fields.with_pieces) {
-        list.push_back(token);
-        continue;
-      }
-      const auto piece = model.Detokenize(std::span(&token, 1));
-      list.push_back({{"id", token}, {"piece", PieceValue(piece.value_or(""))}});
-    }
-    return Json{{"tokens", std::move(list)}};
+    return TokenList(model, fields.with_pieces).Write(*tokens, limits);
   });
 }
 
-Result<std::string> DetokenizeBody(const TextModel& model, std::string_view body) {
+Result<ChunkedText> DetokenizeBody(const TextModel& model, std::string_view body, const WorkLimits& limits) {
   const auto read = [](JsonObject& object) {
     std::vector<TokenId> tokens;
     const Json* list = object.Any("tokens");
@@ -165,10 +189,11 @@ Result<std::string> DetokenizeBody(const TextModel& model, std::string_view body
     }
     return tokens;
   };
-  return AnswerBody(body, read, [&model](const std::vector<TokenId>& tokens) -> Result<Json> {
+  return AnswerBody(body, limits, read, [&](const std::vector<TokenId>& tokens) -> Result<ChunkedText> {
     const auto text = model.Detokenize(tokens);
     if (!text) return std::unexpected(text.error());
-    return Json{{"content", *text}};
+    if (Status status = limits.Hold(limits.memory.bytes() + text->size()); !status) return std::unexpected(status.error());
+    return ChunkedText(Dump(Json{{"content", *text}}));
   });
 }
 

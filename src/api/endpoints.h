@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "api/dialect.h"
+#include "api/work.h"
+#include "base/chunked_text.h"
 #include "service/service.h"
 
 namespace cllm {
@@ -50,7 +52,7 @@ Result<std::string> ModelBody(const ServerFacts& facts, int max_context, const s
 std::string IndexBody(const std::string& version, const std::vector<std::string>& endpoints);
 
 // POST /tokenize {content, add_special, parse_special, with_pieces} and /detokenize {tokens}, as llama-server has them.
-Result<std::string> TokenizeBody(const TextModel& model, std::string_view body);
-Result<std::string> DetokenizeBody(const TextModel& model, std::string_view body);
+Result<ChunkedText> TokenizeBody(const TextModel& model, std::string_view body, const WorkLimits& limits);
+Result<ChunkedText> DetokenizeBody(const TextModel& model, std::string_view body, const WorkLimits& limits);
 
 }  // namespace cllm

@@ -12,6 +12,19 @@
 namespace cllm {
 namespace {
 
+// The answer of a small endpoint that nothing bounds.
+template <typename Endpoint>
+Result<std::string> Answer(Endpoint endpoint, const TextModel& model, std::string_view body) {
+  const StopCheck stop = [] { return Status(); };
+  MemoryShare memory;
+  Result<ChunkedText> text = endpoint(model, body, WorkLimits{stop, memory});
+  if (!text) return std::unexpected(text.error());
+  return text->TakeAll();
+}
+
+std::string Tokenized(const TextModel& model, std::string_view body) { return Answer(TokenizeBody, model, body).value(); }
+std::string Detokenized(const TextModel& model, std::string_view body) { return Answer(DetokenizeBody, model, body).value(); }
+
 ServerFacts Facts() {
   return {.version = "1.2.3",
           .card = {.id = "toy", .created_unix_s = 17},
@@ -102,11 +115,11 @@ TEST(EndpointsTest, TheIndexNamesTheEndpoints) {
 
 TEST(EndpointsTest, Tokenize) {
   const ToyTextModel model;
-  EXPECT_EQ(*TokenizeBody(model, R"({"content": "abS"})"), R"({"tokens":[97,98]})");
-  EXPECT_EQ(*TokenizeBody(model, R"({"content": "abS", "parse_special": false, "add_special": true, "model": "x"})"),
+  EXPECT_EQ(Tokenized(model, R"({"content": "abS"})"), R"({"tokens":[97,98]})");
+  EXPECT_EQ(Tokenized(model, R"({"content": "abS", "parse_special": false, "add_special": true, "model": "x"})"),
             R"({"tokens":[1,97,98,83]})");
-  EXPECT_EQ(*TokenizeBody(model, R"({"content": ""})"), R"({"tokens":[]})");
-  EXPECT_EQ(*TokenizeBody(model, R"({"content": "aé", "with_pieces": true})"),
+  EXPECT_EQ(Tokenized(model, R"({"content": ""})"), R"({"tokens":[]})");
+  EXPECT_EQ(Tokenized(model, R"({"content": "aé", "with_pieces": true})"),
             R"({"tokens":[{"id":97,"piece":"a"},{"id":195,"piece":[195]},{"id":169,"piece":[169]}]})");
 }
 
@@ -125,7 +138,7 @@ TEST(EndpointsTest, TokenizeErrorsNameTheirField) {
         {R"({"content": "x", "with_pieces": 1})", "with_pieces must be true or false, not 1", "with_pieces"},
         {R"({"content": "x", "add_specials": 1})", "unknown field add_specials: did you mean add_special?", "add_specials"},
         {"[]", "the body must be a JSON object", ""}}) {
-    const auto result = TokenizeBody(model, body);
+    const auto result = Answer(TokenizeBody, model, body);
     ASSERT_FALSE(result) << body;
     EXPECT_EQ(result.error(), (Error{ErrorCode::kInvalidArgument, message, field}));
   }
@@ -133,15 +146,15 @@ TEST(EndpointsTest, TokenizeErrorsNameTheirField) {
 
 TEST(EndpointsTest, Detokenize) {
   const ToyTextModel model;
-  EXPECT_EQ(*DetokenizeBody(model, R"({"tokens": [97, 195, 169], "model": "x"})"), R"({"content":"aé"})");
-  EXPECT_EQ(*DetokenizeBody(model, R"({"tokens": []})"), R"({"content":""})");
-  EXPECT_EQ(*DetokenizeBody(model, R"({"tokens": [97, 195]})"), "{\"content\":\"a\xEF\xBF\xBD\"}");
+  EXPECT_EQ(Detokenized(model, R"({"tokens": [97, 195, 169], "model": "x"})"), R"({"content":"aé"})");
+  EXPECT_EQ(Detokenized(model, R"({"tokens": []})"), R"({"content":""})");
+  EXPECT_EQ(Detokenized(model, R"({"tokens": [97, 195]})"), "{\"content\":\"a\xEF\xBF\xBD\"}");
 }
 
 TEST(EndpointsTest, DetokenizeErrorsNameTheirField) {
   const ToyTextModel model;
   const auto message = [&](const char* body) {
-    const auto result = DetokenizeBody(model, body);
+    const auto result = Answer(DetokenizeBody, model, body);
     EXPECT_FALSE(result) << body;
     EXPECT_TRUE(result || result.error().code == ErrorCode::kInvalidArgument) << body;
     return result ? "" : result.error().field + ": " + result.error().message;
@@ -153,7 +166,7 @@ TEST(EndpointsTest, DetokenizeErrorsNameTheirField) {
   }
   EXPECT_EQ(message(R"({"tokens": [300]})"), "tokens: no such token") << "the model's own word";
   EXPECT_EQ(message(R"({"token": [1]})"), "tokens: tokens is missing");
-  EXPECT_EQ(*DetokenizeBody(model, R"({"tokens": [97.0], "wat": 1})"), R"({"content":"a"})");
+  EXPECT_EQ(Detokenized(model, R"({"tokens": [97.0], "wat": 1})"), R"({"content":"a"})");
 }
 
 TEST(EndpointsTest, ABackendHoldsTheDialectsOfItsModel) {
@@ -168,6 +181,28 @@ TEST(EndpointsTest, ABackendHoldsTheDialectsOfItsModel) {
   EXPECT_TRUE(Parsed(backend.generate_stream, R"({"prompt": "x"})").stream);
   const ParsedCall call = Parsed(backend.completions, R"({"prompt": "x"})");
   EXPECT_EQ(Json::parse(call.writer->Whole({{"a", {}}}, GoodEnd()))["model"], "toy");
+}
+
+TEST(TokenizeTest, EndsWhenItIsNotWantedAnyMore) {
+  const StopCheck gone = [] { return Status(Fail(ErrorCode::kCancelled, "gone")); };
+  MemoryShare memory;
+  const auto result = TokenizeBody(ToyTextModel(), R"({"content": "abc"})", {gone, memory});
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().code, ErrorCode::kCancelled);
+}
+
+TEST(TokenizeTest, HoldsNoMoreMemoryThanThereIs) {
+  const StopCheck wanted = [] { return Status(); };
+  const auto budget = std::make_shared<MemoryBudget>(1 << 20);
+  const auto code_for = [&](std::size_t letters) {
+    MemoryShare memory(budget);
+    const auto result =
+        TokenizeBody(ToyTextModel(), R"({"with_pieces": true, "content": ")" + std::string(letters, 'a') + "\"}", {wanted, memory});
+    return result ? std::optional<ErrorCode>() : result.error().code;
+  };
+  EXPECT_EQ(code_for(10'000), std::nullopt);
+  EXPECT_EQ(code_for(100'000), ErrorCode::kUnavailable) << "20 bytes a token";
+  EXPECT_EQ(budget->used(), 0U);
 }
 
 }  // namespace

@@ -1,47 +1,15 @@
 #include "api/json_object.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
+#include <limits>
 
 #include <fmt/format.h>
 
+#include "base/utf8.h"
+
 namespace cllm {
 namespace {
-
-struct TooDeep {};
-struct TooManyFields {};
-
-// Ends the parsing where an object is too deep or has too many fields.
-class ShapeCheck {
- public:
-  bool operator()(int depth, Json::parse_event_t event) {
-    switch (event) {
-      case Json::parse_event_t::object_start:
-      case Json::parse_event_t::array_start:
-        if (depth >= kMostJsonDepth) throw TooDeep();
-        fields_[static_cast<std::size_t>(depth) + 1] = 0;
-        break;
-      case Json::parse_event_t::key:
-        looks_ += fields_[static_cast<std::size_t>(depth)];
-        if (++fields_[static_cast<std::size_t>(depth)] > kMostJsonFields || looks_ > kMostJsonLooks) throw TooManyFields();
-        break;
-      default:
-        break;
-    }
-    return true;
-  }
-
- private:
-  std::array<int, kMostJsonDepth + 1> fields_{};  // so far, of the object that is open at each depth
-  std::int64_t looks_ = 0;                        // at earlier fields, for all fields so far
-};
-
-// "[json.exception.parse_error.101] parse error at line 1, column 5: syntax error …" without its brackets.
-std::string Plain(const std::string& what) {
-  const auto end = what.find("] ");
-  return end == std::string::npos ? what : what.substr(end + 2);
-}
 
 std::string Shown(const Json& value) {
   if (value.is_object()) return "an object";
@@ -80,49 +48,16 @@ Status CheckKnownField(const KnownField& field, const std::string& path, const J
 
 }  // namespace
 
-std::string Dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
-
-Result<Json> ParseJsonObject(std::string_view body) {
-  Json json;
-  try {
-    ShapeCheck check;
-    json = Json::parse(body, [&check](int depth, Json::parse_event_t event, Json&) { return check(depth, event); });
-  } catch (const TooManyFields&) {
-    return InvalidArgument(
-        fmt::format("the JSON has too many fields: an object may have {}, and not many may be so large", kMostJsonFields));
-  } catch (const TooDeep&) {
-    return InvalidArgument(fmt::format("the JSON is nested more than {} levels deep", kMostJsonDepth));
-  } catch (const Json::parse_error& error) {
-    return InvalidArgument(fmt::format("the body is not valid JSON (byte {}): {}", error.byte, Shortened(Plain(error.what()))));
-  } catch (const Json::exception& error) {
-    return InvalidArgument(fmt::format("the body is not valid JSON: {}", Shortened(Plain(error.what()))));
-  }
-  if (!json.is_object()) return InvalidArgument("the body must be a JSON object");
-  return json;
+bool IgnoredFields::Has(const KnownFields& others, std::string_view name) const {
+  const auto found = names_.find(others.identity());
+  return found != names_.end() && found->second.contains(name);
 }
 
-std::optional<std::int64_t> AsInteger(const Json& json) {
-  if (json.is_number_unsigned()) {
-    const auto value = json.get<std::uint64_t>();
-    return value <= static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()) ? std::optional(static_cast<std::int64_t>(value))
-                                                                                         : std::nullopt;
-  }
-  if (json.is_number_integer()) return json.get<std::int64_t>();
-  if (!json.is_number_float()) return std::nullopt;
-  constexpr double kMostExact = 9007199254740992.0;  // 2^53
-  const auto value = json.get<double>();
-  if (!(std::abs(value) <= kMostExact) || value != std::trunc(value)) return std::nullopt;
-  return static_cast<std::int64_t>(value);
-}
-
-std::optional<std::int32_t> AsTokenId(const Json& json) {
-  const auto value = AsInteger(json);
-  if (!value || *value < 0 || *value > std::numeric_limits<std::int32_t>::max()) return std::nullopt;
-  return static_cast<std::int32_t>(*value);
-}
-
-void IgnoredFields::Add(std::string_view path) {
-  if (paths_.size() >= kMost) return;
+bool IgnoredFields::Add(const KnownFields& others, std::string_view name, std::string_view path) {
+  if (name_count_ >= kMostNames) return false;
+  ++name_count_;
+  names_[others.identity()].emplace(name);
+  if (paths_.size() >= kMost) return true;
   std::string shown(path.substr(0, kMostLength));
   const auto is_plain = [](char c) {
     const bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
@@ -130,12 +65,29 @@ void IgnoredFields::Add(std::string_view path) {
   };
   std::ranges::replace_if(shown, [&](char c) { return !is_plain(c); }, '?');
   paths_.push_back(std::move(shown));
+  return true;
+}
+
+JsonObject::JsonObject(const Json& json, std::string path, IgnoredFields* ignored)
+    : json_(json), path_(std::move(path)), ignored_(ignored) {
+  constexpr std::size_t kFewFields = 32;
+  if (json_.size() <= kFewFields) return;
+  for (const Member& member : json_.get_ref<const Json::object_t&>()) by_name_.push_back(&member);
+  std::ranges::sort(by_name_, {}, [](const Member* member) -> const std::string& { return member->first; });
 }
 
 const Json* JsonObject::Find(const char* name) {
-  known_.insert(name);
-  const auto found = json_.find(name);
-  return found == json_.end() || found->is_null() ? nullptr : &*found;
+  known_.push_back(name);
+  const Json* value = nullptr;
+  if (by_name_.empty()) {
+    const auto found = json_.find(name);
+    if (found != json_.end()) value = &*found;
+  } else {
+    const auto name_of = [](const Member* member) -> std::string_view { return member->first; };
+    const auto found = std::ranges::lower_bound(by_name_, std::string_view(name), {}, name_of);
+    if (found != by_name_.end() && (*found)->first == name) value = &(*found)->second;
+  }
+  return value == nullptr || value->is_null() ? nullptr : value;
 }
 
 template <typename Value, typename Convert>
@@ -184,14 +136,14 @@ std::optional<double> JsonObject::Number(const char* name, double least, double 
   });
 }
 
-std::optional<std::vector<std::string>> JsonObject::Strings(const char* name, std::size_t most) {
-  const std::string expected = fmt::format("a string that is not empty, or an array of at most {} of them", most);
+std::optional<std::vector<std::string>> JsonObject::Strings(const char* name, std::size_t most, std::size_t most_bytes) {
+  const std::string expected = fmt::format("a string of at most {} bytes, or an array of at most {} of them", most_bytes, most);
   using Values = std::vector<std::string>;
   return Read<Values>(name, expected.c_str(), [&](const Json& json) -> std::optional<Values> {
     Values values;
     const auto add = [&](const Json& item) {
-      if (!item.is_string() || item.get_ref<const std::string&>().empty()) return false;
-      values.push_back(item.get<std::string>());
+      if (!item.is_string() || item.get_ref<const std::string&>().size() > most_bytes) return false;
+      if (const auto& text = item.get_ref<const std::string&>(); !text.empty()) values.push_back(text);
       return true;
     };
     if (!json.is_array()) return add(json) ? std::optional(values) : std::nullopt;
@@ -219,7 +171,7 @@ std::optional<std::vector<std::int32_t>> JsonObject::TokenIds(const char* name, 
 }
 
 void JsonObject::Reject(const char* name, std::string message) {
-  known_.insert(name);
+  known_.push_back(name);
   Reject({ErrorCode::kInvalidArgument, std::move(message), path_ + name});
 }
 
@@ -230,21 +182,23 @@ void JsonObject::Reject(Error error) {
 Status JsonObject::Finish(const KnownFields& others) const {
   if (error_) return std::unexpected(*error_);
   for (const auto& item : json_.items()) {
-    if (item.value().is_null() || known_.contains(item.key())) continue;
+    if (item.value().is_null() || IsKnown(item.key())) continue;
     if (Status status = CheckOther(item.key(), item.value(), others); !status) return status;
   }
   return {};
 }
 
 Status JsonObject::CheckOther(const std::string& name, const Json& value, const KnownFields& others) const {
+  if (ignored_ != nullptr && ignored_->Has(others, name)) return {};
   const std::string path = path_ + Shortened(name);
   if (const KnownField* field = others.Find(name); field != nullptr) return CheckKnownField(*field, path, value);
-  const auto near = std::ranges::find_if(known_, [&name](const std::string& known) { return IsMisspelt(name, known); });
-  const char* meant = near != known_.end() ? near->c_str() : others.Near(name);
-  if (meant != nullptr) return InvalidArgument(fmt::format("unknown field {}: did you mean {}?", path, meant), path);
+  const auto near = std::ranges::find_if(known_, [&name](std::string_view known) { return IsMisspelt(name, known); });
+  const std::string_view meant = near != known_.end() ? *near : others.Near(name);
+  if (!meant.empty()) return InvalidArgument(fmt::format("unknown field {}: did you mean {}?", path, meant), path);
   if (ignored_ == nullptr) return InvalidArgument("unknown field " + path, path);
-  ignored_->Add(path_ + name);
-  return {};
+  if (ignored_->Add(others, name, path_ + name)) return {};
+  return InvalidArgument(fmt::format("unknown field {}: there are more than {} names that nobody knows", path, IgnoredFields::kMostNames),
+                         path);
 }
 
 }  // namespace cllm

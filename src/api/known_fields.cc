@@ -332,9 +332,9 @@ const KnownField* FindIn(std::span<const KnownField> fields, std::string_view na
   return found == fields.end() ? nullptr : &*found;
 }
 
-const char* NearIn(std::span<const KnownField> fields, std::string_view word) {
+std::string_view NearIn(std::span<const KnownField> fields, std::string_view word) {
   const auto found = std::ranges::find_if(fields, [word](const KnownField& field) { return IsMisspelt(word, field.name); });
-  return found == fields.end() ? nullptr : found->name;
+  return found == fields.end() ? "" : found->name;
 }
 
 }  // namespace
@@ -344,9 +344,9 @@ const KnownField* KnownFields::Find(std::string_view name) const {
   return own != nullptr ? own : FindIn(shared_, name);
 }
 
-const char* KnownFields::Near(std::string_view word) const {
-  const char* own = NearIn(own_, word);
-  return own != nullptr ? own : NearIn(shared_, word);
+std::string_view KnownFields::Near(std::string_view word) const {
+  const std::string_view own = NearIn(own_, word);
+  return !own.empty() ? own : NearIn(shared_, word);
 }
 
 KnownFields ChatFields() { return KnownFields(kOwnChatFields, kSharedFields); }

@@ -27,8 +27,10 @@ class KnownFields {
 
   // nullptr where there is none.
   const KnownField* Find(std::string_view name) const;
-  // A name that is one edit or one transposition away; nullptr where there is none.
-  const char* Near(std::string_view word) const;
+  // A name that is one edit or one transposition away; empty where there is none.
+  std::string_view Near(std::string_view word) const;
+  // The same for the same fields.
+  const KnownField* identity() const { return own_.data(); }
 
  private:
   std::span<const KnownField> own_;

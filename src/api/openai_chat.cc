@@ -108,8 +108,8 @@ bool ReadLogprobs(JsonObject& object, SamplingParams& sampling) {
 
 std::string OpenAiChatDialect::ErrorBody(const Error& error) const { return OpenAiErrorBody(error); }
 
-Result<ParsedCall> OpenAiChatDialect::Parse(std::string_view body) const {
-  const Result<Json> json = ParseJsonObject(body);
+Result<ParsedCall> OpenAiChatDialect::Parse(std::string_view body, const StopCheck& stop) const {
+  const Result<Json> json = ParseJsonObject(body, stop);
   if (!json) return std::unexpected(json.error());
   IgnoredFields ignored;
   JsonObject object(*json, {}, defaults_.unknown_fields == "ignore" ? &ignored : nullptr);
@@ -133,19 +133,19 @@ Result<ParsedCall> OpenAiChatDialect::Parse(std::string_view body) const {
   return call;
 }
 
-Result<std::string> ApplyTemplateBody(const TextModel& model, std::string_view body, const StopCheck& stop) {
+Result<ChunkedText> ApplyTemplateBody(const TextModel& model, std::string_view body, const WorkLimits& limits) {
   const auto read = [](JsonObject& object) {
     Result<ChatPrompt> prompt = ReadChatPrompt(object);
     if (prompt) return std::move(*prompt);
     object.Reject(std::move(prompt.error()));
     return ChatPrompt{};
   };
-  const auto answer = [&model, &stop](const ChatPrompt& prompt) -> Result<Json> {
-    const Result<std::string> text = model.RenderChat(prompt, stop);
+  const auto answer = [&](const ChatPrompt& prompt) -> Result<ChunkedText> {
+    const Result<std::string> text = model.RenderChat(prompt, limits.stop);
     if (!text) return std::unexpected(text.error());
-    return Json{{"prompt", *text}};
+    return ChunkedText(Dump(Json{{"prompt", *text}}));
   };
-  return AnswerBody(body, read, answer, ChatFields());
+  return AnswerBody(body, limits, read, answer, ChatFields());
 }
 
 }  // namespace cllm

@@ -5,6 +5,8 @@
 
 #include "api/dialect.h"
 #include "api/request_defaults.h"
+#include "api/work.h"
+#include "base/chunked_text.h"
 #include "service/service.h"
 
 namespace cllm {
@@ -12,7 +14,7 @@ namespace cllm {
 class OpenAiChatDialect : public Dialect {
  public:
   explicit OpenAiChatDialect(ModelCard model, RequestDefaults defaults = {}) : model_(std::move(model)), defaults_(std::move(defaults)) {}
-  Result<ParsedCall> Parse(std::string_view body) const override;
+  Result<ParsedCall> Parse(std::string_view body, const StopCheck& stop = {}) const override;
   std::string ErrorBody(const Error& error) const override;
 
  private:
@@ -21,6 +23,6 @@ class OpenAiChatDialect : public Dialect {
 };
 
 // POST /apply-template {messages, and what else a chat tells its template} → {"prompt": …}, as llama-server has it.
-Result<std::string> ApplyTemplateBody(const TextModel& model, std::string_view body, const StopCheck& stop = {});
+Result<ChunkedText> ApplyTemplateBody(const TextModel& model, std::string_view body, const WorkLimits& limits);
 
 }  // namespace cllm

@@ -186,8 +186,8 @@ std::optional<std::int64_t> ReadLogprobsCount(JsonObject& object) {
 
 std::string OpenAiCompletionsDialect::ErrorBody(const Error& error) const { return OpenAiErrorBody(error); }
 
-Result<ParsedCall> OpenAiCompletionsDialect::Parse(std::string_view body) const {
-  const Result<Json> json = ParseJsonObject(body);
+Result<ParsedCall> OpenAiCompletionsDialect::Parse(std::string_view body, const StopCheck& stop) const {
+  const Result<Json> json = ParseJsonObject(body, stop);
   if (!json) return std::unexpected(json.error());
   IgnoredFields ignored;
   JsonObject object(*json, {}, defaults_.unknown_fields == "ignore" ? &ignored : nullptr);

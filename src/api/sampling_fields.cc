@@ -120,7 +120,7 @@ void ReadSamplingFields(JsonObject& object, GenerateRequest& request) {
   set(sampling.banned, object.TokenIds("banned_token_ids", kMostTokenIds));
   ReadSeed(object, request);
   ReadSamplers(object);
-  set(request.stop, object.Strings("stop", kMostStopStrings));
+  set(request.stop, object.Strings("stop", kMostStopStrings, kMostStopBytes));
   set(request.stop_tokens, object.TokenIds("stop_token_ids", kMostTokenIds));
   set(request.include_stop, object.Bool("include_stop_str_in_output"));
   request.show_special_tokens = !object.Bool("skip_special_tokens").value_or(true);

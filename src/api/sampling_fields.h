@@ -8,7 +8,8 @@
 namespace cllm {
 
 inline constexpr std::size_t kMostStopStrings = 16;
-inline constexpr double kMostTemperature = 2.0;  // OpenAI's bound
+inline constexpr std::size_t kMostStopBytes = 1024;  // of each of them
+inline constexpr double kMostTemperature = 2.0;      // OpenAI's bound
 inline constexpr std::size_t kMostTokenIds = 1024;
 inline constexpr int kMostPriority = 100;
 inline constexpr std::int64_t kMostTokensField = 4'294'967'295;  // clients send the largest integer that they know

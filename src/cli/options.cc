@@ -41,6 +41,12 @@ void DeclareServer(ServeOptions& options, OptionTable& table) {
   table.Section("http", "HTTP limits");
   table.Int("http.max_body_mb", &http.max_body_mb,
             {.min = 1, .max = 1024, .help = "Largest request body; a larger one is answered with 413.", .unit = "MiB"});
+  table.Int("http.max_memory_mb", &http.max_memory_mb,
+            {.min = 16,
+             .max = 1 << 20,
+             .help = "What the bodies and answers of all requests together may hold of memory; a request that comes when there is no room "
+                     "is answered with 429.",
+             .unit = "MiB"});
   table.Int("http.max_connections", &http.max_connections,
             {.min = 1, .max = 1 << 20, .help = "Most connections at a time; further ones are answered with 503."});
   table.Int("http.timeout_ms", &http.timeout_ms,

@@ -22,6 +22,7 @@ void ConnectionGate::Read(trantor::MsgBuffer& bytes) {
     const auto progress = framer_.Advance(left);
     bytes.retrieve(bytes.readableBytes() - left.size());
     if (!progress) return Refuse(progress.error());
+    if (!HoldBody()) return RefuseForMemory();
     if (*progress == RequestFramer::Progress::kNeedsMore) return;
     if (*progress == RequestFramer::Progress::kComplete) return Forward();
     framer_.SetField(kRequestIdHeader, RequestIdOf(framer_.head().Find(kRequestIdHeader)));
@@ -35,12 +36,29 @@ void ConnectionGate::Read(trantor::MsgBuffer& bytes) {
   }
 }
 
+// Counted as it comes: who only announces a long body takes nothing from others.
+bool ConnectionGate::HoldBody() {
+  const std::size_t bytes = framer_.body_capacity();
+  return memory_.Resize(bytes > kFreeBytes ? bytes - kFreeBytes : 0);
+}
+
+void ConnectionGate::RefuseForMemory() {
+  constexpr int kRetryAfter = 1;
+  Refuse({429,
+          {ErrorCode::kQueueFull,
+           fmt::format("the requests that are open leave no room for this one in the {} MiB of http.max_memory_mb: try again later",
+                       rules_.memory->bytes() >> 20U),
+           {},
+           kRetryAfter}});
+}
+
 void ConnectionGate::Forward() {
   state_ = State::kAnswering;
   deadline_.reset();
+  body_ = {.text = framer_.TakeBody(), .memory = std::exchange(memory_, MemoryShare(rules_.memory))};
   const auto connection = connection_.lock();
   if (!connection) return;
-  const std::string request = framer_.Canonical();
+  const std::string request = framer_.CanonicalHead();
   trantor::MsgBuffer bytes(request.size());
   bytes.append(request);
   forward_(connection, &bytes);
@@ -57,6 +75,7 @@ void ConnectionGate::OnAnswered() {
   state_ = State::kReading;
   timed_ = false;
   framer_.Reset();
+  body_ = {};
   SetDeadline(rules_.timeout);
   if (connection && connection->connected()) Read(*connection->getRecvBuffer());
 }
@@ -71,6 +90,8 @@ void ConnectionGate::Refuse(const Refusal& refusal) {
 }
 
 void ConnectionGate::Drain() {
+  framer_.Reset();
+  memory_ = {};
   state_ = State::kDraining;
   SetDeadline(rules_.timeout);
 }

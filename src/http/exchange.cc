@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 #include <iterator>
+#include <new>
 #include <utility>
 
 #include <fmt/format.h>
@@ -33,6 +34,23 @@ drogon::HttpResponsePtr BodyResponse(std::string_view content_type, std::string 
   return response;
 }
 
+drogon::HttpResponsePtr BodyResponse(std::string_view content_type, ChunkedText body, MemoryShare memory) {
+  constexpr std::size_t kShort = std::size_t{64} << 10;
+  if (body.size() <= kShort) return BodyResponse(content_type, body.TakeAll());
+  struct Rest {
+    ChunkedText text;
+    MemoryShare memory;
+  };
+  const std::size_t length = body.size();
+  const auto rest = std::make_shared<Rest>(Rest{.text = std::move(body), .memory = std::move(memory)});
+  // Asked for more when the socket takes more; null: nothing further is wanted.
+  auto response = drogon::HttpResponse::newStreamResponse(
+      [rest](char* to, std::size_t most) -> std::size_t { return to != nullptr ? rest->text.Take(to, most) : 0; });
+  response->setContentTypeString(std::string(content_type));
+  response->addHeader("Content-Length", std::to_string(length));
+  return response;
+}
+
 drogon::HttpResponsePtr ErrorResponse(const Error& error, std::string body) {
   auto response = BodyResponse(kJsonType, std::move(body));
   response->setStatusCode(static_cast<drogon::HttpStatusCode>(HttpStatus(error.code)));
@@ -40,12 +58,14 @@ drogon::HttpResponsePtr ErrorResponse(const Error& error, std::string body) {
   return response;
 }
 
-Exchange::Exchange(Parts parts, Mailbox& mailbox, ConnectionTracker& tracker)
+Exchange::Exchange(Parts parts, Mailbox& mailbox, ConnectionTracker& tracker, BodyWorkers& workers)
     : parts_(std::move(parts)),
       mailbox_(mailbox),
       tracker_(tracker),
+      workers_(workers),
       connection_(parts_.request->getConnectionPtr()),
-      loop_(trantor::EventLoop::getEventLoopOfCurrentThread()) {
+      loop_(trantor::EventLoop::getEventLoopOfCurrentThread()),
+      held_for_request_(parts_.memory.bytes()) {
   if (const auto connection = connection_.lock()) {
     connection_key_ = connection.get();
     sent_before_ = connection->bytesSent();
@@ -98,6 +118,7 @@ TextDelta& Exchange::AnswerOf(int choice) {
 
 void Exchange::OnText(TextDelta delta) {
   if (!parts_.stream) {
+    if (!Hold(delta)) return;
     TextDelta& answer = AnswerOf(delta.choice);
     answer.text += delta.text;
     std::ranges::move(delta.tokens, std::back_inserter(answer.tokens));
@@ -110,9 +131,27 @@ void Exchange::OnText(TextDelta delta) {
   Queue();
 }
 
-void Exchange::OnEnd(const GenerationEnd& end) {
-  if (!parts_.stream) AnswerOf(end.choices() - 1);  // an answer may have no text at all
+// False from the piece on that finds no room.
+bool Exchange::Hold(const TextDelta& delta) {
+  constexpr std::size_t kDocument = 6;  // as large is the JSON document from which tokens are written
+  answer_bytes_ += delta.text.size();
+  for (const TokenText& token : delta.tokens) {
+    answer_bytes_ +=
+        kDocument * (sizeof(token) + token.bytes.size() + token.top_bytes.size() * (sizeof(TokenLogprob) + sizeof(std::string)));
+  }
+  if (parts_.memory.Resize(held_for_request_ + answer_bytes_)) return true;
   const std::lock_guard lock(mutex_);
+  if (!std::exchange(is_too_large_, true)) Queue();
+  return false;
+}
+
+void Exchange::OnEnd(const GenerationEnd& given_end) {
+  if (!parts_.stream) AnswerOf(given_end.choices() - 1);  // an answer may have no text at all
+  const std::lock_guard lock(mutex_);
+  GenerationEnd end = given_end;
+  if (is_too_large_) {
+    end.status = Fail(ErrorCode::kUnavailable, "the answer needs more memory than other requests leave of http.max_memory_mb");
+  }
   Log(end, has_text_);
   // A stream that has not begun can still answer with the error's own status.
   if (parts_.stream && (end.status || has_text_)) {
@@ -144,19 +183,42 @@ void Exchange::Queue() {
 void Exchange::Flush() {
   if (finished_) return;
   bool begin_stream = false;
+  bool give_up = false;
   {
     const std::lock_guard lock(mutex_);
     queued_ = false;
     begin_stream = has_text_;
+    give_up = is_too_large_ && !ended_;
   }
+  if (give_up && control_) control_->Send(RequestControl::Signal::kCancel);
+  if (give_up) return;
   if (!begin_stream) return RespondWhole();
   if (!std::exchange(responded_, true)) return BeginStream();
   WriteFrames();
 }
 
 void Exchange::RespondWhole() {
-  const auto response = end_.status ? BodyResponse(kJsonType, parts_.writer->Whole(answers_, end_))
-                                    : ErrorResponse(end_.status.error(), parts_.dialect->ErrorBody(end_.status.error()));
+  if (!end_.status) return Respond(ErrorResponse(end_.status.error(), parts_.dialect->ErrorBody(end_.status.error())));
+  if (answer_bytes_ <= kWrittenOnLoop) return Respond(BodyResponse(kJsonType, parts_.writer->Whole(answers_, end_)));
+  finished_ = true;  // there is no other news
+  workers_.Post([self = shared_from_this()] {
+    const auto response = self->WriteWhole();
+    self->loop_->queueInLoop([self, response] { self->Respond(response); });
+  });
+}
+
+// On a worker.
+drogon::HttpResponsePtr Exchange::WriteWhole() {
+  try {
+    ChunkedText body(parts_.writer->Whole(std::exchange(answers_, {}), end_));
+    return BodyResponse(kJsonType, std::move(body), std::move(parts_.memory));
+  } catch (const std::bad_alloc&) {
+    const Error error{ErrorCode::kUnavailable, "the server has no memory for the answer", {}};
+    return ErrorResponse(error, parts_.dialect->ErrorBody(error));
+  }
+}
+
+void Exchange::Respond(const drogon::HttpResponsePtr& response) {
   response->addHeader(kCacheHeader, CacheHeader());
   AddHeaders(*response, parts_.headers);
   parts_.respond(response);

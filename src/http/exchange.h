@@ -13,7 +13,10 @@
 #include <drogon/HttpResponse.h>
 
 #include "api/backend.h"
+#include "base/chunked_text.h"
+#include "base/memory_budget.h"
 #include "http/access_log.h"
+#include "http/body_workers.h"
 #include "http/connection_tracker.h"
 #include "http/cors.h"
 #include "http/frame_stream.h"
@@ -24,6 +27,8 @@ namespace cllm {
 using ResponseCallback = std::function<void(const drogon::HttpResponsePtr&)>;
 
 drogon::HttpResponsePtr BodyResponse(std::string_view content_type, std::string body);
+// The same for one that may be long: it is handed to the connection as the client takes it, and `memory` is held until then.
+drogon::HttpResponsePtr BodyResponse(std::string_view content_type, ChunkedText body, MemoryShare memory);
 // A JSON response with the status of `error` and, for a full queue, Retry-After.
 drogon::HttpResponsePtr ErrorResponse(const Error& error, std::string body);
 
@@ -40,8 +45,9 @@ class Exchange : public GenerationSink, public LoopClient, public std::enable_sh
     HeaderList headers = {};                   // of this answer alone
     RequestRecord record = {};                 // what is known of the request before its answer
     std::function<void()> on_stream_end = {};  // a stream's last byte was handed to the connection
+    MemoryShare memory = {};                   // what the request holds; its answer is added
   };
-  Exchange(Parts parts, Mailbox& mailbox, ConnectionTracker& tracker);
+  Exchange(Parts parts, Mailbox& mailbox, ConnectionTracker& tracker, BodyWorkers& workers);
   // An exchange that dies without its end (a bug) cuts its connection: a broken stream must not look complete.
   ~Exchange() override;
 
@@ -60,13 +66,19 @@ class Exchange : public GenerationSink, public LoopClient, public std::enable_sh
   // A client that does not read its stream is cut off at this many bytes of unsent text.
   static constexpr std::size_t kMostUnsentBytes = std::size_t{1} << 20;
 
+  // A whole answer of more than this is written on a worker.
+  static constexpr std::size_t kWrittenOnLoop = std::size_t{16} << 10;
+
   TextDelta& AnswerOf(int choice);
+  bool Hold(const TextDelta& delta);
   std::string CacheHeader();
   // What a stream says before its first frame, by whichever way it goes.
   HeaderList StreamHeaders();
   void Log(const GenerationEnd& end, bool has_text);
   void Queue();
   void RespondWhole();
+  drogon::HttpResponsePtr WriteWhole();
+  void Respond(const drogon::HttpResponsePtr& response);
   void BeginStream();
   void WriteFrames();
   void Finish();
@@ -74,19 +86,23 @@ class Exchange : public GenerationSink, public LoopClient, public std::enable_sh
   Parts parts_;
   Mailbox& mailbox_;
   ConnectionTracker& tracker_;
+  BodyWorkers& workers_;
   std::weak_ptr<trantor::TcpConnection> connection_;
   const trantor::TcpConnection* connection_key_ = nullptr;
   trantor::EventLoop* loop_ = nullptr;
 
-  std::mutex mutex_;  // guards the next six, between the service's threads and the loop
+  std::mutex mutex_;  // guards the next seven, between the service's threads and the loop
   CacheUse cache_;
   bool queued_ = false;
   bool has_text_ = false;
   bool ended_ = false;
+  bool is_too_large_ = false;  // the whole answer
   std::string frames_;
   GenerationEnd end_;
 
   std::vector<TextDelta> answers_;  // by choice; whole answers only; complete once ended_
+  std::size_t held_for_request_ = 0;
+  std::size_t answer_bytes_ = 0;  // what answers_ takes
 
   // Loop thread only.
   std::shared_ptr<RequestControl> control_;

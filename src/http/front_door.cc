@@ -56,6 +56,7 @@ FrontDoor::FrontDoor(Settings settings, std::function<void(const trantor::TcpCon
     : settings_(std::move(settings)), on_left_(std::move(on_left)) {
   rules_.limits = settings_.limits;
   rules_.timeout = settings_.timeout;
+  rules_.memory = settings_.memory;
   rules_.check = [this](const RequestHead& head) { return Check(head); };
   rules_.render = [this](const Refusal& refusal, const RequestHead& head, const trantor::TcpConnection& connection) {
     return Render(refusal, head, connection);
@@ -86,18 +87,24 @@ void FrontDoor::OnConnection(const trantor::TcpConnectionPtr& connection) {
       {503, {ErrorCode::kUnavailable, fmt::format("all {} connections of http.max_connections are taken: try again later", most), {}}});
 }
 
+std::shared_ptr<ConnectionGate> FrontDoor::GateOf(const std::weak_ptr<trantor::TcpConnection>& weak) {
+  const auto connection = weak.lock();
+  if (!connection) return nullptr;
+  const std::lock_guard lock(mutex_);
+  const auto found = gates_.find(connection.get());
+  return found != gates_.end() ? found->second : nullptr;
+}
+
 void FrontDoor::OnAnswered(const std::weak_ptr<trantor::TcpConnection>& weak) {
   const auto connection = weak.lock();
-  if (!connection) return;
-  std::shared_ptr<ConnectionGate> gate;
-  {
-    const std::lock_guard lock(mutex_);
-    const auto found = gates_.find(connection.get());
-    if (found == gates_.end()) return;
-    gate = found->second;
-  }
+  const auto gate = GateOf(weak);
   // Drogon announces an answer first and sends it in the same turn of the loop.
-  connection->getLoop()->queueInLoop([gate] { gate->OnAnswered(); });
+  if (gate) connection->getLoop()->queueInLoop([gate] { gate->OnAnswered(); });
+}
+
+RequestBody FrontDoor::TakeBody(const std::weak_ptr<trantor::TcpConnection>& weak) {
+  const auto gate = GateOf(weak);
+  return gate ? gate->TakeBody() : RequestBody();
 }
 
 std::optional<Refusal> FrontDoor::Check(const RequestHead& head) const {

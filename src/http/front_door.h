@@ -24,6 +24,7 @@ class FrontDoor {
     int max_connections = 1000;
     ApiKeys keys;
     Cors cors;
+    std::shared_ptr<MemoryBudget> memory = nullptr;  // of all requests; without one they may hold anything
   };
   // `on_left` is called with each connection that is gone.
   FrontDoor(Settings settings, std::function<void(const trantor::TcpConnection*)> on_left);
@@ -36,8 +37,11 @@ class FrontDoor {
   void OnConnection(const trantor::TcpConnectionPtr& connection);
   // The connection's loop: the answer was handed to the connection, or will be in this turn of the loop.
   void OnAnswered(const std::weak_ptr<trantor::TcpConnection>& connection);
+  // The connection's loop: the body of the request that Drogon has from this connection; once.
+  RequestBody TakeBody(const std::weak_ptr<trantor::TcpConnection>& connection);
 
  private:
+  std::shared_ptr<ConnectionGate> GateOf(const std::weak_ptr<trantor::TcpConnection>& connection);
   std::optional<Refusal> Check(const RequestHead& head) const;
   std::optional<Refusal> CheckKey(const RequestHead& head) const;
   std::string Render(const Refusal& refusal, const RequestHead& head, const trantor::TcpConnection& connection) const;

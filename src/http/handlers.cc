@@ -3,9 +3,9 @@
 #include <utility>
 
 #include "api/error_body.h"
-#include "api/sampling_fields.h"
-#include "base/log.h"
 #include "http/answer_head.h"
+#include "http/client_work.h"
+#include "http/generation_start.h"
 #include "http/metrics_page.h"
 
 namespace cllm {
@@ -22,14 +22,6 @@ void AnswerProbe(const HttpCall& call, Readiness readiness, std::string body) {
     response->addHeader("Retry-After", std::to_string(kRetryAfterLoading));
   }
   call.respond(response);
-}
-
-// The header that names what of a request changed nothing.
-HeaderList IgnoredFieldsHeader(const std::vector<std::string>& fields, const std::string& request_id) {
-  if (fields.empty()) return {};
-  std::string list = FieldListValue(fields);
-  spdlog::debug("request {} has fields that this server does not know: {}", EscapedForLog(request_id), list);
-  return {{"X-cLLM-Ignored-Fields", std::move(list)}};
 }
 
 }  // namespace
@@ -52,7 +44,13 @@ void HttpCall::Answer(std::string body) const { respond(BodyResponse(route->cont
 void HttpCall::Fail(const Error& error) const { respond(ErrorResponse(error, ErrorBody(route->errors, error))); }
 
 Handlers::Handlers(Settings settings, FrontDoor& front_door, Mailbox& mailbox, ConnectionTracker& tracker)
-    : settings_(std::move(settings)), front_door_(front_door), mailbox_(mailbox), tracker_(tracker) {}
+    : settings_(std::move(settings)),
+      room_{.front_door = front_door,
+            .mailbox = mailbox,
+            .tracker = tracker,
+            .workers = workers_,
+            .backend = backend_,
+            .log_bodies = settings_.log_bodies} {}
 
 void Handlers::Index(HttpCall call) const { call.Answer(IndexBody(settings_.version, EndpointNames())); }
 
@@ -111,54 +109,22 @@ void Handlers::Model(HttpCall call) const {
 }
 
 void Handlers::StartGeneration(HttpCall call, DialectOf dialect_of) const {
+  if (auto backend = backend_.load()) {
+    return std::make_shared<GenerationStart>(std::move(call), std::move(backend), dialect_of, room_)->Begin();
+  }
+  const Error error = Unavailable();
   RequestRecord record = RecordOf(call.request);
-  if (settings_.log_bodies) record.body = call.request->body();
-  const auto fail = [&](const Error& error) {
-    record.status = HttpStatus(error.code);
-    record.error = error.code;
-    record.total_s = SecondsOf(call.request);
-    LogRequest(record);
-    call.Fail(error);
-  };
-  const auto backend = backend_.load();
-  if (!backend) return fail(Unavailable());
-  // Under overload most requests end here: reading them first would take time from those that are answered.
-  if (Status room = backend->service.LookForRoom(); !room) return fail(room.error());
-  const Dialect& dialect = dialect_of(*backend);
-  Result<ParsedCall> parsed = dialect.Parse(call.request->body());
-  if (!parsed) return fail(parsed.error());
-  if (const std::string& priority = call.request->getHeader(kPriorityHeader); !priority.empty()) {
-    if (Status status = ReadPriorityHeader(priority, parsed->request); !status) return fail(status.error());
-  }
-  auto exchange = std::make_shared<Exchange>(
-      Exchange::Parts{
-          .request = call.request,
-          .respond = call.respond,
-          .writer = std::move(parsed->writer),
-          .dialect = &dialect,
-          .backend = backend,
-          .stream = parsed->stream,
-          .common_headers = CommonHeaders(front_door_.cors(), call.request->getHeader("origin"), record.request_id),
-          .headers = IgnoredFieldsHeader(parsed->ignored_fields, record.request_id),
-          .record = record,
-          .on_stream_end = [&door = front_door_, connection = call.request->getConnectionPtr()] { door.OnAnswered(connection); }},
-      mailbox_, tracker_);
-  auto control = backend->Submit(*std::move(parsed), exchange);
-  if (!control) {
-    exchange->Abandon();
-    return fail(control.error());
-  }
-  exchange->Track(*control);
+  record.status = HttpStatus(error.code);
+  record.error = error.code;
+  record.total_s = SecondsOf(call.request);
+  LogRequest(record);
+  call.Fail(error);
 }
 
 void Handlers::StartWork(HttpCall call, BodyAnswer answer) const {
   const auto backend = backend_.load();
   if (!backend) return call.Fail(Unavailable());
-  backend->service.Post([backend, call = std::move(call), answer] {
-    Result<std::string> body = answer(backend->service, call.request->body());
-    if (!body) return call.Fail(body.error());
-    call.Answer(*std::move(body));
-  });
+  std::make_shared<ClientWork>(std::move(call), answer, room_.front_door, room_.tracker)->Begin(backend);
 }
 
 }  // namespace cllm

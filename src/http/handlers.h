@@ -6,12 +6,12 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <type_traits>
 
 #include <drogon/HttpRequest.h>
 #include <drogon/HttpResponse.h>
 
 #include "api/backend.h"
+#include "http/body_workers.h"
 #include "http/connection_tracker.h"
 #include "http/exchange.h"
 #include "http/front_door.h"
@@ -35,6 +35,16 @@ RequestRecord RecordOf(const drogon::HttpRequestPtr& request);
 // Since it arrived.
 double SecondsOf(const drogon::HttpRequestPtr& request);
 
+// What requests need of the server beside the model; outlives them.
+struct RequestRoom {
+  FrontDoor& front_door;
+  Mailbox& mailbox;
+  ConnectionTracker& tracker;
+  BodyWorkers& workers;
+  const std::atomic<std::shared_ptr<const Backend>>& backend;  // as it is now
+  bool log_bodies = false;
+};
+
 class Handlers {
  public:
   struct Settings {
@@ -47,6 +57,9 @@ class Handlers {
 
   // Any thread: the model is loaded, or, with nullptr, gone.
   void SetBackend(std::shared_ptr<const Backend> backend) { backend_.store(std::move(backend)); }
+
+  // Any thread but the loops', after SetBackend(nullptr): blocks until what is with the workers is on its way to its loop.
+  void StopWorkers() { workers_.Stop(); }
 
   // Any thread: the end is near; probes say so from now on.
   void AnnounceEnd() { is_ending_ = true; }
@@ -65,21 +78,16 @@ class Handlers {
     StartGeneration(std::move(call), [](const Backend& backend) -> const Dialect& { return backend.*kDialect; });
   }
 
-  // `kAnswer` makes one body of another on the service's workers; one that may take its time asks whether it is still wanted.
+  // `kAnswer` makes one body of another on a thread of the service.
   template <auto kAnswer>
   void Work(HttpCall call) const {
-    StartWork(std::move(call), [](const Service& service, std::string_view body) -> Result<std::string> {
-      if constexpr (std::is_invocable_v<decltype(kAnswer), const TextModel&, std::string_view, const StopCheck&>) {
-        return kAnswer(service.model(), body, service.StopOfJob());
-      } else {
-        return kAnswer(service.model(), body);
-      }
-    });
+    StartWork(std::move(call), kAnswer);
   }
 
  private:
+  static constexpr int kBodyThreads = 2;
   using DialectOf = const Dialect& (*)(const Backend&);
-  using BodyAnswer = Result<std::string> (*)(const Service&, std::string_view);
+  using BodyAnswer = Result<ChunkedText> (*)(const TextModel&, std::string_view, const WorkLimits&);
 
   // `accepts`: whether requests that come now are let in.
   Readiness ReadinessOf(const Backend* backend, bool accepts) const;
@@ -89,11 +97,10 @@ class Handlers {
   void StartWork(HttpCall call, BodyAnswer answer) const;
 
   Settings settings_;
-  FrontDoor& front_door_;
-  Mailbox& mailbox_;
-  ConnectionTracker& tracker_;
   std::atomic<std::shared_ptr<const Backend>> backend_;
   std::atomic<bool> is_ending_ = false;
+  BodyWorkers workers_{kBodyThreads};
+  RequestRoom room_;
 };
 
 }  // namespace cllm

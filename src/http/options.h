@@ -22,6 +22,7 @@ struct HttpOptions {
   std::string tls_certificate = {};
   std::string tls_key = {};
   int max_body_mb = 16;
+  int max_memory_mb = 1024;  // what all requests together may hold
   int max_connections = 1000;
   int timeout_ms = 30'000;        // for a request to arrive once it has begun, and for the next one to begin
   double stall_timeout_s = 60.0;  // a step of the engine that takes longer makes probes fail

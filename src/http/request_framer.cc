@@ -48,7 +48,7 @@ bool HasGoodEscapes(std::string_view target) {
   return true;
 }
 
-// Fields about this one hop, which Canonical says in its own way or leaves out.
+// Fields about this one hop, which CanonicalHead says in its own way or leaves out.
 bool IsOfTheConnection(std::string_view name) {
   constexpr std::array<std::string_view, 10> kNames = {"connection",        "content-length",   "expect", "http2-settings",
                                                        "keep-alive",        "proxy-connection", "te",     "trailer",
@@ -300,7 +300,7 @@ RequestFramer::Step RequestFramer::TakeChunkEnd(std::string_view& bytes) {
   return true;
 }
 
-std::string RequestFramer::Canonical() const {
+std::string RequestFramer::CanonicalHead() const {
   std::string text = fmt::format("{} {} HTTP/1.{}\r\n", head_.method, head_.target == "*" ? "/" : head_.target, head_.is_http_1_0 ? 0 : 1);
   for (const HttpField& field : head_.fields) {
     if (!IsOfTheConnection(field.name)) text += fmt::format("{}: {}\r\n", field.name, field.value);
@@ -310,8 +310,7 @@ std::string RequestFramer::Canonical() const {
   } else if (head_.is_http_1_0) {
     text += "connection: keep-alive\r\n";
   }
-  text += fmt::format("content-length: {}\r\n\r\n", body_.size());
-  return text + body_;
+  return text + "content-length: 0\r\n\r\n";
 }
 
 }  // namespace cllm

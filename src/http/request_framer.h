@@ -64,9 +64,14 @@ class RequestFramer {
   // From now on the request has this field, once, whatever it came with. `name` is in lower case.
   void SetField(std::string_view name, std::string value);
 
-  // The request, complete, in a form that leaves nothing to understand differently: lower-case fields, a body with its
-  // Content-Length, no chunks, nothing about the connection but whether it ends.
-  std::string Canonical() const;
+  // The request without its body, in a form that leaves nothing to understand differently: lower-case fields, nothing about the
+  // connection but whether it ends.
+  std::string CanonicalHead() const;
+
+  // What the body takes of memory so far.
+  std::size_t body_capacity() const { return body_.capacity(); }
+  // The body without its chunks; once.
+  std::string TakeBody() { return std::move(body_); }
 
   void Reset();
 

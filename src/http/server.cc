@@ -134,7 +134,8 @@ Status HttpServer::Application::MakeFrontDoor() {
                                .timeout = std::chrono::milliseconds(options_.timeout_ms),
                                .max_connections = options_.max_connections,
                                .keys = std::move(*keys),
-                               .cors = std::move(*cors)};
+                               .cors = std::move(*cors),
+                               .memory = std::make_shared<MemoryBudget>(static_cast<std::size_t>(options_.max_memory_mb) << 20U)};
   settings.limits.body_bytes = static_cast<std::size_t>(options_.max_body_mb) << 20;
   settings.limits.body_text = fmt::format("{} MiB of http.max_body_mb", options_.max_body_mb);
   open_to_all_ = !settings.keys.required();
@@ -260,6 +261,8 @@ void HttpServer::Application::WaitUntilListening() {
 void HttpServer::Application::DropBackend() {
   handlers_->SetBackend(nullptr);
   WaitUntilListening();  // every loop has left the handler that it was in
+  handlers_->StopWorkers();
+  WaitUntilListening();  // and what the workers had for it
 }
 
 void HttpServer::Application::Quit() {

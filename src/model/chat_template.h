@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "base/stop_check.h"
 #include "model/marked_text.h"
 #include "model/model.h"
 
@@ -46,9 +47,6 @@ struct ChatPrompt {
   // The last message is the beginning of the answer.
   bool continue_final_message = false;
 };
-
-// Asked now and then while a template runs: an error ends it and becomes its result.
-using StopCheck = std::function<Status()>;
 
 // Names that a request may not give to arguments of its own: what the renderer sets itself, and functions of templates.
 Status CheckTemplateArguments(const std::map<std::string, std::string>& arguments);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <exception>
 #include <limits>
+#include <new>
 
 #include "base/invariant.h"
 
@@ -14,11 +15,35 @@ namespace {
 
 constexpr std::size_t kMostBytes = std::numeric_limits<std::int32_t>::max() / 8;
 
+// While it lives, llama.cpp asks `stop` whether this thread's tokens are still wanted.
+class AskedStop {
+ public:
+  explicit AskedStop(const StopCheck& stop) : stop_(stop) {
+    if (stop_) llama_set_tokenize_abort([](void* self) { return static_cast<AskedStop*>(self)->IsUnwanted(); }, this);
+  }
+  ~AskedStop() { llama_set_tokenize_abort(nullptr, nullptr); }
+  AskedStop(const AskedStop&) = delete;
+  AskedStop& operator=(const AskedStop&) = delete;
+
+  // The last answer.
+  const Status& status() const { return status_; }
+
+ private:
+  bool IsUnwanted() {
+    status_ = stop_();
+    return !status_;
+  }
+
+  const StopCheck& stop_;
+  Status status_;
+};
+
 // `run` is llama.cpp's function without its last but one arguments: it fills the tokens, or returns minus how many there are.
 template <typename Run>
-Result<std::vector<std::int32_t>> RunTokenizer(std::size_t bytes, const Run& run) {
+Result<std::vector<std::int32_t>> RunTokenizer(std::size_t bytes, const StopCheck& stop, const Run& run) {
   if (bytes > kMostBytes) return InvalidArgument("the text is too long to tokenise");
   std::vector<std::int32_t> tokens(bytes + 16);
+  const AskedStop asked(stop);
   try {
     std::int32_t count = run(tokens);
     if (count < 0) {  // -count tokens are needed
@@ -28,7 +53,10 @@ Result<std::vector<std::int32_t>> RunTokenizer(std::size_t bytes, const Run& run
     if (count < 0) return Fail(ErrorCode::kInternal, "the tokenizer gave no tokens");
     tokens.resize(count);
     return tokens;
+  } catch (const std::bad_alloc&) {
+    throw;  // no fault of the text
   } catch (const std::exception& error) {
+    if (!asked.status()) return std::unexpected(asked.status().error());
     return InvalidArgument(std::string("the text cannot be tokenised: ") + error.what());
   }
 }
@@ -42,20 +70,21 @@ Tokenizer::Tokenizer(const llama_vocab* vocab)
   }
 }
 
-Result<std::vector<std::int32_t>> Tokenizer::Tokenize(std::string_view text, bool add_special, bool parse_special) const {
-  return RunTokenizer(text.size(), [&](std::vector<std::int32_t>& tokens) {
+Result<std::vector<std::int32_t>> Tokenizer::Tokenize(std::string_view text, bool add_special, bool parse_special,
+                                                      const StopCheck& stop) const {
+  return RunTokenizer(text.size(), stop, [&](std::vector<std::int32_t>& tokens) {
     return llama_tokenize(vocab_, text.data(), static_cast<std::int32_t>(text.size()), tokens.data(),
                           static_cast<std::int32_t>(tokens.size()), add_special, parse_special);
   });
 }
 
-Result<std::vector<std::int32_t>> Tokenizer::Tokenize(const MarkedText& text, bool add_special) const {
+Result<std::vector<std::int32_t>> Tokenizer::Tokenize(const MarkedText& text, bool add_special, const StopCheck& stop) const {
   std::vector<std::uint8_t> trusted(text.text.size());
   for (const ByteRange& range : text.trusted) {
     CheckInvariant(range.begin <= range.end && range.end <= trusted.size(), "a trusted range lies in its text");
     std::fill(trusted.begin() + static_cast<std::ptrdiff_t>(range.begin), trusted.begin() + static_cast<std::ptrdiff_t>(range.end), 1);
   }
-  return RunTokenizer(text.text.size(), [&](std::vector<std::int32_t>& tokens) {
+  return RunTokenizer(text.text.size(), stop, [&](std::vector<std::int32_t>& tokens) {
     return llama_tokenize_trusted(vocab_, text.text.data(), static_cast<std::int32_t>(text.text.size()), trusted.data(), tokens.data(),
                                   static_cast<std::int32_t>(tokens.size()), add_special);
   });

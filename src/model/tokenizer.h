@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "base/stop_check.h"
 #include "model/marked_text.h"
 
 struct llama_vocab;
@@ -25,11 +26,12 @@ class Tokenizer {
   // parse_special: read "<|im_start|>" and the like as the control tokens that they name.
   // Linear in the text but for a logarithm, with a small stack, whatever the text and the vocabulary. A byte that is not UTF-8 counts
   // as U+FFFD where the vocabulary has no tokens for bytes.
-  Result<std::vector<std::int32_t>> Tokenize(std::string_view text, bool add_special, bool parse_special) const;
+  // `stop` is asked now and then, and its error is passed on.
+  Result<std::vector<std::int32_t>> Tokenize(std::string_view text, bool add_special, bool parse_special, const StopCheck& stop = {}) const;
 
   // The same with parse_special, where a control token counts only if all its bytes are trusted. What lies between control tokens is
   // tokenised whole, wherever it comes from.
-  Result<std::vector<std::int32_t>> Tokenize(const MarkedText& text, bool add_special) const;
+  Result<std::vector<std::int32_t>> Tokenize(const MarkedText& text, bool add_special, const StopCheck& stop = {}) const;
 
   // So many bytes of text are at least so many tokens, however they are cut; 0 where the vocabulary knows no such bound, because it
   // drops or merges some of a text.

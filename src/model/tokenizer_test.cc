@@ -27,7 +27,7 @@ const std::string kSource = CLLM_LLAMA_CPP_SOURCE;
 // What llama.cpp's BPE tokenizers are called in a file: "whitespace" is a tokenizer of its own.
 std::string TokenizerOf(const std::string& pre_tokenizer) { return pre_tokenizer == "whitespace" ? "whitespace" : "gpt2"; }
 
-LoadedVocabulary Vocabulary(const std::string& pre_tokenizer) {
+LoadedVocabulary BpeVocabulary(const std::string& pre_tokenizer) {
   return LoadVocabularyBytes(TestingBpeVocabulary(pre_tokenizer, TokenizerOf(pre_tokenizer)));
 }
 
@@ -119,7 +119,7 @@ TEST(Tokenizer, GivesTheIdsOfTheUnpatchedLlamaCppForRandomTexts) {
   }
   std::map<std::string, std::string> hashes;
   for (const std::string& name : PreTokenizers(kSource)) {
-    const LoadedVocabulary vocabulary = Vocabulary(name);
+    const LoadedVocabulary vocabulary = BpeVocabulary(name);
     ASSERT_NE(vocabulary.get(), nullptr) << name;
     std::array<char, 17> text{};
     std::snprintf(text.data(), text.size(), "%016llx", static_cast<unsigned long long>(HashOfRandomTexts(vocabulary.get(), 200)));
@@ -131,7 +131,7 @@ TEST(Tokenizer, GivesTheIdsOfTheUnpatchedLlamaCppForRandomTexts) {
 TEST(Tokenizer, NeedsNoStackForAnyPreTokenizerAndText) {
   const std::map<std::string, std::string> texts = HardTexts(8 << 10);
   for (const std::string& name : PreTokenizers(kSource)) {
-    const LoadedVocabulary vocabulary = Vocabulary(name);
+    const LoadedVocabulary vocabulary = BpeVocabulary(name);
     ASSERT_NE(vocabulary.get(), nullptr) << name;
     const Tokenizer tokenizer(vocabulary.get());
     for (const auto& [kind, text] : texts) {
@@ -167,7 +167,7 @@ TEST(Tokenizer, TakesLinearTime) {
     }
   };
   for (const char* name : {"tekken", "deepseek-llm", "exaone-moe", "superbpe", "gpt-2", "kimi-k2", "jais-2"}) {
-    check(name, Vocabulary(name));
+    check(name, BpeVocabulary(name));
   }
   for (const char* name : {"llama-spm", "bert-bge", "nomic-bert-moe"}) {
     check(name, LoadedVocabulary(kSource + "/models/ggml-vocab-" + name + ".gguf"));
@@ -205,7 +205,7 @@ std::vector<Ids> SpecialTokensByDefinition(const std::string& text, const std::v
 }
 
 TEST(Tokenizer, FindsTheSameSpecialTokensAsOneByOne) {
-  const LoadedVocabulary vocabulary = Vocabulary("gpt-2");
+  const LoadedVocabulary vocabulary = BpeVocabulary("gpt-2");
   const Tokenizer tokenizer(vocabulary.get());
   const std::vector<std::string> pieces = {"<tool>", "!a",        "<tool",        "ol>!a", ">", "<|im_end|>",
                                            "<|im_",  "<unknown>", "\xE5\xAD\xA6", "a",     " "};
@@ -231,7 +231,7 @@ TEST(Tokenizer, FindsTheSameSpecialTokensAsOneByOne) {
 
 TEST(Tokenizer, ReadsControlTokensOnlyWhereAllTheirBytesAreTrusted) {
   constexpr std::int32_t kEnd = 257;
-  const LoadedVocabulary vocabulary = Vocabulary("tekken");
+  const LoadedVocabulary vocabulary = BpeVocabulary("tekken");
   const Tokenizer tokenizer(vocabulary.get());
   const std::string name = "<|im_end|>";
   const MarkedText text{.text = "a" + name + "b" + name + "<tool>", .trusted = {{1, 1 + name.size()}}};
@@ -293,7 +293,7 @@ TEST(Tokenizer, NeverHasFewerTokensThanItsBound) {
 
 TEST(Tokenizer, TakesInvalidUtf8) {
   for (const char* name : {"tekken", "gpt-2", "deepseek-llm"}) {
-    const LoadedVocabulary vocabulary = Vocabulary(name);
+    const LoadedVocabulary vocabulary = BpeVocabulary(name);
     const Tokenizer tokenizer(vocabulary.get());
     for (const std::string text : {"\xFF", "a\xC3", "\xE4\xB8", "\xF4\x90\x80\x80", "\xF7\xBF\xBF\xBF", "\xED\xA0\x80", "\x80\x80"}) {
       EXPECT_TRUE(tokenizer.Tokenize(text, false, true)) << name;

@@ -91,9 +91,9 @@ TEST(SchedulerSharingTest, OthersPassAFollowerThatWaits) {
 }
 
 TEST(SchedulerSharingTest, AFollowerTakesTheLeadWhenItsLeaderLeaves) {
-  using Signal = RequestControl::Signal;
+  constexpr auto kCancel = RequestControl::Signal::kCancel;
   const std::vector<std::function<void(SchedulerRig&, RequestId)>> ways = {
-      [](auto& rig, RequestId leader) { rig.Signal(leader, Signal::kCancel); },
+      [](auto& rig, RequestId leader) { rig.Signal(leader, kCancel); },
       [](auto& rig, RequestId) { rig.now += std::chrono::seconds(10); },
   };
   for (const auto& leave : ways) {

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include <fmt/format.h>
+
 namespace cllm {
 
 Answer::Answer(Settings settings, std::shared_ptr<RequestControl> control, std::shared_ptr<GenerationSink> sink, RequestMetrics& metrics)
@@ -9,7 +11,7 @@ Answer::Answer(Settings settings, std::shared_ptr<RequestControl> control, std::
       control_(std::move(control)),
       sink_(std::move(sink)),
       metrics_(metrics),
-      stops_(settings_.stop, settings_.include_stop) {}
+      stops_(settings_.stops, settings_.include_stop) {}
 
 void Answer::Start(TimePoint now, int cached_tokens) {
   started_ = now;
@@ -28,6 +30,8 @@ TokenText Answer::Shown(const SampledToken& token, std::string bytes, const Piec
 
 void Answer::Add(const SampledToken& token, const PieceFunction& piece, TimePoint now) {
   if (ended_) return;
+  if (now > settings_.deadline)
+    return Abort({ErrorCode::kTimedOut, fmt::format("the request's deadline passed after {} tokens", generated_), {}}, now);
   if (generated_++ == 0) {
     first_token_ = now;
   } else {
@@ -45,6 +49,12 @@ void Answer::Add(const SampledToken& token, const PieceFunction& piece, TimePoin
     control_->Send(RequestControl::Signal::kStop);
     Finish({}, FinishReason::kStop, now);
   }
+}
+
+void Answer::Abort(Error error, TimePoint now) {
+  if (ended_) return;
+  control_->Send(RequestControl::Signal::kCancel);
+  Finish(std::unexpected(std::move(error)), FinishReason::kStop, now);
 }
 
 void Answer::End(const EndEvent& end, TimePoint now) {

@@ -23,7 +23,7 @@ using PieceFunction = std::function<std::string(TokenId, bool special)>;
 class Answer {
  public:
   struct Settings {
-    std::vector<std::string> stop;
+    std::shared_ptr<const StopStrings> stops = nullptr;
     bool include_stop = false;
     bool show_special_tokens = false;
     std::string echo = {};      // comes before the answer; valid UTF-8
@@ -33,6 +33,7 @@ class Answer {
     std::uint64_t seed = 0;
     std::optional<int> cut_max_tokens = {};
     TimePoint accepted;
+    TimePoint deadline = TimePoint::max();
     // Called with all tokens of an answer that finished; empty: nobody wants them.
     std::function<void(CachedResult)> keep = {};
     // The answer's tokens come from the result cache.
@@ -44,10 +45,13 @@ class Answer {
 
   // The scheduler has admitted the request; of its prompt `cached_tokens` need not be computed.
   void Start(TimePoint now, int cached_tokens);
-  // Sends what the token decides. At a stop string the request is told to stop and the answer ends.
+  // Sends what the token decides. At a stop string the request is told to stop and the answer ends; so it does, with an error, at its
+  // deadline, since the time that text takes is a part of the answer's.
   void Add(const SampledToken& token, const PieceFunction& piece, TimePoint now);
-  // The scheduler's word that nothing further comes. Does nothing if a stop string has ended the answer before.
+  // The scheduler's word that nothing further comes. Does nothing if the answer has ended before.
   void End(const EndEvent& end, TimePoint now);
+  // Ends the answer and tells the scheduler, unless it has ended before.
+  void Abort(Error error, TimePoint now);
   bool ended() const { return ended_; }
 
  private:

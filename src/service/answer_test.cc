@@ -16,8 +16,8 @@ using std::chrono::milliseconds;
 // An answer whose tokens are the pieces of a list, numbered from 0.
 class AnswerTest : public testing::Test {
  protected:
-  void Start(std::vector<std::string> stop, bool wants_tokens = false, int min_tokens = 0) {
-    answer_ = std::make_unique<Answer>(Answer::Settings{.stop = std::move(stop),
+  void Start(const std::vector<std::string>& stop, bool wants_tokens = false, int min_tokens = 0) {
+    answer_ = std::make_unique<Answer>(Answer::Settings{.stops = std::make_shared<const StopStrings>(stop),
                                                         .min_tokens = min_tokens,
                                                         .wants_tokens = wants_tokens,
                                                         .prompt_tokens = 7,
@@ -283,7 +283,7 @@ TEST_F(AnswerTest, OnlyAFinishedAnswerCountsForTheTimeOfTheWhole) {
 TEST_F(AnswerTest, ControlTokensAreShownWhereTheyAreWantedAndInLogprobsAlways) {
   for (const bool show : {false, true}) {
     const auto sink = std::make_shared<RememberingSink>();
-    Answer answer({.stop = {}, .show_special_tokens = show, .wants_tokens = true, .accepted = now_}, control_, sink, metrics_);
+    Answer answer({.show_special_tokens = show, .wants_tokens = true, .accepted = now_}, control_, sink, metrics_);
     const auto piece = [](TokenId token, bool special) { return token != 1 ? std::string("a") : special ? "<x>" : ""; };
     answer.Add({.token = 0, .logprob = -1, .top = {{1, -2}}}, piece, now_);
     answer.Add({.token = 1, .logprob = -1, .top = {}}, piece, now_);
@@ -298,7 +298,8 @@ TEST_F(AnswerTest, ControlTokensAreShownWhereTheyAreWantedAndInLogprobsAlways) {
 
 TEST_F(AnswerTest, AStopStringMayBeAPartOfTheAnswer) {
   const auto sink = std::make_shared<RememberingSink>();
-  Answer answer({.stop = {"bc"}, .include_stop = true, .accepted = now_}, control_, sink, metrics_);
+  Answer answer({.stops = std::make_shared<const StopStrings>(std::vector<std::string>{"bc"}), .include_stop = true, .accepted = now_},
+                control_, sink, metrics_);
   const auto piece = [](TokenId token, bool) { return std::string(1, static_cast<char>(token)); };
   for (const char c : {'a', 'b', 'c', 'd'}) answer.Add({.token = c, .logprob = 0, .top = {}}, piece, now_);
   EXPECT_EQ(sink->text(), "abc");

@@ -97,35 +97,36 @@ class ChoiceSink : public GenerationSink {
 
 }  // namespace
 
-std::vector<GenerateRequest> MakeChoices(GenerateRequest request, std::vector<Prompt> further_prompts, int choices) {
-  if (further_prompts.empty() && choices == 1) return {std::move(request)};
-  if (!request.seed) {
+std::vector<ChoiceOfRequest> MakeChoices(GenerateRequest request, std::vector<Prompt> further_prompts, int choices) {
+  if (!request.seed && (!further_prompts.empty() || choices > 1)) {
     request.seed = RandomSeed();
     request.seed_is_drawn = true;
   }
-  std::vector<GenerateRequest> requests;
-  const auto add_prompt = [&] {
-    for (int choice = 0; choice < choices; ++choice) {
-      request.choice = static_cast<std::uint32_t>(choice);
-      requests.push_back(request);
-    }
+  std::vector<ChoiceOfRequest> answers;
+  const auto add = [&](GenerateRequest one) {
+    const auto shared = std::make_shared<const SharedRequest>(std::move(one));
+    for (int choice = 0; choice < choices; ++choice) answers.push_back({shared, static_cast<std::uint32_t>(choice)});
   };
-  add_prompt();
+  Prompt first = std::exchange(request.prompt, {});
+  const GenerateRequest rest = request;
+  request.prompt = std::move(first);
+  add(std::move(request));
   for (Prompt& prompt : further_prompts) {
-    request.prompt = std::move(prompt);
-    add_prompt();
+    GenerateRequest one = rest;
+    one.prompt = std::move(prompt);
+    add(std::move(one));
   }
-  return requests;
+  return answers;
 }
 
-Result<std::shared_ptr<RequestControl>> SubmitChoices(Service& service, std::vector<GenerateRequest> requests,
+Result<std::shared_ptr<RequestControl>> SubmitChoices(Service& service, std::vector<ChoiceOfRequest> answers,
                                                       std::shared_ptr<GenerationSink> sink) {
-  if (requests.size() == 1) return service.Submit(std::move(requests.front()), std::move(sink));
-  const auto group = std::make_shared<ChoiceGroup>(requests.size(), std::move(sink));
-  for (std::size_t i = 0; i < requests.size(); ++i) {
-    requests[i].group = group->control();
-    const bool owns_prompt = requests[i].choice == 0;
-    const auto control = service.Submit(std::move(requests[i]), std::make_shared<ChoiceSink>(group, i, owns_prompt));
+  if (answers.size() == 1) return service.Submit(std::move(answers.front().request), {}, std::move(sink));
+  const auto group = std::make_shared<ChoiceGroup>(answers.size(), std::move(sink));
+  for (std::size_t i = 0; i < answers.size(); ++i) {
+    const Service::Choice choice{.number = answers[i].choice, .group = group->control()};
+    const bool owns_prompt = choice.number == 0;
+    const auto control = service.Submit(std::move(answers[i].request), choice, std::make_shared<ChoiceSink>(group, i, owns_prompt));
     if (control) continue;
     group->Abandon();
     return std::unexpected(control.error());

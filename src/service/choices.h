@@ -9,13 +9,18 @@
 
 namespace cllm {
 
-// A request for each answer: `choices` for the request's own prompt, then as many for each further one. They draw from one
-// seed; the first answer to a prompt is the one that a request for one answer would get.
-std::vector<GenerateRequest> MakeChoices(GenerateRequest request, std::vector<Prompt> further_prompts, int choices);
+struct ChoiceOfRequest {
+  std::shared_ptr<const SharedRequest> request;
+  std::uint32_t choice = 0;  // among the answers to its prompt
+};
 
-// As Service::Submit. Text names its answer by the index in `requests`; the end comes when all have ended, or with the first
+// All answers: `choices` to the request's own prompt, then as many to each further one. They draw from one
+// seed; the first answer to a prompt is the one that a request for one answer would get.
+std::vector<ChoiceOfRequest> MakeChoices(GenerateRequest request, std::vector<Prompt> further_prompts, int choices);
+
+// As Service::Submit. Text names its answer by the index in `answers`; the end comes when all have ended, or with the first
 // error, which ends the others. Where one of them is refused, none is accepted.
-Result<std::shared_ptr<RequestControl>> SubmitChoices(Service& service, std::vector<GenerateRequest> requests,
+Result<std::shared_ptr<RequestControl>> SubmitChoices(Service& service, std::vector<ChoiceOfRequest> answers,
                                                       std::shared_ptr<GenerationSink> sink);
 
 }  // namespace cllm

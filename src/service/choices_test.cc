@@ -43,9 +43,9 @@ class ChoicesTest : public testing::Test {
     service_ = std::make_unique<Service>(model_, *engine_, options_, [] {});
   }
 
-  std::shared_ptr<RememberingSink> Submit(std::vector<GenerateRequest> requests) {
+  std::shared_ptr<RememberingSink> Submit(std::vector<ChoiceOfRequest> answers) {
     auto sink = std::make_shared<RememberingSink>();
-    const auto control = SubmitChoices(*service_, std::move(requests), sink);
+    const auto control = SubmitChoices(*service_, std::move(answers), sink);
     EXPECT_TRUE(control) << (control ? "" : control.error().message);
     if (control) control_ = *control;
     return sink;
@@ -90,7 +90,7 @@ TEST_F(ChoicesTest, SeveralPromptsAreAnsweredInTheirOrder) {
   const auto texts = Texts(*sink);
   ASSERT_EQ(texts.size(), 6U);
   request.prompt = std::string("two");
-  const auto alone = Submit({request});
+  const auto alone = Submit(MakeChoices(request, {}, 1));
   alone->WaitForEnd();
   EXPECT_EQ(texts.at(2), alone->text());
 }
@@ -113,11 +113,17 @@ TEST_F(ChoicesTest, TheEndSumsUpAndCountsAPromptOnce) {
 TEST_F(ChoicesTest, WithoutASeedOneIsDrawnForAll) {
   GenerateRequest request = AskFor("a", 1);
   request.seed.reset();
-  const auto requests = MakeChoices(request, {}, 2);
-  ASSERT_EQ(requests.size(), 2U);
-  EXPECT_EQ(requests[0].seed, requests[1].seed);
-  EXPECT_TRUE(requests[0].seed_is_drawn && requests[1].seed_is_drawn);
-  EXPECT_FALSE(MakeChoices(request, {}, 1).at(0).seed) << "one alone is left to the service";
+  const auto answers = MakeChoices(request, {std::string("b")}, 2);
+  ASSERT_EQ(answers.size(), 4U);
+  EXPECT_EQ(answers[0].request, answers[1].request) << "answers to one prompt share all that they have in common";
+  const GenerateRequest& first = answers[0].request->fields();
+  const GenerateRequest& further = answers[2].request->fields();
+  EXPECT_TRUE(first.seed);
+  EXPECT_EQ(first.seed, further.seed);
+  EXPECT_TRUE(first.seed_is_drawn && further.seed_is_drawn);
+  EXPECT_EQ(std::get<std::string>(first.prompt), "a");
+  EXPECT_EQ(std::get<std::string>(further.prompt), "b");
+  EXPECT_FALSE(MakeChoices(request, {}, 1).at(0).request->fields().seed) << "one alone is left to the service";
 }
 
 TEST_F(ChoicesTest, OneFailureIsTheEndOfAll) {

@@ -39,13 +39,12 @@ struct GenerateRequest {
   bool show_special_tokens = false;  // control tokens have their text in the answer
   bool echo = false;                 // the answer begins with the text of its prompt, which is no chat
   bool ignore_eos = false;
-  int min_tokens = 0;                           // before them nothing ends the answer
-  std::vector<TokenId> stop_tokens;             // beside the model's own ends of text; also under ignore_eos
-  std::optional<double> timeout_s;              // less than the server's request_timeout
-  std::optional<int> priority;                  // seconds, as in SequenceRequest
-  std::uint32_t choice = 0;                     // as in SequenceRequest
-  bool seed_is_drawn = false;                   // `seed` is a random one: nobody will ask for it again
-  std::shared_ptr<const RequestControl> group;  // ends it as well
+  int min_tokens = 0;                // before them nothing ends the answer
+  std::vector<TokenId> stop_tokens;  // beside the model's own ends of text; also under ignore_eos
+  std::optional<double> timeout_s;   // less than the server's request_timeout
+  std::optional<int> priority;       // seconds, as in SequenceRequest
+  bool seed_is_drawn = false;        // `seed` is a random one: nobody will ask for it again
+  TimePoint arrived{};               // when it was there as a whole; not set: when it is submitted
 };
 
 // One generated token as the client may want to see it.

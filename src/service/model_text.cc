@@ -26,15 +26,15 @@ Result<std::string> ModelText::Detokenize(std::span<const TokenId> tokens) const
   return tokenizer_.Detokenize(tokens);
 }
 
-Result<EncodedPrompt> ModelText::EncodeText(std::string_view text, bool add_special, std::size_t most_tokens) const {
+Result<EncodedPrompt> ModelText::EncodeText(std::string_view text, bool add_special, std::size_t most_tokens, const StopCheck& stop) const {
   const std::size_t fewest = tokenizer_.FewestTokens(text.size());
   if (fewest > most_tokens) return EncodedPrompt{.tokens = {}, .fewest_tokens = fewest};
-  Result<std::vector<TokenId>> tokens = tokenizer_.Tokenize(text, add_special, true);
+  Result<std::vector<TokenId>> tokens = tokenizer_.Tokenize(text, add_special, true, stop);
   if (!tokens) return std::unexpected(tokens.error());
   return EncodedPrompt{.tokens = std::move(*tokens)};
 }
 
-Result<EncodedPrompt> ModelText::EncodeParts(const PromptParts& prompt, std::size_t most_tokens) const {
+Result<EncodedPrompt> ModelText::EncodeParts(const PromptParts& prompt, std::size_t most_tokens, const StopCheck& stop) const {
   EncodedPrompt all;
   for (const auto& part : prompt.parts) {
     const auto* text = std::get_if<std::string>(&part);
@@ -44,7 +44,8 @@ Result<EncodedPrompt> ModelText::EncodeParts(const PromptParts& prompt, std::siz
   bool add_special = prompt.add_special_tokens;
   for (const auto& part : prompt.parts) {
     const auto* text = std::get_if<std::string>(&part);
-    const auto encoded = text ? EncodeText(*text, add_special, most_tokens) : Encode(std::get<std::vector<TokenId>>(part), most_tokens, {});
+    const auto encoded =
+        text ? EncodeText(*text, add_special, most_tokens, stop) : Encode(std::get<std::vector<TokenId>>(part), most_tokens, stop);
     if (!encoded) return encoded;
     all.tokens.insert(all.tokens.end(), encoded->tokens.begin(), encoded->tokens.end());
     add_special = false;
@@ -63,14 +64,14 @@ Result<EncodedPrompt> ModelText::EncodeChat(const ChatPrompt& chat, std::size_t 
   if (!rendered) return std::unexpected(rendered.error());
   const std::size_t fewest = tokenizer_.FewestTokens(rendered->text.size());
   if (fewest > most_tokens) return EncodedPrompt{.tokens = {}, .fewest_tokens = fewest};
-  Result<std::vector<TokenId>> tokens = tokenizer_.Tokenize(*rendered, true);
+  Result<std::vector<TokenId>> tokens = tokenizer_.Tokenize(*rendered, true, stop);
   if (!tokens) return std::unexpected(tokens.error());
   return EncodedPrompt{.tokens = std::move(*tokens)};
 }
 
 Result<EncodedPrompt> ModelText::Encode(const Prompt& prompt, std::size_t most_tokens, const StopCheck& stop) const {
-  if (const auto* parts = std::get_if<PromptParts>(&prompt)) return EncodeParts(*parts, most_tokens);
-  if (const auto* text = std::get_if<std::string>(&prompt)) return EncodeText(*text, true, most_tokens);
+  if (const auto* parts = std::get_if<PromptParts>(&prompt)) return EncodeParts(*parts, most_tokens, stop);
+  if (const auto* text = std::get_if<std::string>(&prompt)) return EncodeText(*text, true, most_tokens, stop);
   if (const auto* tokens = std::get_if<std::vector<TokenId>>(&prompt)) {
     if (const Status status = CheckTokens(*tokens, "prompt"); !status) return std::unexpected(status.error());
     return EncodedPrompt{.tokens = *tokens};

@@ -15,17 +15,17 @@ class ModelText : public TextModel {
   Result<EncodedPrompt> Encode(const Prompt& prompt, std::size_t most_tokens, const StopCheck& stop) const override;
   std::string Piece(TokenId token, bool special) const override { return tokenizer_.Piece(token, special); }
   Result<std::string> RenderChat(const ChatPrompt& chat, const StopCheck& stop) const override;
-  Result<std::vector<TokenId>> Tokenize(std::string_view text, bool add_special, bool parse_special) const override {
-    return tokenizer_.Tokenize(text, add_special, parse_special);
+  Result<std::vector<TokenId>> Tokenize(std::string_view text, bool add_special, bool parse_special, const StopCheck& stop) const override {
+    return tokenizer_.Tokenize(text, add_special, parse_special, stop);
   }
   Result<std::string> Detokenize(std::span<const TokenId> tokens) const override;
   const std::vector<TokenId>& end_of_generation_tokens() const override { return tokenizer_.end_of_generation_tokens(); }
 
  private:
-  Result<EncodedPrompt> EncodeText(std::string_view text, bool add_special, std::size_t most_tokens) const;
+  Result<EncodedPrompt> EncodeText(std::string_view text, bool add_special, std::size_t most_tokens, const StopCheck& stop) const;
   Result<EncodedPrompt> EncodeChat(const ChatPrompt& chat, std::size_t most_tokens, const StopCheck& stop) const;
   Status CheckTokens(std::span<const TokenId> tokens, const char* field) const;
-  Result<EncodedPrompt> EncodeParts(const PromptParts& prompt, std::size_t most_tokens) const;
+  Result<EncodedPrompt> EncodeParts(const PromptParts& prompt, std::size_t most_tokens, const StopCheck& stop) const;
   ModelText(const Model& model, std::unique_ptr<ChatTemplate> chat_template)
       : tokenizer_(model.tokenizer()), chat_template_(std::move(chat_template)) {}
 

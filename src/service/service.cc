@@ -1,6 +1,7 @@
 #include "service/service.h"
 
 #include <algorithm>
+#include <new>
 #include <ranges>
 #include <type_traits>
 #include <utility>
@@ -16,6 +17,7 @@ namespace cllm {
 namespace {
 
 constexpr int kPrepareThreads = 2;
+constexpr int kJobThreads = 1;
 // Seconds until another server may have taken the place of one that ends.
 constexpr int kRetryAfterTheEnd = 5;
 
@@ -31,10 +33,11 @@ TimePoint After(TimePoint time, double seconds) {
 }  // namespace
 
 struct Service::Accepted {
-  GenerateRequest request;
+  std::shared_ptr<const SharedRequest> shared;
+  std::uint32_t choice = 0;
   std::shared_ptr<GenerationSink> sink;
-  std::shared_ptr<RequestControl> control = std::make_shared<RequestControl>(request.group);
-  TimePoint time = std::chrono::steady_clock::now();
+  std::shared_ptr<RequestControl> control;
+  TimePoint time;
 };
 
 Service::Service(const TextModel& model, Engine& engine, const SchedulerOptions& options, std::function<void()> on_step_sent,
@@ -50,7 +53,8 @@ Service::Service(const TextModel& model, Engine& engine, const SchedulerOptions&
       text_stage_([this](TokenId token, bool special) { return model_.Piece(token, special); }, on_step_sent_, [this] { CloseRequest(); }),
       loop_(engine, options, [this](StepEvents&& events) { text_stage_.Post(std::move(events)); }),
       workers_(kPrepareThreads),
-      chat_workers_(kPrepareThreads) {
+      chat_workers_(kPrepareThreads),
+      job_workers_(kJobThreads) {
   max_open_ = loop_.max_running() + options.max_queue_size;
 }
 
@@ -64,11 +68,9 @@ StopCheck Service::StopOf(TimePoint deadline, std::shared_ptr<const RequestContr
     if (ending_) return Fail(ErrorCode::kCancelled, "the server is shutting down");
     if (control && control->signal() != RequestControl::Signal::kNone) return Fail(ErrorCode::kCancelled, "the request was cancelled");
     if (std::chrono::steady_clock::now() < deadline) return {};
-    return Fail(ErrorCode::kTimedOut, "the request ran into its time limit while its chat template was rendered");
+    return Fail(ErrorCode::kTimedOut, "the request ran into its time limit while it was prepared");
   };
 }
-
-StopCheck Service::StopOfJob() const { return StopOf(After(std::chrono::steady_clock::now(), options_.request_timeout), nullptr); }
 
 Status Service::LookForRoom() { return CheckOpen(open_, options_.request_timeout); }
 
@@ -86,18 +88,38 @@ Status Service::CheckOpen(int open_before, double timeout_s) {
   return status;
 }
 
-Result<std::shared_ptr<RequestControl>> Service::Submit(GenerateRequest request, std::shared_ptr<GenerationSink> sink) {
+Result<std::shared_ptr<RequestControl>> Service::Submit(std::shared_ptr<const SharedRequest> request, const Choice& choice,
+                                                        std::shared_ptr<GenerationSink> sink) {
   // Counted before the look at accepting_: whoever stops the one and then waits for the other to be 0 misses nobody.
   const int open_before = open_.fetch_add(1);
-  if (Status status = CheckOpen(open_before, TimeoutOf(request)); !status) {
+  if (Status status = CheckOpen(open_before, TimeoutOf(request->fields())); !status) {
     CloseRequest();
     return std::unexpected(status.error());
   }
   ++accepted_;
-  auto accepted = std::make_shared<Accepted>(std::move(request), std::move(sink));
-  WorkerPool& workers = std::holds_alternative<ChatPrompt>(accepted->request.prompt) ? chat_workers_ : workers_;
+  const TimePoint arrived = request->fields().arrived;
+  auto accepted = std::make_shared<Accepted>(Accepted{.shared = std::move(request),
+                                                      .choice = choice.number,
+                                                      .sink = std::move(sink),
+                                                      .control = std::make_shared<RequestControl>(choice.group),
+                                                      .time = arrived != TimePoint() ? arrived : std::chrono::steady_clock::now()});
+  WorkerPool& workers = std::holds_alternative<ChatPrompt>(accepted->shared->fields().prompt) ? chat_workers_ : workers_;
   workers.Post([this, accepted] { Prepare(accepted); });
   return accepted->control;
+}
+
+Status Service::SubmitJob(std::shared_ptr<const RequestControl> control, Job job) {
+  const int open_before = open_.fetch_add(1);
+  if (Status status = CheckOpen(open_before, options_.request_timeout); !status) {
+    CloseRequest();
+    return status;
+  }
+  const StopCheck stop = StopOf(After(std::chrono::steady_clock::now(), options_.request_timeout), std::move(control));
+  job_workers_.Post([this, job = std::move(job), stop] {
+    job(stop);
+    CloseRequest();
+  });
+  return {};
 }
 
 double Service::TimeoutOf(const GenerateRequest& request) const {
@@ -118,19 +140,24 @@ bool Service::WaitUntilIdle(TimePoint until) {
 }
 
 void Service::Prepare(const std::shared_ptr<Accepted>& accepted) {
-  SequenceRequest sequence;
-  const GenerateRequest& request = accepted->request;
   Status status;
-  if (accepted->control->signal() == RequestControl::Signal::kNone) {
-    status = PrepareTokens(*accepted, sequence);
-  } else {
-    status = Fail(ErrorCode::kCancelled, "the request was cancelled");
+  try {
+    status = PrepareAnswer(*accepted);
+  } catch (const std::bad_alloc&) {
+    status = Fail(ErrorCode::kUnavailable, "the server has no memory for the request");
   }
-  Result<std::string> echo;
-  if (status && request.echo) echo = EchoOf(request.prompt);
-  if (!echo) status = std::unexpected(echo.error());
-  if (!status) return Refuse(*accepted, status);
-  Answer::Settings settings{.stop = request.stop,
+  if (!status) Refuse(*accepted, status);
+}
+
+// Hands a sequence to the engine loop, or the answer's tokens to the text stage. Nothing is handed on after an error.
+Status Service::PrepareAnswer(Accepted& accepted) {
+  if (accepted.control->signal() != RequestControl::Signal::kNone) return Fail(ErrorCode::kCancelled, "the request was cancelled");
+  SequenceRequest sequence;
+  if (Status status = PrepareTokens(accepted, sequence); !status) return status;
+  const GenerateRequest& request = accepted.shared->fields();
+  Result<std::string> echo = request.echo ? EchoOf(request.prompt) : Result<std::string>();
+  if (!echo) return std::unexpected(echo.error());
+  Answer::Settings settings{.stops = accepted.shared->stops(),
                             .include_stop = request.include_stop,
                             .show_special_tokens = request.show_special_tokens,
                             .echo = std::move(*echo),
@@ -139,7 +166,8 @@ void Service::Prepare(const std::shared_ptr<Accepted>& accepted) {
                             .prompt_tokens = static_cast<int>(sequence.prompt.size()),
                             .seed = sequence.sampling.seed,
                             .cut_max_tokens = CutMaxTokens(request, sequence.max_tokens),
-                            .accepted = accepted->time};
+                            .accepted = accepted.time,
+                            .deadline = sequence.deadline};
   std::shared_ptr<const CachedResult> known;
   if (result_cache_.enabled() && IsRepeatable(sequence, request.seed && !request.seed_is_drawn)) {
     std::string key = ResultKey(sequence, request.stop);
@@ -151,9 +179,14 @@ void Service::Prepare(const std::shared_ptr<Accepted>& accepted) {
       };
     }
   }
-  text_stage_.Register(sequence.id, std::make_unique<Answer>(std::move(settings), accepted->control, accepted->sink, request_metrics_));
-  if (known) return Replay(sequence.id, static_cast<int>(sequence.prompt.size()), *known);
-  loop_.Submit(std::move(sequence));
+  auto answer = std::make_unique<Answer>(std::move(settings), accepted.control, accepted.sink, request_metrics_);
+  text_stage_.Register(sequence.id, std::move(answer));
+  if (known) {
+    Replay(sequence.id, static_cast<int>(sequence.prompt.size()), *known);
+  } else {
+    loop_.Submit(std::move(sequence));
+  }
+  return {};
 }
 
 void Service::Refuse(Accepted& accepted, const Status& status) {
@@ -177,9 +210,10 @@ void Service::Replay(RequestId id, int prompt_tokens, const CachedResult& result
 }
 
 Status Service::PrepareTokens(Accepted& accepted, SequenceRequest& sequence) {
-  const GenerateRequest& request = accepted.request;
+  const GenerateRequest& request = accepted.shared->fields();
   sequence.deadline = After(accepted.time, TimeoutOf(request));
-  Result<EncodedPrompt> encoded = model_.Encode(request.prompt, MostPromptTokens(), StopOf(sequence.deadline, accepted.control));
+  const Result<EncodedPrompt>& encoded = accepted.shared->Encoded(
+      [&] { return model_.Encode(request.prompt, MostPromptTokens(), StopOf(sequence.deadline, accepted.control)); });
   if (!encoded) return std::unexpected(encoded.error());
   const char* field = PromptField(request.prompt);
   const int prompt_tokens = encoded->token_count();
@@ -194,10 +228,10 @@ Status Service::PrepareTokens(Accepted& accepted, SequenceRequest& sequence) {
     return std::unexpected(ContextLengthError(request.prompt, prompt_tokens, max_context_, !encoded->is_tokenised()));
   if (Status status = CheckTokenIds(request); !status) return status;
   sequence.id = next_id_++;
-  sequence.prompt = std::move(encoded->tokens);
+  sequence.prompt = encoded->tokens;
   if (Status status = SetLength(request, sequence); !status) return status;
   sequence.sampling = request.sampling;
-  sequence.choice = request.choice;
+  sequence.choice = accepted.choice;
   sequence.sampling.seed = request.seed ? *request.seed : RandomSeed();
   SetEnds(request, sequence);
   sequence.arrived = accepted.time;

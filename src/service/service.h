@@ -1,9 +1,7 @@
 // From request to answer: owns the engine thread, the text stage and the workers that prepare prompts.
 #pragma once
 
-#include <algorithm>
 #include <atomic>
-#include <climits>
 #include <condition_variable>
 #include <functional>
 #include <memory>
@@ -21,34 +19,25 @@
 #include "service/generation.h"
 #include "service/metrics.h"
 #include "service/result_cache.h"
+#include "service/shared_request.h"
 #include "service/stats.h"
 #include "service/text_stage.h"
 
 namespace cllm {
 
-struct EncodedPrompt {
-  std::vector<TokenId> tokens;
-  // Where it was not tokenised: how many tokens it is at least.
-  std::size_t fewest_tokens = 0;
-
-  bool is_tokenised() const { return tokens.size() >= fewest_tokens; }
-  // Far from overflow, so that it can be added to.
-  int token_count() const { return static_cast<int>(std::min<std::size_t>(std::max(tokens.size(), fewest_tokens), INT_MAX / 2)); }
-};
-
 // Text ↔ tokens as the service needs it: a model's, or a toy of a test.
 class TextModel {
  public:
   virtual ~TextModel() = default;
-  // A text that is more than `most_tokens` tokens however it is cut is not tokenised. `stop` is asked now and then where a chat's
-  // template runs long.
+  // A text that is more than `most_tokens` tokens however it is cut is not tokenised. `stop` is asked now and then.
   virtual Result<EncodedPrompt> Encode(const Prompt& prompt, std::size_t most_tokens, const StopCheck& stop) const = 0;
   // Bytes of one token of an answer; those of a control token only with `special`, else it is empty.
   virtual std::string Piece(TokenId token, bool special) const = 0;
   // The text that a chat's template makes of its messages, without BOS.
   virtual Result<std::string> RenderChat(const ChatPrompt& chat, const StopCheck& stop) const = 0;
   // A client's own look at the vocabulary; see Tokenizer.
-  virtual Result<std::vector<TokenId>> Tokenize(std::string_view text, bool add_special, bool parse_special) const = 0;
+  virtual Result<std::vector<TokenId>> Tokenize(std::string_view text, bool add_special, bool parse_special,
+                                                const StopCheck& stop) const = 0;
   virtual Result<std::string> Detokenize(std::span<const TokenId> tokens) const = 0;
   virtual const std::vector<TokenId>& end_of_generation_tokens() const = 0;
 };
@@ -72,9 +61,19 @@ class Service {
   // likewise. For a look before the work of reading a request: Submit decides anew.
   Status LookForRoom();
 
+  // Which of the answers to a request is meant.
+  struct Choice {
+    std::uint32_t number = 0;                               // as in SequenceRequest
+    std::shared_ptr<const RequestControl> group = nullptr;  // ends it as well
+  };
+
   // Never blocks. An error here is the only answer; after success `sink` gets text and exactly one end. The returned
   // control cancels the request.
-  Result<std::shared_ptr<RequestControl>> Submit(GenerateRequest request, std::shared_ptr<GenerationSink> sink);
+  Result<std::shared_ptr<RequestControl>> Submit(std::shared_ptr<const SharedRequest> request, const Choice& choice,
+                                                 std::shared_ptr<GenerationSink> sink);
+  Result<std::shared_ptr<RequestControl>> Submit(GenerateRequest request, std::shared_ptr<GenerationSink> sink) {
+    return Submit(std::make_shared<const SharedRequest>(std::move(request)), {}, std::move(sink));
+  }
 
   // From now on Submit refuses; what was accepted goes on.
   void StopAccepting() { accepting_ = false; }
@@ -93,16 +92,17 @@ class Service {
   const TextModel& model() const { return model_; }
   int max_context() const { return max_context_; }
 
-  // Runs a short job on the workers that prepare chats: for tokenising and the like, which must not block an event
-  // loop. At most as many jobs as callers wait for.
-  void Post(std::function<void()> job) { chat_workers_.Post(std::move(job)); }
-
-  // For such a job: an error once the server's time for a request has passed since this call, or the service ends.
-  StopCheck StopOfJob() const;
+  // A client's own look at the vocabulary and the like: what it asks ends with its client, the server's time for a request, or the
+  // service.
+  using Job = std::function<void(const StopCheck& stop)>;
+  // Never blocks. A job counts as an open request. After an error here it won't run. Else it runs once, on a thread for its like alone;
+  // `stop` is an error by then if `control` has ended it.
+  Status SubmitJob(std::shared_ptr<const RequestControl> control, Job job);
 
  private:
   struct Accepted;
   void Prepare(const std::shared_ptr<Accepted>& accepted);
+  Status PrepareAnswer(Accepted& accepted);
   void CloseRequest();
   Status CheckTokenIds(const GenerateRequest& request) const;
   void SetEnds(const GenerateRequest& request, SequenceRequest& sequence) const;
@@ -138,6 +138,7 @@ class Service {
   EngineLoop loop_;
   WorkerPool workers_;
   WorkerPool chat_workers_;  // a template that takes its time holds up nothing but other chats
+  WorkerPool job_workers_;   // and what nobody's answer waits for holds up nothing but its like
 };
 
 }  // namespace cllm

@@ -1,5 +1,6 @@
 // Chats whose template takes its time: what ends them, and whom they hold up.
 #include <atomic>
+#include <latch>
 #include <memory>
 #include <string>
 #include <thread>
@@ -69,9 +70,16 @@ TEST_F(EndlessTemplateTest, TheEndOfTheServiceEndsARendering) {
   const auto sink = std::make_shared<RememberingSink>();
   Submit(AskChat(), sink);
   model_.WaitForRendering();
-  const StopCheck job = service_->StopOfJob();
-  EXPECT_TRUE(job());
+  std::latch begun(1);
+  Status end;
+  ASSERT_TRUE(service_->SubmitJob(std::make_shared<RequestControl>(), [&](const StopCheck& stop) {
+    end = stop();
+    begun.count_down();
+    while (end) end = stop();
+  }));
+  begun.wait();
   service_.reset();
+  EXPECT_FALSE(end) << "and it ends a job";
   EXPECT_FALSE(sink->WaitForEnd().status);
 }
 

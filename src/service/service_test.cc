@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <latch>
 #include <memory>
 #include <random>
 #include <string>
@@ -359,27 +358,6 @@ TEST_F(ServiceTest, ARunningRequestIsCancelled) {
   EXPECT_EQ(sink->WaitForEnd().status.error().code, ErrorCode::kCancelled);
   EXPECT_TRUE(service_->WaitUntilIdle(Later()));
   EXPECT_EQ(sink->ends(), 1);
-}
-
-TEST_F(ServiceTest, ARequestIsCancelledBeforeItsPromptIsPrepared) {
-  Start();
-  std::latch busy(2);
-  std::latch go(1);
-  for (int i = 0; i < 2; ++i) {
-    service_->Post([&] {
-      busy.count_down();
-      go.wait();
-    });
-  }
-  busy.wait();  // no worker is left
-  const auto sink = Submit(Ask("hello", 100));
-  EXPECT_EQ(service_->stats().open_requests, 1);
-  control_->Send(RequestControl::Signal::kCancel);
-  go.count_down();
-  EXPECT_EQ(sink->WaitForEnd().status.error().code, ErrorCode::kCancelled);
-  EXPECT_TRUE(service_->WaitUntilIdle(Later()));
-  EXPECT_EQ(service_->stats().loop.steps, 0) << "the engine has never heard of it";
-  service_.reset();  // before the latches, which a worker may still be leaving
 }
 
 TEST_F(ServiceTest, TheServersTimeoutAndARequestsOwnEndIt) {

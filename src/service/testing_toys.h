@@ -51,7 +51,8 @@ class ToyTextModel : public TextModel {
     if (token == control_token_) return special ? "<control>" : "";
     return std::string(1, static_cast<char>(token));
   }
-  Result<std::vector<TokenId>> Tokenize(std::string_view text, bool add_special, bool parse_special) const override {
+  Result<std::vector<TokenId>> Tokenize(std::string_view text, bool add_special, bool parse_special,
+                                        const StopCheck& /*stop*/) const override {
     std::vector<TokenId> tokens = Tokens(text);
     if (parse_special) std::erase(tokens, 'S');
     if (add_special) tokens.insert(tokens.begin(), 1);

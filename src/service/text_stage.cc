@@ -1,5 +1,6 @@
 #include "service/text_stage.h"
 
+#include <new>
 #include <utility>
 
 namespace cllm {
@@ -18,7 +19,7 @@ TextStage::~TextStage() {
 
 void TextStage::Register(RequestId id, std::unique_ptr<Answer> answer) { Push(Registration{id, std::move(answer)}); }
 
-void TextStage::Post(StepEvents&& events) { Push(Step{std::move(events), std::chrono::steady_clock::now()}); }
+void TextStage::Post(StepEvents&& events) { Push(std::move(events)); }
 
 void TextStage::Push(Message message) {
   {
@@ -44,23 +45,29 @@ void TextStage::Run() {
 
 void TextStage::Handle(Registration registration) { answers_.emplace(registration.id, std::move(registration.answer)); }
 
-void TextStage::Handle(Step step) {
-  for (const auto& [id, cached_tokens] : step.events.starts) {
-    if (const auto answer = answers_.find(id); answer != answers_.end()) {
-      answer->second->Start(step.events.planned_at, cached_tokens);
-    }
+template <typename TellAnswer>
+void TextStage::Tell(RequestId id, TimePoint now, const TellAnswer& tell) {
+  const auto answer = answers_.find(id);
+  if (answer == answers_.end()) return;
+  try {
+    tell(*answer->second);
+  } catch (const std::bad_alloc&) {
+    answer->second->Abort({ErrorCode::kUnavailable, "the server has no memory for the answer", {}}, now);
   }
-  for (const TokenEvent& event : step.events.tokens) {
-    if (const auto answer = answers_.find(event.id); answer != answers_.end()) {
-      answer->second->Add(event.token, piece_, step.time);
-    }
+}
+
+// Times are those of the text: what a client waits for.
+void TextStage::Handle(StepEvents events) {
+  const TimePoint now = std::chrono::steady_clock::now();
+  for (const StartEvent& event : events.starts) {
+    Tell(event.id, now, [&](Answer& answer) { answer.Start(events.planned_at, event.cached_tokens); });
   }
-  for (const EndEvent& event : step.events.ends) {
-    const auto answer = answers_.find(event.id);
-    if (answer == answers_.end()) continue;
-    answer->second->End(event, step.time);
-    answers_.erase(answer);
-    on_end_();
+  for (const TokenEvent& event : events.tokens) {
+    Tell(event.id, now, [&](Answer& answer) { answer.Add(event.token, piece_, now); });
+  }
+  for (const EndEvent& event : events.ends) {
+    Tell(event.id, now, [&](Answer& answer) { answer.End(event, now); });
+    if (answers_.erase(event.id) > 0) on_end_();
   }
   on_step_sent_();
 }

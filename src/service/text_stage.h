@@ -32,16 +32,15 @@ class TextStage {
     RequestId id;
     std::unique_ptr<Answer> answer;
   };
-  struct Step {
-    StepEvents events;
-    TimePoint time;
-  };
-  using Message = std::variant<Registration, Step>;
+  using Message = std::variant<Registration, StepEvents>;
 
   void Push(Message message);
   void Run();
   void Handle(Registration registration);
-  void Handle(Step step);
+  void Handle(StepEvents events);
+  // What a step tells one answer. One that finds no memory ends; the others go on.
+  template <typename TellAnswer>
+  void Tell(RequestId id, TimePoint now, const TellAnswer& tell);
 
   PieceFunction piece_;
   std::function<void()> on_step_sent_;

@@ -19,10 +19,11 @@ class TextStageTest : public testing::Test {
                                          [this] { ++steps_sent_; }, [this] { ++ended_; });
   }
 
-  std::shared_ptr<RememberingSink> Register(RequestId id, std::vector<std::string> stop = {}) {
+  std::shared_ptr<RememberingSink> Register(RequestId id, const std::vector<std::string>& stop = {}) {
     auto sink = std::make_shared<RememberingSink>();
     auto control = std::make_shared<RequestControl>();
-    stage_->Register(id, std::make_unique<Answer>(Answer::Settings{.stop = std::move(stop), .accepted = {}}, control, sink, metrics_));
+    stage_->Register(id, std::make_unique<Answer>(Answer::Settings{.stops = std::make_shared<const StopStrings>(stop), .accepted = {}},
+                                                  control, sink, metrics_));
     return sink;
   }
 

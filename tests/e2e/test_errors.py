@@ -50,7 +50,7 @@ SAMPLING_ERRORS = [
     ("presence_penalty", ["1", 2.1]),
     ("frequency_penalty", ["1", -2.1]),
     ("seed", ["1", 1.5, -(2**63) - 1, 2**63, 2**64]),
-    ("stop", [1, "", [""], [1], ["a", None], ["x"] * 17, {}]),
+    ("stop", [1, "x" * 1025, ["x" * 1025], [1], ["a", None], ["x"] * 17, {}]),
     ("ignore_eos", [1, "true", []]),
     ("stream", [1, "true", "yes"]),
     ("timeout", ["1", 0, -1]),

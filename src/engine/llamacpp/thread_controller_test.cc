@@ -46,13 +46,13 @@ class Machine {
   }
   // The part of the time that went into steps with another number of threads than `threads`.
   double ShareOfOthers(int threads) {
-    double others = 0;
-    double all = 0;
+    double other_s = 0;
+    double all_s = 0;
     for (std::size_t i = 0; i < steps_.size(); ++i) {
-      all += times_[times_.size() - steps_.size() + i];
-      if (steps_[i] != threads) others += times_[times_.size() - steps_.size() + i];
+      all_s += times_[times_.size() - steps_.size() + i];
+      if (steps_[i] != threads) other_s += times_[times_.size() - steps_.size() + i];
     }
-    return others / all;
+    return other_s / all_s;
   }
 
  private:

@@ -1,0 +1,121 @@
+#include "http/generation_start.h"
+
+#include <algorithm>
+#include <new>
+#include <utility>
+
+#include <trantor/net/EventLoop.h>
+
+#include "api/error_body.h"
+#include "api/sampling_fields.h"
+#include "base/log.h"
+#include "http/answer_head.h"
+
+namespace cllm {
+namespace {
+
+// What takes less than a millisecond to read, whatever is in it.
+constexpr std::size_t kReadOnLoop = std::size_t{4} << 10;
+
+// The header that names what of a request changed nothing.
+HeaderList IgnoredFieldsHeader(const std::vector<std::string>& fields, const std::string& request_id) {
+  if (fields.empty()) return {};
+  std::string list = FieldListValue(fields);
+  spdlog::debug("request {} has fields that this server does not know: {}", EscapedForLog(request_id), list);
+  return {{"X-cLLM-Ignored-Fields", std::move(list)}};
+}
+
+}  // namespace
+
+GenerationStart::GenerationStart(HttpCall call, std::shared_ptr<const Backend> backend, DialectOf dialect_of, const RequestRoom& room)
+    : call_(std::move(call)), dialect_of_(dialect_of), room_(room), backend_(std::move(backend)), record_(RecordOf(call_.request)) {}
+
+void GenerationStart::Begin() {
+  body_ = room_.front_door.TakeBody(call_.request->getConnectionPtr());
+  if (room_.log_bodies) record_.body = body_.text;
+  // Under overload most requests end here: reading them first would take time from those that are answered.
+  if (Status room = backend_->service.LookForRoom(); !room) return Fail(room.error());
+  if (body_.text.size() > kReadOnLoop) return ReadOnWorker();
+  Submit(Read({}));
+}
+
+void GenerationStart::ReadOnWorker() {
+  const auto control = std::make_shared<RequestControl>();
+  const auto connection = call_.request->getConnectionPtr().lock();
+  room_.tracker.Add(connection.get(), control);
+  const auto stop = [control]() -> Status {
+    if (control->signal() == RequestControl::Signal::kNone) return {};
+    return cllm::Fail(ErrorCode::kCancelled, "the client left");
+  };
+  auto* const loop = trantor::EventLoop::getEventLoopOfCurrentThread();
+  room_.workers.Post([self = shared_from_this(), control, key = connection.get(), stop, loop] {
+    auto parsed = std::make_shared<Result<ParsedCall>>(self->Read(stop));
+    loop->queueInLoop([self, control, key, parsed] {
+      self->room_.tracker.Remove(key, control.get());
+      self->Submit(std::move(*parsed));
+    });
+  });
+}
+
+Result<ParsedCall> GenerationStart::Read(const StopCheck& stop) {
+  const std::string text = std::move(body_.text);  // given back when it is read
+  try {
+    return dialect_of_(*backend_).Parse(text, stop);
+  } catch (const std::bad_alloc&) {
+    return cllm::Fail(ErrorCode::kUnavailable, "the server has no memory for the request");
+  }
+}
+
+void GenerationStart::Submit(Result<ParsedCall> parsed) {
+  // The model may have gone while the body was read.
+  if (room_.backend.load() != backend_) return Fail({ErrorCode::kUnavailable, "the server is shutting down", {}});
+  if (!parsed) return Fail(parsed.error());
+  if (const std::string& priority = call_.request->getHeader(kPriorityHeader); !priority.empty()) {
+    if (Status status = ReadPriorityHeader(priority, parsed->request); !status) return Fail(status.error());
+  }
+  if (Status status = HoldMemory(*parsed); !status) return Fail(status.error());
+  parsed->request.arrived = arrived_;
+  const auto exchange = MakeExchange(*parsed);
+  auto control = backend_->Submit(*std::move(parsed), exchange);
+  if (control) return exchange->Track(*control);
+  exchange->Abandon();
+  Fail(control.error());
+}
+
+// What was read of the body stays; and each answer has its tokens beside it, which are no more than the context holds.
+Status GenerationStart::HoldMemory(const ParsedCall& call) {
+  constexpr std::size_t kOfAnAnswer = 4096;
+  const std::size_t answers = static_cast<std::size_t>(std::max(call.choices, call.best_of)) * (1 + call.further_prompts.size());
+  const std::size_t prompt = std::min(body_.memory.bytes(), static_cast<std::size_t>(backend_->service.max_context()));
+  if (body_.memory.Resize(body_.memory.bytes() + answers * (kOfAnAnswer + 2 * sizeof(TokenId) * prompt))) return {};
+  Error error{ErrorCode::kQueueFull, "the requests that are open leave no room for this one in http.max_memory_mb: try again later", {}};
+  error.retry_after_s = 1;
+  return std::unexpected(error);
+}
+
+std::shared_ptr<Exchange> GenerationStart::MakeExchange(ParsedCall& call) {
+  return std::make_shared<Exchange>(
+      Exchange::Parts{
+          .request = call_.request,
+          .respond = call_.respond,
+          .writer = std::move(call.writer),
+          .dialect = &dialect_of_(*backend_),
+          .backend = backend_,
+          .stream = call.stream,
+          .common_headers = CommonHeaders(room_.front_door.cors(), call_.request->getHeader("origin"), record_.request_id),
+          .headers = IgnoredFieldsHeader(call.ignored_fields, record_.request_id),
+          .record = record_,
+          .on_stream_end = [&door = room_.front_door, connection = call_.request->getConnectionPtr()] { door.OnAnswered(connection); },
+          .memory = std::move(body_.memory)},
+      room_.mailbox, room_.tracker, room_.workers);
+}
+
+void GenerationStart::Fail(const Error& error) {
+  record_.status = HttpStatus(error.code);
+  record_.error = error.code;
+  record_.total_s = SecondsOf(call_.request);
+  LogRequest(record_);
+  call_.Fail(error);
+}
+
+}  // namespace cllm

@@ -1,0 +1,37 @@
+// A request on its way from its bytes to the service.
+#pragma once
+
+#include <chrono>
+#include <memory>
+
+#include "http/handlers.h"
+
+namespace cllm {
+
+// Reads a short body on its event loop and a long one on a worker, then submits the request and lets an exchange wait for the answer.
+// A client that leaves meanwhile ends the reading.
+class GenerationStart : public std::enable_shared_from_this<GenerationStart> {
+ public:
+  using DialectOf = const Dialect& (*)(const Backend&);
+  // On the loop of the call's connection, and so is Begin.
+  GenerationStart(HttpCall call, std::shared_ptr<const Backend> backend, DialectOf dialect_of, const RequestRoom& room);
+  void Begin();
+
+ private:
+  void ReadOnWorker();
+  Result<ParsedCall> Read(const StopCheck& stop);
+  void Submit(Result<ParsedCall> parsed);
+  Status HoldMemory(const ParsedCall& call);
+  std::shared_ptr<Exchange> MakeExchange(ParsedCall& call);
+  void Fail(const Error& error);
+
+  HttpCall call_;
+  DialectOf dialect_of_;
+  const RequestRoom& room_;
+  std::shared_ptr<const Backend> backend_;
+  RequestRecord record_;
+  RequestBody body_;
+  TimePoint arrived_ = std::chrono::steady_clock::now();
+};
+
+}  // namespace cllm
