@@ -66,7 +66,7 @@ struct InitArguments {
 // A MODEL that is not there is pulled, as by every command.
 Result<std::optional<ModelToServe>> LookAtModel(const std::string& text) {
   if (text.empty()) return std::nullopt;
-  const auto path = FindOrPullModel(text);
+  const auto path = FindOrPullModel(text, {});
   if (!path) return std::unexpected(path.error());
   const auto file = GgufFile::Open(*path);
   if (!file) return std::unexpected(file.error());

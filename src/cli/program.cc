@@ -46,11 +46,15 @@ CLI::App* Program::AddCommand(CLI::App& parent, const std::string& name, const s
   return command;
 }
 
-void Program::UseSettings(CLI::App& command) {
+void Program::UseConfigFile(CLI::App& command) {
   command
       .add_option("--config", config_,
                   "Configuration file. Default: the environment's CLLM_CONFIG, else config.yaml or config/config.yaml, if there is one.")
       ->type_name("FILE");
+}
+
+void Program::UseSettings(CLI::App& command) {
+  UseConfigFile(command);
   command_line_.Bind(command, table_);
 }
 
@@ -75,7 +79,7 @@ Status Program::LoadSettings() {
 }
 
 Status Program::ResolveModel(const std::string& argument) {
-  auto file = FindOrPullModel(argument.empty() ? options_.model.path : argument);
+  auto file = FindOrPullModel(argument.empty() ? options_.model.path : argument, options_.pull);
   if (!file) return std::unexpected(file.error());
   options_.model.path = std::move(*file);
   return {};

@@ -28,10 +28,14 @@ class Program {
   // Declares a command. `action` runs once the line is parsed, and returns the exit code.
   CLI::App* AddCommand(CLI::App& parent, const std::string& name, const std::string& help, std::function<int()> action);
 
+  // Gives `command` --config.
+  void UseConfigFile(CLI::App& command);
+
   // Gives `command` --config and every option of the table. To be called after the command's own flags are declared.
   void UseSettings(CLI::App& command);
 
-  // Default, then configuration file, then environment (CLLM_API_KEY), then command line. For commands with UseSettings.
+  // Default, then configuration file, then environment (CLLM_API_KEY), then command line. For commands with UseSettings
+  // or UseConfigFile.
   Status LoadSettings();
 
   // Sets an option by a flag that is a command's own.
