@@ -35,7 +35,7 @@ class Program {
   void UseSettings(CLI::App& command);
 
   // Default, then configuration file, then environment (CLLM_API_KEY), then command line. For commands with UseSettings
-  // or UseConfigFile.
+  // or UseConfigFile. Of several problems of the file all but the last are said here.
   Status LoadSettings();
 
   // Sets an option by a flag that is a command's own.
@@ -61,8 +61,8 @@ class Program {
   std::function<int()> chosen_;
 };
 
-// Says on standard error what went wrong, each line of the message with the program's name before it, and returns the exit
-// code of a failure: 1, or 130 where the user interrupted.
+// Says on standard error, on one line with the program's name before it, what went wrong, whoever wrote parts of it. Returns the
+// exit code of a failure: 1, or 130 where the user interrupted.
 int Complain(const Error& error);
 
 }  // namespace cllm

@@ -1,4 +1,6 @@
 // `cllm pull`: fetches a model into the folder of models.
+#include <unistd.h>
+
 #include <cmath>
 #include <cstdio>
 #include <memory>
@@ -6,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "base/escape.h"
 #include "cli/commands.h"
 #include "cli/models.h"
 #include "cli/program.h"
@@ -37,8 +40,10 @@ int Run(Program& program, Arguments arguments) {
   settings.policy.retry_delay = std::chrono::milliseconds(std::llround(arguments.retry_delay_s * 1000));
   const auto pulled = PullModel(arguments.model, settings);
   if (!pulled) return Complain(pulled.error());
-  if (pulled->was_there && !settings.quiet) fmt::print(stderr, "{} is there already\n", arguments.model);
-  fmt::print("{}\n", pulled->file.string());
+  if (pulled->was_there && !settings.quiet) fmt::print(stderr, "{} is there already\n", Escaped(arguments.model));
+  // A script gets the path itself.
+  const std::string path = pulled->file.string();
+  fmt::print("{}\n", isatty(STDOUT_FILENO) == 1 ? Escaped(path) : path);
   return 0;
 }
 

@@ -1,12 +1,12 @@
 #include "hub/download_sink.h"
 
 #include <algorithm>
-#include <cctype>
 #include <charconv>
 #include <optional>
 
 #include <fmt/format.h>
 
+#include "base/escape.h"
 #include "hub/file_system.h"
 #include "hub/progress.h"
 #include "hub/sha256.h"
@@ -168,8 +168,7 @@ void DownloadSink::Begin() {
 // An error page with status 200 is the commonest wrong content: it ends after its first bytes.
 Transfer<void> DownloadSink::CheckMagic() const {
   if (first_bytes_.starts_with(kMagic)) return {};
-  std::string shown = first_bytes_.substr(0, kMagic.size());
-  std::ranges::replace_if(shown, [](char c) { return std::isprint(static_cast<unsigned char>(c)) == 0; }, '?');
+  const std::string shown = Escaped(first_bytes_.substr(0, kMagic.size()));
   return Wrong(fmt::format("what {} sends is no GGUF file: it begins with \"{}\"", WithoutQuery(request_.url), shown));
 }
 

@@ -1,10 +1,11 @@
 #include "hub/downloader.h"
 
 #include <algorithm>
-#include <cctype>
 
 #include <fmt/format.h>
 
+#include "base/escape.h"
+#include "base/utf8.h"
 #include "hub/download_sink.h"
 #include "hub/redirect.h"
 
@@ -74,9 +75,8 @@ bool MayChange(int status) {
 
 TransferError RefusedAnswer(const HttpHead& head) {
   std::string message = fmt::format("{} answered {}{}", WithoutQuery(head.url), head.status, Reason(head.status));
-  std::string detail = head.Header("x-error-message").substr(0, kMostServerText);
-  std::ranges::replace_if(detail, [](char c) { return std::isprint(static_cast<unsigned char>(c)) == 0; }, '?');
-  if (!detail.empty()) message += ": " + detail;
+  const std::string detail = head.Header("x-error-message");
+  if (!detail.empty()) message += ": " + Escaped(WholeCharacters(detail, kMostServerText));
   TransferError error{.error = {head.status == 404 ? ErrorCode::kNotFound : ErrorCode::kUnavailable, std::move(message), {}},
                       .kind = MayChange(head.status) ? Kind::kTransient : Kind::kFinal,
                       .http_status = head.status};
