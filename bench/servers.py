@@ -57,19 +57,26 @@ def running(name: str, command: Command) -> Iterator[str]:
     """Starts the server and yields its URL once it is healthy."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
+    with started(name, command, port, url):
+        yield url
+
+
+@contextlib.contextmanager
+def started(name: str, command: Command, port: int, url: str, certificate: str | None = None) -> Iterator[subprocess.Popen[bytes]]:
+    """Starts the server on the port and yields its process once it is healthy. `certificate` is a file with that of an https URL."""
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen([*command, "--port", str(port)], stdout=log, stderr=log)
         try:
             deadline = time.monotonic() + START_TIMEOUT_S
             while True:
                 with contextlib.suppress(requests.ConnectionError):
-                    if requests.get(url + "/health", timeout=5).status_code == 200:
+                    if requests.get(url + "/health", timeout=5, verify=certificate).status_code == 200:
                         break
                 if process.poll() is not None or time.monotonic() > deadline:
                     log.seek(0)
                     sys.exit(f"{name} did not start:\n{log.read().decode(errors='replace')[-2000:]}")
                 time.sleep(0.1)
-            yield url
+            yield process
         finally:
             process.terminate()
             try:

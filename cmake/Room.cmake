@@ -1,12 +1,13 @@
-# cllm_room(NAME [THREADED] [SEPARATE] [USES room …] [LIBRARIES target …]): the library of the room in the current folder, and its unit tests.
+# cllm_room(NAME [THREADED] [SEPARATE] [INNER] [USES room …] [LIBRARIES target …]): the library of the room in the current folder, and its unit tests.
 # Every *.cc belongs to the room, except x_test.cc (one test program a room) and x_fuzz.cc (a libFuzzer program each, in the
 # fuzz preset).
 # Several sources are compiled together where the preset says so (CMAKE_UNITY_BUILD): most of the time goes into headers. So names in
 # anonymous namespaces are different in all of a room, unless it is SEPARATE.
 # THREADED says that several threads use its objects at a time: its tests have the label "threads".
+# INNER says that no byte from outside reaches it: its tests are left out of the build with AddressSanitizer.
 # USES are the rooms that it may include; libraries stay private to it.
 function(cllm_room name)
-  cmake_parse_arguments(ROOM "THREADED;SEPARATE" "" "USES;LIBRARIES;TEST_USES" ${ARGN})
+  cmake_parse_arguments(ROOM "THREADED;SEPARATE;INNER" "" "USES;LIBRARIES;TEST_USES" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS *.cc)
   set(tests ${sources})
   list(FILTER sources EXCLUDE REGEX "(_test|_fuzz|/main)\\.cc$")
@@ -23,6 +24,9 @@ function(cllm_room name)
     set_target_properties(cllm_${name} PROPERTIES UNITY_BUILD OFF)
   endif()
 
+  if(ROOM_INNER AND CLLM_SANITIZER STREQUAL "address")
+    set(tests)
+  endif()
   if(CLLM_TESTS AND tests)
     add_executable(${name}_test ${tests})
     target_link_libraries(${name}_test PRIVATE cllm_${name} ${ROOM_TEST_USES} ${ROOM_LIBRARIES} GTest::gtest_main)

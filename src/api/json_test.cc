@@ -93,7 +93,7 @@ TEST(ParseJsonObjectTest, FieldsOfOneObjectAreBounded) {
 }
 
 TEST(ParseJsonObjectTest, ValuesAreBounded) {
-  for (const std::string_view item : {"1", "{}", "[]", "\"\"", "null", "[0]"}) {
+  for (const std::string_view item : {"{}", "[0]"}) {
     const std::size_t values = item == "[0]" ? 2 : 1;
     const std::size_t most = (kMostJsonValues - 2) / values;  // beside the list and the object
     EXPECT_TRUE(ParseJsonObject("{\"a\": [" + Repeated(item, most) + "]}")) << item;

@@ -16,6 +16,7 @@
 #include <spdlog/sinks/base_sink.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 
+#include "base/escape.h"
 #include "base/utf8.h"
 
 namespace cllm {
@@ -24,33 +25,22 @@ namespace {
 // Begins the payload of an event: no message of ours does, and none begins with what comes from outside.
 constexpr char kEventMark = '\x1E';
 
-std::size_t Utf8Length(std::string_view text) {
-  const auto first = static_cast<unsigned char>(text[0]);
-  const std::size_t length = first < 0x80 ? 1 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
-  return IsValidUtf8(text.substr(0, length)) ? length : 0;
-}
-
-// U+0080 to U+009F: some terminals obey them.
-bool IsC1Control(std::string_view character) {
-  return character.size() == 2 && character[0] == '\xC2' && static_cast<unsigned char>(character[1]) < 0xA0;
-}
-
 // JSON's string, quotes included.
 std::string JsonString(std::string_view text) {
   std::string out = "\"";
-  for (std::size_t at = 0; at < text.size();) {
-    const auto c = static_cast<unsigned char>(text[at]);
-    const std::size_t length = Utf8Length(text.substr(at));
-    if (c == '"' || c == '\\') {
-      (out += '\\') += text[at];
-    } else if (c < 0x20 || c == 0x7F) {
-      out += fmt::format("\\u{:04x}", c);
-    } else if (length == 0) {
+  while (!text.empty()) {
+    const std::size_t length = CharacterLength(text);
+    const std::string_view character = text.substr(0, std::max<std::size_t>(1, length));
+    if (length == 0) {
       out += "\\ufffd";
+    } else if (character == "\"" || character == "\\") {
+      (out += '\\') += character;
+    } else if (const char32_t point = CodePoint(character); IsObeyed(point)) {
+      out += fmt::format("\\u{:04x}", static_cast<std::uint32_t>(point));
     } else {
-      out += text.substr(at, length);
+      out += character;
     }
-    at += std::max<std::size_t>(1, length);
+    text.remove_prefix(character.size());
   }
   out += '"';
   return out;
@@ -141,26 +131,9 @@ constexpr const char* kTextName = "cllm";
 }  // namespace
 
 std::string EscapedForLog(std::string_view text) {
-  std::string out;
-  for (std::size_t at = 0; at < text.size();) {
-    const auto c = static_cast<unsigned char>(text[at]);
-    const std::size_t length = Utf8Length(text.substr(at));
-    if (c == '\n') {
-      out += "\\n";
-    } else if (c == '\t') {
-      out += "\\t";
-    } else if (c == '\\') {
-      out += "\\\\";
-    } else if (c < 0x20 || c == 0x7F || length == 0) {
-      out += fmt::format("\\x{:02x}", c);
-    } else if (IsC1Control(text.substr(at, length))) {
-      out += fmt::format("\\x{:02x}", static_cast<unsigned char>(text[at + 1]));
-    } else {
-      out += text.substr(at, length);
-    }
-    at += std::max<std::size_t>(1, length);
-  }
-  return out;
+  std::string doubled;
+  for (const char c : text) doubled += c == '\\' ? std::string("\\\\") : std::string(1, c);
+  return Escaped(doubled);
 }
 
 Status ConfigureLog(const LogOptions& options) {

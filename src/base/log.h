@@ -38,7 +38,7 @@ using LogFields = std::vector<std::pair<std::string_view, LogValue>>;
 // One line of an event with values: `request id=… status=200`, or {"event":"request","id":"…","status":200}.
 void LogEvent(spdlog::level::level_enum level, std::string_view event, const LogFields& fields);
 
-// The text on one line: control characters and bytes that are no UTF-8 become \n, \t or \xNN, and a backslash \\.
+// As Escaped (base/escape.h), and each backslash becomes two: programs can read the text back.
 std::string EscapedForLog(std::string_view text);
 
 }  // namespace cllm

@@ -52,14 +52,14 @@ TEST_F(LogTest, TextIsOneLineWhateverItHolds) {
 
 TEST_F(LogTest, JsonIsOneObjectALine) {
   Configure("json");
-  spdlog::warn("a \"b\" \\ \n \x01 \xFF \xE4\xB8\xAD");
+  spdlog::warn("a \"b\" \\ \n \x01 \xFF \u009B\u202E\x7F \xE4\xB8\xAD");
   LogEvent(spdlog::level::info, "request", {{"id", "x\"y\n"}, {"status", std::int64_t{200}}, {"total_ms", 1.5}});
   const auto lines = Lines();
   ASSERT_EQ(lines.size(), 2u);
   EXPECT_TRUE(
       std::regex_search(lines[0], std::regex(R"(^\{"time":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d","level":"warning",)")))
       << lines[0];
-  EXPECT_TRUE(lines[0].ends_with(R"("message":"a \"b\" \\ \u000a \u0001 \ufffd )"s + "\xE4\xB8\xAD\"}")) << lines[0];
+  EXPECT_TRUE(lines[0].ends_with(R"("message":"a \"b\" \\ \u000a \u0001 \ufffd \u009b\u202e\u007f )"s + "\xE4\xB8\xAD\"}")) << lines[0];
   EXPECT_TRUE(lines[1].ends_with(R"("event":"request","id":"x\"y\u000a","status":200,"total_ms":1.500000})")) << lines[1];
 }
 
@@ -109,6 +109,7 @@ TEST_F(LogTest, EscapedTextReadsBackUnambiguously) {
   EXPECT_EQ(EscapedForLog("\xE4\xB8"), "\\xe4\\xb8");
   EXPECT_EQ(EscapedForLog("\xC3\xA9\xF0\x9F\x98\x80"), "\xC3\xA9\xF0\x9F\x98\x80");
   EXPECT_EQ(EscapedForLog("\0"s), "\\x00");
+  EXPECT_EQ(EscapedForLog("\u202E"), "\\u202e");
 }
 
 }  // namespace

@@ -113,24 +113,4 @@ std::string Shortened(std::string_view text, std::size_t most_bytes) {
   return head.size() == text.size() ? shown : shown + "…";
 }
 
-std::string Printable(std::string_view text, std::string_view kept) {
-  Utf8Assembler assembler;
-  std::string valid = assembler.Push(text);
-  valid += assembler.Finish();
-  std::string shown;
-  for (std::size_t i = 0; i < valid.size(); ++i) {
-    const auto byte = static_cast<unsigned char>(valid[i]);
-    const bool c0 = byte < 0x20 || byte == 0x7F;
-    // U+0080 to U+009F: some terminals obey them.
-    const bool c1 = byte == 0xC2 && static_cast<unsigned char>(valid[i + 1]) < 0xA0;
-    if ((!c0 && !c1) || kept.contains(valid[i])) {
-      shown += valid[i];
-    } else {
-      shown += "\xEF\xBF\xBD";
-      i += c1 ? 1 : 0;
-    }
-  }
-  return shown;
-}
-
 }  // namespace cllm

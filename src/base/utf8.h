@@ -35,8 +35,4 @@ std::string_view WholeCharacters(std::string_view text, std::size_t most_bytes);
 // `text` for a message: valid UTF-8, cut between two characters where it is longer than `most_bytes`, with "…" for the rest.
 std::string Shortened(std::string_view text, std::size_t most_bytes = 100);
 
-// `text` for a terminal, wherever it comes from: bytes that are not UTF-8 and control characters (but those in `kept`)
-// become U+FFFD, so that they cannot move the cursor or colour the screen.
-std::string Printable(std::string_view text, std::string_view kept = "");
-
 }  // namespace cllm

@@ -89,16 +89,5 @@ TEST(ShortenedTest, CutsLongTextAndMendsBadBytes) {
   EXPECT_EQ(Shortened("ab中", 5), "ab中");
 }
 
-TEST(PrintableTest, ReplacesWhatATerminalWouldObey) {
-  EXPECT_EQ(Printable("plain ä 中"), "plain ä 中");
-  EXPECT_EQ(Printable("a\x1B[31mb"), "a\uFFFD[31mb");
-  EXPECT_EQ(Printable("a\xC2\x9B"
-                      "31m"),
-            "a\uFFFD31m");
-  EXPECT_EQ(Printable("\xC2\xA0\xC3\x80"), "\xC2\xA0\xC3\x80");  // beyond the control characters
-  EXPECT_EQ(Printable("a\nb\tc\x7F", "\n"), "a\nb\uFFFDc\uFFFD");
-  EXPECT_EQ(Printable("cut \xC2"), "cut \uFFFD");
-}
-
 }  // namespace
 }  // namespace cllm

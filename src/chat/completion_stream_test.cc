@@ -90,7 +90,7 @@ TEST(CompletionStream, StrangeFieldsAreNoText) {
 }
 
 TEST(CompletionStream, ABodyThatIsNoStreamIsShown) {
-  EXPECT_NE(Read("<html>\x1b[2J hello").error.find("<html>␛[2J hello"), std::string::npos);
+  EXPECT_NE(Read("<html>\x1b[2J hello").error.find("<html>\\x1b[2J hello"), std::string::npos);
   EXPECT_NE(Read("{\"error\":\"no such model\"}").error.find(": no such model"), std::string::npos);
 }
 
@@ -99,7 +99,7 @@ TEST(ServerErrorText, OfSeveralServers) {
   EXPECT_EQ(ServerErrorText("{\"success\":false,\"error\":{\"code\":\"x\",\"message\":\"bad key\"}}"), "bad key");
   EXPECT_EQ(ServerErrorText("{\"error\":\"bad key\"}"), "bad key");
   EXPECT_EQ(ServerErrorText("{\"detail\":\"bad key\"}"), "bad key");
-  EXPECT_EQ(ServerErrorText("{\"message\":\"bad\\u001b key\"}"), "bad␛ key");
+  EXPECT_EQ(ServerErrorText("{\"message\":\"bad\\u001b key\"}"), "bad\\x1b key");
   EXPECT_EQ(ServerErrorText("{\"error\":{\"code\":3}}"), "{\"code\":3}");
   EXPECT_EQ(ServerErrorText(" <h1>bad\ngateway</h1>\n"), "<h1>bad gateway</h1>");
   EXPECT_EQ(ServerErrorText("{}"), "{}");

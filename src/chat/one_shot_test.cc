@@ -93,7 +93,7 @@ TEST_F(AnswerOnceTest, ANewlineAtTheEndIsNotDoubled) {
 
 TEST_F(AnswerOnceTest, ATerminalIsSafe) {
   EXPECT_EQ(Run({.pieces = {"\x1b[2J"}}, true), 0);
-  EXPECT_EQ(out_.text(), "␛[2J\n");
+  EXPECT_EQ(out_.text(), "\\x1b[2J\n");
 }
 
 TEST_F(AnswerOnceTest, ErrorsAreOneLineAndCodeOne) {

@@ -42,10 +42,10 @@ Status WriteAll(int fd, std::string_view text) {
   return {};
 }
 
-// A line, dim where the target has colour. Nothing can be done where it cannot be written.
+// A line, dim where the target has colour, whoever wrote parts of it. Nothing can be done where it cannot be written.
 void WriteLine(const Screen::Target& target, std::string_view text, bool dim) {
   const bool colored = dim && target.color;
-  static_cast<void>(WriteAll(target.fd, fmt::format("{}{}{}\n", colored ? "\x1b[2m" : "", text, colored ? "\x1b[0m" : "")));
+  static_cast<void>(WriteAll(target.fd, fmt::format("{}{}{}\n", colored ? "\x1b[2m" : "", ForTerminal(text), colored ? "\x1b[0m" : "")));
 }
 
 Screen::Target TargetOf(int fd, bool wants_color) {

@@ -28,7 +28,7 @@ class Screen {
   // Ends the line where the answer has not, or where something else (the ^C of a terminal) stands behind the answer.
   Status EndAnswer(bool line_open = false);
 
-  // Lines of the program's own on standard output: text of others belongs through ForMessage first.
+  // Lines of the program's own on standard output. Text of others in them that must stay on one line goes through ForMessage first.
   void Say(std::string_view text);
   // The same in dim letters: hints that are no answer.
   void Note(std::string_view text);

@@ -130,7 +130,7 @@ void ChatSession::ShowHelp() {
 void ChatSession::ShowOrSetSystem(const std::string& text) {
   if (text.empty()) {
     const std::string_view system = conversation_.system();
-    return system.empty() ? screen_.Note("There is no system text.") : screen_.Say(ForTerminal(system));
+    return system.empty() ? screen_.Note("There is no system text.") : screen_.Say(system);
   }
   conversation_.SetSystem(text == "\"\"" ? "" : text);
   screen_.Note(text == "\"\"" ? "The system text is gone." : "The system text is set.");

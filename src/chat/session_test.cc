@@ -64,7 +64,7 @@ TEST_F(ChatSessionTest, ClearForgetsAllButTheSystemText) {
 TEST_F(ChatSessionTest, SystemAloneShowsItHarmlessly) {
   Run({"/system", "/system one \x1b[2J", "/system"});
   EXPECT_TRUE(Shows("There is no system text."));
-  EXPECT_TRUE(Shows("one ␛[2J\n"));
+  EXPECT_TRUE(Shows("one \\x1b[2J\n"));
 }
 
 TEST_F(ChatSessionTest, SettingsReachTheAnswerer) {
@@ -121,7 +121,7 @@ TEST_F(ChatSessionTest, AnErrorIsShownAndTheChatGoesOnWithoutTheQuestion) {
   answerer_.replies.push_back({.pieces = {"half"}, .end = Fail(ErrorCode::kUnavailable, "gone\x1b[2J")});
   Run({"one", "two"});
   EXPECT_EQ(answerer_.asked.back(), "user:two|");
-  EXPECT_TRUE(Complains("cllm: gone␛[2J\n"));
+  EXPECT_TRUE(Complains("cllm: gone\\x1b[2J\n"));
   EXPECT_TRUE(Shows("half\n"));
   EXPECT_TRUE(Shows("not a part of the conversation"));
 }
@@ -172,7 +172,7 @@ TEST_F(ChatSessionTest, WhatOthersWroteDoesNotReachTheTerminalRaw) {
   answerer_.replies.push_back({.pieces = {"a\x1b", "[2J\xC2\x9B"}});
   Run({"one"});
   EXPECT_EQ(out_.text().find('\x1b'), std::string::npos);
-  EXPECT_TRUE(Shows("a␛[2J�"));
+  EXPECT_TRUE(Shows("a\\x1b[2J\\x9b"));
   EXPECT_EQ(answerer_.asked.size(), 1U);
 }
 

@@ -6,8 +6,8 @@
 
 namespace cllm {
 
-// Valid UTF-8 without control characters other than newline and tab: others become visible marks (ESC is U+241B), C1
-// controls U+FFFD, and carriage returns go. So nothing moves the cursor, sets a title or answers in the user's name.
+// Escaped (base/escape.h) but for newline and tab; carriage returns go. So nothing moves the cursor, sets a title or answers in the
+// user's name.
 std::string ForTerminal(std::string_view utf8);
 
 // As ForTerminal, on one line and cut where it is long: for messages.

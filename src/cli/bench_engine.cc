@@ -11,6 +11,7 @@
 #include "base/rng.h"
 #include "cli/bench_table.h"
 #include "cli/loaded_engine.h"
+#include "cli/program.h"
 
 namespace cllm {
 namespace {
@@ -121,19 +122,10 @@ int BenchEngine(const ServeOptions& options, const BenchEngineOptions& bench) {
   ServeOptions wanted = options;
   wanted.llama_cpp.n_seq_max = *std::ranges::max_element(bench.streams);
   wanted.model.max_context_length = bench.prompt_tokens + bench.generate_tokens;
-  if (const Status status = ConfigureLog(options.log); !status) {
-    std::fprintf(stderr, "cllm: %s\n", status.error().message.c_str());
-    return 1;
-  }
+  if (const Status status = ConfigureLog(options.log); !status) return Complain(status.error());
   auto loaded = LoadEngine(wanted);
-  if (!loaded) {
-    std::fprintf(stderr, "cllm: %s\n", loaded.error().message.c_str());
-    return 1;
-  }
-  if (const Status warm = loaded->engine->WarmUp(); !warm) {
-    std::fprintf(stderr, "cllm: %s\n", warm.error().message.c_str());
-    return 1;
-  }
+  if (!loaded) return Complain(loaded.error());
+  if (const Status warm = loaded->engine->WarmUp(); !warm) return Complain(warm.error());
   const BenchFacts facts{.model = loaded->model->facts(),
                          .backend = Model::HasGpuSupport() && options.llama_cpp.weights.n_gpu_layers != 0 ? "GPU" : "CPU",
                          .threads = loaded->engine->compute_threads()};

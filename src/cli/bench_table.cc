@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "api/json_object.h"
+#include "base/escape.h"
 
 namespace cllm {
 namespace {
@@ -26,7 +27,7 @@ std::string Test(const char* kind, int tokens, int streams) {
 
 std::string TableRow(const BenchFacts& facts, const std::string& test, const Spread& rate) {
   return fmt::format("| {:<30} | {:>10} | {:>10} | {:<10} | {:>7} | {:>15} | {:>20} |\n",
-                     fmt::format("{} {}", facts.model.architecture, facts.model.quantization), ModelSize(facts.model.weight_bytes),
+                     Escaped(fmt::format("{} {}", facts.model.architecture, facts.model.quantization)), ModelSize(facts.model.weight_bytes),
                      Parameters(facts.model.parameters), facts.backend, facts.threads, test,
                      fmt::format("{:.2f} ± {:.2f}", rate.mean, rate.deviation));
 }
@@ -58,8 +59,8 @@ std::string BenchJsonLine(const BenchFacts& facts, const BenchRow& row) {
       "\"prompt_deviation\":{:.2f},\"generated_deviation\":{:.2f},\"prompt_tokens\":{},\"generated_tokens\":{},"
       "\"model\":{},\"model_bytes\":{},\"model_parameters\":{},\"backend\":\"{}\",\"threads\":{}}}\n",
       row.streams, row.prompt.mean, row.generate.mean, row.prompt.deviation, row.generate.deviation, row.prompt_tokens, row.generate_tokens,
-      Dump(facts.model.architecture + " " + facts.model.quantization), facts.model.weight_bytes, facts.model.parameters, facts.backend,
-      facts.threads);
+      EscapedJson(Dump(facts.model.architecture + " " + facts.model.quantization)), facts.model.weight_bytes, facts.model.parameters,
+      facts.backend, facts.threads);
 }
 
 }  // namespace cllm

@@ -9,6 +9,8 @@
 
 #include <fmt/format.h>
 
+#include "base/escape.h"
+
 namespace cllm {
 namespace {
 
@@ -31,7 +33,7 @@ void ExplainBusErrors(const std::string& model_path) {
   const std::string message = fmt::format(
       "cllm: the model {} cannot be read any more (it was shortened, overwritten or its disk failed): stopping. Replace a "
       "model by renaming the new file over it.\n",
-      model_path);
+      Escaped(model_path));
   g_message_size = std::min(message.size(), g_message.size());
   std::copy_n(message.begin(), g_message_size, g_message.begin());
   struct sigaction action{};

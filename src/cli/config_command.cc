@@ -12,6 +12,7 @@
 
 #include <fmt/format.h>
 
+#include "base/escape.h"
 #include "base/machine.h"
 #include "cli/commands.h"
 #include "cli/config_init.h"
@@ -52,8 +53,8 @@ int Check(Program& program, const std::string& argument) {
     wrong = wrong || finding.is_error;
   }
   std::ranges::stable_sort(lines, {}, &Line::number);
-  for (const Line& line : lines) fmt::print("{}\n", line.text);
-  if (!wrong) fmt::print("{}: ok\n", file);
+  for (const Line& line : lines) fmt::print("{}\n", Escaped(line.text));
+  if (!wrong) fmt::print("{}: ok\n", Escaped(file));
   return wrong ? 1 : 0;
 }
 
@@ -66,7 +67,7 @@ struct InitArguments {
 // A MODEL that is not there is pulled, as by every command.
 Result<std::optional<ModelToServe>> LookAtModel(const std::string& text) {
   if (text.empty()) return std::nullopt;
-  const auto path = FindOrPullModel(text);
+  const auto path = FindOrPullModel(text, {});
   if (!path) return std::unexpected(path.error());
   const auto file = GgufFile::Open(*path);
   if (!file) return std::unexpected(file.error());
@@ -119,7 +120,7 @@ int Init(const Program& program, const InitArguments& arguments) {
     return 0;
   }
   if (const Status status = WriteFile(arguments.file, text, arguments.force); !status) return Complain(status.error());
-  fmt::print("wrote {0}; try: cllm serve --config {0}\n", arguments.file);
+  fmt::print("wrote {0}; try: cllm serve --config {0}\n", Escaped(arguments.file));
   return 0;
 }
 

@@ -5,10 +5,13 @@
 #include <ctime>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
 
+#include "base/columns.h"
+#include "base/escape.h"
 #include "cli/commands.h"
 #include "cli/models.h"
 #include "cli/program.h"
@@ -20,14 +23,17 @@ namespace {
 
 using Row = std::vector<std::string>;
 
-// Columns as wide as they must be; the last one as it is.
-void PrintTable(const std::vector<Row>& rows) {
+// Columns as wide as they must be; the last one as it is. Names of files are whatever somebody called them.
+void PrintTable(std::vector<Row> rows) {
   std::vector<std::size_t> widths(rows[0].size());
-  for (const Row& row : rows) {
-    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+  for (Row& row : rows) {
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      row[i] = Escaped(row[i]);
+      widths[i] = std::max(widths[i], Columns(row[i]));
+    }
   }
   for (const Row& row : rows) {
-    for (std::size_t i = 0; i + 1 < row.size(); ++i) fmt::print("{:<{}}  ", row[i], widths[i]);
+    for (std::size_t i = 0; i + 1 < row.size(); ++i) fmt::print("{}{:{}}", row[i], "", widths[i] - Columns(row[i]) + 2);
     fmt::print("{}\n", row.back());
   }
 }
@@ -51,7 +57,7 @@ int ListAvailable() {
   for (const KnownModel& model : KnownModels()) {
     rows.push_back({model.name, FormatBytes(static_cast<std::int64_t>(model.megabytes * 1e6)), model.about});
   }
-  PrintTable(rows);
+  PrintTable(std::move(rows));
   return 0;
 }
 
@@ -59,14 +65,14 @@ int ListModels() {
   const ModelFolder folder = DefaultModelFolder();
   const std::vector<ModelEntry> entries = folder.List();
   if (entries.empty()) {
-    fmt::print(stderr, "no models in {}: `cllm pull {}` fetches one\n", folder.root().string(), kDefaultModel);
+    fmt::print(stderr, "no models in {}: `cllm pull {}` fetches one\n", Escaped(folder.root().string()), kDefaultModel);
     return 0;
   }
   std::vector<Row> rows = {{"NAME", "SIZE", "MODIFIED", "SOURCE"}};
   for (const ModelEntry& entry : entries) {
     rows.push_back({entry.name, Size(entry), LocalTime(entry.modified_unix_s), entry.source.empty() ? "-" : entry.source});
   }
-  PrintTable(rows);
+  PrintTable(std::move(rows));
   return 0;
 }
 

@@ -6,7 +6,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "base/utf8.h"
+#include "base/escape.h"
 
 namespace cllm {
 namespace {
@@ -27,12 +27,12 @@ class TextRows {
  public:
   void Title(std::string_view title) { text_ += fmt::format("{}{}\n", text_.empty() ? "" : "\n", title); }
   void Row(std::string_view label, std::string_view value) {
-    if (!value.empty()) text_ += fmt::format("  {:<15}{}\n", label, Printable(value));
+    if (!value.empty()) text_ += fmt::format("  {:<15}{}\n", label, Escaped(value));
   }
   void Number(std::string_view label, std::int64_t value, std::string_view unit = "") {
     if (value > 0) Row(label, fmt::format("{}{}", value, unit));
   }
-  void Line(std::string_view line) { text_ += fmt::format("  {}\n", line); }
+  void Line(std::string_view line) { text_ += fmt::format("  {}\n", Escaped(line)); }
   std::string Take() { return std::move(text_); }
 
  private:
@@ -56,7 +56,7 @@ void AddModel(const ModelReport& report, TextRows& rows) {
   rows.Row("chat template", facts.chat_template.empty()
                                 ? std::string("none; ChatML is used")
                                 : fmt::format("{} (--template prints it)", Bytes(static_cast<std::int64_t>(facts.chat_template.size()))));
-  if (!report.chat_template) rows.Row("", Printable(report.chat_template.error().message));
+  if (!report.chat_template) rows.Row("", report.chat_template.error().message);
   rows.Row("licence", facts.license.empty() ? std::string("the file does not say") : facts.license);
   rows.Row("file", fmt::format("{}, {}", report.path, Bytes(facts.file_bytes)));
 }
@@ -93,7 +93,7 @@ std::string RenderReportText(const ModelReport& report) {
     rows.Row(report.engine, report.engine_why);
   } else {
     rows.Title("Cannot be served");
-    rows.Line(Printable(report.servable.error().message));
+    rows.Line(report.servable.error().message);
   }
   return rows.Take();
 }
@@ -136,7 +136,7 @@ std::string RenderReportJson(const ModelReport& report) {
   out["servable"] = report.servable.has_value();
   if (!report.servable) out["problem"] = report.servable.error().message;
   if (!report.chat_template) out["chat_template_problem"] = report.chat_template.error().message;
-  return out.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+  return EscapedJson(out.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace)) + "\n";
 }
 
 }  // namespace cllm

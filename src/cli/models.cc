@@ -12,6 +12,7 @@
 #include "base/columns.h"
 #include "base/nearest_word.h"
 #include "config/text.h"
+#include "formats/gguf_file.h"
 #include "hub/catalogue.h"
 #include "hub/progress.h"
 
@@ -45,6 +46,14 @@ bool IsFile(const std::string& path) {
   return fs::exists(path, error) && !fs::is_directory(path, error);
 }
 
+// The whole header: what begins as a GGUF file needn't be one.
+Status CheckIsModel(const fs::path& file, const std::string& name) {
+  const auto bytes = MappedFile::Open(file.string());
+  if (!bytes) return std::unexpected(bytes.error());
+  const auto model = GgufFile::Parse(bytes->bytes(), name);
+  return model ? Status() : std::unexpected(model.error());
+}
+
 bool LooksLikePath(std::string_view text) { return text.contains('/') || text.ends_with(".gguf"); }
 
 }  // namespace
@@ -72,7 +81,7 @@ Result<PulledModel> PullModel(const std::string& text, const PullSettings& setti
   InterruptPatience patience(**interrupts);
   CurlTransport transport(settings.curl, patience);
   Downloader downloader(transport, patience, *observer, settings.policy);
-  return Puller(folder, std::move(*hub), downloader, patience, *observer).Pull(*reference, settings.sha256);
+  return Puller(folder, std::move(*hub), &CheckIsModel, downloader, patience, *observer).Pull(*reference, settings.sha256);
 }
 
 bool IsToBePulled(const std::string& text) {
@@ -88,9 +97,9 @@ Result<std::string> FindLocalModel(const std::string& text) {
   return std::unexpected(UnknownModel(text, folder, true));
 }
 
-Result<std::string> FindOrPullModel(const std::string& text) {
+Result<std::string> FindOrPullModel(const std::string& text, const DownloadPolicy& policy) {
   if (!IsToBePulled(text)) return FindLocalModel(text);
-  const auto pulled = PullModel(text.empty() ? std::string(kDefaultModel) : text, {});
+  const auto pulled = PullModel(text.empty() ? std::string(kDefaultModel) : text, {.policy = policy});
   if (!pulled) return std::unexpected(pulled.error());
   return pulled->file.string();
 }

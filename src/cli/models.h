@@ -18,9 +18,9 @@ inline constexpr std::string_view kDefaultModel = "smollm2-135m";
 
 struct PullSettings {
   bool quiet = false;
-  std::string sha256;  // 64 hexadecimal digits in lower case, or empty
-  DownloadPolicy policy;
-  CurlOptions curl;
+  std::string sha256 = {};  // 64 hexadecimal digits in lower case, or empty
+  DownloadPolicy policy = {};
+  CurlOptions curl = {};
 };
 
 // $XDG_CACHE_HOME/cllm, else ~/.cache/cllm.
@@ -35,7 +35,7 @@ Result<PulledModel> PullModel(const std::string& text, const PullSettings& setti
 
 // The file that a MODEL argument means: an existing file, else a built-in name, "hf:…" or an address (pulled where it is
 // missing), else a model in the folder, else the path as it is. Empty text is kDefaultModel.
-Result<std::string> FindOrPullModel(const std::string& text);
+Result<std::string> FindOrPullModel(const std::string& text, const DownloadPolicy& policy);
 
 // Whether FindOrPullModel would look for the text elsewhere than on this machine: it is no file, but empty, a built-in name,
 // "hf:…" or an address.

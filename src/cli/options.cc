@@ -253,6 +253,12 @@ void DeclareOptions(ServeOptions& options, OptionTable& table) {
                      "cache gets what they leave.",
              .unit = "MiB",
              .value_names = {{"auto", 0}}});
+  table.Section("hub", "Models that are pulled");
+  table.Double("hub.max_model_gb", &options.pull.max_model_gb,
+               {.min = 0.001,
+                .max = 1e9,
+                .help = "Largest model file that is fetched, whatever its server says or sends. Free disk is a limit of its own.",
+                .unit = "GiB"});
   table.Section("logging", "Log");
   table.Enum("logging.level", &options.log.level,
              {.choices = {"trace", "debug", "info", "warn", "error", "off"},

@@ -8,6 +8,7 @@
 #include "config/option_table.h"
 #include "engine/llamacpp/llamacpp_engine.h"
 #include "http/options.h"
+#include "hub/downloader.h"
 #include "model/model.h"
 #include "scheduler/scheduler.h"
 #include "service/result_cache.h"
@@ -26,6 +27,7 @@ struct ServeOptions {
   ResultCacheOptions result_cache;
   std::int64_t kv_cache_max_memory_mb = 0;
   std::int64_t memory_limit_mb = 0;  // weights and KV cache together; 0 = what the machine has
+  DownloadPolicy pull;
   LogOptions log;
 };
 

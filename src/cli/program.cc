@@ -5,19 +5,18 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
-#include <sstream>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "base/escape.h"
 #include "cli/models.h"
 #include "config/yaml_config.h"
 
 namespace cllm {
 
 int Complain(const Error& error) {
-  std::istringstream lines(error.message);
-  for (std::string line; std::getline(lines, line);) std::fprintf(stderr, "cllm: %s\n", line.c_str());
+  std::fprintf(stderr, "cllm: %s\n", Escaped(error.message).c_str());
   return error.code == ErrorCode::kCancelled ? kInterruptedExitCode : 1;
 }
 
@@ -46,11 +45,15 @@ CLI::App* Program::AddCommand(CLI::App& parent, const std::string& name, const s
   return command;
 }
 
-void Program::UseSettings(CLI::App& command) {
+void Program::UseConfigFile(CLI::App& command) {
   command
       .add_option("--config", config_,
                   "Configuration file. Default: the environment's CLLM_CONFIG, else config.yaml or config/config.yaml, if there is one.")
       ->type_name("FILE");
+}
+
+void Program::UseSettings(CLI::App& command) {
+  UseConfigFile(command);
   command_line_.Bind(command, table_);
 }
 
@@ -66,7 +69,9 @@ std::string Program::ConfigFile() const {
 
 Status Program::LoadSettings() {
   if (const std::string file = ConfigFile(); !file.empty()) {
-    if (Status status = ApplyYamlFile(file, table_); !status) return status;
+    std::vector<ConfigProblem> problems = ReadYamlFile(file, table_);
+    for (std::size_t i = 0; i + 1 < problems.size(); ++i) Complain(problems[i].error);
+    if (!problems.empty()) return std::unexpected(std::move(problems.back().error));
   }
   if (const char* keys = std::getenv("CLLM_API_KEY"); keys != nullptr && *keys != '\0') {
     if (Status status = table_.Set("server.api_keys", keys, ValueSource::Environment("CLLM_API_KEY")); !status) return status;
@@ -75,7 +80,7 @@ Status Program::LoadSettings() {
 }
 
 Status Program::ResolveModel(const std::string& argument) {
-  auto file = FindOrPullModel(argument.empty() ? options_.model.path : argument);
+  auto file = FindOrPullModel(argument.empty() ? options_.model.path : argument, options_.pull);
   if (!file) return std::unexpected(file.error());
   options_.model.path = std::move(*file);
   return {};

@@ -28,10 +28,14 @@ class Program {
   // Declares a command. `action` runs once the line is parsed, and returns the exit code.
   CLI::App* AddCommand(CLI::App& parent, const std::string& name, const std::string& help, std::function<int()> action);
 
+  // Gives `command` --config.
+  void UseConfigFile(CLI::App& command);
+
   // Gives `command` --config and every option of the table. To be called after the command's own flags are declared.
   void UseSettings(CLI::App& command);
 
-  // Default, then configuration file, then environment (CLLM_API_KEY), then command line. For commands with UseSettings.
+  // Default, then configuration file, then environment (CLLM_API_KEY), then command line. For commands with UseSettings
+  // or UseConfigFile. Of several problems of the file all but the last are said here.
   Status LoadSettings();
 
   // Sets an option by a flag that is a command's own.
@@ -57,8 +61,8 @@ class Program {
   std::function<int()> chosen_;
 };
 
-// Says on standard error what went wrong, each line of the message with the program's name before it, and returns the exit
-// code of a failure: 1, or 130 where the user interrupted.
+// Says on standard error, on one line with the program's name before it, what went wrong, whoever wrote parts of it. Returns the
+// exit code of a failure: 1, or 130 where the user interrupted.
 int Complain(const Error& error);
 
 }  // namespace cllm

@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "base/escape.h"
 #include "cli/commands.h"
 #include "cli/models.h"
 #include "cli/program.h"
@@ -23,7 +24,7 @@ struct Arguments {
 };
 
 bool Agrees(const ModelEntry& entry) {
-  fmt::print(stderr, "remove {} ({}, {})? [y/N] ", entry.name, entry.file.string(), FormatBytes(entry.size));
+  fmt::print(stderr, "remove {} ({}, {})? [y/N] ", Escaped(entry.name), Escaped(entry.file.string()), FormatBytes(entry.size));
   std::string answer;
   std::getline(std::cin, answer);
   return answer == "y" || answer == "Y" || answer == "yes";
@@ -42,7 +43,7 @@ int Run(const Arguments& arguments) {
   for (const ModelEntry& entry : entries) {
     if (ask && !Agrees(entry)) continue;
     if (const Status status = folder.Remove(entry); !status) return Complain(status.error());
-    fmt::print(stderr, "removed {}\n", entry.name);
+    fmt::print(stderr, "removed {}\n", Escaped(entry.name));
   }
   return 0;
 }

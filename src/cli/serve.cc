@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
-#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <mutex>
@@ -16,6 +15,7 @@
 #include <fmt/format.h>
 
 #include "api/backend.h"
+#include "cli/program.h"
 #include "cli/served_model.h"
 #include "http/server.h"
 
@@ -132,7 +132,7 @@ class ModelThread {
  private:
   void Run() {
     if (const Status status = ServeModel(); !status) {
-      std::fprintf(stderr, "cllm: %s\n", status.error().message.c_str());
+      Complain(status.error());
       failed_ = true;
     }
     http_.Quit();
@@ -204,10 +204,7 @@ int Serve(const ServeOptions& options, const std::string& version) {
   http_options.idle_timeout_s = options.scheduler.request_timeout + kIdleMarginSeconds;
   HttpServer http(http_options, version);
   if (status) status = http.Bind();
-  if (!status) {
-    std::fprintf(stderr, "cllm: %s\n", status.error().message.c_str());
-    return 1;
-  }
+  if (!status) return Complain(status.error());
   ModelThread model(options, version, http, signals);
   http.Run();
   return model.failed() ? 1 : 0;

@@ -4,7 +4,7 @@
 #include <memory>
 #include <string>
 
-#include "base/utf8.h"
+#include "base/escape.h"
 #include "cli/commands.h"
 #include "cli/context_choice.h"
 #include "cli/model_report.h"
@@ -50,7 +50,7 @@ Status Show(const ServeOptions& options, const Arguments& arguments) {
   if (!facts) return std::unexpected(facts.error());
   if (arguments.chat_template) {
     if (facts->chat_template.empty()) return InvalidArgument(options.model.path + " has no chat template");
-    std::fputs((Printable(facts->chat_template, "\n\r\t") + "\n").c_str(), stdout);
+    std::fputs((Escaped(facts->chat_template, "\n\t") + "\n").c_str(), stdout);
     return {};
   }
   const auto memory = NeededMemory(options, *facts);

@@ -7,6 +7,7 @@
 #include <cctype>
 #include <cstdint>
 
+#include "base/escape.h"
 #include "base/utf8.h"
 
 namespace cllm::config {
@@ -39,25 +40,18 @@ bool ReadsAsFloat(std::string_view text) {
 }  // namespace
 
 std::string Quoted(std::string_view text) {
+  constexpr char32_t kByteOrderMark = 0xFEFF;
   std::string out = "\"";
   for (std::size_t at = 0; at < text.size();) {
     const std::size_t length = CharacterLength(text.substr(at));
     const std::string_view character = text.substr(at, std::max<std::size_t>(length, 1));
-    const auto byte = static_cast<std::uint8_t>(character[0]);
     if (character == "\"" || character == "\\") {
       out += '\\';
       out += character;
-    } else if (character == "\n") {
-      out += "\\n";
-    } else if (character == "\t") {
-      out += "\\t";
-    } else if (length == 0 || byte < 0x20 || byte == 0x7F) {
-      out += fmt::format("\\x{:02x}", byte);
-    } else if (byte == 0xC2 && static_cast<std::uint8_t>(character[1]) < 0xA0) {
-      // C1 controls, among them U+0085, which YAML 1.1 takes for a line break.
-      out += fmt::format("\\x{:02x}", static_cast<std::uint8_t>(character[1]));
-    } else if (character == "\u2028" || character == "\u2029" || character == "\uFEFF") {
-      out += character == "\u2028" ? "\\u2028" : character == "\u2029" ? "\\u2029" : "\\ufeff";
+    } else if (length == 0) {
+      out += EscapeOf(static_cast<std::uint8_t>(character[0]));
+    } else if (const char32_t point = CodePoint(character); IsObeyed(point) || point == kByteOrderMark) {
+      out += EscapeOf(point);  // some of them YAML 1.1 takes for line breaks
     } else {
       out += character;
     }

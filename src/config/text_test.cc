@@ -13,7 +13,7 @@ TEST(Quoted, EscapesWhatWouldEndTheTextOrTheLine) {
   EXPECT_EQ(Quoted("plain \u4E2D"), "\"plain \u4E2D\"");
   EXPECT_EQ(Quoted("a\"b\\c\nd\te\x1B\x7F"), R"("a\"b\\c\nd\te\x1b\x7f")");
   EXPECT_EQ(Quoted("\0"s), R"("\x00")");
-  EXPECT_EQ(Quoted("\u0085\u2028\u2029\uFEFF"), R"("\x85\u2028\u2029\ufeff")");
+  EXPECT_EQ(Quoted("\u0085\u2028\u2029\uFEFF\u202E"), R"("\x85\u2028\u2029\ufeff\u202e")");
   EXPECT_EQ(Quoted("\xFF\xE4"), R"("\xff\xe4")");
 }
 

@@ -422,6 +422,4 @@ std::vector<ConfigProblem> ReadYamlFile(const std::string& path, OptionTable& ta
 
 Status ApplyYamlText(std::string_view text, const std::string& name, OptionTable& table) { return Joined(ReadYamlText(text, name, table)); }
 
-Status ApplyYamlFile(const std::string& path, OptionTable& table) { return Joined(ReadYamlFile(path, table)); }
-
 }  // namespace cllm

@@ -31,8 +31,7 @@ std::vector<ConfigProblem> ReadYamlFile(const std::string& path, OptionTable& ta
 // The same for text in memory; `name` stands for the file in messages and sources.
 std::vector<ConfigProblem> ReadYamlText(std::string_view text, const std::string& name, OptionTable& table);
 
-// As ReadYamlFile and ReadYamlText, with all problems as the lines of one error.
-Status ApplyYamlFile(const std::string& path, OptionTable& table);
+// As ReadYamlText, with all problems as the lines of one error.
 Status ApplyYamlText(std::string_view text, const std::string& name, OptionTable& table);
 
 }  // namespace cllm

@@ -369,8 +369,8 @@ class YamlFileTest : public YamlConfigTest {
   ~YamlFileTest() override { std::filesystem::remove_all(folder_); }
 
   std::string Load(const std::string& path) {
-    const Status status = ApplyYamlFile(path, table_);
-    return status ? "" : status.error().message;
+    const std::vector<ConfigProblem> problems = ReadYamlFile(path, table_);
+    return problems.empty() ? "" : problems.front().error.message;
   }
   std::string Write(const std::string& name, const std::string& text) {
     std::ofstream(folder_ + "/" + name, std::ios::binary) << text;

@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "base/escape.h"
 #include "base/utf8.h"
 
 namespace cllm {
@@ -119,7 +120,7 @@ bool IsHtml(std::string_view text) {
 
 std::string DescribeText(std::string_view text) {
   if (text.empty()) return "nothing but blanks: fetch it again";
-  const std::string line = Printable(Shortened(text.substr(0, text.find_first_of("\r\n")), kMostQuoted));
+  const std::string line = Escaped(Shortened(text.substr(0, text.find_first_of("\r\n")), kMostQuoted));
   if (text[0] == '<') return fmt::format("XML, as servers answer where a download fails: {}", line);
   if (text[0] == '{' || text[0] == '[') return fmt::format("JSON, an error of a server or the settings of a model: {}", line);
   return fmt::format("a text that begins \"{}\"", line);

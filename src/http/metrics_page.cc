@@ -6,6 +6,8 @@
 #include <prometheus/metric_family.h>
 #include <prometheus/text_serializer.h>
 
+#include "base/escape.h"
+
 namespace cllm {
 namespace {
 
@@ -53,7 +55,8 @@ class Page {
 void AddFacts(Page& page, const ServerFacts& facts) {
   ClientMetric& metric = page.Family("cllm_build_info", "Version, engine and model; always 1.", MetricType::Gauge).metric.emplace_back();
   metric.gauge.value = 1;
-  metric.label = {{"version", facts.version}, {"engine", facts.engine_name}, {"model", facts.card.id}};
+  // The serialiser escapes what the format needs; control characters and bytes that are no UTF-8 would reach the scraper.
+  metric.label = {{"version", facts.version}, {"engine", Escaped(facts.engine_name)}, {"model", Escaped(facts.card.id)}};
   page.Gauge("cllm_kv_capacity_tokens", "Tokens that the KV cache has room for.", static_cast<double>(facts.kv_tokens_capacity));
 }
 

@@ -50,12 +50,12 @@ void AddHeader(Exchange& exchange, std::string_view line) {
 
 std::size_t OnHeaderLine(char* data, std::size_t, std::size_t size, void* user) {
   Exchange& exchange = *static_cast<Exchange*>(user);
-  if (exchange.head_done) return size;  // a trailer
   exchange.header_bytes += size;
   if (exchange.header_bytes > kMostHeaderBytes) {
     exchange.outcome = TransferFailed(Kind::kFinal, "the server sends endless headers");
     return 0;
   }
+  if (exchange.head_done) return size;  // a trailer
   const std::string_view line = Trimmed({data, size});
   if (!line.empty()) {
     AddHeader(exchange, line);

@@ -1,10 +1,11 @@
 #include "hub/downloader.h"
 
 #include <algorithm>
-#include <cctype>
 
 #include <fmt/format.h>
 
+#include "base/escape.h"
+#include "base/utf8.h"
 #include "hub/download_sink.h"
 #include "hub/redirect.h"
 
@@ -63,6 +64,9 @@ const char* Reason(int status) {
   }
 }
 
+// Whether a later request can tell that it would get the same content.
+bool IsRecognisable(const PartIdentity& identity) { return !identity.etag.empty() || !identity.sha256.empty(); }
+
 bool MayChange(int status) {
   return status == 408 || status == 425 || status == 429 || status == 500 || status == 502 || status == 503 || status == 504;
 }
@@ -71,9 +75,8 @@ bool MayChange(int status) {
 
 TransferError RefusedAnswer(const HttpHead& head) {
   std::string message = fmt::format("{} answered {}{}", WithoutQuery(head.url), head.status, Reason(head.status));
-  std::string detail = head.Header("x-error-message").substr(0, kMostServerText);
-  std::ranges::replace_if(detail, [](char c) { return std::isprint(static_cast<unsigned char>(c)) == 0; }, '?');
-  if (!detail.empty()) message += ": " + detail;
+  const std::string detail = head.Header("x-error-message");
+  if (!detail.empty()) message += ": " + Escaped(WholeCharacters(detail, kMostServerText));
   TransferError error{.error = {head.status == 404 ? ErrorCode::kNotFound : ErrorCode::kUnavailable, std::move(message), {}},
                       .kind = MayChange(head.status) ? Kind::kTransient : Kind::kFinal,
                       .http_status = head.status};
@@ -105,7 +108,7 @@ Transfer<Downloaded> Downloader::FetchFile(const DownloadRequest& request, Parti
     if (part.size() > tries.best + kRealProgress) tries.failures = 0;
     tries.best = std::max(tries.best, part.size());
     if (Transfer<void> again = PrepareAgain(result.error(), tries, request.retry_unreachable); !again) {
-      if (damaged || part.size() < kLeastToKeep) part.Discard();
+      if (damaged || part.size() < kLeastToKeep || !IsRecognisable(part.identity())) part.Discard();
       return std::unexpected(again.error());
     }
   }
@@ -116,8 +119,7 @@ Transfer<void> Downloader::TryOnce(const DownloadRequest& request, PartialFile& 
   const PartIdentity& kept = part.identity();
   const bool same_place = kept.url == WithoutQuery(request.url);
   const bool same_content = request.sha256.empty() || kept.sha256.empty() || kept.sha256 == request.sha256;
-  const bool recognisable = !kept.etag.empty() || !kept.sha256.empty();
-  const bool go_on = part.size() >= kLeastToKeep && same_place && same_content && recognisable;
+  const bool go_on = part.size() >= kLeastToKeep && same_place && same_content && IsRecognisable(kept);
   GetRequest get{.url = request.url, .headers = {}, .token = request.token};
   if (go_on) {
     if (const Status status = part.ReadBack(); !status) return std::unexpected(TransferError{status.error()});
@@ -129,7 +131,7 @@ Transfer<void> Downloader::TryOnce(const DownloadRequest& request, PartialFile& 
     get.headers.push_back(fmt::format("Range: bytes={}-", part.size()));
     if (!kept.etag.empty()) get.headers.push_back("If-Range: " + kept.etag);
   }
-  DownloadSink sink(request, part, observer_, policy_.spare_disk_bytes);
+  DownloadSink sink(request, policy_, part, observer_);
   Transfer<void> result = GetFollowing(transport_, get, sink);
   if (sink.began()) observer_.End();
   if (result) {
@@ -137,9 +139,9 @@ Transfer<void> Downloader::TryOnce(const DownloadRequest& request, PartialFile& 
     if (!sink.began()) {
       return TransferFailed(Kind::kFinal, fmt::format("{} sends nothing", WithoutQuery(request.url)), ErrorCode::kInvalidArgument);
     }
-    if (part.identity().size >= 0 && part.size() < part.identity().size) {
+    if (part.size() < sink.whole_size()) {
       return TransferFailed(Kind::kTransient,
-                            fmt::format("{} broke off at {} of {} bytes", WithoutQuery(request.url), part.size(), part.identity().size));
+                            fmt::format("{} broke off at {} of {} bytes", WithoutQuery(request.url), part.size(), sink.whole_size()));
     }
   }
   return result;

@@ -4,9 +4,12 @@
 
 #include <chrono>
 #include <cstdint>
+#include <filesystem>
+#include <functional>
 #include <string>
 
 #include "base/status.h"
+#include "hub/file_system.h"
 #include "hub/observer.h"
 #include "hub/partial_file.h"
 #include "hub/patience.h"
@@ -15,9 +18,14 @@
 namespace cllm {
 
 struct DownloadPolicy {
+  double max_model_gb = 500;                    // GiB; what a server says or sends beyond is refused
   int retries = 4;                              // tries in a row, after the first, that bring less than kRealProgress
   std::chrono::milliseconds retry_delay{1000};  // before the first; doubled each time, up to kLongestDelay
   std::int64_t spare_disk_bytes = 16 << 20;     // left free on the disk
+  // How much is free in a folder: asked before the first byte and again while bytes come.
+  std::function<std::int64_t(const std::filesystem::path&)> free_bytes = &FreeBytes;
+
+  std::int64_t MostModelBytes() const { return static_cast<std::int64_t>(max_model_gb * (std::int64_t{1} << 30)); }
 };
 
 struct DownloadRequest {

@@ -16,6 +16,7 @@ using Json = nlohmann::json;
 
 constexpr std::size_t kMostTreeBytes = 16 << 20;  // of a page
 constexpr int kMostPages = 100;
+constexpr std::size_t kMostFiles = 100'000;
 
 RepoFile FileOf(const Json& entry) {
   RepoFile file{.path = TextOf(entry, "path")};
@@ -62,6 +63,7 @@ Result<std::vector<RepoFile>> HuggingFace::List(Downloader& downloader, const st
     const auto files = ParseRepoTree(fetched->text);
     if (!files) return Fail(files.error().code, fmt::format("hf:{}: {}", repo, files.error().message));
     all.insert(all.end(), files->begin(), files->end());
+    if (all.size() > kMostFiles) return Fail(ErrorCode::kInternal, fmt::format("hf:{} has more than {} files", repo, kMostFiles));
     const std::string next = NextPage(fetched->link);
     if (next.empty()) return all;
     const Url page = *url;

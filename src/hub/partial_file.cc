@@ -46,7 +46,7 @@ PartIdentity ReadIdentity(const fs::path& path) {
 
 PartialFile::PartialFile(fs::path target, Descriptor file) : target_(std::move(target)), file_(std::move(file)) {}
 
-fs::path PartialFile::PartPath() const { return WithEnding(target_, kPartEnding); }
+fs::path PartialFile::path() const { return WithEnding(target_, kPartEnding); }
 
 fs::path PartialFile::IdentityPath() const { return WithEnding(target_, kIdentityEnding); }
 
@@ -75,13 +75,13 @@ Result<PartialFile> PartialFile::Open(const fs::path& target, Patience& patience
 
 Status PartialFile::ReadBack() {
   std::vector<char> block(1 << 20);
-  if (lseek(file_.get(), 0, SEEK_SET) != 0) return FileError("read", PartPath());
+  if (lseek(file_.get(), 0, SEEK_SET) != 0) return FileError("read", path());
   sum_ = Sha256();
   std::int64_t read_bytes = 0;
   while (read_bytes < size_) {
     const ssize_t got = read(file_.get(), block.data(), block.size());
     if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) return FileError("read", PartPath());
+    if (got <= 0) return FileError("read", path());
     sum_.Add({block.data(), static_cast<std::size_t>(got)});
     read_bytes += got;
   }
@@ -89,7 +89,7 @@ Status PartialFile::ReadBack() {
 }
 
 Status PartialFile::StartOver(const PartIdentity& identity) {
-  if (ftruncate(file_.get(), 0) != 0 || lseek(file_.get(), 0, SEEK_SET) != 0) return FileError("empty", PartPath());
+  if (ftruncate(file_.get(), 0) != 0 || lseek(file_.get(), 0, SEEK_SET) != 0) return FileError("empty", path());
   size_ = 0;
   sum_ = Sha256();
   identity_ = identity;
@@ -105,8 +105,8 @@ Status PartialFile::Append(std::string_view bytes) {
     const bool full = reason == ENOSPC || reason == EDQUOT || reason == EFBIG;
     const std::string message = std::error_code(reason, std::generic_category()).message();
     return Fail(full ? ErrorCode::kTooLarge : ErrorCode::kInternal,
-                fmt::format("cannot write {}: {}; what is there stays, and the next pull goes on from it", PartPath().string(), message),
-                PartPath().string());
+                fmt::format("cannot write {}: {}; what is there stays, and the next pull goes on from it", path().string(), message),
+                path().string());
   }
   sum_.Add(bytes);
   size_ += static_cast<std::int64_t>(bytes.size());
@@ -114,8 +114,8 @@ Status PartialFile::Append(std::string_view bytes) {
 }
 
 Status PartialFile::Finish() {
-  if (fsync(file_.get()) != 0) return FileError("write", PartPath());
-  if (rename(PartPath().c_str(), target_.c_str()) != 0) return FileError("rename", PartPath());
+  if (fsync(file_.get()) != 0) return FileError("write", path());
+  if (rename(path().c_str(), target_.c_str()) != 0) return FileError("rename", path());
   SyncFolder(target_.parent_path());
   std::error_code unused;
   fs::remove(IdentityPath(), unused);
@@ -127,7 +127,7 @@ void PartialFile::Discard() {
   if (!file_.is_open()) return;  // the name may be another pull's by now
   std::error_code unused;
   fs::remove(IdentityPath(), unused);
-  fs::remove(PartPath(), unused);
+  fs::remove(path(), unused);
   file_ = Descriptor();
 }
 

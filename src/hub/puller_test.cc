@@ -20,7 +20,11 @@ class PullerTest : public ::testing::Test {
  protected:
   Result<PulledModel> Pull(const std::string& text, const std::string& sha256 = {}) {
     Downloader downloader(transport_, patience_, observer_, {});
-    Puller puller(folder_, *HuggingFace::Create("https://mirror", "hf_abc"), downloader, patience_, observer_);
+    const auto check = [this](const std::filesystem::path& file, const std::string& name) -> Status {
+      checked_.push_back(file.filename().string());
+      return is_model_ ? Status() : InvalidArgument(name + " is no model");
+    };
+    Puller puller(folder_, *HuggingFace::Create("https://mirror", "hf_abc"), check, downloader, patience_, observer_);
     return puller.Pull(*ParseReference(text), sha256);
   }
 
@@ -39,6 +43,8 @@ class PullerTest : public ::testing::Test {
   TestingTransport transport_{[this](const HttpRequest& request) { return Answer(request); }};
   TestingPatience patience_;
   TestingObserver observer_;
+  bool is_model_ = true;
+  std::vector<std::string> checked_;
 };
 
 TEST_F(PullerTest, ARepositoryByDefault) {
@@ -52,6 +58,18 @@ TEST_F(PullerTest, ARepositoryByDefault) {
   EXPECT_EQ(origin.sha256, HexSumOf(kModelBody));
   EXPECT_EQ(origin.reference, "hf:o/r");
   EXPECT_TRUE(observer_.notes.empty());
+}
+
+TEST_F(PullerTest, WhatIsNoModelGetsNoName) {
+  is_model_ = false;
+  for (const char* text : {"hf:o/r", "https://host/m-Q4_K_M.gguf"}) {
+    const auto pulled = Pull(text);
+    ASSERT_FALSE(pulled);
+    EXPECT_EQ(pulled.error().code, ErrorCode::kInvalidArgument);
+    EXPECT_TRUE(pulled.error().message.starts_with("m-Q4_K_M.gguf is no model: what https://")) << pulled.error().message;
+    EXPECT_TRUE(folder_.List().empty());
+  }
+  EXPECT_EQ(checked_, (std::vector<std::string>(2, "m-Q4_K_M.gguf.part"))) << "the file has no name before it is checked";
 }
 
 TEST_F(PullerTest, TheSecondTimeAsksNobody) {

@@ -8,7 +8,7 @@ namespace cllm {
 namespace {
 
 constexpr std::array<const char*, 2> kLinkedHeaders = {"x-linked-etag", "x-linked-size"};
-constexpr std::size_t kMostRedirectBody = 1 << 20;
+constexpr std::size_t kMostRedirectBody = 64 << 10;
 
 bool IsRedirect(const HttpHead& head) {
   return (head.status == 301 || head.status == 302 || head.status == 303 || head.status == 307 || head.status == 308) &&

@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "base/escape.h"
+#include "base/utf8.h"
 #include "hub/url.h"
 
 namespace cllm {
@@ -29,9 +31,8 @@ bool EndsInGguf(std::string_view text) {
 
 // What of a reference a message may show.
 std::string Shown(std::string_view text) {
-  std::string shown(text.substr(0, 100));
-  std::ranges::replace_if(shown, [](char c) { return std::isprint(static_cast<unsigned char>(c)) == 0; }, '?');
-  return shown;
+  constexpr std::size_t kMostShown = 100;
+  return Escaped(WholeCharacters(text, kMostShown));
 }
 
 Result<ModelReference> ParseHuggingFace(std::string_view text) {

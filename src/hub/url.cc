@@ -8,6 +8,9 @@
 
 #include <fmt/format.h>
 
+#include "base/escape.h"
+#include "base/utf8.h"
+
 namespace cllm {
 namespace {
 
@@ -23,9 +26,8 @@ std::string Part(CURLU* handle, CURLUPart part, unsigned int flags = 0) {
 
 // What a message may show of an address that is no good.
 std::string ShownAddress(std::string_view text) {
-  std::string shown;
-  for (const char c : text.substr(0, 100)) shown += std::isprint(static_cast<unsigned char>(c)) != 0 ? c : '?';
-  return shown.substr(0, shown.find('?'));
+  constexpr std::size_t kMostShown = 100;
+  return Escaped(WholeCharacters(text.substr(0, text.find('?')), kMostShown));
 }
 
 Result<Url> Take(CURLU* handle, std::string_view given) {

@@ -6,12 +6,12 @@
 
 #include <algorithm>
 #include <cctype>
-#include <cstring>
 #include <mutex>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "base/escape.h"
 #include "base/log.h"
 
 namespace cllm {
@@ -62,10 +62,8 @@ llama_split_mode SplitMode(const std::string& name) {
 
 // llama.cpp is about to abort: one line instead of a backtrace, and an exit code that says failure and not crash.
 void OnAbort(const char* message) {
-  for (const char* part : {"cllm: llama.cpp gives up: ", message, "\n"}) {
-    if (write(STDERR_FILENO, part, std::strlen(part)) < 0) break;
-  }
-  _exit(1);
+  const std::string line = "cllm: llama.cpp gives up: " + Escaped(message) + "\n";
+  _exit(write(STDERR_FILENO, line.data(), line.size()) < 0 ? 2 : 1);
 }
 
 }  // namespace

@@ -8,7 +8,7 @@
 #include <fmt/format.h>
 
 #include "base/child_process.h"
-#include "base/utf8.h"
+#include "base/escape.h"
 #include "formats/gguf_file.h"
 #include "model/load_probe.h"
 #include "model/model_facts.h"
@@ -24,7 +24,7 @@ std::string OneLine(std::string_view text) {
   while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.remove_suffix(1);
   std::string line(text.substr(0, kMostShown));
   std::ranges::replace(line, '\n', ' ');
-  return Printable(line);
+  return Escaped(line);
 }
 
 // The last line that says something.

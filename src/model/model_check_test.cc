@@ -103,7 +103,7 @@ TEST_F(ModelCheckTest, SaysWhyTheProbeRefuses) {
   ExpectRefused("echo 'llama.cpp: x'; echo 'refused: llama.cpp cannot load m: unknown model'; exit 1",
                 "llama.cpp cannot load m: unknown model");
   ExpectRefused("echo 'refused: because'; echo 'llama.cpp: late'; exit 1", "because");
-  ExpectRefused("printf 'refused: a\\033[31m red one\n'; exit 1", "a\uFFFD[31m red one");
+  ExpectRefused("printf 'refused: a\\033[31m red one\n'; exit 1", "a\\x1b[31m red one");
   ExpectRefused("printf 'refused: '; yes long | head -c 5000 | tr '\\n' ' '; exit 1", "long long");
 }
 

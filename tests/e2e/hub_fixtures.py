@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 from conftest import Program
+from gguf_writer import F32, Gguf, Tensor
 from hub_server import HubServer
 
 END_TIMEOUT_S = 60.0
-BODY = b"GGUF" + random.Random(1).randbytes(400_000)
+BODY = Gguf(tensors=[Tensor("t", [99_968], F32, random.Random(1).randbytes(4 * 99_968))]).bytes()  # 390.6 KiB
 SUM = hashlib.sha256(BODY).hexdigest()
 PATH = "/files/model.gguf"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -74,6 +75,17 @@ def test_sharing_computes_a_prefix_once(run_benchmark: RunBenchmark) -> None:
     assert int(without) == 3 * 204
     # Each computes its own tail.
     assert 204 <= int(once) <= 204 + 2 * 4
+
+
+def test_hostile_clients_beside_honest_streams(run_benchmark: RunBenchmark) -> None:
+    sizes = ["--scale", "0.02", "--streams", "2", "--tokens", "40", "--seconds", "4", "--alone-s", "1", "--undisturbed-s", "2"]
+    rows = run_benchmark("hostile.py", *sizes, "--most-ratio", "1e9", "--most-growth-mib", "1e9")
+    attacks = ["json_keys", "json_elements", "json_messages", "stop_strings", "many_choices", "tokenize_flood", "pipelined_metrics",
+               "get_with_body", "slow_reader", *(["tls_silent"] if shutil.which("openssl") else [])]
+    assert list(rows)[1:] == ["nothing", *(f"`{name}`" for name in attacks), "all together"]
+    for name, cells in list(rows.items())[1:]:
+        assert number(cells[3]) >= number(cells[1]) > 0 and number(cells[4]) > 0 and number(cells[5]) > 0 and cells[8] == "0", name
+    assert number(rows["all together"][6]) > 0, "answers come to their end"
 
 
 def test_overload_answers_or_refuses(run_benchmark: RunBenchmark, program: Program) -> None:

