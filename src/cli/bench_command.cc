@@ -9,12 +9,12 @@
 namespace cllm {
 namespace {
 
-struct Arguments {
+struct BenchArguments {
   std::string model;
   BenchEngineOptions bench;
 };
 
-int Run(Program& program, const Arguments& arguments) {
+int RunBench(Program& program, const BenchArguments& arguments) {
   if (const Status status = program.LoadSettings(); !status) return Complain(status.error());
   // The table is what was asked for; how the model was loaded is said only where somebody wants to know.
   if (program.table().Find("logging.level")->source.kind == ValueSource::Kind::kDefault) program.options().log.level = "warn";
@@ -27,9 +27,9 @@ int Run(Program& program, const Arguments& arguments) {
 void AddBenchCommand(Program& program) {
   CLI::App* bench = program.root().add_subcommand("bench", "Measure speed.");
   bench->require_subcommand(1);
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<BenchArguments>();
   CLI::App* engine = program.AddCommand(*bench, "engine", "The engine alone, in process: prompt and generation speed by streams.",
-                                        [&program, arguments] { return Run(program, *arguments); });
+                                        [&program, arguments] { return RunBench(program, *arguments); });
   BenchEngineOptions& options = arguments->bench;
   engine->add_option("MODEL", arguments->model, "GGUF file, name, hf:owner/repo or address.");
   engine->add_option("--prompt-tokens", options.prompt_tokens, "Tokens of each prompt.")->check(CLI::Range(1, 1 << 20));

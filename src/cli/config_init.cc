@@ -15,7 +15,7 @@ constexpr int kMostRequests = 32;
 constexpr std::int64_t kAssumedKvBytes = 128 << 10;
 constexpr std::int64_t kAssumedWeights = 5LL << 30;
 
-std::string Size(std::int64_t bytes) {
+std::string MemorySize(std::int64_t bytes) {
   const double mebibytes = static_cast<double>(bytes) / (1 << 20);
   return mebibytes < 1024 ? fmt::format("{:.0f} MiB", mebibytes) : fmt::format("{:.1f} GiB", mebibytes / 1024);
 }
@@ -33,8 +33,8 @@ std::vector<ChosenValue> ChooseSettings(const MachineFacts& machine, const std::
   const int requests = static_cast<int>(std::clamp<std::int64_t>(tokens / context, 1, wanted));
 
   const std::string basis =
-      fmt::format("of {} free memory {} take {}, and half of the rest holds {} tokens at {} KiB each", Size(machine.memory_bytes),
-                  model ? "the weights" : "weights of about 8 billion parameters", Size(weights), tokens, per_token >> 10);
+      fmt::format("of {} free memory {} take {}, and half of the rest holds {} tokens at {} KiB each", MemorySize(machine.memory_bytes),
+                  model ? "the weights" : "weights of about 8 billion parameters", MemorySize(weights), tokens, per_token >> 10);
   std::vector<ChosenValue> chosen;
   if (model) chosen.push_back({"model.path", config::Quoted(model->path), "the model that was named."});
   std::string why = basis + ".";
@@ -46,7 +46,7 @@ std::vector<ChosenValue> ChooseSettings(const MachineFacts& machine, const std::
        fmt::format("this process may use {} core{} (affinity and cgroup quota).", machine.cores, machine.cores == 1 ? "" : "s")});
   chosen.push_back({"backend.llama_cpp.n_seq_max", fmt::to_string(requests),
                     fmt::format("{} requests of {} tokens take {}; {} cores serve at most {} at a time well.", requests, context,
-                                Size(requests * context * per_token), machine.cores, wanted)});
+                                MemorySize(requests * context * per_token), machine.cores, wanted)});
   return chosen;
 }
 

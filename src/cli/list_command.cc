@@ -21,18 +21,18 @@
 namespace cllm {
 namespace {
 
-using Row = std::vector<std::string>;
+using TableRow = std::vector<std::string>;
 
 // Columns as wide as they must be; the last one as it is. Names of files are whatever somebody called them.
-void PrintTable(std::vector<Row> rows) {
+void PrintTable(std::vector<TableRow> rows) {
   std::vector<std::size_t> widths(rows[0].size());
-  for (Row& row : rows) {
+  for (TableRow& row : rows) {
     for (std::size_t i = 0; i < row.size(); ++i) {
       row[i] = Escaped(row[i]);
       widths[i] = std::max(widths[i], Columns(row[i]));
     }
   }
-  for (const Row& row : rows) {
+  for (const TableRow& row : rows) {
     for (std::size_t i = 0; i + 1 < row.size(); ++i) fmt::print("{}{:{}}", row[i], "", widths[i] - Columns(row[i]) + 2);
     fmt::print("{}\n", row.back());
   }
@@ -46,14 +46,14 @@ std::string LocalTime(std::int64_t unix_s) {
   return std::string(text.data(), std::strftime(text.data(), text.size(), "%Y-%m-%d %H:%M", &parts));
 }
 
-std::string Size(const ModelEntry& entry) {
+std::string SizeOf(const ModelEntry& entry) {
   if (!entry.unfinished) return FormatBytes(entry.size);
   if (entry.whole_size < 0) return FormatBytes(entry.size) + " (unfinished)";
   return fmt::format("{} of {} (unfinished)", FormatBytes(entry.size), FormatBytes(entry.whole_size));
 }
 
 int ListAvailable() {
-  std::vector<Row> rows = {{"NAME", "SIZE", "MODEL"}};
+  std::vector<TableRow> rows = {{"NAME", "SIZE", "MODEL"}};
   for (const KnownModel& model : KnownModels()) {
     rows.push_back({model.name, FormatBytes(static_cast<std::int64_t>(model.megabytes * 1e6)), model.about});
   }
@@ -68,9 +68,9 @@ int ListModels() {
     fmt::print(stderr, "no models in {}: `cllm pull {}` fetches one\n", Escaped(folder.root().string()), kDefaultModel);
     return 0;
   }
-  std::vector<Row> rows = {{"NAME", "SIZE", "MODIFIED", "SOURCE"}};
+  std::vector<TableRow> rows = {{"NAME", "SIZE", "MODIFIED", "SOURCE"}};
   for (const ModelEntry& entry : entries) {
-    rows.push_back({entry.name, Size(entry), LocalTime(entry.modified_unix_s), entry.source.empty() ? "-" : entry.source});
+    rows.push_back({entry.name, SizeOf(entry), LocalTime(entry.modified_unix_s), entry.source.empty() ? "-" : entry.source});
   }
   PrintTable(std::move(rows));
   return 0;

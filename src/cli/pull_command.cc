@@ -17,7 +17,7 @@
 namespace cllm {
 namespace {
 
-struct Arguments {
+struct PullArguments {
   std::string model;
   std::string sha256;
   double retry_delay_s = 1;
@@ -25,7 +25,7 @@ struct Arguments {
   PullSettings settings;
 };
 
-int Run(Program& program, Arguments arguments) {
+int RunPull(Program& program, PullArguments arguments) {
   if (const Status status = program.LoadSettings(); !status) return Complain(status.error());
   if (!arguments.max_model_gb.empty()) {
     const Status status = program.Set("hub.max_model_gb", arguments.max_model_gb, "--max-model-gb");
@@ -50,9 +50,9 @@ int Run(Program& program, Arguments arguments) {
 }  // namespace
 
 void AddPullCommand(Program& program) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<PullArguments>();
   CLI::App* pull = program.AddCommand(program.root(), "pull", "Fetch a model. Prints the path of its file.",
-                                      [&program, arguments] { return Run(program, *arguments); });
+                                      [&program, arguments] { return RunPull(program, *arguments); });
   pull->add_option("MODEL", arguments->model,
                    "A built-in name (cllm list --available), hf:owner/repo[:file or quantisation], or the address of a GGUF file.")
       ->required();

@@ -18,7 +18,7 @@
 namespace cllm {
 namespace {
 
-struct Arguments {
+struct RmArguments {
   std::vector<std::string> models;
   bool force = false;
 };
@@ -30,7 +30,7 @@ bool Agrees(const ModelEntry& entry) {
   return answer == "y" || answer == "Y" || answer == "yes";
 }
 
-int Run(const Arguments& arguments) {
+int RunRm(const RmArguments& arguments) {
   const ModelFolder folder = DefaultModelFolder();
   // All are looked up before the first is removed, so that a misspelt one leaves everything as it is.
   std::vector<ModelEntry> entries;
@@ -51,9 +51,9 @@ int Run(const Arguments& arguments) {
 }  // namespace
 
 void AddRmCommand(Program& program) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<RmArguments>();
   CLI::App* rm =
-      program.AddCommand(program.root(), "rm", "Delete models from the folder of models.", [arguments] { return Run(*arguments); });
+      program.AddCommand(program.root(), "rm", "Delete models from the folder of models.", [arguments] { return RunRm(*arguments); });
   rm->add_option("MODEL", arguments->models, "Names as `cllm list` shows them.")->required();
   rm->add_flag("-f,--force", arguments->force, "Do not ask.");
 }

@@ -34,7 +34,7 @@ constexpr double kNoTimeoutS = 1e6;
 // How long the end of the program waits for the engine to put an answer that was stopped away.
 constexpr std::chrono::milliseconds kLastStep(100);
 
-struct Arguments {
+struct RunArguments {
   std::string model;
   std::string prompt;         // PROMPT
   std::string prompt_option;  // --prompt
@@ -60,7 +60,7 @@ struct Task {
   std::optional<std::string> question;
 };
 
-Status TakeSettings(Arguments& arguments) {
+Status TakeSettings(RunArguments& arguments) {
   for (const auto& [name, text] : arguments.settings) {
     if (!text) continue;
     if (const Status status = arguments.chat.settings.Set(name, *text); !status) return status;
@@ -77,7 +77,7 @@ std::string KeyForServer(const ServeOptions& options, const OptionTable& table) 
 }
 
 // Settings of the engine say nothing to a server that runs already.
-Status CheckRemote(const Arguments& arguments, const OptionTable& table) {
+Status CheckRemote(const RunArguments& arguments, const OptionTable& table) {
   for (const ConfigOption& option : table.options()) {
     if (option.source.kind != ValueSource::Kind::kCommandLine || option.key.starts_with("logging.")) continue;
     if (option.key == "server.api_keys") continue;
@@ -98,7 +98,7 @@ void SuitOneChat(ServeOptions& options, const OptionTable& table) {
 }
 
 // A terminal on both sides and no question is a chat. Input that is no terminal is a part of the question.
-Result<Task> TaskOf(const Arguments& arguments, Input in, const Screen& screen, Interrupts& interrupts) {
+Result<Task> TaskOf(const RunArguments& arguments, Input in, const Screen& screen, Interrupts& interrupts) {
   const std::string& prompt = arguments.prompt.empty() ? arguments.prompt_option : arguments.prompt;
   if (in.terminal && prompt.empty() && screen.out().terminal) return Task{};
   std::string input;
@@ -115,7 +115,7 @@ Result<Task> TaskOf(const Arguments& arguments, Input in, const Screen& screen, 
 
 std::optional<HistoryFile> History() { return HistoryFile(CacheFolder() / "history"); }
 
-int Chat(const Arguments& arguments, Answerer& answerer, Interrupts& interrupts, Screen& screen) {
+int Chat(const RunArguments& arguments, Answerer& answerer, Interrupts& interrupts, Screen& screen) {
   auto lines = LineEditor::Create(interrupts, History());
   if (!lines) return Complain(lines.error());
   if (const auto problem = (*lines)->TakeHistoryProblem()) screen.Complain(*problem);
@@ -123,20 +123,20 @@ int Chat(const Arguments& arguments, Answerer& answerer, Interrupts& interrupts,
   return 0;
 }
 
-int AnswerTask(const Arguments& arguments, const Task& task, Answerer& answerer, Interrupts& interrupts, Screen& screen) {
+int AnswerTask(const RunArguments& arguments, const Task& task, Answerer& answerer, Interrupts& interrupts, Screen& screen) {
   if (task.question) return AnswerOnce(*task.question, arguments.chat, answerer, screen);
   return Chat(arguments, answerer, interrupts, screen);
 }
 
 int CodeOf(const Error& error) { return error.code == ErrorCode::kCancelled ? kInterruptedExitCode : Complain(error); }
 
-int RunRemote(const Arguments& arguments, const std::string& api_key, const Task& task, Interrupts& interrupts, Screen& screen) {
+int RunRemote(const RunArguments& arguments, const std::string& api_key, const Task& task, Interrupts& interrupts, Screen& screen) {
   auto answerer = RemoteAnswerer::Connect({.server_url = arguments.server_url, .model = arguments.model, .api_key = api_key}, interrupts);
   if (!answerer) return CodeOf(answerer.error());
   return AnswerTask(arguments, task, **answerer, interrupts, screen);
 }
 
-int RunLocal(const Arguments& arguments, const ServeOptions& options, const Task& task, Interrupts& interrupts, Screen& screen) {
+int RunLocal(const RunArguments& arguments, const ServeOptions& options, const Task& task, Interrupts& interrupts, Screen& screen) {
   auto loading = EndOnInterrupt::Create(interrupts);
   if (!loading) return Complain(loading.error());
   const auto model = ServedModel::Create(options, [] {});
@@ -150,7 +150,7 @@ int RunLocal(const Arguments& arguments, const ServeOptions& options, const Task
   return code;
 }
 
-int Run(Program& program, Arguments& arguments) {
+int RunChat(Program& program, RunArguments& arguments) {
   const Input input;
   std::signal(SIGPIPE, SIG_IGN);
   if (const Status status = program.LoadSettings(); !status) return Complain(status.error());
@@ -181,9 +181,9 @@ std::string FlagOf(std::string name) {
 }  // namespace
 
 void AddRunCommand(Program& program) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<RunArguments>();
   CLI::App* run = program.AddCommand(program.root(), "run", "Chat with a model in the terminal, or answer once.",
-                                     [&program, arguments] { return Run(program, *arguments); });
+                                     [&program, arguments] { return RunChat(program, *arguments); });
   run->add_option("MODEL", arguments->model, "GGUF file; with --server-url a name that the server knows, or nothing.");
   run->add_option("PROMPT", arguments->prompt, "Answer this and end. Text on standard input goes below it.");
   run->add_option("--prompt", arguments->prompt_option, "The same as PROMPT, where no MODEL is given.");

@@ -12,7 +12,7 @@
 namespace cllm {
 namespace {
 
-struct Arguments {
+struct ServeArguments {
   std::string model;
   std::string seed;
   bool print_config = false;
@@ -22,7 +22,7 @@ struct Arguments {
 };
 
 // What `serve` prints instead of serving; false where it is to serve.
-bool PrintInstead(const Arguments& arguments, const OptionTable& table) {
+bool PrintInstead(const ServeArguments& arguments, const OptionTable& table) {
   if (arguments.print_config) std::fputs(RenderPrintConfig(table).c_str(), stdout);
   if (arguments.print_markdown) std::fputs(RenderMarkdown(table).c_str(), stdout);
   if (arguments.print_example) std::fputs(RenderExampleYaml(table).c_str(), stdout);
@@ -30,7 +30,7 @@ bool PrintInstead(const Arguments& arguments, const OptionTable& table) {
   return arguments.print_config || arguments.print_markdown || arguments.print_example || arguments.print_endpoints;
 }
 
-int Run(Program& program, const Arguments& arguments) {
+int RunServe(Program& program, const ServeArguments& arguments) {
   if (const Status status = program.LoadSettings(); !status) return Complain(status.error());
   if (!arguments.seed.empty()) {
     if (const Status status = program.Set("scheduler.default_seed", arguments.seed, "--seed"); !status) return Complain(status.error());
@@ -43,9 +43,9 @@ int Run(Program& program, const Arguments& arguments) {
 }  // namespace
 
 void AddServeCommand(Program& program) {
-  auto arguments = std::make_shared<Arguments>();
-  CLI::App* serve =
-      program.AddCommand(program.root(), "serve", "Serve a model over HTTP.", [&program, arguments] { return Run(program, *arguments); });
+  auto arguments = std::make_shared<ServeArguments>();
+  CLI::App* serve = program.AddCommand(program.root(), "serve", "Serve a model over HTTP.",
+                                       [&program, arguments] { return RunServe(program, *arguments); });
   serve->add_option("MODEL", arguments->model,
                     "GGUF file, name, hf:owner/repo or address; beats the configuration. What is missing is pulled.");
   serve->add_option("--seed", arguments->seed, "Seed where a request names none: scheduler.default_seed.");

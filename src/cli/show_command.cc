@@ -17,7 +17,7 @@
 namespace cllm {
 namespace {
 
-struct Arguments {
+struct ShowArguments {
   std::string model;
   bool json = false;
   bool chat_template = false;
@@ -43,7 +43,7 @@ Result<MemoryNeed> NeededMemory(const ServeOptions& options, const ModelFacts& f
                     .available_where = memory.all_on_gpu() ? memory.gpu_name : "this machine"};
 }
 
-Status Show(const ServeOptions& options, const Arguments& arguments) {
+Status Show(const ServeOptions& options, const ShowArguments& arguments) {
   const auto file = GgufFile::Open(options.model.path);
   if (!file) return std::unexpected(file.error());
   auto facts = ReadModelFacts(*file);
@@ -67,7 +67,7 @@ Status Show(const ServeOptions& options, const Arguments& arguments) {
   return {};
 }
 
-int Run(Program& program, const Arguments& arguments) {
+int RunShow(Program& program, const ShowArguments& arguments) {
   if (const Status status = program.LoadSettings(); !status) return Complain(status.error());
   if (const Status status = program.ResolveModel(arguments.model); !status) return Complain(status.error());
   const Status status = Show(program.options(), arguments);
@@ -77,9 +77,9 @@ int Run(Program& program, const Arguments& arguments) {
 }  // namespace
 
 void AddShowCommand(Program& program) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<ShowArguments>();
   CLI::App* show = program.AddCommand(program.root(), "show", "Show what a model is and what it needs.",
-                                      [&program, arguments] { return Run(program, *arguments); });
+                                      [&program, arguments] { return RunShow(program, *arguments); });
   show->add_option("MODEL", arguments->model, "GGUF file. Default: the model of the configuration.");
   show->add_flag("--json", arguments->json, "Print one JSON object; sizes in bytes.");
   show->add_flag("--template", arguments->chat_template, "Print the chat template alone.");
