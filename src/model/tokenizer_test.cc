@@ -5,9 +5,11 @@
 #include <algorithm>
 #include <array>
 #include <functional>
+#include <limits>
 #include <map>
 #include <sstream>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <pthread.h>
@@ -15,6 +17,7 @@
 
 #include <gtest/gtest.h>
 
+#include "formats/gguf_file.h"
 #include "model/testing_vocabulary.h"
 
 namespace cllm {
@@ -126,6 +129,62 @@ TEST(Tokenizer, GivesTheIdsOfTheUnpatchedLlamaCppForRandomTexts) {
     hashes[name] = text.data();
   }
   EXPECT_EQ(hashes, expected);
+}
+
+// The pieces of a word by the definition of byte-pair encoding: of all pairs of neighbours the one with the lowest rank is merged, of
+// equals the leftmost, until no merge is left (Sennrich et al. 2016, "Neural machine translation of rare words with subword units").
+std::vector<std::string> MergedByDefinition(const std::string& word, const std::map<std::string, int, std::less<>>& ranks) {
+  std::vector<std::string> pieces;
+  for (const char letter : word) pieces.emplace_back(1, letter);
+  while (true) {
+    int lowest = std::numeric_limits<int>::max();
+    std::size_t at = 0;
+    for (std::size_t i = 0; i + 1 < pieces.size(); ++i) {
+      const auto rank = ranks.find(pieces[i] + " " + pieces[i + 1]);
+      if (rank == ranks.end() || rank->second >= lowest) continue;
+      lowest = rank->second;
+      at = i;
+    }
+    if (lowest == std::numeric_limits<int>::max()) return pieces;
+    pieces[at] += pieces[at + 1];
+    pieces.erase(pieces.begin() + static_cast<std::ptrdiff_t>(at) + 1);
+  }
+}
+
+TEST(Tokenizer, MergesLongWordsByTheDefinition) {
+  const std::string path = kSource + "/models/ggml-vocab-gpt-2.gguf";
+  const auto file = GgufFile::Open(path);
+  ASSERT_TRUE(file);
+  const auto merges = file->Strings("tokenizer.ggml.merges");
+  ASSERT_TRUE(merges);
+  std::map<std::string, int, std::less<>> ranks;
+  for (const auto& merge : *merges) ranks.emplace(merge, static_cast<int>(ranks.size()));
+  const LoadedVocabulary vocabulary(path);
+  const Tokenizer tokenizer(vocabulary.get());
+  std::uint32_t state = 1;
+  for (const std::string_view letters : {"aab", "thernsoi", "abcdefghijklmnopqrstuvwxyz"}) {
+    std::string word;
+    for (int i = 0; i < 1500; ++i) word += letters[((state = state * 1664525U + 1013904223U) >> 16U) % letters.size()];
+    std::vector<std::string> pieces;
+    const Ids tokens = tokenizer.Tokenize(word, false, false).value();
+    for (const std::int32_t token : tokens) pieces.push_back(tokenizer.Piece(token, false));
+    EXPECT_EQ(pieces, MergedByDefinition(word, ranks)) << letters;
+  }
+}
+
+TEST(Tokenizer, EndsWhenNobodyWantsItsTokens) {
+  const LoadedVocabulary vocabulary = BpeVocabulary("gpt-2");
+  const Tokenizer tokenizer(vocabulary.get());
+  int looks = 0;
+  const StopCheck gone = [&looks]() -> Status { return ++looks < 3 ? Status() : Fail(ErrorCode::kCancelled, "gone"); };
+  for (const std::string_view unit : {"a", "a 1 "}) {
+    looks = 0;
+    const auto tokens = tokenizer.Tokenize(Repeated(unit, 200'000), false, false, gone);
+    ASSERT_FALSE(tokens) << unit;
+    EXPECT_EQ(tokens.error().code, ErrorCode::kCancelled);
+    EXPECT_EQ(looks, 3) << "and nothing is made any further";
+  }
+  EXPECT_TRUE(tokenizer.Tokenize(Repeated("a", 200'000), false, false)) << "the next one on the thread is asked nothing";
 }
 
 TEST(Tokenizer, NeedsNoStackForAnyPreTokenizerAndText) {
