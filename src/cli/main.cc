@@ -1,8 +1,10 @@
 // The program: every command is declared here, each lives in a file of its own.
+#include "base/standard_streams.h"
 #include "cli/commands.h"
 #include "cli/program.h"
 
 int main(int argc, char** argv) {
+  cllm::OccupyStandardStreams();
   cllm::Program program(CLLM_VERSION);
   cllm::AddServeCommand(program);
   cllm::AddRunCommand(program);
