@@ -3,8 +3,10 @@
 #include "cli/commands.h"
 #include "cli/program.h"
 
+// Drogon opens an event loop before main begins.
+[[gnu::constructor(101)]] static void OccupyStandardStreamsFirst() { cllm::OccupyStandardStreams(); }
+
 int main(int argc, char** argv) {
-  cllm::OccupyStandardStreams();
   cllm::Program program(CLLM_VERSION);
   cllm::AddServeCommand(program);
   cllm::AddRunCommand(program);
