@@ -42,12 +42,22 @@ void DeclareServer(ServeOptions& options, OptionTable& table) {
   table.Int("http.max_body_mb", &http.max_body_mb,
             {.min = 1, .max = 1024, .help = "Largest request body; a larger one is answered with 413.", .unit = "MiB"});
   table.Int("http.max_connections", &http.max_connections,
-            {.min = 1, .max = 1 << 20, .help = "Most connections at a time; further ones are answered with 503."});
+            {.min = 1,
+             .max = 1 << 20,
+             .help = "Most connections at a time, counted from their accept on. Where all are taken, the one that has been silent for "
+                     "longest gives way; where none is silent, further ones are answered with 503."});
+  table.Int("http.max_connections_per_address", &http.max_connections_per_address,
+            {.min = 0,
+             .max = 1 << 20,
+             .help = "Most of these connections for one IPv4 address or one IPv6 network of 64 bits. Behind a proxy all clients have its "
+                     "address: give it what it needs, or 0.",
+             .value_names = {{"unlimited", 0}}});
   table.Int("http.timeout_ms", &http.timeout_ms,
             {.min = 100,
              .max = 3'600'000,
-             .help = "How long a client may take to send a request, head and body, from its first byte on, and how long a connection "
-                     "may idle between two requests. Answers have their own limit, scheduler.request_timeout.",
+             .help = "How long a client may take to send a request, head and body, from its first byte on, how long a connection may idle "
+                     "between two requests, and how long a client may take nothing of what waits for it. Answers have their own limit, "
+                     "scheduler.request_timeout.",
              .unit = "ms"});
   table.Double("http.stall_timeout_s", &http.stall_timeout_s,
                {.min = 0.001,

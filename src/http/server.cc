@@ -132,9 +132,11 @@ Status HttpServer::Application::MakeFrontDoor() {
   if (!cors) return std::unexpected(cors.error());
   FrontDoor::Settings settings{.limits = {},
                                .timeout = std::chrono::milliseconds(options_.timeout_ms),
-                               .max_connections = options_.max_connections,
+                               .connections = {},
                                .keys = std::move(*keys),
                                .cors = std::move(*cors)};
+  settings.connections.places = static_cast<std::size_t>(AllowDescriptors(options_.max_connections));
+  settings.connections.places_per_address = static_cast<std::size_t>(options_.max_connections_per_address);
   settings.limits.body_bytes = static_cast<std::size_t>(options_.max_body_mb) << 20;
   settings.limits.body_text = fmt::format("{} MiB of http.max_body_mb", options_.max_body_mb);
   open_to_all_ = !settings.keys.required();
@@ -149,7 +151,6 @@ Status HttpServer::Application::Bind() {
       Handlers::Settings{.version = version_, .log_bodies = options_.log_bodies, .stall_timeout = Nanoseconds(options_.stall_timeout_s)},
       *front_door_, mailbox_, tracker_);
   if (Status status = CheckTlsFiles(options_.tls_certificate, options_.tls_key); !status) return status;
-  AllowDescriptors(options_.max_connections);
   const Result<ListenAddress> address = TryAddress(options_.host, options_.port);
   if (!address) return std::unexpected(address.error());
   options_.host = address->host;
@@ -183,7 +184,7 @@ void HttpServer::Application::ConfigureApp() {
       .enableGzip(false)
       .setServerHeaderField(kServerName)
       .disableSigtermHandling()
-      .setIdleConnectionTimeout(static_cast<std::size_t>(options_.idle_timeout_s))
+      .setIdleConnectionTimeout(0)  // the gates close what is idle
       .setClientMaxBodySize(most_body)
       .setClientMaxMemoryBodySize(most_body)
       .addListener(options_.host, static_cast<std::uint16_t>(options_.port), tls, options_.tls_certificate, options_.tls_key);
