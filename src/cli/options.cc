@@ -74,6 +74,12 @@ void DeclareServer(ServeOptions& options, OptionTable& table) {
                    {.help = "Origins whose web pages may use this server from a browser, such as https://example.org, or * for all. "
                             "Empty: none.",
                     .placeholder = "ORIGIN,..."});
+  table.StringList(
+      "http.allowed_hosts", &http.allowed_hosts,
+      {.help = "Names by which browsers may ask a server without API keys, beside addresses, this machine's name, names without "
+               "a dot and those in localhost, local, internal and home.arpa; or * for all. Through another name a web page of "
+               "somebody else could use the server.",
+       .placeholder = "NAME,..."});
 }
 
 void DeclareModel(ServeOptions& options, OptionTable& table) {

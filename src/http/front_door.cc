@@ -147,12 +147,12 @@ void FrontDoor::OnAnswered(const std::weak_ptr<trantor::TcpConnection>& weak) {
 }
 
 std::optional<Refusal> FrontDoor::Check(const RequestHead& head) const {
-  if (auto refusal = CheckKey(head)) return refusal;
+  if (auto refusal = settings_.keys.required() ? CheckKey(head) : settings_.guard.Check(head, settings_.cors)) return refusal;
   return CheckEncoding(head);
 }
 
 std::optional<Refusal> FrontDoor::CheckKey(const RequestHead& head) const {
-  if (!settings_.keys.required() || !NeedsKey(head.target)) return std::nullopt;
+  if (!NeedsKey(head.target)) return std::nullopt;
   if (IsPreflight(head) && settings_.cors.enabled()) return std::nullopt;  // browsers ask beforehand without the key
   if (settings_.keys.Allow(head.Find("authorization"), head.Find("x-api-key"))) return std::nullopt;
   const char* message =

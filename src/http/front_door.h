@@ -11,6 +11,7 @@
 #include <trantor/net/TcpConnection.h>
 
 #include "http/api_keys.h"
+#include "http/browser_guard.h"
 #include "http/connection_gate.h"
 #include "http/connection_ledger.h"
 #include "http/cors.h"
@@ -25,6 +26,7 @@ class FrontDoor {
     ConnectionLedger::Limits connections;
     ApiKeys keys;
     Cors cors;
+    BrowserGuard guard;  // where there are no keys
   };
   // `on_left` is called with each connection that is gone.
   FrontDoor(Settings settings, std::function<void(const trantor::TcpConnection*)> on_left);

@@ -28,6 +28,7 @@ struct HttpOptions {
   int timeout_ms = 30'000;
   double stall_timeout_s = 60.0;  // a step of the engine that takes longer makes probes fail
   std::vector<std::string> cors_origins = {};
+  std::vector<std::string> allowed_hosts = {};  // further names of this server, for browsers that come without a key
   bool log_bodies = false;
 };
 

@@ -130,11 +130,14 @@ Status HttpServer::Application::MakeFrontDoor() {
   if (!keys) return std::unexpected(keys.error());
   Result<Cors> cors = Cors::Create(options_.cors_origins);
   if (!cors) return std::unexpected(cors.error());
+  Result<BrowserGuard> guard = BrowserGuard::Create(options_.allowed_hosts, {MachineName(), options_.host});
+  if (!guard) return std::unexpected(guard.error());
   FrontDoor::Settings settings{.limits = {},
                                .timeout = std::chrono::milliseconds(options_.timeout_ms),
                                .connections = {},
                                .keys = std::move(*keys),
-                               .cors = std::move(*cors)};
+                               .cors = std::move(*cors),
+                               .guard = std::move(*guard)};
   settings.connections.places = static_cast<std::size_t>(AllowDescriptors(options_.max_connections));
   settings.connections.places_per_address = static_cast<std::size_t>(options_.max_connections_per_address);
   settings.limits.body_bytes = static_cast<std::size_t>(options_.max_body_mb) << 20;

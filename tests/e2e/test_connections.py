@@ -352,3 +352,21 @@ def test_closed_streams_are_no_sockets(program: Program, launch: Callable[..., S
         process.wait()
 
 
+# Browsers.
+
+EVIL = {"Host": "evil.example", "Origin": "http://evil.example"}
+
+
+@pytest.mark.parametrize("headers,status", [(EVIL, 403), ({"Origin": "http://evil.example"}, 403), ({"Host": "evil.example"}, 200),
+                                            ({"Host": "evil.example", "User-Agent": "Mozilla/5.0"}, 403), ({"User-Agent": "Mozilla/5.0"}, 200)], ids=str)
+def test_pages_of_others_may_not_use_a_server_without_keys(server: Server, headers: dict[str, str], status: int) -> None:
+    assert server.post("/generate", SHORT, headers).status_code == status
+    assert requests.get(server.url + "/v1/models", headers=headers, timeout=10).status_code == status
+
+
+def test_hosts_and_keys_open_it(serve: Callable[..., Server]) -> None:
+    named = serve("-c", 512, "--allowed-hosts", "evil.example")
+    assert named.post("/generate", SHORT, EVIL).status_code == 200
+    assert named.post("/generate", SHORT, {**EVIL, "Host": "other.example"}).status_code == 403
+    keyed = serve("-c", 512, "--api-key", "key-1234")
+    assert keyed.post("/generate", SHORT, {**EVIL, "X-Api-Key": "key-1234"}).status_code == 200

@@ -350,6 +350,7 @@ def test_what_stops_the_start_is_one_line(program: Program, server: Server, tmp_
         (["--api-key-file", empty], "holds no key"),
         (["--api-key-file", tmp_path / "none"], "cannot open it"),
         (["--api-key-file", shared], "others may write it"),
+        (["--allowed-hosts", "http://example.org"], "http.allowed_hosts"),
         (["--api-key", "with blank"], "visible ASCII"),
         (["--cors-origins", "example.org"], "http.cors_origins"),
         (["--port", server.port], "another server runs there"),
