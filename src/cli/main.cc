@@ -1,6 +1,10 @@
 // The program: every command is declared here, each lives in a file of its own.
+#include "base/standard_streams.h"
 #include "cli/commands.h"
 #include "cli/program.h"
+
+// Drogon opens an event loop before main begins.
+[[gnu::constructor(101)]] static void OccupyStandardStreamsFirst() { cllm::OccupyStandardStreams(); }
 
 int main(int argc, char** argv) {
   cllm::Program program(CLLM_VERSION);

@@ -48,12 +48,22 @@ void DeclareServer(ServeOptions& options, OptionTable& table) {
                      "is answered with 429.",
              .unit = "MiB"});
   table.Int("http.max_connections", &http.max_connections,
-            {.min = 1, .max = 1 << 20, .help = "Most connections at a time; further ones are answered with 503."});
+            {.min = 1,
+             .max = 1 << 20,
+             .help = "Most connections at a time, counted from their accept on. Where all are taken, the one that has been silent for "
+                     "longest gives way; where none is silent, further ones are answered with 503."});
+  table.Int("http.max_connections_per_address", &http.max_connections_per_address,
+            {.min = 0,
+             .max = 1 << 20,
+             .help = "Most of these connections for one IPv4 address or one IPv6 network of 64 bits. Behind a proxy all clients have its "
+                     "address: give it what it needs, or 0.",
+             .value_names = {{"unlimited", 0}}});
   table.Int("http.timeout_ms", &http.timeout_ms,
             {.min = 100,
              .max = 3'600'000,
-             .help = "How long a client may take to send a request, head and body, from its first byte on, and how long a connection "
-                     "may idle between two requests. Answers have their own limit, scheduler.request_timeout.",
+             .help = "How long a client may take to send a request, head and body, from its first byte on, how long a connection may idle "
+                     "between two requests, and how long a client may take nothing of what waits for it. Answers have their own limit, "
+                     "scheduler.request_timeout.",
              .unit = "ms"});
   table.Double("http.stall_timeout_s", &http.stall_timeout_s,
                {.min = 0.001,
@@ -70,6 +80,12 @@ void DeclareServer(ServeOptions& options, OptionTable& table) {
                    {.help = "Origins whose web pages may use this server from a browser, such as https://example.org, or * for all. "
                             "Empty: none.",
                     .placeholder = "ORIGIN,..."});
+  table.StringList(
+      "http.allowed_hosts", &http.allowed_hosts,
+      {.help = "Names by which browsers may ask a server without API keys, beside addresses, this machine's name, names without "
+               "a dot and those in localhost, local, internal and home.arpa; or * for all. Through another name a web page of "
+               "somebody else could use the server.",
+       .placeholder = "NAME,..."});
 }
 
 void DeclareModel(ServeOptions& options, OptionTable& table) {

@@ -22,9 +22,6 @@
 namespace cllm {
 namespace {
 
-// Answers that take their whole time must not run into the limit for idle connections.
-constexpr double kIdleMarginSeconds = 30.0;
-
 // Receives SIGTERM, SIGINT and perhaps SIGHUP on a thread of its own. Made before any other thread, so that all of them
 // have the signals blocked.
 class EndSignals {
@@ -201,7 +198,6 @@ int Serve(const ServeOptions& options, const std::string& version) {
   signal(SIGPIPE, SIG_IGN);
   HttpOptions http_options = options.http;
   http_options.log_bodies = options.log.prompts;
-  http_options.idle_timeout_s = options.scheduler.request_timeout + kIdleMarginSeconds;
   HttpServer http(http_options, version);
   if (status) status = http.Bind();
   if (!status) return Complain(status.error());

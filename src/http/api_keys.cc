@@ -12,6 +12,8 @@
 
 #include <fmt/format.h>
 
+#include "http/secret_file.h"
+
 namespace cllm {
 namespace {
 
@@ -47,6 +49,7 @@ Result<ApiKeys> ApiKeys::Create(const std::vector<std::string>& keys, const std:
   if (std::filesystem::is_directory(file, ignored)) return fail("is a directory");
   std::ifstream stream(file);
   if (!stream) return fail(fmt::format("cannot open it: {}", std::strerror(errno)));
+  if (Status status = CheckSecretFile(file, "server.api_key_file"); !status) return std::unexpected(status.error());
   const std::size_t before = result.digests_.size();
   int number = 0;
   for (std::string line; std::getline(stream, line);) {

@@ -20,6 +20,7 @@ class ApiKeysTest : public testing::Test {
 
   std::string File(const std::string& text) {
     std::ofstream(path_) << text;
+    std::filesystem::permissions(path_, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
     return path_;
   }
   static ApiKeys Keys(const std::vector<std::string>& keys, const std::string& file = "") {

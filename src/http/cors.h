@@ -19,6 +19,7 @@ class Cors {
   static Result<Cors> Create(const std::vector<std::string>& origins);
 
   bool enabled() const { return any_ || !origins_.empty(); }
+  bool Allows(std::string_view origin) const;
   // What every answer to a page of `origin` carries; `origin` is empty where the client is no page.
   HeaderList AnswerHeaders(std::string_view origin) const;
   // What the answer to a browser's question beforehand carries. `requested_headers` is its
@@ -26,8 +27,6 @@ class Cors {
   HeaderList PreflightHeaders(std::string_view origin, std::string_view requested_headers, std::string_view methods) const;
 
  private:
-  bool Allows(std::string_view origin) const;
-
   bool any_ = false;
   std::vector<std::string> origins_;
 };

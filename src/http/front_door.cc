@@ -26,13 +26,13 @@ bool IsSame(std::string_view text, std::string_view lower) {
   return std::ranges::equal(text, lower, [](unsigned char a, unsigned char b) { return std::tolower(a) == b; });
 }
 
-// Nobody without a key learns what is there.
-bool NeedsKey(std::string_view path) {
-  const Route* route = FindRoute(path).route;
-  return route == nullptr || route->needs_key;
-}
-
 bool SentAKey(const RequestHead& head) { return !head.Find("authorization").empty() || !head.Find("x-api-key").empty(); }
+
+// Drogon would read any body, and parse it where a form's field is asked for.
+bool WantsBody(const RequestHead& head) {
+  const Route* route = FindRoute(head.path()).route;
+  return head.method == "POST" && route != nullptr && route->method == RouteMethod::kPost;
+}
 
 // A body in an encoding that is taken for plain would be called bad JSON.
 std::optional<Refusal> CheckEncoding(const RequestHead& head) {
@@ -53,67 +53,108 @@ bool IsPreflight(const RequestHead& head) {
 }  // namespace
 
 FrontDoor::FrontDoor(Settings settings, std::function<void(const trantor::TcpConnection*)> on_left)
-    : settings_(std::move(settings)), on_left_(std::move(on_left)) {
+    : settings_(std::move(settings)), on_left_(std::move(on_left)), ledger_(settings_.connections) {
   rules_.limits = settings_.limits;
   rules_.timeout = settings_.timeout;
   rules_.memory = settings_.memory;
   rules_.check = [this](const RequestHead& head) { return Check(head); };
+  rules_.wants_body = WantsBody;
   rules_.render = [this](const Refusal& refusal, const RequestHead& head, const trantor::TcpConnection& connection) {
     return Render(refusal, head, connection);
+  };
+  rules_.on_asked = [this](const trantor::TcpConnection* connection) {
+    const std::lock_guard lock(mutex_);
+    ledger_.OnAsked(connection);
+  };
+  rules_.on_silent = [this](const trantor::TcpConnection* connection) {
+    const std::lock_guard lock(mutex_);
+    ledger_.OnSilent(connection, std::chrono::steady_clock::now());
   };
 }
 
 void FrontDoor::OnConnection(const trantor::TcpConnectionPtr& connection) {
-  if (!connection->connected()) {
-    on_left_(connection.get());
-    const std::lock_guard lock(mutex_);
-    gates_.erase(connection.get());
-    return;
-  }
-  connection->setTcpNoDelay(true);  // small frames must not wait for acknowledgements
-  auto gate = std::make_shared<ConnectionGate>(connection, rules_, ReaderOf::Get(*connection));
-  std::size_t open = 0;
-  {
-    const std::lock_guard lock(mutex_);
-    gates_[connection.get()] = gate;
-    open = gates_.size();
-  }
-  connection->setRecvMsgCallback([gate](const trantor::TcpConnectionPtr&, trantor::MsgBuffer* bytes) { gate->OnBytes(bytes); });
-  const auto most = static_cast<std::size_t>(settings_.max_connections);
-  if (open <= most) return gate->Open();
-  // A flood is not worth an answer each.
-  if (open > 2 * most) return connection->forceClose();
-  gate->Refuse(
-      {503, {ErrorCode::kUnavailable, fmt::format("all {} connections of http.max_connections are taken: try again later", most), {}}});
+  if (connection->disconnected()) return OnLeft(*connection);
+  if (connection->connected()) return OnOpen(*connection);
+  OnAccepted(connection);
 }
 
-std::shared_ptr<ConnectionGate> FrontDoor::GateOf(const std::weak_ptr<trantor::TcpConnection>& weak) {
-  const auto connection = weak.lock();
-  if (!connection) return nullptr;
+void FrontDoor::OnAccepted(const trantor::TcpConnectionPtr& connection) {
+  connection->setTcpNoDelay(true);  // small frames must not wait for acknowledgements
+  auto gate = std::make_shared<ConnectionGate>(connection, rules_, ReaderOf::Get(*connection));
+  connection->setRecvMsgCallback([gate](const trantor::TcpConnectionPtr&, trantor::MsgBuffer* bytes) { gate->OnBytes(bytes); });
+  connection->setWriteCompleteCallback([gate](const trantor::TcpConnectionPtr&) { gate->OnWritten(); });
+  connection->setPeerEndCallback([gate](const trantor::TcpConnectionPtr&) { gate->OnPeerEnd(); });
+  gate->Start();
+  if (const auto leaving = Seat(connection, {connection, gate, Verdict::kAdmitted})) leaving->forceClose();
+}
+
+trantor::TcpConnectionPtr FrontDoor::Seat(const trantor::TcpConnectionPtr& connection, Entry entry) {
+  const std::string address = connection->peerAddr().toIp();
   const std::lock_guard lock(mutex_);
-  const auto found = gates_.find(connection.get());
-  return found != gates_.end() ? found->second : nullptr;
+  const auto [verdict, gives_way] = ledger_.Add(connection.get(), address, std::chrono::steady_clock::now());
+  entry.verdict = verdict;
+  entries_[connection.get()] = std::move(entry);
+  if (verdict == Verdict::kTurnedAway) {
+    // It can be closed once it is established, which is later in this turn of the loop.
+    connection->getLoop()->queueInLoop([connection] { connection->forceClose(); });
+  }
+  const auto leaving = entries_.find(static_cast<const trantor::TcpConnection*>(gives_way));
+  return leaving == entries_.end() ? nullptr : leaving->second.connection.lock();
+}
+
+void FrontDoor::OnOpen(trantor::TcpConnection& connection) {
+  const auto entry = Find(&connection);
+  if (!entry) return;
+  if (entry->verdict == Verdict::kAdmitted) return entry->gate->Open();
+  if (entry->verdict != Verdict::kTurnedAway) entry->gate->Refuse(NoPlace(entry->verdict));
+}
+
+void FrontDoor::OnLeft(const trantor::TcpConnection& connection) {
+  on_left_(&connection);
+  const std::lock_guard lock(mutex_);
+  ledger_.Remove(&connection);
+  entries_.erase(&connection);
+}
+
+std::optional<FrontDoor::Entry> FrontDoor::Find(const trantor::TcpConnection* connection) {
+  const std::lock_guard lock(mutex_);
+  const auto found = entries_.find(connection);
+  if (found == entries_.end()) return std::nullopt;
+  return found->second;
+}
+
+Refusal FrontDoor::NoPlace(Verdict verdict) const {
+  const auto& limits = settings_.connections;
+  const std::string message = verdict == Verdict::kAddressIsFull
+                                  ? fmt::format("your address has all {} connections of http.max_connections_per_address: try again later",
+                                                limits.places_per_address)
+                                  : fmt::format("all {} connections of http.max_connections are taken: try again later", limits.places);
+  return {503, {ErrorCode::kUnavailable, message, {}}};
 }
 
 void FrontDoor::OnAnswered(const std::weak_ptr<trantor::TcpConnection>& weak) {
   const auto connection = weak.lock();
-  const auto gate = GateOf(weak);
+  if (!connection) return;
+  const auto entry = Find(connection.get());
+  if (!entry) return;
   // Drogon announces an answer first and sends it in the same turn of the loop.
-  if (gate) connection->getLoop()->queueInLoop([gate] { gate->OnAnswered(); });
+  connection->getLoop()->queueInLoop([gate = entry->gate] { gate->OnAnswered(); });
 }
 
 RequestBody FrontDoor::TakeBody(const std::weak_ptr<trantor::TcpConnection>& weak) {
-  const auto gate = GateOf(weak);
-  return gate ? gate->TakeBody() : RequestBody();
+  const auto connection = weak.lock();
+  if (!connection) return {};
+  const auto entry = Find(connection.get());
+  return entry ? entry->gate->TakeBody() : RequestBody();
 }
 
 std::optional<Refusal> FrontDoor::Check(const RequestHead& head) const {
-  if (auto refusal = CheckKey(head)) return refusal;
+  if (auto refusal = settings_.keys.required() ? CheckKey(head) : settings_.guard.Check(head, settings_.cors)) return refusal;
   return CheckEncoding(head);
 }
 
 std::optional<Refusal> FrontDoor::CheckKey(const RequestHead& head) const {
-  if (!settings_.keys.required() || !NeedsKey(head.path())) return std::nullopt;
+  if (!NeedsKey(head.target)) return std::nullopt;
   if (IsPreflight(head) && settings_.cors.enabled()) return std::nullopt;  // browsers ask beforehand without the key
   if (settings_.keys.Allow(head.Find("authorization"), head.Find("x-api-key"))) return std::nullopt;
   const char* message =

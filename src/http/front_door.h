@@ -11,7 +11,9 @@
 #include <trantor/net/TcpConnection.h>
 
 #include "http/api_keys.h"
+#include "http/browser_guard.h"
 #include "http/connection_gate.h"
+#include "http/connection_ledger.h"
 #include "http/cors.h"
 
 namespace cllm {
@@ -21,10 +23,11 @@ class FrontDoor {
   struct Settings {
     RequestFramer::Limits limits;
     std::chrono::milliseconds timeout;
-    int max_connections = 1000;
+    ConnectionLedger::Limits connections;
     ApiKeys keys;
     Cors cors;
     std::shared_ptr<MemoryBudget> memory = nullptr;  // of all requests; without one they may hold anything
+    BrowserGuard guard;                              // where there are no keys
   };
   // `on_left` is called with each connection that is gone.
   FrontDoor(Settings settings, std::function<void(const trantor::TcpConnection*)> on_left);
@@ -33,7 +36,7 @@ class FrontDoor {
 
   const Cors& cors() const { return settings_.cors; }
 
-  // The connection's loop: it was opened or is gone.
+  // The connection's loop: it was accepted, is open (which takes a handshake with TLS) or is gone.
   void OnConnection(const trantor::TcpConnectionPtr& connection);
   // The connection's loop: the answer was handed to the connection, or will be in this turn of the loop.
   void OnAnswered(const std::weak_ptr<trantor::TcpConnection>& connection);
@@ -41,7 +44,20 @@ class FrontDoor {
   RequestBody TakeBody(const std::weak_ptr<trantor::TcpConnection>& connection);
 
  private:
-  std::shared_ptr<ConnectionGate> GateOf(const std::weak_ptr<trantor::TcpConnection>& connection);
+  using Verdict = ConnectionLedger::Verdict;
+  struct Entry {
+    std::weak_ptr<trantor::TcpConnection> connection;
+    std::shared_ptr<ConnectionGate> gate;
+    Verdict verdict;
+  };
+
+  void OnAccepted(const trantor::TcpConnectionPtr& connection);
+  void OnOpen(trantor::TcpConnection& connection);
+  void OnLeft(const trantor::TcpConnection& connection);
+  // Finds a place for a connection, or none; the connection that has to give way to it is returned.
+  trantor::TcpConnectionPtr Seat(const trantor::TcpConnectionPtr& connection, Entry entry);
+  std::optional<Entry> Find(const trantor::TcpConnection* connection);
+  Refusal NoPlace(Verdict verdict) const;
   std::optional<Refusal> Check(const RequestHead& head) const;
   std::optional<Refusal> CheckKey(const RequestHead& head) const;
   std::string Render(const Refusal& refusal, const RequestHead& head, const trantor::TcpConnection& connection) const;
@@ -49,8 +65,9 @@ class FrontDoor {
   Settings settings_;
   ConnectionGate::Rules rules_;
   std::function<void(const trantor::TcpConnection*)> on_left_;
-  std::mutex mutex_;
-  std::unordered_map<const trantor::TcpConnection*, std::shared_ptr<ConnectionGate>> gates_;
+  std::mutex mutex_;  // guards the next two
+  ConnectionLedger ledger_;
+  std::unordered_map<const trantor::TcpConnection*, Entry> entries_;
 };
 
 }  // namespace cllm

@@ -78,12 +78,12 @@ void Handlers::Ready(HttpCall call) const {
 // Says no while requests are refused.
 void Handlers::Health(HttpCall call) const {
   const std::string& level = call.request->getParameter("level");
-  if (!level.empty() && level != "detailed" && level != "basic") {
+  if (!level.empty() && level != kDetailedLevel && level != "basic") {
     return call.Fail({ErrorCode::kInvalidArgument, "level must be basic or detailed", "level"});
   }
   const auto backend = backend_.load();
   const Readiness readiness = ReadinessOf(backend.get(), backend ? backend->service.accepting() : !is_ending_);
-  const bool is_detailed = backend && level == "detailed";
+  const bool is_detailed = backend && level == kDetailedLevel;
   AnswerProbe(call, readiness,
               is_detailed ? DetailedHealthBody(readiness, backend->facts, backend->service.stats()) : HealthBody(readiness));
 }

@@ -83,16 +83,18 @@ Result<ListenAddress> TryAddress(const std::string& host, int port) {
   return TryOne(*addresses.list, host, port);
 }
 
-void AllowDescriptors(int connections) {
+int AllowDescriptors(int connections) {
   constexpr rlim_t kOthers = 256;  // the model, sockets of the loops, descriptors of connections that are being refused
   const rlim_t wanted = static_cast<rlim_t>(connections) + kOthers;
   rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) return;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) return connections;
   limit.rlim_cur = std::min(wanted, limit.rlim_max);
   setrlimit(RLIMIT_NOFILE, &limit);
-  if (limit.rlim_cur < wanted) {
-    spdlog::warn("http.max_connections {} is more than the limit of {} open files allows (ulimit -n)", connections, limit.rlim_cur);
-  }
+  if (limit.rlim_cur >= wanted) return connections;
+  const rlim_t possible = limit.rlim_cur - std::min(kOthers, limit.rlim_cur / 2);
+  spdlog::warn("http.max_connections {} is more than the limit of {} open files allows (ulimit -n): it will be {}", connections,
+               limit.rlim_cur, possible);
+  return static_cast<int>(std::min(possible, static_cast<rlim_t>(connections)));
 }
 
 }  // namespace cllm

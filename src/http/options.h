@@ -24,12 +24,13 @@ struct HttpOptions {
   int max_body_mb = 16;
   int max_memory_mb = 1024;  // what all requests together may hold
   int max_connections = 1000;
-  int timeout_ms = 30'000;        // for a request to arrive once it has begun, and for the next one to begin
+  int max_connections_per_address = 500;  // 0: no limit
+  // For a request to arrive once it has begun, for the next one to begin, and for a client that takes nothing of its answer.
+  int timeout_ms = 30'000;
   double stall_timeout_s = 60.0;  // a step of the engine that takes longer makes probes fail
   std::vector<std::string> cors_origins = {};
+  std::vector<std::string> allowed_hosts = {};  // further names of this server, for browsers that come without a key
   bool log_bodies = false;
-  // A connection on which nothing moves is closed after this; it must be longer than any answer may take.
-  double idle_timeout_s = 90.0;
 };
 
 }  // namespace cllm

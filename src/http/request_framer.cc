@@ -84,7 +84,8 @@ void RequestFramer::Reset() {
   state_ = State::kStartLine;
   head_ = {};
   body_ = {};
-  scanned_ = head_size_ = left_ = 0;
+  keeps_body_ = true;
+  body_size_ = scanned_ = head_size_ = left_ = 0;
 }
 
 void RequestFramer::SetField(std::string_view name, std::string value) {
@@ -94,7 +95,7 @@ void RequestFramer::SetField(std::string_view name, std::string value) {
 
 bool RequestFramer::wants_continue() const {
   const bool has_body = state_ == State::kChunkSize || (state_ == State::kBody && left_ > 0);
-  return has_body && body_.empty() && !head_.is_http_1_0 && Lower(head_.Find("expect")) == "100-continue";
+  return has_body && body_size_ == 0 && !head_.is_http_1_0 && Lower(head_.Find("expect")) == "100-continue";
 }
 
 std::expected<RequestFramer::Progress, Refusal> RequestFramer::Advance(std::string_view& bytes) {
@@ -261,12 +262,19 @@ RequestFramer::Step RequestFramer::SetContentLength(std::string_view text) {
     return Refuse(413, fmt::format("the body has {} bytes, more than the {}", text.substr(0, 30), limits_.body_text), ErrorCode::kTooLarge);
   }
   left_ = length;
-  return true;
+  return length == 0 ? Step(true) : CheckMayHaveBody();
+}
+
+// Nobody would read it, and some readers take it for the next request.
+RequestFramer::Step RequestFramer::CheckMayHaveBody() const {
+  if (head_.method != "GET" && head_.method != "HEAD") return true;
+  return Refuse(400, fmt::format("a {} request has no body: what it asks for stands in its URL", head_.method));
 }
 
 RequestFramer::Step RequestFramer::TakeBody(std::string_view& bytes) {
   const std::size_t taken = std::min(left_, bytes.size());
-  body_.append(bytes.substr(0, taken));
+  if (keeps_body_) body_.append(bytes.substr(0, taken));
+  body_size_ += taken;
   bytes.remove_prefix(taken);
   left_ -= taken;
   if (left_ > 0) return false;
@@ -284,12 +292,12 @@ RequestFramer::Step RequestFramer::OnChunkSize() {
   if (!is_number && error != std::errc::result_out_of_range) {
     return Refuse(400, "the size of a chunk must be in hexadecimal digits");
   }
-  if (error == std::errc::result_out_of_range || size > limits_.body_bytes - body_.size()) {
+  if (error == std::errc::result_out_of_range || size > limits_.body_bytes - body_size_) {
     return Refuse(413, fmt::format("the body has more than the {}", limits_.body_text), ErrorCode::kTooLarge);
   }
   left_ = size;
   state_ = size > 0 ? State::kChunkData : State::kTrailers;
-  return true;
+  return size == 0 ? Step(true) : CheckMayHaveBody();
 }
 
 RequestFramer::Step RequestFramer::TakeChunkEnd(std::string_view& bytes) {

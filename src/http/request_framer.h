@@ -61,6 +61,9 @@ class RequestFramer {
   const RequestHead& head() const { return head_; }
   bool wants_continue() const;  // the client waits for "100 Continue"
 
+  // The body of the request that is being read is counted, and forgotten as it comes. Call it once the head is read.
+  void DropBody() { keeps_body_ = false; }
+
   // From now on the request has this field, once, whatever it came with. `name` is in lower case.
   void SetField(std::string_view name, std::string value);
 
@@ -88,6 +91,7 @@ class RequestFramer {
   Step OnChunkSize();
   Step SetTarget(std::string_view target);
   Step SetContentLength(std::string_view text);
+  Step CheckMayHaveBody() const;
   std::size_t LineLimit() const;
   Refusal LineTooLong() const;
   Refusal TargetTooLong() const;
@@ -96,6 +100,8 @@ class RequestFramer {
   State state_ = State::kStartLine;
   RequestHead head_;
   std::string body_;
+  bool keeps_body_ = true;
+  std::size_t body_size_ = 0;  // so far
   std::string line_;           // the line that was read last, without its end
   std::size_t scanned_ = 0;    // bytes at the front of the input that belong to an unfinished line
   std::size_t head_size_ = 0;  // bytes of the head, or of the trailers, that were consumed or scanned

@@ -247,6 +247,39 @@ TEST(RequestFramerTest, WhoWaitsForContinue) {
   EXPECT_EQ(StatusOf(Post("Expect:\r\nContent-Length: 5\r\n", "")), 417);
 }
 
+TEST(RequestFramerTest, WhatOnlyAsksHasNoBody) {
+  for (const std::string method : {"GET", "HEAD"}) {
+    EXPECT_EQ(StatusOf(method + " / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\n"), 400) << "before the body";
+    EXPECT_EQ(StatusOf(method + " / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n"), 400);
+    EXPECT_EQ(Feed(method + " / HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n").requests.size(), 1u);
+    EXPECT_EQ(Feed(method + " / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n").requests.size(), 1u);
+  }
+}
+
+TEST(RequestFramerTest, ABodyThatNobodyWantsIsCountedAndForgotten) {
+  const auto feed = [](const std::string& input) {
+    RequestFramer framer(SmallLimits());
+    std::string_view left = input;
+    EXPECT_EQ(framer.Advance(left), Progress::kHeadRead);
+    framer.DropBody();
+    const auto progress = framer.Advance(left);
+    if (!progress) return std::to_string(progress.error().status);
+    EXPECT_EQ(*progress, Progress::kComplete);
+    const std::string canonical = framer.CanonicalHead() + framer.TakeBody();
+    framer.Reset();
+    left = input;
+    EXPECT_EQ(framer.Advance(left), Progress::kHeadRead);
+    EXPECT_EQ(framer.Advance(left), Progress::kComplete);
+    EXPECT_TRUE((framer.CanonicalHead() + framer.TakeBody()).ends_with("\r\n\r\nabc")) << "the next request has its body again";
+    return canonical.substr(canonical.find("content-length"));
+  };
+  EXPECT_EQ(feed(Post("Content-Length: 3\r\n", "abc")), "content-length: 0\r\n\r\n");
+  EXPECT_EQ(feed(Post("Transfer-Encoding: chunked\r\n", "1\r\na\r\n2\r\nbc\r\n0\r\n\r\n")), "content-length: 0\r\n\r\n");
+  std::string endless;
+  for (int i = 0; i < 6; ++i) endless += "a\r\n0123456789\r\n";
+  EXPECT_EQ(feed(Post("Transfer-Encoding: chunked\r\n", endless)), "413");
+}
+
 TEST(RequestFramerTest, AnUnfinishedRequestHasBegun) {
   RequestFramer framer(SmallLimits());
   EXPECT_FALSE(framer.has_begun());

@@ -40,7 +40,7 @@ constexpr Route Generating(std::string_view path, ErrorFamily errors, std::strin
 constexpr std::array kRoutes = {
     Route{.method = kGet, .path = "/", .answer = &Handlers::Index, .description = "name, version, endpoints"},
     Probe("/health", kCllm, &Handlers::Health,
-          "does the server accept requests and compute; `?level=detailed` adds engine, model, queue, KV cache, memory"),
+          "does the server accept requests and compute; `?level=detailed` (with the key) adds engine, model, queue, KV cache, memory"),
     Probe("/v1/health", kOpenAi, &Handlers::Health, kSameAsAbove),
     Probe("/readyz", kCllm, &Handlers::Ready, "should requests be sent here: 503 from the first signal to end on"),
     Probe("/livez", kCllm, &Handlers::Live, "does the process answer at all"),
@@ -136,6 +136,14 @@ RouteMatch FindRoute(std::string_view path) {
     if (HasParameter(route) && decoded.size() > fixed.size() && decoded.starts_with(fixed)) return {&route, decoded.substr(fixed.size())};
   }
   return {};
+}
+
+bool NeedsKey(std::string_view target) {
+  const std::size_t query = target.find('?');
+  const Route* route = FindRoute(target.substr(0, query)).route;
+  if (route == nullptr || route->needs_key) return true;
+  // However the field is written, its value is a part of this.
+  return query != std::string_view::npos && Decoded(target.substr(query)).contains(kDetailedLevel);
 }
 
 ErrorFamily ErrorFamilyOf(std::string_view path) {

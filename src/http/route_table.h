@@ -21,6 +21,9 @@ enum class RouteMethod : std::uint8_t { kGet, kPost };  // each answers OPTIONS 
 enum class ErrorFamily : std::uint8_t { kCllm, kOpenAi };
 std::string ErrorBody(ErrorFamily family, const Error& error);
 
+// What the query of a probe's path says where it asks for the server's details.
+inline constexpr std::string_view kDetailedLevel = "detailed";
+
 inline constexpr std::string_view kJsonType = "application/json; charset=utf-8";
 
 struct Route {
@@ -44,6 +47,10 @@ std::span<const Route> Routes();
 
 // `path` is as clients send it, %xx escapes included and without a query. Case counts, so that a proxy's rules for a path hold.
 RouteMatch FindRoute(std::string_view path);
+
+// Whether `target`, path and query, asks for what only somebody with a key may have: nobody without one learns what is there, what the
+// server does, or whom it does it for.
+bool NeedsKey(std::string_view target);
 
 // The errors of the route at `path`; where nothing is there, of the one that shares most of its first segments.
 ErrorFamily ErrorFamilyOf(std::string_view path);

@@ -77,5 +77,16 @@ TEST(RouteTableTest, ProbesAloneNeedNoKey) {
     EXPECT_EQ(route.needs_key, !route.path.ends_with("health") && !route.path.ends_with("z")) << route.path;
 }
 
+TEST(RouteTableTest, DetailsNeedAKeyHoweverTheyAreAskedFor) {
+  for (const char* open : {"/health", "/health?level=basic", "/livez", "/readyz?x=1", "/v1/health", "/h%65alth", "/health?"}) {
+    EXPECT_FALSE(NeedsKey(open)) << open;
+  }
+  for (const char* closed :
+       {"/", "/nothing", "/metrics", "/health?level=detailed", "/v1/health?a=b&level=detailed", "/health?level=%64etailed",
+        "/health?level=basic&level=%64%65%74%61%69%6c%65%64", "/h%65alth?level=detailed", "/HEALTH"}) {
+    EXPECT_TRUE(NeedsKey(closed)) << closed;
+  }
+}
+
 }  // namespace
 }  // namespace cllm

@@ -130,12 +130,17 @@ Status HttpServer::Application::MakeFrontDoor() {
   if (!keys) return std::unexpected(keys.error());
   Result<Cors> cors = Cors::Create(options_.cors_origins);
   if (!cors) return std::unexpected(cors.error());
+  Result<BrowserGuard> guard = BrowserGuard::Create(options_.allowed_hosts, {MachineName(), options_.host});
+  if (!guard) return std::unexpected(guard.error());
   FrontDoor::Settings settings{.limits = {},
                                .timeout = std::chrono::milliseconds(options_.timeout_ms),
-                               .max_connections = options_.max_connections,
+                               .connections = {},
                                .keys = std::move(*keys),
                                .cors = std::move(*cors),
-                               .memory = std::make_shared<MemoryBudget>(static_cast<std::size_t>(options_.max_memory_mb) << 20U)};
+                               .memory = std::make_shared<MemoryBudget>(static_cast<std::size_t>(options_.max_memory_mb) << 20U),
+                               .guard = std::move(*guard)};
+  settings.connections.places = static_cast<std::size_t>(AllowDescriptors(options_.max_connections));
+  settings.connections.places_per_address = static_cast<std::size_t>(options_.max_connections_per_address);
   settings.limits.body_bytes = static_cast<std::size_t>(options_.max_body_mb) << 20;
   settings.limits.body_text = fmt::format("{} MiB of http.max_body_mb", options_.max_body_mb);
   open_to_all_ = !settings.keys.required();
@@ -150,7 +155,6 @@ Status HttpServer::Application::Bind() {
       Handlers::Settings{.version = version_, .log_bodies = options_.log_bodies, .stall_timeout = Nanoseconds(options_.stall_timeout_s)},
       *front_door_, mailbox_, tracker_);
   if (Status status = CheckTlsFiles(options_.tls_certificate, options_.tls_key); !status) return status;
-  AllowDescriptors(options_.max_connections);
   const Result<ListenAddress> address = TryAddress(options_.host, options_.port);
   if (!address) return std::unexpected(address.error());
   options_.host = address->host;
@@ -184,7 +188,7 @@ void HttpServer::Application::ConfigureApp() {
       .enableGzip(false)
       .setServerHeaderField(kServerName)
       .disableSigtermHandling()
-      .setIdleConnectionTimeout(static_cast<std::size_t>(options_.idle_timeout_s))
+      .setIdleConnectionTimeout(0)  // the gates close what is idle
       .setClientMaxBodySize(most_body)
       .setClientMaxMemoryBodySize(most_body)
       .addListener(options_.host, static_cast<std::uint16_t>(options_.port), tls, options_.tls_certificate, options_.tls_key);

@@ -11,6 +11,8 @@
 
 #include <fmt/format.h>
 
+#include "http/secret_file.h"
+
 namespace cllm {
 namespace {
 
@@ -42,6 +44,7 @@ Status CheckTlsFiles(const std::string& certificate, const std::string& key) {
   }
   if (Status status = CheckReadable(certificate, "server.tls_certificate"); !status) return status;
   if (Status status = CheckReadable(key, "server.tls_key"); !status) return status;
+  if (Status status = CheckSecretFile(key, "server.tls_key"); !status) return status;
   const std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> context(SSL_CTX_new(TLS_server_method()), SSL_CTX_free);
   if (!context) return Fail(ErrorCode::kInternal, "OpenSSL cannot make a TLS context");
   SSL_CTX_set_default_passwd_cb(context.get(), RefusePassphrase);

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import socket
 import ssl
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 import requests
 from clients import Json, RawClient, post_bytes, wait_until
 from conftest import Program, Server
+from tls_fixtures import make_certificate
 
 GOOD = {"prompt": "Hello", "max_tokens": 2}
 BODY = json.dumps(GOOD).encode()
@@ -148,6 +148,12 @@ def test_with_a_key_everything_works(strict: Server, headers: dict[str, str]) ->
 
 def test_health_needs_no_key(strict: Server) -> None:
     assert strict.get("/health").status_code == 200
+
+
+@pytest.mark.parametrize("query", ["level=detailed", "level=%64etailed", "a=b&level=basic&level=detailed"])
+def test_details_need_a_key(strict: Server, query: str) -> None:
+    assert strict.get(f"/health?{query}").status_code == 401
+    assert requests.get(f"{strict.url}/health?{query}", headers=bearer(KEY), timeout=10).json()["data"]["engine"]
 
 
 def test_a_body_is_not_read_before_the_key(strict: Server) -> None:
@@ -310,14 +316,6 @@ def test_prompts_are_logged_where_the_operator_wants_them(serve: Callable[..., S
 
 # TLS and what stops the start.
 
-def make_certificate(folder: Path, name: str) -> tuple[Path, Path]:
-    certificate, key = folder / f"{name}.crt", folder / f"{name}.key"
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1",
-                    "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", key, "-out", certificate],
-                   check=True, capture_output=True)
-    return certificate, key
-
-
 def test_https(program: Program, launch: Callable[..., Server], tmp_path: Path) -> None:
     certificate, key = make_certificate(tmp_path, "server")
     server = launch(program.model, "--host", "127.0.0.1", "--port", 0, "-c", 512, "--tls-certificate", certificate, "--tls-key", key)
@@ -341,6 +339,9 @@ def test_what_stops_the_start_is_one_line(program: Program, server: Server, tmp_
     _, other_key = make_certificate(tmp_path, "b")
     empty = tmp_path / "empty"
     empty.write_text("# no key\n")
+    shared = tmp_path / "shared"
+    shared.write_text("a-key\n")
+    shared.chmod(0o666)
     cases = [
         (["--tls-certificate", certificate], "server.tls_key is missing"),
         (["--tls-certificate", tmp_path / "none", "--tls-key", key], "server.tls_certificate"),
@@ -348,6 +349,8 @@ def test_what_stops_the_start_is_one_line(program: Program, server: Server, tmp_
         (["--tls-certificate", certificate, "--tls-key", other_key], "does not belong to the certificate"),
         (["--api-key-file", empty], "holds no key"),
         (["--api-key-file", tmp_path / "none"], "cannot open it"),
+        (["--api-key-file", shared], "others may write it"),
+        (["--allowed-hosts", "http://example.org"], "http.allowed_hosts"),
         (["--api-key", "with blank"], "visible ASCII"),
         (["--cors-origins", "example.org"], "http.cors_origins"),
         (["--port", server.port], "another server runs there"),
