@@ -8,8 +8,8 @@ namespace cllm {
 void OccupyStandardStreams() {
   for (int stream = STDIN_FILENO; stream <= STDERR_FILENO; ++stream) {
     if (fcntl(stream, F_GETFD) >= 0) continue;
-    // The lowest number that is free is this one. Open the other way round: what can't arrive must not seem to.
-    open("/dev/null", stream == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+    // The lowest number that is free is this one. Of output, too, for reading: what can't arrive must not seem to.
+    open("/dev/null", O_RDONLY);
   }
 }
 

@@ -4,7 +4,7 @@
 namespace cllm {
 
 // Opens those of standard input, output and error that are closed, so that no file or socket gets their numbers and is then written to as a
-// terminal. Whoever uses them gets the same error as before. Call it first of all.
+// terminal. Input is empty; writing is an error, as before. Call it first of all.
 void OccupyStandardStreams();
 
 }  // namespace cllm

@@ -14,7 +14,7 @@ namespace {
 constexpr int kLooksInTimeout = 8;
 constexpr std::chrono::milliseconds kLongestLook{1000};
 // A client that has closed its half gets this long without being asked whether it is there.
-constexpr std::chrono::seconds kBeforeProbe{1};
+constexpr std::chrono::milliseconds kBeforeProbe{250};
 // And where it can't be asked, this long before it is taken for gone.
 constexpr std::chrono::seconds kLongestHalfOfHttp10{10};
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";

@@ -83,7 +83,7 @@ bool RequestHead::ends_connection() const {
 void RequestFramer::Reset() {
   state_ = State::kStartLine;
   head_ = {};
-  body_ = {};
+  std::string().swap(body_);  // an assignment would keep its memory
   keeps_body_ = true;
   body_size_ = scanned_ = head_size_ = left_ = 0;
 }

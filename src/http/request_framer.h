@@ -74,7 +74,7 @@ class RequestFramer {
   // What the body takes of memory so far.
   std::size_t body_capacity() const { return body_.capacity(); }
   // The body without its chunks; once.
-  std::string TakeBody() { return std::move(body_); }
+  std::string TakeBody() { return std::exchange(body_, {}); }
 
   void Reset();
 

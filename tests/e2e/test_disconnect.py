@@ -72,6 +72,7 @@ def test_in_prefill(small: Server) -> None:
     with RawClient(small.port) as client:
         client.post("/generate", {"prompt": prompt, "max_tokens": 10})
         wait_until(lambda: small.health()["kv"]["tokens"] >= 64, 60, "the first chunk of the prompt")
+        client.reset()
     wait_until(small.is_idle, FREED_S, "the place to be free")
     after = small.health()["engine"]
     assert after["prompt_tokens"] - before["prompt_tokens"] < 1500, "the whole prompt was computed: too late to see anything"
