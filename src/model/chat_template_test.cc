@@ -10,6 +10,7 @@
 #include <sstream>
 #include <utility>
 
+#include "base/testing_build.h"
 #include "model/builtin_template.h"
 
 namespace cllm {
@@ -210,7 +211,8 @@ TEST(ChatTemplate, TheIdsOfAChatWithoutControlTokensAreThoseOfItsText) {
     if (!rendered) rendered = chat_template->Render(Chat({User("Wie geht's? 😀\n\n 1234 你好")}));
     if (rendered) prompts.push_back(std::move(*rendered));
   }
-  for (const auto& path : vocabularies) {
+  for (std::size_t i = 0; i < vocabularies.size(); i += kIsSanitized ? 4 : 1) {
+    const auto& path = vocabularies[i];
     const Vocabulary vocabulary(path);
     ASSERT_NE(vocabulary.model(), nullptr) << path;
     const Tokenizer tokenizer(llama_model_get_vocab(vocabulary.model()));

@@ -17,6 +17,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/testing_build.h"
 #include "formats/gguf_file.h"
 #include "model/testing_vocabulary.h"
 
@@ -210,7 +211,7 @@ TEST(Tokenizer, TakesLinearTime) {
   const std::map<std::string, std::string> large = HardTexts(kBytes * kTimes);
   const auto least_seconds = [](const Tokenizer& tokenizer, const std::string& text) {
     double least = 1e9;
-    for (int i = 0; i < 3; ++i) {
+    for (int i = 0; i < (kIsSanitized ? 1 : 3); ++i) {
       const double start = ThreadSeconds();
       EXPECT_TRUE(tokenizer.Tokenize(text, true, true));
       least = std::min(least, ThreadSeconds() - start);
@@ -222,7 +223,7 @@ TEST(Tokenizer, TakesLinearTime) {
     const Tokenizer tokenizer(vocabulary.get());
     for (const auto& [kind, text] : small) {
       const double times = least_seconds(tokenizer, large.at(kind)) / (least_seconds(tokenizer, text) + 2e-5);
-      EXPECT_LT(times, 3 * kTimes) << name << ", " << kind;
+      if (!kIsSanitized) EXPECT_LT(times, 3 * kTimes) << name << ", " << kind;
     }
   };
   for (const char* name : {"tekken", "deepseek-llm", "exaone-moe", "superbpe", "gpt-2", "kimi-k2", "jais-2"}) {

@@ -2,15 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include "base/testing_build.h"
+
 namespace cllm {
 namespace {
 
-// A sanitizer makes a step ten times as long.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr std::uint64_t kSeeds = 4;
-#else
-constexpr std::uint64_t kSeeds = 100;
-#endif
+constexpr std::uint64_t kSeeds = kIsSanitized ? 4 : 100;
 
 TEST(SimulationTest, EveryRequestEndsOnceAndNothingLeaksOrStarves) {
   SimulationReport sum;

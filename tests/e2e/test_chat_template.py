@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from clients import RawClient
+from clients import RawClient, wait_until
 from conftest import Program, Server
 from gguf_writer import tiny_llama
 
@@ -77,8 +77,9 @@ def test_others_are_not_held_up_and_who_leaves_ends_a_rendering(serve_template: 
     clients = [RawClient(server.port) for _ in range(4)]  # more than there are workers for chats
     for client in clients:
         client.post("/v1/chat/completions", {"messages": HOLD})
+    wait_until(lambda: server.queue()["open"] == 4, 10, "all of them")
     assert_serves_without_chat(server)
-    assert server.queue()["open"] == 4
+    assert server.queue()["open"] > 0, "and meanwhile at least the last was rendered"
     for client in clients:
         client.close()
     server.wait_idle(10.0)
