@@ -1,6 +1,7 @@
 #include "base/time_slice.h"
 
 #include <sched.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -40,6 +41,12 @@ void PreferLongTimeSlices() {
   attributes->flags = 0;
   attributes->runtime = kLongSlice.count();
   syscall(SYS_sched_setattr, 0, &*attributes, 0);  // a wish: if it is refused, nothing changes
+}
+
+void StepBack() {
+  constexpr int kSteps = 5;
+  const auto thread = static_cast<id_t>(syscall(SYS_gettid));  // Linux keeps it by thread, against POSIX
+  setpriority(PRIO_PROCESS, thread, getpriority(PRIO_PROCESS, thread) + kSteps);
 }
 
 std::chrono::nanoseconds TimeSlice() {

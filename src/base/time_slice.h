@@ -10,6 +10,10 @@ namespace cllm {
 // same. Without effect where the system has no such wish: Linux before 6.12, other policies than the usual one.
 void PreferLongTimeSlices();
 
+// Lets other threads come first from now on where there are more of them than processors: this one gets a third of what each of them gets.
+// For work that nobody's next token waits for.
+void StepBack();
+
 // This thread's, where the system tells; else 0.
 std::chrono::nanoseconds TimeSlice();
 

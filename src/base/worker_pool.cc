@@ -2,10 +2,12 @@
 
 #include <utility>
 
+#include "base/time_slice.h"
+
 namespace cllm {
 
-WorkerPool::WorkerPool(int threads) {
-  for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { Run(); });
+WorkerPool::WorkerPool(int threads, bool steps_back) {
+  for (int i = 0; i < threads; ++i) threads_.emplace_back([this, steps_back] { Run(steps_back); });
 }
 
 WorkerPool::~WorkerPool() {
@@ -25,7 +27,8 @@ void WorkerPool::Post(std::function<void()> job) {
   wake_.notify_one();
 }
 
-void WorkerPool::Run() {
+void WorkerPool::Run(bool steps_back) {
+  if (steps_back) StepBack();
   std::unique_lock lock(mutex_);
   while (true) {
     wake_.wait(lock, [this] { return stopping_ || !jobs_.empty(); });

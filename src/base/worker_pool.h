@@ -13,7 +13,8 @@ namespace cllm {
 // The queue has no bound of its own: whoever posts jobs bounds them (the service by its limit of open requests).
 class WorkerPool {
  public:
-  explicit WorkerPool(int threads);
+  // `steps_back`: where the processors are taken, other threads of the program come first.
+  explicit WorkerPool(int threads, bool steps_back = false);
   // Runs what was posted before, then joins.
   ~WorkerPool();
   WorkerPool(const WorkerPool&) = delete;
@@ -22,7 +23,7 @@ class WorkerPool {
   void Post(std::function<void()> job);
 
  private:
-  void Run();
+  void Run(bool steps_back);
 
   std::mutex mutex_;
   std::condition_variable wake_;

@@ -1,5 +1,10 @@
 #include "base/worker_pool.h"
 
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
 #include <atomic>
 #include <latch>
 
@@ -23,6 +28,20 @@ TEST(WorkerPoolTest, RunsJobsSideBySide) {
   pool.Post([&] { both.arrive_and_wait(); });
   pool.Post([&] { both.arrive_and_wait(); });
   both.wait();
+}
+
+TEST(WorkerPoolTest, StepsBackWhereThatIsWanted) {
+  const auto nice_in = [](bool steps_back) {
+    int nice = 0;
+    {
+      WorkerPool pool(1, steps_back);
+      pool.Post([&nice] { nice = getpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid))); });
+    }
+    return nice;
+  };
+  const int own = getpriority(PRIO_PROCESS, 0);
+  EXPECT_EQ(nice_in(false), own);
+  EXPECT_EQ(nice_in(true), std::min(own + 5, 19));
 }
 
 }  // namespace

@@ -11,7 +11,7 @@ namespace cllm {
 
 class BodyWorkers {
  public:
-  explicit BodyWorkers(int threads) : pool_(std::make_unique<WorkerPool>(threads)) {}
+  explicit BodyWorkers(int threads) : pool_(std::make_unique<WorkerPool>(threads, /*steps_back=*/true)) {}
 
   // Any thread. Runs the job on a worker; after Stop at once, on the calling thread.
   void Post(std::function<void()> job);

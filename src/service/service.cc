@@ -54,7 +54,7 @@ Service::Service(const TextModel& model, Engine& engine, const SchedulerOptions&
       loop_(engine, options, [this](StepEvents&& events) { text_stage_.Post(std::move(events)); }),
       workers_(kPrepareThreads),
       chat_workers_(kPrepareThreads),
-      job_workers_(kJobThreads) {
+      job_workers_(kJobThreads, /*steps_back=*/true) {
   max_open_ = loop_.max_running() + options.max_queue_size;
 }
 
