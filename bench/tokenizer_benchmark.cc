@@ -3,6 +3,8 @@
 // A name is one of tokenizer.ggml.pre, on the vocabulary of GPT-2, or a vocabulary of llama.cpp's models folder ("vocab-gemma-4").
 // Without names: one of each set of names that gave the same ids in src/model/testdata, and the other kinds of tokenizers. How the
 // time grows is measured with the class that takes longest.
+#include <malloc.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <ctime>
@@ -81,6 +83,9 @@ double Seconds(const Tokenizer& tokenizer, const std::string& unit, std::size_t 
 }  // namespace
 
 int main(int argc, char** argv) {
+  // Each run pays for its memory. Else short texts would find theirs where the run before left it, and from some length on none would,
+  // which looks like growth.
+  mallopt(M_MMAP_THRESHOLD, 64 << 10);
   if (argc < 2) return std::fputs("tokenizer_benchmark LLAMA_CPP_SOURCE [NAME ...]\n", stderr), 2;
   std::vector<std::string> names(argv + 2, argv + argc);
   if (names.empty()) names = DefaultNames();
