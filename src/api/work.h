@@ -9,6 +9,11 @@
 
 namespace cllm {
 
+// Of an answer that has outgrown what there is.
+inline Error NoRoomForAnswer() {
+  return {ErrorCode::kUnavailable, "the answer needs more memory than other requests leave of http.max_memory_mb", {}};
+}
+
 struct WorkLimits {
   const StopCheck& stop;  // asked now and then
   MemoryShare& memory;    // of the client's request
@@ -16,7 +21,7 @@ struct WorkLimits {
   // Makes the share `bytes` large; an error where the server's requests have no room for it.
   Status Hold(std::size_t bytes) const {
     if (memory.Resize(bytes)) return {};
-    return Fail(ErrorCode::kUnavailable, "the answer needs more memory than other requests leave of http.max_memory_mb");
+    return std::unexpected(NoRoomForAnswer());
   }
 };
 

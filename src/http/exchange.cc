@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "api/error_body.h"
+#include "api/work.h"
 #include "http/answer_head.h"
 #include "http/route_table.h"
 
@@ -149,9 +150,7 @@ void Exchange::OnEnd(const GenerationEnd& given_end) {
   if (!parts_.stream) AnswerOf(given_end.choices() - 1);  // an answer may have no text at all
   const std::lock_guard lock(mutex_);
   GenerationEnd end = given_end;
-  if (is_too_large_) {
-    end.status = Fail(ErrorCode::kUnavailable, "the answer needs more memory than other requests leave of http.max_memory_mb");
-  }
+  if (is_too_large_) end.status = std::unexpected(NoRoomForAnswer());
   Log(end, has_text_);
   // A stream that has not begun can still answer with the error's own status.
   if (parts_.stream && (end.status || has_text_)) {

@@ -110,12 +110,6 @@ std::shared_ptr<Exchange> GenerationStart::MakeExchange(ParsedCall& call) {
       room_.mailbox, room_.tracker, room_.workers);
 }
 
-void GenerationStart::Fail(const Error& error) {
-  record_.status = HttpStatus(error.code);
-  record_.error = error.code;
-  record_.total_s = SecondsOf(call_.request);
-  LogRequest(record_);
-  call_.Fail(error);
-}
+void GenerationStart::Fail(const Error& error) { call_.FailAndLog(error, std::move(record_)); }
 
 }  // namespace cllm

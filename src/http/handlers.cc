@@ -43,6 +43,14 @@ void HttpCall::Answer(std::string body) const { respond(BodyResponse(route->cont
 
 void HttpCall::Fail(const Error& error) const { respond(ErrorResponse(error, ErrorBody(route->errors, error))); }
 
+void HttpCall::FailAndLog(const Error& error, RequestRecord record) const {
+  record.status = HttpStatus(error.code);
+  record.error = error.code;
+  record.total_s = SecondsOf(request);
+  LogRequest(record);
+  Fail(error);
+}
+
 Handlers::Handlers(Settings settings, FrontDoor& front_door, Mailbox& mailbox, ConnectionTracker& tracker)
     : settings_(std::move(settings)),
       room_{.front_door = front_door,
@@ -112,13 +120,7 @@ void Handlers::StartGeneration(HttpCall call, DialectOf dialect_of) const {
   if (auto backend = backend_.load()) {
     return std::make_shared<GenerationStart>(std::move(call), std::move(backend), dialect_of, room_)->Begin();
   }
-  const Error error = Unavailable();
-  RequestRecord record = RecordOf(call.request);
-  record.status = HttpStatus(error.code);
-  record.error = error.code;
-  record.total_s = SecondsOf(call.request);
-  LogRequest(record);
-  call.Fail(error);
+  call.FailAndLog(Unavailable(), RecordOf(call.request));
 }
 
 void Handlers::StartWork(HttpCall call, BodyAnswer answer) const {

@@ -29,6 +29,8 @@ struct HttpCall {
 
   void Answer(std::string body) const;
   void Fail(const Error& error) const;
+  // The same for a path that logs itself; `record` is what is known of the request.
+  void FailAndLog(const Error& error, RequestRecord record) const;
 };
 
 RequestRecord RecordOf(const drogon::HttpRequestPtr& request);

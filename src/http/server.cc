@@ -179,7 +179,6 @@ void HttpServer::Application::ConfigureApp() {
   std::string folder = (std::filesystem::temp_directory_path() / "cllm-XXXXXX").string();
   if (mkdtemp(folder.data()) != nullptr) upload_folder_ = folder;
   auto& app = drogon::app();
-  const std::size_t most_body = static_cast<std::size_t>(options_.max_body_mb) << 20;
   const bool tls = !options_.tls_certificate.empty();
   app.setThreadNum(loops())
       .setUploadPath(upload_folder_)
@@ -189,8 +188,6 @@ void HttpServer::Application::ConfigureApp() {
       .setServerHeaderField(kServerName)
       .disableSigtermHandling()
       .setIdleConnectionTimeout(0)  // the gates close what is idle
-      .setClientMaxBodySize(most_body)
-      .setClientMaxMemoryBodySize(most_body)
       .addListener(options_.host, static_cast<std::uint16_t>(options_.port), tls, options_.tls_certificate, options_.tls_key);
   app.setConnectionCallback([this](const trantor::TcpConnectionPtr& connection) { front_door_->OnConnection(connection); });
   app.setCustomErrorHandler(ErrorPage);

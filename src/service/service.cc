@@ -90,12 +90,7 @@ Status Service::CheckOpen(int open_before, double timeout_s) {
 
 Result<std::shared_ptr<RequestControl>> Service::Submit(std::shared_ptr<const SharedRequest> request, const Choice& choice,
                                                         std::shared_ptr<GenerationSink> sink) {
-  // Counted before the look at accepting_: whoever stops the one and then waits for the other to be 0 misses nobody.
-  const int open_before = open_.fetch_add(1);
-  if (Status status = CheckOpen(open_before, TimeoutOf(request->fields())); !status) {
-    CloseRequest();
-    return std::unexpected(status.error());
-  }
+  if (Status status = OpenRequest(TimeoutOf(request->fields())); !status) return std::unexpected(status.error());
   ++accepted_;
   const TimePoint arrived = request->fields().arrived;
   auto accepted = std::make_shared<Accepted>(Accepted{.shared = std::move(request),
@@ -109,11 +104,7 @@ Result<std::shared_ptr<RequestControl>> Service::Submit(std::shared_ptr<const Sh
 }
 
 Status Service::SubmitJob(std::shared_ptr<const RequestControl> control, Job job) {
-  const int open_before = open_.fetch_add(1);
-  if (Status status = CheckOpen(open_before, options_.request_timeout); !status) {
-    CloseRequest();
-    return status;
-  }
+  if (Status status = OpenRequest(options_.request_timeout); !status) return status;
   const StopCheck stop = StopOf(After(std::chrono::steady_clock::now(), options_.request_timeout), std::move(control));
   job_workers_.Post([this, job = std::move(job), stop] {
     job(stop);
@@ -124,6 +115,15 @@ Status Service::SubmitJob(std::shared_ptr<const RequestControl> control, Job job
 
 double Service::TimeoutOf(const GenerateRequest& request) const {
   return std::min(options_.request_timeout, request.timeout_s.value_or(options_.request_timeout));
+}
+
+// One more is open, unless it is refused.
+Status Service::OpenRequest(double timeout_s) {
+  // Counted before the look at accepting_: whoever stops the one and then waits for the other to be 0 misses nobody.
+  const int open_before = open_.fetch_add(1);
+  Status status = CheckOpen(open_before, timeout_s);
+  if (!status) CloseRequest();
+  return status;
 }
 
 void Service::CloseRequest() {

@@ -103,6 +103,7 @@ class Service {
   struct Accepted;
   void Prepare(const std::shared_ptr<Accepted>& accepted);
   Status PrepareAnswer(Accepted& accepted);
+  Status OpenRequest(double timeout_s);
   void CloseRequest();
   Status CheckTokenIds(const GenerateRequest& request) const;
   void SetEnds(const GenerateRequest& request, SequenceRequest& sequence) const;
