@@ -11,8 +11,8 @@
 #include <utility>
 #include <vector>
 
-#include "api/json.h"
 #include "api/known_fields.h"
+#include "base/json.h"
 #include "base/status.h"
 #include "base/utf8.h"
 

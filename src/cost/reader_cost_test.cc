@@ -12,9 +12,9 @@
 
 #include "api/cllm_dialect.h"
 #include "api/endpoints.h"
-#include "api/json.h"
 #include "api/openai_chat.h"
 #include "api/openai_completions.h"
+#include "base/json.h"
 #include "base/utf8.h"
 #include "chat/sse_parser.h"
 #include "config/option_table.h"
