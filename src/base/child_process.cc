@@ -51,9 +51,13 @@ class Pipe {
 // What posix_spawn needs besides the command.
 class SpawnSetting {
  public:
-  SpawnSetting(int output, int errors) {
+  SpawnSetting(int input, int output, int errors) {
     posix_spawn_file_actions_init(&actions_);
-    posix_spawn_file_actions_addopen(&actions_, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    if (input >= 0) {
+      posix_spawn_file_actions_adddup2(&actions_, input, STDIN_FILENO);
+    } else {
+      posix_spawn_file_actions_addopen(&actions_, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    }
     posix_spawn_file_actions_adddup2(&actions_, output, STDOUT_FILENO);
     posix_spawn_file_actions_adddup2(&actions_, errors, STDERR_FILENO);
     posix_spawn_file_actions_addclosefrom_np(&actions_, STDERR_FILENO + 1);
@@ -140,7 +144,7 @@ class Reader {
 };
 
 Result<pid_t> Spawn(const ChildOptions& options, int output, int errors) {
-  const SpawnSetting setting(output, errors);
+  const SpawnSetting setting(options.input, output, errors);
   const std::vector<std::string> environment = Environment(options.environment);
   pid_t child = 0;
   const int code = posix_spawnp(&child, options.command.front().c_str(), setting.actions(), setting.attributes(),

@@ -1,6 +1,7 @@
 #include "sampling/sampler.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <optional>
@@ -34,6 +35,19 @@ std::span<const float> OnlyAllowed(std::span<const float> logits, std::span<cons
   for (const std::int32_t token : allowed) {
     const auto index = static_cast<std::size_t>(token);
     if (token >= 0 && index < logits.size()) row[index] = logits[index];
+  }
+  return row;
+}
+
+// The same, where a mask says what may be sampled.
+std::span<const float> OnlyUnmasked(std::span<const float> logits, const TokenMask& mask, std::vector<float>& row) {
+  constexpr std::size_t kBits = 32;
+  row.assign(logits.size(), -kInfinity);
+  for (std::size_t word = 0; word < mask.allowed.size() && word * kBits < logits.size(); ++word) {
+    for (std::uint32_t left = mask.allowed[word]; left != 0; left &= left - 1) {
+      const std::size_t token = word * kBits + static_cast<std::size_t>(std::countr_zero(left));
+      if (token < logits.size()) row[token] = logits[token];
+    }
   }
   return row;
 }
@@ -105,7 +119,8 @@ void Sampler::Accept(std::span<const std::int32_t> tokens) {
   if (Penalizes()) window_.Push(tokens);
 }
 
-Result<SampledToken> Sampler::Sample(std::span<const float> logits, std::uint64_t position, SamplerScratch& scratch) const {
+Result<SampledToken> Sampler::Sample(std::span<const float> logits, std::uint64_t position, SamplerScratch& scratch,
+                                     const TokenMask& mask) const {
   Result<LogitRow> row = LogitRow::Scan(logits, scratch.block_max);
   if (!row) return std::unexpected(row.error());
 
@@ -116,20 +131,29 @@ Result<SampledToken> Sampler::Sample(std::span<const float> logits, std::uint64_
     log_normalizer = LogNormalizer(*row);
     sampled.top = TopLogprobs(*row, static_cast<std::size_t>(params_.top_logprobs), log_normalizer, scratch.ranking);
   }
-
-  std::span<const float> candidates = logits;
-  if (!params_.allowed.empty()) {
-    candidates = OnlyAllowed(logits, params_.allowed, scratch.allowed);
-    row = LogitRow::Scan(candidates, scratch.block_max);
-  }
-  BuildPatches(candidates, position < params_.banned_until ? biases_at_first_ : biases_, scratch.patches);
-  row->Patch(scratch.patches);
-  if (row->Max() == -kInfinity) {
-    return Fail(ErrorCode::kInternal, "no token is left to sample: all are banned or have a logit of -infinity");
-  }
-  sampled.token = params_.temperature == 0.0 ? row->ArgMax() : Draw(*row, UniformAt(params_.seed, choice_, position), scratch.ranking);
+  const Result<std::int32_t> token = mask.forced.empty() ? Choose(logits, *row, position, scratch, mask) : mask.forced.front();
+  if (!token) return std::unexpected(token.error());
+  sampled.token = *token;
   if (wants_logprobs) sampled.logprob = Logprob(logits[static_cast<std::size_t>(sampled.token)], log_normalizer);
   return sampled;
+}
+
+Result<std::int32_t> Sampler::Choose(std::span<const float> logits, LogitRow row, std::uint64_t position, SamplerScratch& scratch,
+                                     const TokenMask& mask) const {
+  std::span<const float> candidates = logits;
+  if (!params_.allowed.empty()) candidates = OnlyAllowed(candidates, params_.allowed, scratch.allowed);
+  if (!mask.allowed.empty()) candidates = OnlyUnmasked(candidates, mask, scratch.unmasked);
+  if (candidates.data() != logits.data()) {
+    const Result<LogitRow> scanned = LogitRow::Scan(candidates, scratch.block_max);
+    if (!scanned) return std::unexpected(scanned.error());
+    row = *scanned;
+  }
+  BuildPatches(candidates, position < params_.banned_until ? biases_at_first_ : biases_, scratch.patches);
+  row.Patch(scratch.patches);
+  if (row.Max() == -kInfinity) {
+    return Fail(ErrorCode::kInternal, "no token is left to sample: all are banned or have a logit of -infinity");
+  }
+  return params_.temperature == 0.0 ? row.ArgMax() : Draw(row, UniformAt(params_.seed, choice_, position), scratch.ranking);
 }
 
 // Merges the two ascending lists of tokens whose logits change.

@@ -10,6 +10,7 @@
 #include "sampling/logit_row.h"
 #include "sampling/ranked_candidates.h"
 #include "sampling/sampling_params.h"
+#include "sampling/token_constraint.h"
 #include "sampling/token_window.h"
 
 namespace cllm {
@@ -33,12 +34,13 @@ struct SampledToken {
 };
 
 // Working memory of Sample(): one for each thread, handed to any sampler. It grows to what the rows need (some 10 KB
-// for the usual chain, up to 8 bytes a token of the vocabulary without top-k, 4 more with allowed tokens) and carries nothing from call to
-// call.
+// for the usual chain, up to 8 bytes a token of the vocabulary without top-k, 4 more each with allowed tokens and with a mask) and carries
+// nothing from call to call.
 struct SamplerScratch {
   std::vector<float> block_max;
   std::vector<LogitPatch> patches;
   std::vector<float> allowed;
+  std::vector<float> unmasked;
   RankingScratch ranking;
 };
 
@@ -55,9 +57,10 @@ class Sampler {
   void Accept(std::span<const std::int32_t> tokens);
 
   // Samples the token that follows from `logits` (one for each token of the vocabulary, not changed); `position` is its
-  // place in the sequence and chooses the random number. kInternal if the row holds NaN or +infinity, or if no token is
-  // left that may be sampled.
-  Result<SampledToken> Sample(std::span<const float> logits, std::uint64_t position, SamplerScratch& scratch) const;
+  // place in the sequence and chooses the random number. Only tokens that `mask` allows are sampled; one that it forces is taken
+  // whatever else was asked for. kInternal if the row holds NaN or +infinity, or if no token is left that may be sampled.
+  Result<SampledToken> Sample(std::span<const float> logits, std::uint64_t position, SamplerScratch& scratch,
+                              const TokenMask& mask = {}) const;
 
   const SamplingParams& params() const { return params_; }
 
@@ -67,6 +70,8 @@ class Sampler {
   using Biases = std::vector<std::pair<std::int32_t, float>>;
   static Biases MergedBiases(const SamplingParams& params, bool at_first);
   void BuildPatches(std::span<const float> logits, const Biases& biases, std::vector<LogitPatch>& patches) const;
+  Result<std::int32_t> Choose(std::span<const float> logits, LogitRow row, std::uint64_t position, SamplerScratch& scratch,
+                              const TokenMask& mask) const;
   std::int32_t Draw(const LogitRow& row, double uniform, RankingScratch& scratch) const;
   std::span<const Candidate> Truncate(const LogitRow& row, RankedCandidates& ranked, double floor) const;
 

@@ -213,6 +213,31 @@ TEST(SamplerTest, OnlyAllowedTokensAreSampledAndABiasBringsNoOtherBack) {
   EXPECT_EQ(sampled->top.at(0).token, 7) << "log-probabilities are those of the engine's own row";
 }
 
+TEST(SamplerTest, AMaskLetsNothingElseCome) {
+  std::vector<float> logits(100, 0.0F);
+  logits[7] = 9.0F;
+  SamplerScratch scratch;
+  const auto with_mask = [&](const SamplingParams& params, const TokenMask& mask) {
+    return Sampler(params, 0).Sample(logits, 0, scratch, mask);
+  };
+  const std::vector<std::uint32_t> mask = {0, 1U << 8 | 1U << 31, 0, 1U << 3};  // 40, 63 and 99
+  EXPECT_EQ(with_mask({.temperature = 0.0, .logit_bias = {{7, 100.0F}}}, {.allowed = mask})->token, 40);
+  EXPECT_EQ(with_mask({.temperature = 0.0, .banned = {40}}, {.allowed = mask})->token, 63);
+  EXPECT_EQ(with_mask({.temperature = 0.0, .allowed = {7, 99}}, {.allowed = mask})->token, 99);
+  EXPECT_FALSE(with_mask({.temperature = 0.0, .allowed = {7}}, {.allowed = mask}));
+  const auto sampled = with_mask({.temperature = 0.0, .top_logprobs = 1}, {.allowed = mask});
+  EXPECT_EQ(sampled->token, 40);
+  EXPECT_EQ(sampled->top.at(0).token, 7) << "log-probabilities are those of the engine's own row";
+  const std::vector<std::int32_t> forced = {5, 6};
+  EXPECT_EQ(with_mask({.temperature = 0.0, .banned = {5}}, {.forced = forced})->token, 5);
+  // Beyond the vocabulary nothing is read; a mask that is too short lets nothing more come.
+  EXPECT_FALSE(with_mask({}, {.allowed = std::vector<std::uint32_t>{0, 0, 0, 1U << 31, ~0U}}));
+  for (int seed = 0; seed < 200; ++seed) {
+    const auto drawn = with_mask({.temperature = 5.0, .seed = static_cast<std::uint64_t>(seed)}, {.allowed = mask});
+    EXPECT_TRUE(drawn->token == 40 || drawn->token == 63 || drawn->token == 99);
+  }
+}
+
 TEST(SamplerTest, SomeBansEndAtAPosition) {
   std::vector<float> logits(10, 0.0F);
   logits[7] = 9.0F;

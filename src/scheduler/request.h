@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <tuple>
 #include <vector>
@@ -13,6 +14,7 @@
 #include "base/status.h"
 #include "engine/engine.h"
 #include "sampling/sampler.h"
+#include "sampling/token_constraint.h"
 
 namespace cllm {
 
@@ -62,6 +64,9 @@ struct SequenceRequest {
   SamplingParams sampling;
   std::uint32_t choice = 0;          // of several answers to one prompt: each draws its own tokens from the same seed
   std::vector<TokenId> stop_tokens;  // end the answer and are not a part of it; sorted
+  std::string grammar = {};          // what `constraint` was made of
+  // Which tokens may come, where not all may. Of this sequence alone.
+  std::shared_ptr<TokenConstraint> constraint = nullptr;
   TimePoint arrived{};
   // A request is served as if it had arrived this many seconds earlier. So what came much earlier is never overtaken for ever.
   int priority = 0;
@@ -72,10 +77,10 @@ struct SequenceRequest {
 
 // What decides the answer, if it is computed to its end, and what doesn't. Each field is in one of the two.
 inline auto FieldsOfAnswer(const SequenceRequest& request) {
-  return std::tie(request.prompt, request.max_tokens, request.sampling, request.choice, request.stop_tokens);
+  return std::tie(request.prompt, request.max_tokens, request.sampling, request.choice, request.stop_tokens, request.grammar);
 }
 inline auto FieldsOfService(const SequenceRequest& request) {
-  return std::tie(request.id, request.arrived, request.priority, request.start_by, request.deadline, request.control);
+  return std::tie(request.id, request.arrived, request.priority, request.start_by, request.deadline, request.control, request.constraint);
 }
 static_assert(std::tuple_size_v<decltype(FieldsOfAnswer(SequenceRequest()))> +
                       std::tuple_size_v<decltype(FieldsOfService(SequenceRequest()))> ==

@@ -32,6 +32,9 @@ constexpr int kLeastChunk = 3;
 // Of one more run in the time that runs typically take.
 constexpr double kWeightOfARun = 1.0 / 8;
 
+// A mask is made while a step computes. One that is late is waited for so long, since the sequence would miss a step else.
+constexpr std::chrono::microseconds kPatience(1000);
+
 double Seconds(std::chrono::steady_clock::duration time) { return std::chrono::duration<double>(time).count(); }
 
 }  // namespace
@@ -43,6 +46,10 @@ struct Scheduler::Sequence {
 
   int known() const { return static_cast<int>(tokens.size()); }
   int missing() const { return known() - computed; }
+  // All is computed, but what may come next isn't known yet.
+  bool awaits_mask() const { return !held_row.empty(); }
+  // Of what it has generated: one token, or several that had to come.
+  bool decodes() const { return state == RequestState::kRunning && missing() > 0 && computed >= static_cast<int>(request.prompt.size()); }
   int generated() const { return known() - static_cast<int>(request.prompt.size()); }
   int remaining() const { return request.max_tokens - generated(); }
   // Tokens that it has to find room for before it starts. What gave way once waits until it can run to its end.
@@ -53,6 +60,7 @@ struct Scheduler::Sequence {
   std::vector<TokenId> tokens;  // known: prompt and answer
   int computed = 0;             // tokens whose KV the engine holds
   bool has_begun = false;       // some of its prompt is computed, not all
+  std::vector<float> held_row;  // logits from which no token was drawn yet
   int slot = -1;
   TimePoint turn;     // in the queue
   TimePoint started;  // when it last left it
@@ -108,6 +116,7 @@ const StepPlan& Scheduler::Plan(TimePoint now) {
   plan_.Clear();
   planned_.clear();
   Sweep(now);
+  DrawFromHeldRows();
   MakeRoomForDecodes();
   Admit();
   CloseSlotGaps();
@@ -230,11 +239,11 @@ bool Scheduler::EndIfDue(Sequence& sequence, TimePoint now) {
 void Scheduler::MakeRoomForDecodes() {
   decodes_.clear();
   for (const auto& sequence : running_) {
-    if (sequence->missing() == 1) decodes_.push_back(sequence.get());
+    if (sequence->missing() == 1 || sequence->decodes()) decodes_.push_back(sequence.get());
   }
   std::ranges::stable_sort(decodes_, std::greater(), [](const Sequence* sequence) { return sequence->request.priority; });
   for (Sequence* sequence : decodes_) {
-    while (sequence->state == RequestState::kRunning && !cache_->Reserve(sequence->slot, 1)) Preempt(ChooseVictim());
+    while (sequence->state == RequestState::kRunning && !cache_->Reserve(sequence->slot, sequence->missing())) Preempt(ChooseVictim());
   }
 }
 
@@ -254,6 +263,7 @@ void Scheduler::Preempt(Sequence& sequence) {
   sequence.slot = -1;
   sequence.computed = 0;
   sequence.has_begun = false;
+  sequence.held_row.clear();
   ++events_.preemptions;
   const auto place = std::ranges::find(running_, &sequence, &std::unique_ptr<Sequence>::get);
   std::unique_ptr<Sequence> taken = std::move(*place);
@@ -342,13 +352,45 @@ void Scheduler::CommitSequence(Sequence& sequence, const SequenceWork& work, con
   sequence.computed += work.rows;
   // What ended while the step computed gets no further token.
   if (EndIfDue(sequence, now) || !work.wants_logits) return;
-  // The position of the token that is about to be drawn: the draw depends on nothing else.
-  Result<SampledToken> token = sequence.sampler.Sample(result.logits, static_cast<std::uint64_t>(sequence.known()), scratch_);
-  if (!token) {
-    End(sequence, RequestState::kFailed, FinishReason::kStop, token.error());
-    return;
+  Draw(sequence, result.logits, kPatience);
+}
+
+void Scheduler::Draw(Sequence& sequence, std::span<const float> logits, std::chrono::microseconds patience) {
+  TokenMask mask;
+  if (sequence.request.constraint) {
+    const Result<std::optional<TokenMask>> next = sequence.request.constraint->Next(patience);
+    if (!next) return End(sequence, RequestState::kFailed, FinishReason::kStop, next.error());
+    if (!*next) {
+      if (!sequence.awaits_mask()) sequence.held_row.assign(logits.begin(), logits.end());
+      return;
+    }
+    mask = **next;
+    if (mask.is_end) return End(sequence, RequestState::kFinished, FinishReason::kStop);
+    // Each token whose log-probability is asked for needs a row of its own.
+    if (!mask.forced.empty() && sequence.request.sampling.top_logprobs == kNoLogprobs) return AppendForced(sequence, mask.forced);
   }
+  // The position of the token that is about to be drawn: the draw depends on nothing else.
+  const auto position = static_cast<std::uint64_t>(sequence.known());
+  const Result<SampledToken> token = sequence.sampler.Sample(logits, position, scratch_, mask);
+  if (!token) return End(sequence, RequestState::kFailed, FinishReason::kStop, token.error());
+  sequence.held_row.clear();
   AppendToken(sequence, *token);
+}
+
+void Scheduler::DrawFromHeldRows() {
+  for (const auto& sequence : running_) {
+    if (sequence->awaits_mask()) Draw(*sequence, sequence->held_row, std::chrono::microseconds(0));
+  }
+  RemoveEnded();
+}
+
+// Without a draw: whatever the logits are, nothing else may come. They are computed together.
+void Scheduler::AppendForced(Sequence& sequence, std::span<const TokenId> tokens) {
+  const std::vector<TokenId> all(tokens.begin(), tokens.end());  // the mask ends with the first of them
+  sequence.held_row.clear();
+  for (const TokenId token : all) {
+    if (sequence.state == RequestState::kRunning) AppendToken(sequence, {.token = token, .logprob = 0, .top = {}});
+  }
 }
 
 void Scheduler::AppendToken(Sequence& sequence, const SampledToken& token) {
@@ -358,6 +400,7 @@ void Scheduler::AppendToken(Sequence& sequence, const SampledToken& token) {
   }
   sequence.tokens.push_back(token.token);
   sequence.sampler.Accept(token.token);
+  if (sequence.request.constraint) sequence.request.constraint->Accept(token.token);
   events_.tokens.push_back({sequence.request.id, token});
   if (sequence.remaining() == 0 || sequence.known() >= engine_.max_context) {
     End(sequence, RequestState::kFinished, FinishReason::kLength);
@@ -422,6 +465,8 @@ void Scheduler::TakeEvents(StepEvents& events) {
   std::swap(events, events_);
 }
 
+bool Scheduler::AwaitsMasks() const { return plan_.empty() && std::ranges::any_of(running_, &Sequence::awaits_mask); }
+
 std::int64_t Scheduler::computed_tokens() const {
   std::int64_t sum = 0;
   for (const auto& sequence : running_) sum += sequence->computed;
@@ -439,7 +484,8 @@ void Scheduler::CheckInvariants() const {
     used[sequence->slot] = true;
     CheckInvariant(std::ranges::equal(cache_->computed(sequence->slot), std::span(sequence->tokens).first(sequence->computed)),
                    "a slot holds what its sequence has computed");
-    CheckInvariant(sequence->missing() >= 1, "a running sequence has a token to compute");
+    CheckInvariant(sequence->awaits_mask() ? sequence->missing() == 0 : sequence->missing() >= 1,
+                   "a running sequence has a token to compute, or waits to draw one");
     CheckInvariant(sequence->remaining() >= 1, "a running sequence has a token to generate");
     CheckInvariant(sequence->known() <= engine_.max_context, "a sequence fits into the context");
   }

@@ -12,9 +12,11 @@
 // its keys and values are computed again, as far as they can't be found. Its answer is the same.
 #pragma once
 
+#include <chrono>
 #include <deque>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -44,6 +46,9 @@ class Scheduler {
   Scheduler& operator=(const Scheduler&) = delete;
 
   void Submit(SequenceRequest request);
+
+  // Whether the last plan was empty only because what may come next is still being worked out; see TokenConstraint.
+  bool AwaitsMasks() const;
 
   // Whether a Plan now would do anything.
   bool HasWork() const { return !queue_.empty() || !running_.empty() || !pending_operations_.empty(); }
@@ -106,6 +111,10 @@ class Scheduler {
   void AddWork(Sequence& sequence, int rows, StepLoad& load);
   void LearnStepTime(const StepResult& result, TimePoint now);
   void CommitSequence(Sequence& sequence, const SequenceWork& work, const SequenceResult& result, TimePoint now);
+  // Draws a token from the row of logits, or keeps the row until it is known which tokens may come.
+  void Draw(Sequence& sequence, std::span<const float> logits, std::chrono::microseconds patience);
+  void DrawFromHeldRows();
+  void AppendForced(Sequence& sequence, std::span<const TokenId> tokens);
   void AppendToken(Sequence& sequence, const SampledToken& token);
   // How much longer the sequence most likely runs, if a step takes `step_s`.
   double SecondsLeft(const Sequence& sequence, double step_s, TimePoint now) const;

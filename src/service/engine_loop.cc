@@ -108,6 +108,14 @@ void EngineLoop::Step() {
   PublishStats();
   step_began_ = kNoStep;
   if (!events_.empty()) on_events_(std::move(events_));
+  if (scheduler_.AwaitsMasks()) PauseForMasks();
+}
+
+// Nothing can be computed until some thread has worked out what may come next.
+void EngineLoop::PauseForMasks() {
+  constexpr std::chrono::microseconds kBetweenLooks(500);
+  std::unique_lock lock(mutex_);
+  wake_.wait_for(lock, kBetweenLooks, [this] { return stopping_ || !inbox_.empty(); });
 }
 
 void EngineLoop::RecordStep(const StepPlan& plan, Clock::duration time) {

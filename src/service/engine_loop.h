@@ -51,6 +51,7 @@ class EngineLoop {
   void WaitToMerge(std::unique_lock<std::mutex>& lock);
   void MoveInbox();
   void Step();
+  void PauseForMasks();
   int open_requests() const { return scheduler_.queued() + scheduler_.running(); }
   void CancelAll();
   void RecordStep(const StepPlan& plan, Clock::duration time);

@@ -1,0 +1,168 @@
+#include "grammar/compile_job.h"
+
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+#include <xgrammar/xgrammar.h>
+
+#include <algorithm>
+#include <cctype>
+#include <cerrno>
+#include <cstring>
+#include <exception>
+#include <new>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "grammar/xgrammar_vocabulary.h"
+
+namespace cllm {
+namespace {
+
+// A gap between two tokens of JSON has at most so many spaces and newlines: enough to indent eight levels. Small models write newlines
+// for ever else.
+constexpr int kMostWhitespace = 17;
+
+void AppendNumber(std::string& bytes, std::uint32_t number) { bytes.append(reinterpret_cast<const char*>(&number), sizeof(number)); }
+
+void AppendText(std::string& bytes, std::string_view text) {
+  AppendNumber(bytes, static_cast<std::uint32_t>(text.size()));
+  bytes += text;
+}
+
+class JobReader {
+ public:
+  explicit JobReader(std::string_view bytes) : left_(bytes) {}
+
+  bool ok() const { return ok_; }
+  bool at_end() const { return left_.empty(); }
+  std::uint32_t Number() {
+    std::uint32_t number = 0;
+    const std::string_view bytes = Take(sizeof(number));
+    if (ok_) std::memcpy(&number, bytes.data(), sizeof(number));
+    return number;
+  }
+  std::string Text() { return std::string(Take(Number())); }
+
+ private:
+  std::string_view Take(std::size_t count) {
+    ok_ = ok_ && count <= left_.size();
+    if (!ok_) return {};
+    const std::string_view taken = left_.substr(0, count);
+    left_.remove_prefix(count);
+    return taken;
+  }
+
+  std::string_view left_;
+  bool ok_ = true;
+};
+
+void LimitCompiler(std::size_t memory_bytes) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);  // nobody waits for the grammar any more
+  constexpr int kStepBack = 19;      // answers come first
+  if (setpriority(PRIO_PROCESS, 0, kStepBack) != 0) return;
+  const rlimit none{0, 0};
+  setrlimit(RLIMIT_CORE, &none);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // they reserve terabytes of addresses
+  const rlimit memory{memory_bytes, memory_bytes};
+  setrlimit(RLIMIT_AS, &memory);
+#endif
+}
+
+std::string ReadAll(int file) {
+  std::string all;
+  std::vector<char> block(std::size_t{1} << 16);
+  while (true) {
+    const ssize_t count = read(file, block.data(), block.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) return all;
+    all.append(block.data(), static_cast<std::size_t>(count));
+  }
+}
+
+bool WriteAll(int file, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t count = write(file, text.data(), text.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) return false;
+    text.remove_prefix(static_cast<std::size_t>(count));
+  }
+  return true;
+}
+
+xgrammar::Grammar ToGrammar(const GrammarSource& source) {
+  switch (source.kind) {
+    case GrammarSource::Kind::kJsonSchema:
+      return xgrammar::Grammar::FromJSONSchema(source.text, /*any_whitespace=*/true, /*indent=*/std::nullopt, /*separators=*/std::nullopt,
+                                               /*strict_mode=*/false, kMostWhitespace);
+    case GrammarSource::Kind::kRegex:
+      return xgrammar::Grammar::FromRegex(source.text);
+    case GrammarSource::Kind::kEbnf:
+      break;
+  }
+  return xgrammar::Grammar::FromEBNF(source.text);
+}
+
+// The library writes "[12:34:56] FILE.cc:123: …" before what it says.
+std::string WithoutPlace(std::string_view message) {
+  if (const auto place = message.find(".cc:"); place != std::string_view::npos) {
+    auto end = place + 4;
+    while (end < message.size() && std::isdigit(static_cast<unsigned char>(message[end])) != 0) ++end;
+    if (message.substr(end, 2) == ": ") message.remove_prefix(end + 2);
+  }
+  std::string text(message.substr(0, 500));
+  std::ranges::replace(text, '\n', ' ');
+  while (!text.empty() && text.back() == ' ') text.pop_back();
+  return text;
+}
+
+std::string Compile(const CompileJob& job) {
+  try {
+    const xgrammar::TokenizerInfo vocabulary = ToXGrammar(job.vocabulary);
+    xgrammar::GrammarCompiler compiler(vocabulary, /*max_threads=*/1, /*cache_enabled=*/false);
+    return kCompiled + compiler.CompileGrammar(ToGrammar(job.source)).SerializeJSON();
+  } catch (const std::bad_alloc&) {
+    return kNotCompiled + std::string("compiling it takes more memory than a grammar may (grammar.max_compile_mb)");
+  } catch (const std::exception& error) {
+    return kNotCompiled + WithoutPlace(error.what());
+  }
+}
+
+}  // namespace
+
+std::string WriteCompileJob(const GrammarSource& source, const Vocabulary& vocabulary) {
+  std::string bytes;
+  AppendNumber(bytes, static_cast<std::uint32_t>(source.kind));
+  AppendText(bytes, source.text);
+  AppendNumber(bytes, static_cast<std::uint32_t>(vocabulary.pieces.size()));
+  for (const std::string& piece : vocabulary.pieces) AppendText(bytes, piece);
+  AppendNumber(bytes, static_cast<std::uint32_t>(vocabulary.ends.size()));
+  for (const std::int32_t end : vocabulary.ends) AppendNumber(bytes, static_cast<std::uint32_t>(end));
+  return bytes;
+}
+
+Result<CompileJob> ReadCompileJob(std::string_view bytes) {
+  JobReader reader(bytes);
+  CompileJob job;
+  const std::uint32_t kind = reader.Number();
+  job.source.kind = static_cast<GrammarSource::Kind>(kind);
+  job.source.text = reader.Text();
+  for (std::uint32_t left = reader.Number(); left > 0 && reader.ok(); --left) job.vocabulary.pieces.push_back(reader.Text());
+  for (std::uint32_t left = reader.Number(); left > 0 && reader.ok(); --left) {
+    job.vocabulary.ends.push_back(static_cast<std::int32_t>(reader.Number()));
+  }
+  if (!reader.ok() || !reader.at_end() || kind > static_cast<std::uint32_t>(GrammarSource::Kind::kEbnf)) {
+    return InvalidArgument("standard input holds no grammar to compile");
+  }
+  return job;
+}
+
+int RunCompileChild(std::size_t memory_bytes) {
+  LimitCompiler(memory_bytes);
+  const Result<CompileJob> job = ReadCompileJob(ReadAll(STDIN_FILENO));
+  return WriteAll(STDOUT_FILENO, job ? Compile(*job) : kNotCompiled + job.error().message) ? 0 : 1;
+}
+
+}  // namespace cllm

@@ -1,0 +1,155 @@
+#include "grammar/grammar_compiler.h"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <string_view>
+#include <utility>
+#include <variant>
+
+#include <fmt/format.h>
+
+#include "base/child_process.h"
+#include "grammar/ahead_constraint.h"
+#include "grammar/compile_job.h"
+#include "grammar/xgrammar_vocabulary.h"
+
+namespace cllm {
+namespace {
+
+// A file in memory that holds `bytes`, to be read from the start.
+class MemoryFile {
+ public:
+  explicit MemoryFile(std::string_view bytes) : file_(memfd_create("grammar", MFD_CLOEXEC)) {
+    while (file_ >= 0 && !bytes.empty()) {
+      const ssize_t count = write(file_, bytes.data(), bytes.size());
+      if (count < 0 && errno == EINTR) continue;
+      if (count <= 0) {
+        Close();
+      } else {
+        bytes.remove_prefix(static_cast<std::size_t>(count));
+      }
+    }
+    if (file_ >= 0 && lseek(file_, 0, SEEK_SET) != 0) Close();
+  }
+  MemoryFile(const MemoryFile&) = delete;
+  MemoryFile& operator=(const MemoryFile&) = delete;
+  ~MemoryFile() { Close(); }
+  int file() const { return file_; }
+
+ private:
+  void Close() {
+    if (file_ >= 0) close(file_);
+    file_ = -1;
+  }
+  int file_;
+};
+
+Error TooMuch(const char* what) {
+  return {ErrorCode::kInvalidArgument, fmt::format("compiling the grammar takes more {} than a grammar may", what), {}};
+}
+
+}  // namespace
+
+struct GrammarCompiler::VocabularyInfo {
+  xgrammar::TokenizerInfo info;
+};
+
+GrammarCompiler::GrammarCompiler(Vocabulary vocabulary, GrammarOptions options)
+    : vocabulary_(std::move(vocabulary)), options_(std::move(options)), workers_(std::make_unique<MaskWorkers>(options_.mask_threads)) {}
+
+GrammarCompiler::~GrammarCompiler() = default;
+
+const GrammarCompiler::VocabularyInfo& GrammarCompiler::Info() {
+  std::call_once(info_made_, [this] { info_ = std::make_unique<const VocabularyInfo>(VocabularyInfo{ToXGrammar(vocabulary_)}); });
+  return *info_;
+}
+
+Result<std::shared_ptr<const CompiledGrammar>> GrammarCompiler::Compile(const GrammarSource& source, const StopCheck& stop) {
+  std::string key = source.Key();
+  if (auto known = Find(key)) return known;
+  const Result<std::string> outcome = RunChildFor(source, stop);
+  const auto refuse = [this](Error error) {
+    const std::lock_guard lock(mutex_);
+    ++stats_.refused;
+    return std::unexpected(std::move(error));
+  };
+  if (!outcome) return refuse(outcome.error());
+  if (outcome->front() != kCompiled) return refuse({ErrorCode::kInvalidArgument, outcome->substr(1), {}});
+  auto read = xgrammar::CompiledGrammar::DeserializeJSON(outcome->substr(1), Info().info);
+  auto* const compiled = std::get_if<xgrammar::CompiledGrammar>(&read);
+  if (compiled == nullptr) return refuse({ErrorCode::kInternal, "the compiled grammar cannot be read", {}});
+  const std::size_t bytes = compiled->MemorySizeBytes();
+  auto grammar = std::make_shared<const CompiledGrammar>(std::move(*compiled));
+  Keep(std::move(key), grammar, bytes);
+  return grammar;
+}
+
+// What the child wrote; at least one byte.
+Result<std::string> GrammarCompiler::RunChildFor(const GrammarSource& source, const StopCheck& stop) const {
+  if (source.text.size() > options_.most_source_bytes) {
+    return InvalidArgument(
+        fmt::format("the grammar has {} bytes, more than the {} that it may", source.text.size(), options_.most_source_bytes));
+  }
+  const MemoryFile job(WriteCompileJob(source, vocabulary_));
+  if (job.file() < 0) return Fail(ErrorCode::kUnavailable, "the server has no memory for the grammar");
+  std::string written;
+  const auto take = [&](std::string_view bytes) -> Status {
+    if (written.size() + bytes.size() > options_.most_compiled_bytes) return std::unexpected(TooMuch("memory"));
+    written += bytes;
+    return {};
+  };
+  const Result<ChildResult> child =
+      RunChild({.command = options_.compile_command,
+                .timeout = std::chrono::milliseconds(static_cast<std::int64_t>(options_.limits.compile_timeout_s * 1000)),
+                .input = job.file(),
+                .on_output = take,
+                .on_tick = [&] { return stop ? stop() : Status(); }});
+  if (!child) return std::unexpected(child.error());
+  if (child->timed_out) return std::unexpected(TooMuch("time"));
+  if (child->signal != 0 || child->exit_code != 0 || written.empty()) {
+    return InvalidArgument("the grammar cannot be compiled: the library that does it gave up");
+  }
+  return written;
+}
+
+std::shared_ptr<const CompiledGrammar> GrammarCompiler::Find(const std::string& key) {
+  const std::lock_guard lock(mutex_);
+  const auto found = by_key_.find(key);
+  if (found == by_key_.end()) return nullptr;
+  ++stats_.found;
+  entries_.splice(entries_.begin(), entries_, found->second);
+  return found->second->grammar;
+}
+
+void GrammarCompiler::Keep(std::string key, const std::shared_ptr<const CompiledGrammar>& grammar, std::size_t bytes) {
+  const std::lock_guard lock(mutex_);
+  ++stats_.compiled;
+  if (by_key_.contains(key)) return;  // another request was as fast
+  bytes += 2 * key.size() + sizeof(Entry);
+  entries_.push_front({.key = key, .grammar = grammar, .bytes = bytes});
+  by_key_.emplace(std::move(key), entries_.begin());
+  stats_.cache_bytes += static_cast<std::int64_t>(bytes);
+  while (stats_.cache_bytes > options_.limits.max_cache_mb << 20) {
+    stats_.cache_bytes -= static_cast<std::int64_t>(entries_.back().bytes);
+    by_key_.erase(entries_.back().key);
+    entries_.pop_back();
+  }
+}
+
+std::shared_ptr<TokenConstraint> GrammarCompiler::Constrain(std::shared_ptr<const CompiledGrammar> grammar) {
+  auto constraint = std::make_shared<AheadConstraint>(std::move(grammar), vocabulary_, *workers_);
+  constraint->Begin();
+  return constraint;
+}
+
+const Histogram& GrammarCompiler::mask_seconds() const { return workers_->mask_seconds(); }
+
+GrammarStats GrammarCompiler::stats() const {
+  const std::lock_guard lock(mutex_);
+  return stats_;
+}
+
+}  // namespace cllm

@@ -1,0 +1,90 @@
+// Grammars as they are compiled for one vocabulary, each once.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/histogram.h"
+#include "base/status.h"
+#include "base/stop_check.h"
+#include "grammar/grammar_source.h"
+#include "grammar/vocabulary.h"
+#include "sampling/token_constraint.h"
+
+namespace cllm {
+
+class MaskWorkers;
+
+// Immutable, shared by all sequences that it constrains.
+class CompiledGrammar;
+
+struct GrammarLimits {
+  double compile_timeout_s = 10;
+  std::int64_t max_compile_mb = 1024;  // of the child
+  std::int64_t max_cache_mb = 256;     // of compiled grammars that are kept
+};
+
+struct GrammarOptions {
+  std::vector<std::string> compile_command = {};  // a program that calls RunCompileChild
+  GrammarLimits limits = {};
+  std::size_t most_source_bytes = std::size_t{256} << 10;
+  std::size_t most_compiled_bytes = std::size_t{64} << 20;
+  int mask_threads = 2;
+};
+
+struct GrammarStats {
+  std::int64_t compiled = 0;
+  std::int64_t refused = 0;  // that could not be compiled, within the bounds
+  std::int64_t found = 0;    // that were compiled before
+  std::int64_t cache_bytes = 0;
+};
+
+// Thread safe.
+class GrammarCompiler {
+ public:
+  GrammarCompiler(Vocabulary vocabulary, GrammarOptions options);
+  ~GrammarCompiler();
+
+  // Blocks while a child compiles. A grammar that can't be compiled, or takes more time or memory than it may, is an error; `stop` is
+  // asked now and then, and its error is passed on.
+  Result<std::shared_ptr<const CompiledGrammar>> Compile(const GrammarSource& source, const StopCheck& stop);
+
+  // For one sequence, which is at its beginning. What may come first is being worked out from now on.
+  std::shared_ptr<TokenConstraint> Constrain(std::shared_ptr<const CompiledGrammar> grammar);
+
+  GrammarStats stats() const;
+  // Of each mask, in seconds.
+  const Histogram& mask_seconds() const;
+
+ private:
+  struct Entry {
+    std::string key;
+    std::shared_ptr<const CompiledGrammar> grammar;
+    std::size_t bytes = 0;
+  };
+  struct VocabularyInfo;
+
+  std::shared_ptr<const CompiledGrammar> Find(const std::string& key);
+  void Keep(std::string key, const std::shared_ptr<const CompiledGrammar>& grammar, std::size_t bytes);
+  Result<std::string> RunChildFor(const GrammarSource& source, const StopCheck& stop) const;
+  const VocabularyInfo& Info();
+
+  const Vocabulary vocabulary_;
+  const GrammarOptions options_;
+  std::once_flag info_made_;
+  std::unique_ptr<const VocabularyInfo> info_;  // made for the first grammar
+  mutable std::mutex mutex_;
+  std::list<Entry> entries_;  // the last used first
+  std::unordered_map<std::string, std::list<Entry>::iterator> by_key_;
+  GrammarStats stats_;
+  std::unique_ptr<MaskWorkers> workers_;
+};
+
+}  // namespace cllm
