@@ -10,7 +10,7 @@ sources_cache=${XDG_CACHE_HOME:-$HOME/.cache}/cllm
 source_column() { awk -F'\t' -v n="$1" -v c="$2" '$1 == n { print $c }' "$sources_here/deps.tsv"; }
 
 # What this project changes in source $1: the patches of its folder in the order of their names, or nothing.
-source_patches() { find "$sources_here/patches/$1" -name '*.patch' 2>/dev/null | LC_ALL=C sort; }
+source_patches() { { find "$sources_here/patches/$1" -name '*.patch' 2>/dev/null || true; } | LC_ALL=C sort; }
 
 # Where the archive of source $1 is unpacked and patched. A change of version or patches is another folder.
 source_archive_folder() {

@@ -25,7 +25,9 @@ std::string WithoutBrackets(const std::string& what) {
 // copy what an object holds whenever it grows: both take time by the square. Here an object's fields are gathered first.
 class DocumentBuilder {
  public:
-  explicit DocumentBuilder(const StopCheck& stop) : stop_(stop) {}
+  // `what` names the text in messages.
+  DocumentBuilder(std::string_view what, DuplicateNames duplicates, const StopCheck& stop)
+      : what_(what), duplicates_(duplicates), stop_(stop) {}
 
   bool null() { return Take(nullptr); }
   bool boolean(bool value) { return Take(value); }
@@ -59,8 +61,10 @@ class DocumentBuilder {
   bool Take(Json value);
   bool Count();
   bool FailWith(Error error);
-  static void KeepLastOfEachName(std::vector<Field>& fields);
+  bool KeepLastOfEachName(std::vector<Field>& fields);
 
+  std::string_view what_;
+  DuplicateNames duplicates_;
   const StopCheck& stop_;
   std::vector<Container> open_;  // from the outermost to the innermost
   std::size_t values_ = 0;
@@ -114,14 +118,19 @@ bool DocumentBuilder::key(std::string& name) {
 }
 
 // Sorted rather than hashed, so that no choice of names makes it slow.
-void DocumentBuilder::KeepLastOfEachName(std::vector<Field>& fields) {
+bool DocumentBuilder::KeepLastOfEachName(std::vector<Field>& fields) {
   std::vector<const Field*> order;
   order.reserve(fields.size());
   for (const Field& field : fields) order.push_back(&field);
   std::ranges::sort(order, [](const Field* a, const Field* b) { return std::tie(a->name, a) < std::tie(b->name, b); });
   std::vector<bool> is_repeated(fields.size());
   for (std::size_t i = 0; i + 1 < order.size(); ++i) {
-    if (order[i]->name == order[i + 1]->name) is_repeated[static_cast<std::size_t>(order[i] - fields.data())] = true;
+    if (order[i]->name != order[i + 1]->name) continue;
+    if (duplicates_ == DuplicateNames::kAreErrors) {
+      return FailWith(
+          {ErrorCode::kInvalidArgument, fmt::format("the JSON has an object with the name '{}' twice", Shortened(order[i]->name)), {}});
+    }
+    is_repeated[static_cast<std::size_t>(order[i] - fields.data())] = true;
   }
   std::size_t kept = 0;
   for (std::size_t i = 0; i < fields.size(); ++i) {
@@ -130,12 +139,13 @@ void DocumentBuilder::KeepLastOfEachName(std::vector<Field>& fields) {
     ++kept;
   }
   fields.resize(kept);
+  return true;
 }
 
 bool DocumentBuilder::end_object() {
   std::vector<Field> fields = std::move(open_.back().fields);
   open_.pop_back();
-  KeepLastOfEachName(fields);
+  if (!KeepLastOfEachName(fields)) return false;
   Json object = Json::object();
   auto& members = object.get_ref<Json::object_t&>();
   members.reserve(fields.size());
@@ -153,12 +163,11 @@ bool DocumentBuilder::end_array() {
 
 bool DocumentBuilder::parse_error(std::size_t byte, const std::string& /*token*/, const nlohmann::detail::exception& error) {
   const std::string reason = Shortened(WithoutBrackets(error.what()));
-  return FailWith({ErrorCode::kInvalidArgument, fmt::format("the body is not valid JSON (byte {}): {}", byte, reason), {}});
+  return FailWith({ErrorCode::kInvalidArgument, fmt::format("the {} is not valid JSON (byte {}): {}", what_, byte, reason), {}});
 }
 
 Result<Json> DocumentBuilder::Finish() {
   if (error_) return std::unexpected(*error_);
-  if (!document_.is_object()) return InvalidArgument("the body must be a JSON object");
   return std::move(document_);
 }
 
@@ -167,8 +176,16 @@ Result<Json> DocumentBuilder::Finish() {
 std::string Dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
 Result<Json> ParseJsonObject(std::string_view body, const StopCheck& stop) {
-  DocumentBuilder builder(stop);
+  DocumentBuilder builder("body", DuplicateNames::kLastCounts, stop);
   Json::sax_parse(body, &builder);
+  Result<Json> document = builder.Finish();
+  if (document && !document->is_object()) return InvalidArgument("the body must be a JSON object");
+  return document;
+}
+
+Result<Json> ParseJson(std::string_view text, DuplicateNames duplicates, const StopCheck& stop) {
+  DocumentBuilder builder("text", duplicates, stop);
+  Json::sax_parse(text, &builder);
   return builder.Finish();
 }
 

@@ -24,6 +24,12 @@ inline constexpr std::size_t kMostJsonValues = 1 << 20;  // of all, whatever the
 // to blame, the message names its offset. Of fields with one name the last counts. `stop` is asked now and then; its error is passed on.
 Result<Json> ParseJsonObject(std::string_view body, const StopCheck& stop = {});
 
+// What becomes of an object that has one name twice.
+enum class DuplicateNames : std::uint8_t { kLastCounts, kAreErrors };
+
+// Any JSON value, within the same bounds. Where somebody else reads the text as well, a name twice is ambiguous: he may take the first.
+Result<Json> ParseJson(std::string_view text, DuplicateNames duplicates, const StopCheck& stop = {});
+
 // The JSON as one line of valid UTF-8, whatever its strings hold.
 std::string Dump(const Json& json);
 

@@ -55,6 +55,26 @@ TEST(ParseJsonObjectTest, MessagesAreShort) {
   EXPECT_LT(ParseError("{\"a\":" + std::string(100'000, '1') + "x}").message.size(), 1000U);
 }
 
+TEST(ParseJsonTest, TakesAnyValueWithinTheSameBounds) {
+  for (const char* text : {"[]", "1", "\"text\"", "null", "true", "{}"})
+    EXPECT_EQ(*ParseJson(text, DuplicateNames::kAreErrors), Json::parse(text));
+  const Result<Json> deep = ParseJson(std::string(kMostJsonDepth + 1, '['), DuplicateNames::kAreErrors);
+  ASSERT_FALSE(deep);
+  EXPECT_EQ(deep.error().message, "the JSON is nested more than 64 levels deep");
+  const Result<Json> bad = ParseJson("x", DuplicateNames::kAreErrors);
+  ASSERT_FALSE(bad);
+  EXPECT_TRUE(bad.error().message.starts_with("the text is not valid JSON (byte 1): ")) << bad.error().message;
+}
+
+TEST(ParseJsonTest, ANameTwiceIsAnErrorWhereItIsToBe) {
+  const char* text = R"([{"b":{"a":1,"c":2,"\u0061":3}}])";
+  EXPECT_EQ(ParseJson(text, DuplicateNames::kLastCounts)->dump(), R"([{"b":{"c":2,"a":3}}])");
+  const Result<Json> refused = ParseJson(text, DuplicateNames::kAreErrors);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().message, "the JSON has an object with the name 'a' twice");
+  EXPECT_TRUE(ParseJson(R"([{"a":1},{"a":1}])", DuplicateNames::kAreErrors)) << "in two objects";
+}
+
 TEST(JsonTest, AnIntegerIsOneHoweverItIsWritten) {
   const auto integer = [](const char* text) { return AsInteger(Json::parse(text)); };
   EXPECT_EQ(integer("42"), 42);
