@@ -11,7 +11,7 @@ PYTEST_ARGS ?=
 PREFIX ?= /usr/local
 DESTDIR ?=
 
-.PHONY: run build test test-unit test-threads test-tsan test-peer format hostile fuzz fuzz-connections simulate check model tools setup docs bench bench-engine bench-throughput bench-interference bench-sharing bench-overload bench-threads bench-sampler bench-tokenizer soak-hostile install uninstall clean
+.PHONY: run build test test-unit test-threads test-tsan test-peer format hostile fuzz fuzz-connections simulate check model tools setup docs bench bench-engine bench-throughput bench-interference bench-sharing bench-overload bench-structured bench-threads bench-sampler bench-tokenizer soak-hostile install uninstall clean
 
 run: build model ## Set up, build, fetch the default model and serve it on port 8080
 	@exec build/cllm serve $(ARGS)
@@ -121,6 +121,9 @@ bench-overload: build model ## Ten times the load that the server can carry
 soak-hostile: SECONDS = 600
 soak-hostile: build model ## Honest streams beside hostile clients, for SECONDS=600 beside all of them together
 	@bench/hostile.py --cllm build/cllm --model $(MODEL) --seconds $(SECONDS) $(ARGS)
+
+bench-structured: build model ## What constraints cost: masks, constrained beside free streams, hostile schemas
+	@tools=$$(scripts/deps --tools) && bench/structured.py --cllm build/cllm --llama-server $$tools/llama-server --model $(MODEL) $(ARGS)
 
 bench-threads: build model ## Tokens a second before, during and after a load on the same cores
 	@bench/threads.py --cllm build/cllm --model $(MODEL) $(ARGS)

@@ -14,6 +14,7 @@ import contextlib
 import http.client
 import itertools
 import multiprocessing
+import os
 import re
 import selectors
 import shutil
@@ -47,6 +48,7 @@ class Figures:
     gaps: list[float] = field(default_factory=list)
     health: list[float] = field(default_factory=list)
     memory: list[int] = field(default_factory=list)  # bytes, over time
+    cores: float = 0.0  # that the server kept busy
     whole: int = 0
     refused: int = 0
     lost: list[str] = field(default_factory=list)
@@ -152,6 +154,11 @@ def watch_memory(pid: int, figures: Figures, stop: threading.Event) -> None:
             figures.memory.append(int(resident[1]) << 10)
 
 
+def processor_seconds(pid: int) -> float:
+    user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
 @contextlib.contextmanager
 def attacking(names: list[str], target: Target, scale: float) -> Iterator[None]:
     context = multiprocessing.get_context("spawn")
@@ -175,7 +182,9 @@ def phase(name: str, seconds: float, attacks: list[str], honest: HonestClients, 
     with attacking(attacks, target, scale):
         for watcher in watchers:
             watcher.start()
+        began, used = time.monotonic(), processor_seconds(pid)
         honest.run(seconds, figures)
+        figures.cores = (processor_seconds(pid) - used) / (time.monotonic() - began)
         stop.set()
         for watcher in watchers:
             watcher.join()
@@ -196,13 +205,13 @@ def growth_mib(figures: Figures) -> float:
 def print_table(phases: list[Figures]) -> None:
     quiet = quantile(phases[0].gaps, 0.99)
     print("| beside the honest streams | gap p50 (ms) | gap p99 (ms) | × undisturbed | longest (ms) | `/health` p99 (ms) "
-          "| memory, most (MiB) | whole | refused | lost |")
-    print("|---|" + "--:|" * 9)
+          "| cores kept busy | memory, most (MiB) | whole | refused | lost |")
+    print("|---|" + "--:|" * 10)
     for each in phases:
         p50, p99 = (quantile(each.gaps, at) for at in (0.5, 0.99))
         longest = max(each.gaps, default=0)
         print(f"| {each.name} | {1000 * p50:.1f} | {1000 * p99:.1f} | {p99 / quiet:.2f} | {1000 * longest:.1f} "
-              f"| {1000 * quantile(each.health, 0.99):.1f} "
+              f"| {1000 * quantile(each.health, 0.99):.1f} | {each.cores:.2f} "
               f"| {max(each.memory, default=0) / 2**20:.0f} | {each.whole} | {each.refused} | {len(each.lost)} |")
 
 

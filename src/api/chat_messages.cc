@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "api/tool_fields.h"
 #include "base/utf8.h"
 
 namespace cllm {
@@ -64,12 +65,12 @@ Result<Content> ReadContent(const JsonObject& message, const Json& json, const s
 
 void ReadRole(JsonObject& object, const std::string& path, ChatMessage& message) {
   message.role = object.String("role").value_or("");
-  for (const char* known : {"system", "developer", "user", "assistant"}) {
+  // What a function gave, before there were tools.
+  if (message.role == "function") message.role = "tool";
+  for (const char* known : {"system", "developer", "user", "assistant", "tool"}) {
     if (message.role == known) return;
   }
-  const bool is_of_tools = message.role == "tool" || message.role == "function";
-  object.Reject("role", is_of_tools ? fmt::format("{}.role {} is not supported: tools are not", path, message.role)
-                                    : fmt::format("{}.role must be system, developer, user or assistant", path));
+  object.Reject("role", fmt::format("{}.role must be system, developer, user, assistant or tool", path));
 }
 
 // What an assistant thought, under the names of DeepSeek and of OpenRouter.
@@ -95,6 +96,8 @@ Result<ReadMessage> ReadOne(const JsonObject& request, const Json& json, const s
   ReadRole(object, path, message);
   message.name = object.String("name").value_or("");
   ReadReasoning(object, path, message);
+  if (message.role == "assistant") ReadToolCalls(object, path, message.tool_calls);
+  if (message.role == "tool") message.tool_call_id = object.String("tool_call_id").value_or("");
   const auto refusal = object.String("refusal");
   if (const Json* json_content = object.Any("content"); json_content != nullptr) {
     Result<Content> content = ReadContent(object, *json_content, path);

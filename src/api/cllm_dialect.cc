@@ -1,5 +1,6 @@
 #include "api/cllm_dialect.h"
 
+#include "api/constraint_fields.h"
 #include "api/error_body.h"
 #include "api/json_object.h"
 #include "api/sampling_fields.h"
@@ -64,6 +65,7 @@ Result<ParsedCall> CllmDialect::Parse(std::string_view body, const StopCheck& st
   call.request.default_max_tokens = defaults_.max_tokens > 0 ? defaults_.max_tokens : defaults_.generate_max_tokens;
   ApplyDefaults(defaults_, call.request);
   ReadSamplingFields(object, call.request);
+  ReadConstraint(object, call.request);
   const auto stream = object.Bool("stream");
   call.stream = endpoint_ == Endpoint::kGenerateStream || stream.value_or(false);
   if (endpoint_ == Endpoint::kGenerateStream && stream == false) {

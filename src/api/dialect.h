@@ -43,6 +43,8 @@ struct ParsedCall {
   std::unique_ptr<AnswerWriter> writer;
   // Paths of fields that nobody knows: few, short and of characters that can stand in a header.
   std::vector<std::string> ignored_fields;
+  // Where the schemas of its tools ask for what is not kept.
+  std::vector<std::string> relaxed_schema;
 };
 
 class Dialect {

@@ -6,10 +6,12 @@
 
 #include "api/body_frame.h"
 #include "api/chat_messages.h"
+#include "api/constraint_fields.h"
 #include "api/error_body.h"
 #include "api/json_object.h"
 #include "api/openai_fields.h"
 #include "api/sampling_fields.h"
+#include "api/tool_fields.h"
 
 namespace cllm {
 namespace {
@@ -40,24 +42,31 @@ constexpr const char* kChunk = "chat.completion.chunk";
 
 class ChatWriter : public AnswerWriter {
  public:
-  ChatWriter(ModelCard model, bool logprobs, StreamSettings stream)
-      : envelope_("chatcmpl-", std::move(model), stream), logprobs_(logprobs) {}
+  struct Settings {
+    bool logprobs = false;
+    bool speaks_of_functions = false;  // as ToolSettings has it
+  };
+  ChatWriter(ModelCard model, Settings settings, StreamSettings stream)
+      : envelope_("chatcmpl-", std::move(model), stream), settings_(settings) {}
 
   const std::string& id() const override { return envelope_.id(); }
 
   std::string StreamDelta(const TextDelta& delta) override {
     std::string frames = Opening(delta.choice, {.prompt = delta.counts.prompt, .cached = delta.counts.cached});
-    return frames +
-           Chunk(delta.choice, {{"content", delta.text}}, logprobs_ ? LogprobsObject(delta.tokens) : Json(nullptr), nullptr, delta.counts);
+    Json fields = Json::object();
+    if (!delta.reasoning.empty()) fields["reasoning_content"] = delta.reasoning;
+    if (!delta.text.empty() || delta.empty()) fields["content"] = delta.text;
+    if (!delta.calls.empty()) AddCallPieces(delta, fields);
+    return frames + Chunk(delta.choice, std::move(fields), LogprobsOf(delta), nullptr, delta.counts);
   }
 
   std::string StreamEnd(const GenerationEnd& end) override {
     if (!end.status) return SseFrame(OpenAiErrorBody(end.status.error()));
-    const TokenCounts counts{.prompt = end.prompt_tokens, .cached = end.cached_tokens, .generated = end.generated_tokens};
+    const TokenCounts counts = CountsOf(end);
     std::string frames;
     for (int choice = 0; choice < end.choices(); ++choice) {
       frames += Opening(choice, counts);
-      frames += Chunk(choice, Json::object(), nullptr, OpenAiFinishReason(end.reason_of(choice)), counts);
+      frames += Chunk(choice, Json::object(), nullptr, ReasonOf(end.reason_of(choice), calling_.contains(choice)), counts);
     }
     return frames + envelope_.End(kChunk, end);
   }
@@ -67,9 +76,9 @@ class ChatWriter : public AnswerWriter {
     body["choices"] = Json::array();
     for (const TextDelta& answer : answers) {
       body["choices"].push_back({{"index", answer.choice},
-                                 {"message", {{"role", "assistant"}, {"content", answer.text}, {"refusal", nullptr}}},
-                                 {"logprobs", logprobs_ ? LogprobsObject(answer.tokens) : Json(nullptr)},
-                                 {"finish_reason", OpenAiFinishReason(end.reason_of(answer.choice))}});
+                                 {"message", MessageOf(answer)},
+                                 {"logprobs", LogprobsOf(answer)},
+                                 {"finish_reason", ReasonOf(end.reason_of(answer.choice), !answer.calls.empty())}});
     }
     body["usage"] = UsageObject(end);
     body["seed"] = SeedShown(end.seed);
@@ -77,6 +86,48 @@ class ChatWriter : public AnswerWriter {
   }
 
  private:
+  Json LogprobsOf(const TextDelta& delta) const { return settings_.logprobs ? LogprobsObject(delta.tokens) : Json(nullptr); }
+
+  std::string ReasonOf(FinishReason reason, bool calls) const {
+    if (!calls || reason == FinishReason::kLength) return OpenAiFinishReason(reason);
+    return settings_.speaks_of_functions ? "function_call" : "tool_calls";
+  }
+
+  Json MessageOf(const TextDelta& answer) const {
+    Json message{{"role", "assistant"}, {"content", answer.text}, {"refusal", nullptr}};
+    if (!answer.reasoning.empty()) message["reasoning_content"] = answer.reasoning;
+    if (answer.calls.empty()) return message;
+    if (answer.text.empty()) message["content"] = nullptr;
+    if (settings_.speaks_of_functions) {
+      message["function_call"] = {{"name", answer.calls.front().call_name}, {"arguments", answer.calls.front().text}};
+      return message;
+    }
+    for (const AnswerPart& call : answer.calls) {
+      message["tool_calls"].push_back(
+          {{"id", call.call_id}, {"type", "function"}, {"function", {{"name", call.call_name}, {"arguments", call.text}}}});
+    }
+    return message;
+  }
+
+  // The name comes first, with what there is of the arguments; then further pieces of them.
+  void AddCallPieces(const TextDelta& delta, Json& fields) {
+    calling_.insert(delta.choice);
+    for (const AnswerPart& piece : delta.calls) {
+      Json function = Json::object();
+      if (!piece.call_name.empty()) function["name"] = piece.call_name;
+      function["arguments"] = piece.text;
+      if (settings_.speaks_of_functions) {
+        fields["function_call"] = std::move(function);
+        continue;
+      }
+      Json call{{"index", piece.call}};
+      if (!piece.call_id.empty()) call["id"] = piece.call_id;
+      if (!piece.call_name.empty()) call["type"] = "function";
+      call["function"] = std::move(function);
+      fields["tool_calls"].push_back(std::move(call));
+    }
+  }
+
   // OpenAI's first chunk of a choice names the role before any text.
   std::string Opening(int choice, const TokenCounts& counts) {
     if (!opened_.insert(choice).second) return {};
@@ -91,8 +142,9 @@ class ChatWriter : public AnswerWriter {
   }
 
   OpenAiEnvelope envelope_;
-  bool logprobs_;
-  std::set<int> opened_;  // choices
+  Settings settings_;
+  std::set<int> opened_;   // choices
+  std::set<int> calling_;  // choices with calls
 };
 
 // logprobs is a switch here, top_logprobs the number of alternatives.
@@ -116,19 +168,24 @@ Result<ParsedCall> OpenAiChatDialect::Parse(std::string_view body, const StopChe
   ParsedCall call;
   Result<ChatPrompt> prompt = ReadChatPrompt(object);
   if (!prompt) return std::unexpected(prompt.error());
-  call.request.prompt = std::move(*prompt);
+  const ToolSettings tools = ReadTools(object, call.request, *prompt);
+  call.relaxed_schema = tools.relaxed;
   object.String("model");
   ReadMaxTokens(object, {"max_completion_tokens", "max_tokens", "n_predict"}, call.request);
   if (defaults_.max_tokens > 0) call.request.default_max_tokens = defaults_.max_tokens;
   ApplyDefaults(defaults_, call.request);
   ReadSamplingFields(object, call.request);
+  ReadConstraint(object, call.request);
+  prompt->is_constrained = call.request.constraint.has_value();
+  call.request.prompt = std::move(*prompt);
   const bool logprobs = ReadLogprobs(object, call.request.sampling);
   const StreamSettings stream = ReadStreamFields(object);
   call.stream = stream.stream;
   ReadChoices(object, 1, call);
   PrepareBestOf(object, call);
   if (const Status status = object.Finish(ChatFields()); !status) return std::unexpected(status.error());
-  call.writer = std::make_unique<ChatWriter>(model_, logprobs, stream);
+  call.writer = std::make_unique<ChatWriter>(
+      model_, ChatWriter::Settings{.logprobs = logprobs, .speaks_of_functions = tools.speaks_of_functions}, stream);
   call.ignored_fields = ignored.Take();
   return call;
 }
@@ -136,6 +193,8 @@ Result<ParsedCall> OpenAiChatDialect::Parse(std::string_view body, const StopChe
 Result<ChunkedText> ApplyTemplateBody(const TextModel& model, std::string_view body, const WorkLimits& limits) {
   const auto read = [](JsonObject& object) {
     Result<ChatPrompt> prompt = ReadChatPrompt(object);
+    GenerateRequest unused;
+    if (prompt) ReadTools(object, unused, *prompt);
     if (prompt) return std::move(*prompt);
     object.Reject(std::move(prompt.error()));
     return ChatPrompt{};

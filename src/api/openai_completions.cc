@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "api/constraint_fields.h"
 #include "api/error_body.h"
 #include "api/json_object.h"
 #include "api/openai_fields.h"
@@ -199,6 +200,7 @@ Result<ParsedCall> OpenAiCompletionsDialect::Parse(std::string_view body, const 
   call.request.default_max_tokens = defaults_.max_tokens > 0 ? defaults_.max_tokens : kOpenAiDefaultMaxTokens;
   ApplyDefaults(defaults_, call.request);
   ReadSamplingFields(object, call.request);
+  ReadConstraint(object, call.request);
   const auto logprobs = ReadLogprobsCount(object);
   if (logprobs) call.request.sampling.top_logprobs = static_cast<std::int32_t>(*logprobs);
   call.request.echo = object.Bool("echo").value_or(false);

@@ -53,12 +53,15 @@ Json UsageObject(const TokenCounts& counts) {
   return {{"prompt_tokens", counts.prompt},
           {"completion_tokens", counts.generated},
           {"total_tokens", counts.prompt + counts.generated},
-          {"prompt_tokens_details", {{"cached_tokens", counts.cached}}}};
+          {"prompt_tokens_details", {{"cached_tokens", counts.cached}}},
+          {"completion_tokens_details", {{"reasoning_tokens", counts.reasoning}}}};
 }
 
-Json UsageObject(const GenerationEnd& end) {
-  return UsageObject({.prompt = end.prompt_tokens, .cached = end.cached_tokens, .generated = end.generated_tokens});
+TokenCounts CountsOf(const GenerationEnd& end) {
+  return {.prompt = end.prompt_tokens, .cached = end.cached_tokens, .generated = end.generated_tokens, .reasoning = end.reasoning_tokens};
 }
+
+Json UsageObject(const GenerationEnd& end) { return UsageObject(CountsOf(end)); }
 
 std::string TokenShown(const std::string& bytes) {
   Utf8Assembler assembler;

@@ -29,6 +29,7 @@ void ReadChoices(JsonObject& object, int prompts, ParsedCall& call);
 void PrepareBestOf(JsonObject& object, ParsedCall& call);
 
 std::string OpenAiFinishReason(FinishReason reason);
+TokenCounts CountsOf(const GenerationEnd& end);
 // The usage of a whole answer, and of a part of one so far.
 Json UsageObject(const GenerationEnd& end);
 Json UsageObject(const TokenCounts& counts);

@@ -21,4 +21,8 @@ void AddShowCommand(Program& program);
 inline constexpr char kProbeCommand[] = "probe-model";
 void AddProbeCommand(Program& program);
 
+// The hidden command that compiles a grammar in a child process.
+inline constexpr char kCompileGrammarCommand[] = "compile-grammar";
+void AddCompileGrammarCommand(Program& program);
+
 }  // namespace cllm

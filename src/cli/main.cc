@@ -20,5 +20,6 @@ int main(int argc, char** argv) {
   cllm::AddManCommand(program);
   cllm::AddVersionCommand(program);
   cllm::AddProbeCommand(program);
+  cllm::AddCompileGrammarCommand(program);
   return program.Run({argv + 1, argv + argc});
 }

@@ -246,6 +246,16 @@ void DeclareCaches(ServeOptions& options, OptionTable& table) {
                {.min = 0.001, .max = 1e9, .help = "How long an answer may be given again.", .unit = "s"});
 }
 
+void DeclareGrammars(ServeOptions& options, OptionTable& table) {
+  table.Section("grammar", "Constrained answers");
+  table.Double("grammar.compile_timeout_s", &options.grammars.compile_timeout_s,
+               {.min = 0.1, .max = 3600, .help = "How long a schema or grammar may take to compile; then 400.", .unit = "s"});
+  table.Int("grammar.max_compile_mb", &options.grammars.max_compile_mb,
+            {.min = 64, .max = 1 << 20, .help = "Memory that compiling one of them may take; then 400.", .unit = "MiB"});
+  table.Int("grammar.max_cache_mb", &options.grammars.max_cache_mb,
+            {.min = 0, .max = 1 << 20, .help = "Memory for compiled schemas and grammars, which later requests use.", .unit = "MiB"});
+}
+
 }  // namespace
 
 void DeclareOptions(ServeOptions& options, OptionTable& table) {
@@ -255,6 +265,7 @@ void DeclareOptions(ServeOptions& options, OptionTable& table) {
   DeclareScheduler(options, table);
   DeclareApi(options, table);
   DeclareCaches(options, table);
+  DeclareGrammars(options, table);
   table.Section("resources", "Resources");
   table.Int("resources.kv_cache_max_memory_mb", &options.kv_cache_max_memory_mb,
             {.min = 1,

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "config/option_table.h"
 #include "engine/llamacpp/llamacpp_engine.h"
+#include "grammar/grammar_compiler.h"
 #include "http/options.h"
 #include "hub/downloader.h"
 #include "model/model.h"
@@ -25,6 +26,7 @@ struct ServeOptions {
   LlamaCppOptions llama_cpp;
   SchedulerOptions scheduler;
   ResultCacheOptions result_cache;
+  GrammarLimits grammars;
   std::int64_t kv_cache_max_memory_mb = 0;
   std::int64_t memory_limit_mb = 0;  // weights and KV cache together; 0 = what the machine has
   DownloadPolicy pull;

@@ -1,8 +1,23 @@
 #include "cli/served_model.h"
 
+#include <string>
 #include <utility>
 
+#include "cli/commands.h"
+
 namespace cllm {
+namespace {
+
+std::unique_ptr<GrammarCompiler> MakeGrammarCompiler(const Tokenizer& tokenizer, const GrammarLimits& limits) {
+  Vocabulary vocabulary{.ends = tokenizer.end_of_generation_tokens()};
+  for (int token = 0; token < tokenizer.vocab_size(); ++token) vocabulary.pieces.push_back(tokenizer.Piece(token, false));
+  return std::make_unique<GrammarCompiler>(
+      std::move(vocabulary),
+      GrammarOptions{.compile_command = {"/proc/self/exe", kCompileGrammarCommand, std::to_string(limits.max_compile_mb)},
+                     .limits = limits});
+}
+
+}  // namespace
 
 Result<std::unique_ptr<ServedModel>> ServedModel::Create(const ServeOptions& options, std::function<void()> on_step_sent) {
   auto loaded = LoadEngine(options);
@@ -10,8 +25,9 @@ Result<std::unique_ptr<ServedModel>> ServedModel::Create(const ServeOptions& opt
   auto text = ModelText::Create(*loaded->model, loaded->chat_template);
   if (!text) return std::unexpected(text.error());
   std::unique_ptr<ServedModel> served(new ServedModel(std::move(*loaded), std::move(*text)));
+  served->grammars_ = MakeGrammarCompiler(served->loaded_.model->tokenizer(), options.grammars);
   served->service_ = std::make_unique<Service>(*served->text_, *served->loaded_.engine, options.scheduler, std::move(on_step_sent),
-                                               options.max_input_tokens, options.result_cache);
+                                               options.max_input_tokens, options.result_cache, served->grammars_.get());
   if (const Status ready = served->service_->WaitUntilReady(); !ready) return std::unexpected(ready.error());
   return served;
 }

@@ -30,6 +30,7 @@ class ServedModel {
   // Each uses those before it.
   LoadedEngine loaded_;
   std::unique_ptr<ModelText> text_;
+  std::unique_ptr<GrammarCompiler> grammars_;
   std::unique_ptr<Service> service_;
 };
 

@@ -54,6 +54,10 @@ void AheadConstraint::Post(std::optional<std::int32_t> accepted) {
 
 void AheadConstraint::Work(std::optional<std::int32_t> accepted) {
   try {
+    if (!accepted && !grammar_->begun().empty() && !matcher_.AcceptString(grammar_->begun())) {
+      status_ = Fail(ErrorCode::kInternal, "the prompt does not end as the grammar of its answer begins");
+      return;
+    }
     if (accepted && !matcher_.AcceptToken(*accepted)) {
       status_ = Fail(ErrorCode::kInternal, "a token came that the grammar does not allow");
       return;
@@ -91,9 +95,8 @@ void AheadConstraint::Fill() {
   };
   is_end_ = allows_end && others() == 0;
   if (!allows_end && std::ranges::all_of(mask_, [](std::uint32_t word) { return word == 0; })) {
-    status_ = Fail(ErrorCode::kInternal,
-                   fmt::format("the grammar has no way on after {} tokens: no token of the vocabulary may come",
-                              static_cast<std::size_t>(accepted_) + forced_.size()));
+    status_ = Fail(ErrorCode::kInternal, fmt::format("the grammar has no way on after {} tokens: no token of the vocabulary may come",
+                                                     static_cast<std::size_t>(accepted_) + forced_.size()));
   }
 }
 

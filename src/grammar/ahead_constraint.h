@@ -6,6 +6,8 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "base/histogram.h"
@@ -16,11 +18,14 @@ namespace cllm {
 
 class CompiledGrammar {
  public:
-  explicit CompiledGrammar(xgrammar::CompiledGrammar grammar) : grammar_(std::move(grammar)) {}
+  CompiledGrammar(xgrammar::CompiledGrammar grammar, std::string begun) : grammar_(std::move(grammar)), begun_(std::move(begun)) {}
   const xgrammar::CompiledGrammar& grammar() const { return grammar_; }
+  // What comes before the answer.
+  const std::string& begun() const { return begun_; }
 
  private:
   xgrammar::CompiledGrammar grammar_;
+  std::string begun_;
 };
 
 class MaskWorkers {

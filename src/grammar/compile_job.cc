@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "grammar/frame.h"
 #include "grammar/xgrammar_vocabulary.h"
 
 namespace cllm {
@@ -92,17 +93,28 @@ bool WriteAll(int file, std::string_view text) {
   return true;
 }
 
-xgrammar::Grammar ToGrammar(const GrammarSource& source) {
-  switch (source.kind) {
-    case GrammarSource::Kind::kJsonSchema:
-      return xgrammar::Grammar::FromJSONSchema(source.text, /*any_whitespace=*/true, /*indent=*/std::nullopt, /*separators=*/std::nullopt,
+xgrammar::Grammar PartGrammar(const GrammarPart& part) {
+  switch (part.kind) {
+    case GrammarPart::Kind::kJsonSchema:
+      return xgrammar::Grammar::FromJSONSchema(part.text, /*any_whitespace=*/true, /*indent=*/std::nullopt, /*separators=*/std::nullopt,
                                                /*strict_mode=*/false, kMostWhitespace);
-    case GrammarSource::Kind::kRegex:
-      return xgrammar::Grammar::FromRegex(source.text);
-    case GrammarSource::Kind::kEbnf:
+    case GrammarPart::Kind::kRegex:
+      return xgrammar::Grammar::FromRegex(part.text);
+    case GrammarPart::Kind::kEbnf:
       break;
   }
-  return xgrammar::Grammar::FromEBNF(source.text);
+  return xgrammar::Grammar::FromEBNF(part.text);
+}
+
+xgrammar::Grammar ToGrammar(const GrammarSource& source) {
+  if (source.frame.empty()) return PartGrammar(source.parts.at(0));
+  std::string all = source.frame;
+  for (std::size_t i = 0; i < source.parts.size(); ++i) {
+    const std::string prefix = "part" + std::to_string(i) + "_";
+    if (!source.parts[i].place.empty()) all = ReplaceAll(all, source.parts[i].place, prefix + "root");
+    all += "\n" + WithPrefixedRules(PartGrammar(source.parts[i]).ToString(), prefix);
+  }
+  return xgrammar::Grammar::FromEBNF(all);
 }
 
 // The library writes "[12:34:56] FILE.cc:123: …" before what it says.
@@ -134,8 +146,14 @@ std::string Compile(const CompileJob& job) {
 
 std::string WriteCompileJob(const GrammarSource& source, const Vocabulary& vocabulary) {
   std::string bytes;
-  AppendNumber(bytes, static_cast<std::uint32_t>(source.kind));
-  AppendText(bytes, source.text);
+  AppendNumber(bytes, static_cast<std::uint32_t>(source.parts.size()));
+  for (const GrammarPart& part : source.parts) {
+    AppendNumber(bytes, static_cast<std::uint32_t>(part.kind));
+    AppendText(bytes, part.text);
+    AppendText(bytes, part.place);
+  }
+  AppendText(bytes, source.frame);
+  AppendText(bytes, source.begun);
   AppendNumber(bytes, static_cast<std::uint32_t>(vocabulary.pieces.size()));
   for (const std::string& piece : vocabulary.pieces) AppendText(bytes, piece);
   AppendNumber(bytes, static_cast<std::uint32_t>(vocabulary.ends.size()));
@@ -146,14 +164,20 @@ std::string WriteCompileJob(const GrammarSource& source, const Vocabulary& vocab
 Result<CompileJob> ReadCompileJob(std::string_view bytes) {
   JobReader reader(bytes);
   CompileJob job;
-  const std::uint32_t kind = reader.Number();
-  job.source.kind = static_cast<GrammarSource::Kind>(kind);
-  job.source.text = reader.Text();
+  bool is_good = true;
+  for (std::uint32_t left = reader.Number(); left > 0 && reader.ok(); --left) {
+    const std::uint32_t kind = reader.Number();
+    is_good = is_good && kind <= static_cast<std::uint32_t>(GrammarPart::Kind::kEbnf);
+    job.source.parts.push_back({.kind = static_cast<GrammarPart::Kind>(kind), .text = reader.Text(), .place = {}});
+    job.source.parts.back().place = reader.Text();
+  }
+  job.source.frame = reader.Text();
+  job.source.begun = reader.Text();
   for (std::uint32_t left = reader.Number(); left > 0 && reader.ok(); --left) job.vocabulary.pieces.push_back(reader.Text());
   for (std::uint32_t left = reader.Number(); left > 0 && reader.ok(); --left) {
     job.vocabulary.ends.push_back(static_cast<std::int32_t>(reader.Number()));
   }
-  if (!reader.ok() || !reader.at_end() || kind > static_cast<std::uint32_t>(GrammarSource::Kind::kEbnf)) {
+  if (!reader.ok() || !reader.at_end() || !is_good || job.source.parts.empty()) {
     return InvalidArgument("standard input holds no grammar to compile");
   }
   return job;

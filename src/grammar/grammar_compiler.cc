@@ -82,16 +82,17 @@ Result<std::shared_ptr<const CompiledGrammar>> GrammarCompiler::Compile(const Gr
   auto* const compiled = std::get_if<xgrammar::CompiledGrammar>(&read);
   if (compiled == nullptr) return refuse({ErrorCode::kInternal, "the compiled grammar cannot be read", {}});
   const std::size_t bytes = compiled->MemorySizeBytes();
-  auto grammar = std::make_shared<const CompiledGrammar>(std::move(*compiled));
+  auto grammar = std::make_shared<const CompiledGrammar>(std::move(*compiled), source.begun);
   Keep(std::move(key), grammar, bytes);
   return grammar;
 }
 
 // What the child wrote; at least one byte.
 Result<std::string> GrammarCompiler::RunChildFor(const GrammarSource& source, const StopCheck& stop) const {
-  if (source.text.size() > options_.most_source_bytes) {
-    return InvalidArgument(
-        fmt::format("the grammar has {} bytes, more than the {} that it may", source.text.size(), options_.most_source_bytes));
+  std::size_t size = source.frame.size();
+  for (const GrammarPart& part : source.parts) size += part.text.size();
+  if (size > options_.most_source_bytes) {
+    return InvalidArgument(fmt::format("the grammar has {} bytes, more than the {} that it may", size, options_.most_source_bytes));
   }
   const MemoryFile job(WriteCompileJob(source, vocabulary_));
   if (job.file() < 0) return Fail(ErrorCode::kUnavailable, "the server has no memory for the grammar");

@@ -13,7 +13,9 @@
 namespace cllm {
 namespace {
 
-using Kind = GrammarSource::Kind;
+using Kind = GrammarPart::Kind;
+
+GrammarSource Of(Kind kind, std::string text) { return GrammarSource::Of(kind, std::move(text)); }
 
 constexpr std::int32_t kEnd = 256;
 
@@ -62,7 +64,7 @@ constexpr char kPerson[] = R"({"type":"object","properties":{"name":{"type":"str
 
 TEST(GrammarCompilerTest, LetsWhatKeepsTheSchemaCome) {
   GrammarCompiler compiler(Bytes(), WithChild());
-  const GrammarSource schema{Kind::kJsonSchema, kPerson};
+  const GrammarSource schema = Of(Kind::kJsonSchema, kPerson);
   const std::string good = R"({"name":"Zoë","age":3})";
   EXPECT_EQ(Walk(compiler, schema, good), good + "$");
   const std::string spaced = "{\n  \"name\": \"\",\n  \"age\": -12\n}";
@@ -75,22 +77,39 @@ TEST(GrammarCompilerTest, LetsWhatKeepsTheSchemaCome) {
 
 TEST(GrammarCompilerTest, KnowsRegularExpressionsAndRules) {
   GrammarCompiler compiler(Bytes(), WithChild());
-  EXPECT_EQ(Walk(compiler, {Kind::kRegex, "[a-c]{2,3}x?"}, "abx"), "abx$");
-  EXPECT_EQ(Walk(compiler, {Kind::kRegex, "[a-c]{2,3}x?"}, "ad"), "a");
-  EXPECT_EQ(Walk(compiler, {Kind::kEbnf, "root ::= \"yes\" | \"no\""}, "no"), "no$");
-  EXPECT_EQ(Walk(compiler, {Kind::kEbnf, "root ::= \"yes\" | \"no\""}, "maybe"), "");
+  EXPECT_EQ(Walk(compiler, Of(Kind::kRegex, "[a-c]{2,3}x?"), "abx"), "abx$");
+  EXPECT_EQ(Walk(compiler, Of(Kind::kRegex, "[a-c]{2,3}x?"), "ad"), "a");
+  EXPECT_EQ(Walk(compiler, Of(Kind::kEbnf, "root ::= \"yes\" | \"no\""), "no"), "no$");
+  EXPECT_EQ(Walk(compiler, Of(Kind::kEbnf, "root ::= \"yes\" | \"no\""), "maybe"), "");
+}
+
+TEST(GrammarCompilerTest, PutsPartsIntoAFrame) {
+  GrammarCompiler compiler(Bytes(), WithChild());
+  GrammarSource source{.parts = {{Kind::kJsonSchema, kPerson, "\"#0\""},
+                                 {Kind::kRegex, "\\[root ::= [a-z]+\\]", "\"#1\""},
+                                 {Kind::kEbnf, "root ::= other{2}\nother ::= [xy\"]", "\"#2\""}}};
+  source.frame =
+      "root ::= \"ask:\" space (one | two | \"#2\") \".\"\none ::= \"one(\" \"#0\" \")\"\ntwo ::= \"#1\"\nspace ::= \"\" | \" \"\n";
+  for (const std::string good : {R"(ask: one({"name":"Bo","age":1}).)", "ask:[root ::= abc].", "ask: x\"."}) {
+    EXPECT_EQ(Walk(compiler, source, good), good + "$");
+  }
+  EXPECT_EQ(Walk(compiler, source, R"(ask:one({"name":1}))"), R"(ask:one({"name":)");
+  source.begun = "ask:";
+  EXPECT_EQ(Walk(compiler, source, "one({\"age"), "one({\"");
+  source.begun = "tell:";
+  EXPECT_EQ(Walk(compiler, source, "one"), "!");
 }
 
 TEST(GrammarCompilerTest, BoundsWhitespace) {
   GrammarCompiler compiler(Bytes(), WithChild());
-  const std::string got = Walk(compiler, {Kind::kJsonSchema, kPerson}, "{" + std::string(1000, '\n'));
+  const std::string got = Walk(compiler, Of(Kind::kJsonSchema, kPerson), "{" + std::string(1000, '\n'));
   EXPECT_LT(got.size(), 40U);
   EXPECT_GT(got.size(), 8U);
 }
 
 TEST(GrammarCompilerTest, ForcesWhatHasToCome) {
   GrammarCompiler compiler(Bytes(), WithChild());
-  const auto grammar = compiler.Compile({Kind::kRegex, "x(hello|help)"}, {});
+  const auto grammar = compiler.Compile(Of(Kind::kRegex, "x(hello|help)"), {});
   ASSERT_TRUE(grammar) << grammar.error().message;
   const auto constraint = compiler.Constrain(*grammar);
   const auto first = Patiently(*constraint);
@@ -107,7 +126,7 @@ TEST(GrammarCompilerTest, ForcesWhatHasToCome) {
 TEST(GrammarCompilerTest, SaysWhereNothingMayCome) {
   Vocabulary letters{.pieces = {"a", ""}, .ends = {1}};
   GrammarCompiler compiler(letters, WithChild());
-  const auto grammar = compiler.Compile({Kind::kRegex, "[ab][bc]"}, {});
+  const auto grammar = compiler.Compile(Of(Kind::kRegex, "[ab][bc]"), {});
   ASSERT_TRUE(grammar) << grammar.error().message;
   const auto constraint = compiler.Constrain(*grammar);
   const auto first = Patiently(*constraint);
@@ -120,9 +139,9 @@ TEST(GrammarCompilerTest, SaysWhereNothingMayCome) {
 
 TEST(GrammarCompilerTest, CompilesOnce) {
   GrammarCompiler compiler(Bytes(), WithChild());
-  const auto first = compiler.Compile({Kind::kRegex, "a+"}, {});
-  const auto again = compiler.Compile({Kind::kRegex, "a+"}, {});
-  const auto other = compiler.Compile({Kind::kEbnf, "root ::= \"a+\""}, {});
+  const auto first = compiler.Compile(Of(Kind::kRegex, "a+"), {});
+  const auto again = compiler.Compile(Of(Kind::kRegex, "a+"), {});
+  const auto other = compiler.Compile(Of(Kind::kEbnf, "root ::= \"a+\""), {});
   ASSERT_TRUE(first && again && other);
   EXPECT_EQ(*first, *again);
   EXPECT_NE(*first, *other);
@@ -135,17 +154,16 @@ TEST(GrammarCompilerTest, KeepsNoMoreThanItMay) {
   GrammarOptions options = WithChild();
   options.limits.max_cache_mb = 0;
   GrammarCompiler compiler(Bytes(), options);
-  ASSERT_TRUE(compiler.Compile({Kind::kRegex, "a+"}, {}));
+  ASSERT_TRUE(compiler.Compile(Of(Kind::kRegex, "a+"), {}));
   EXPECT_EQ(compiler.stats().cache_bytes, 0);
 }
 
 TEST(GrammarCompilerTest, ABadGrammarIsAnErrorThatSaysWhy) {
   GrammarCompiler compiler(Bytes(), WithChild());
-  for (const GrammarSource& source :
-       {GrammarSource{Kind::kEbnf, "root ::= other"}, GrammarSource{Kind::kEbnf, "no rules"}, GrammarSource{Kind::kRegex, "(unclosed"},
-        GrammarSource{Kind::kJsonSchema, R"({"type":"nothing"})"}, GrammarSource{Kind::kEbnf, ""}}) {
+  for (const GrammarSource& source : {Of(Kind::kEbnf, "root ::= other"), Of(Kind::kEbnf, "no rules"), Of(Kind::kRegex, "(unclosed"),
+                                      Of(Kind::kJsonSchema, R"({"type":"nothing"})"), Of(Kind::kEbnf, "")}) {
     const auto grammar = compiler.Compile(source, {});
-    ASSERT_FALSE(grammar) << source.text;
+    ASSERT_FALSE(grammar) << source.Key();
     EXPECT_EQ(grammar.error().code, ErrorCode::kInvalidArgument);
     EXPECT_EQ(grammar.error().message.find(".cc"), std::string::npos) << grammar.error().message;
   }
@@ -155,17 +173,17 @@ TEST(GrammarCompilerTest, ABadGrammarIsAnErrorThatSaysWhy) {
 TEST(GrammarCompilerTest, AChildThatDoesNotEndOrDiesIsAnError) {
   GrammarOptions slow{.compile_command = {"/bin/sh", "-c", "exec sleep 1000"}};
   slow.limits.compile_timeout_s = 0.2;
-  const auto late = GrammarCompiler(Bytes(), slow).Compile({Kind::kRegex, "a"}, {});
+  const auto late = GrammarCompiler(Bytes(), slow).Compile(Of(Kind::kRegex, "a"), {});
   ASSERT_FALSE(late);
   EXPECT_NE(late.error().message.find("time"), std::string::npos);
-  const auto dead = GrammarCompiler(Bytes(), {.compile_command = {"/bin/sh", "-c", "kill -SEGV $$"}}).Compile({Kind::kRegex, "a"}, {});
+  const auto dead = GrammarCompiler(Bytes(), {.compile_command = {"/bin/sh", "-c", "kill -SEGV $$"}}).Compile(Of(Kind::kRegex, "a"), {});
   ASSERT_FALSE(dead);
   EXPECT_EQ(dead.error().code, ErrorCode::kInvalidArgument);
 }
 
 TEST(GrammarCompilerTest, AStopEndsTheChild) {
   GrammarCompiler compiler(Bytes(), {.compile_command = {"/bin/sh", "-c", "exec sleep 1000"}});
-  const auto stopped = compiler.Compile({Kind::kRegex, "a"}, [] { return Status(Fail(ErrorCode::kCancelled, "enough")); });
+  const auto stopped = compiler.Compile(Of(Kind::kRegex, "a"), [] { return Status(Fail(ErrorCode::kCancelled, "enough")); });
   ASSERT_FALSE(stopped);
   EXPECT_EQ(stopped.error().code, ErrorCode::kCancelled);
 }
@@ -182,19 +200,18 @@ TEST(GrammarCompilerTest, AHostileGrammarEndsWithinItsBounds) {
   std::string rules = "root ::= r0\n";
   for (int i = 0; i < 40; ++i) rules += "r" + std::to_string(i) + " ::= r" + std::to_string(i + 1) + " r" + std::to_string(i + 1) + "\n";
   rules += "r40 ::= \"a\" | \"b\"\n";
-  for (const GrammarSource& source :
-       {GrammarSource{Kind::kRegex, nested}, GrammarSource{Kind::kRegex, deep}, GrammarSource{Kind::kEbnf, rules},
-        GrammarSource{Kind::kEbnf, "root ::= root root | \"\""}, GrammarSource{Kind::kRegex, "(a|aa|aaa)*b{1,100000}"}}) {
+  for (const GrammarSource& source : {Of(Kind::kRegex, nested), Of(Kind::kRegex, deep), Of(Kind::kEbnf, rules),
+                                      Of(Kind::kEbnf, "root ::= root root | \"\""), Of(Kind::kRegex, "(a|aa|aaa)*b{1,100000}")}) {
     const auto grammar = compiler.Compile(source, {});
     EXPECT_TRUE(grammar || !grammar.error().message.empty());
   }
 }
 
 TEST(CompileJobTest, IsReadAsItWasWritten) {
-  const std::string bytes = WriteCompileJob({Kind::kRegex, std::string("a\0b", 3)}, Bytes());
+  const std::string bytes = WriteCompileJob(Of(Kind::kRegex, std::string("a\0b", 3)), Bytes());
   const auto job = ReadCompileJob(bytes);
   ASSERT_TRUE(job);
-  EXPECT_EQ(job->source, (GrammarSource{Kind::kRegex, std::string("a\0b", 3)}));
+  EXPECT_EQ(job->source, (Of(Kind::kRegex, std::string("a\0b", 3))));
   EXPECT_EQ(job->vocabulary.pieces, Bytes().pieces);
   EXPECT_EQ(job->vocabulary.ends, Bytes().ends);
   for (std::size_t length = 0; length < bytes.size(); length += 7) EXPECT_FALSE(ReadCompileJob(std::string_view(bytes).substr(0, length)));

@@ -112,7 +112,9 @@ HeaderList Exchange::StreamHeaders() {
 
 TextDelta& Exchange::AnswerOf(int choice) {
   while (static_cast<int>(answers_.size()) <= choice) {
-    answers_.push_back({.text = {}, .tokens = {}, .choice = static_cast<int>(answers_.size())});
+    TextDelta next;
+    next.choice = static_cast<int>(answers_.size());
+    answers_.push_back(std::move(next));
   }
   return answers_[static_cast<std::size_t>(choice)];
 }
@@ -120,9 +122,7 @@ TextDelta& Exchange::AnswerOf(int choice) {
 void Exchange::OnText(TextDelta delta) {
   if (!parts_.stream) {
     if (!Hold(delta)) return;
-    TextDelta& answer = AnswerOf(delta.choice);
-    answer.text += delta.text;
-    std::ranges::move(delta.tokens, std::back_inserter(answer.tokens));
+    AnswerOf(delta.choice).Append(std::move(delta));
     return;
   }
   std::string frames = parts_.writer->StreamDelta(delta);
@@ -135,7 +135,7 @@ void Exchange::OnText(TextDelta delta) {
 // False from the piece on that finds no room.
 bool Exchange::Hold(const TextDelta& delta) {
   constexpr std::size_t kDocument = 6;  // as large is the JSON document from which tokens are written
-  answer_bytes_ += delta.text.size();
+  answer_bytes_ += delta.bytes();
   for (const TokenText& token : delta.tokens) {
     answer_bytes_ +=
         kDocument * (sizeof(token) + token.bytes.size() + token.top_bytes.size() * (sizeof(TokenLogprob) + sizeof(std::string)));

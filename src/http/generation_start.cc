@@ -25,6 +25,18 @@ HeaderList IgnoredFieldsHeader(const std::vector<std::string>& fields, const std
   return {{"X-cLLM-Ignored-Fields", std::move(list)}};
 }
 
+// The header that names what of the tools' schemas is not kept.
+HeaderList RelaxedSchemaHeader(const std::vector<std::string>& pointers) {
+  if (pointers.empty()) return {};
+  return {{"X-cLLM-Relaxed-Schema", FieldListValue(pointers)}};
+}
+
+HeaderList HeadersOf(const ParsedCall& call, const std::string& request_id) {
+  HeaderList headers = IgnoredFieldsHeader(call.ignored_fields, request_id);
+  for (auto& header : RelaxedSchemaHeader(call.relaxed_schema)) headers.push_back(std::move(header));
+  return headers;
+}
+
 }  // namespace
 
 GenerationStart::GenerationStart(HttpCall call, std::shared_ptr<const Backend> backend, DialectOf dialect_of, const RequestRoom& room)
@@ -32,6 +44,7 @@ GenerationStart::GenerationStart(HttpCall call, std::shared_ptr<const Backend> b
 
 void GenerationStart::Begin() {
   body_ = room_.front_door.TakeBody(call_.request->getConnectionPtr());
+  body_bytes_ = body_.text.size();
   if (room_.log_bodies) record_.body = body_.text;
   // Under overload most requests end here: reading them first would take time from those that are answered.
   if (Status room = backend_->service.LookForRoom(); !room) return Fail(room.error());
@@ -82,11 +95,11 @@ void GenerationStart::Submit(Result<ParsedCall> parsed) {
   Fail(control.error());
 }
 
-// What was read of the body stays; and each answer has its tokens beside it, which are no more than the context holds.
+// What was read of the body stays; and each answer has its tokens beside it, which are no more than its bytes or the context holds.
 Status GenerationStart::HoldMemory(const ParsedCall& call) {
   constexpr std::size_t kOfAnAnswer = 4096;
   const std::size_t answers = static_cast<std::size_t>(std::max(call.choices, call.best_of)) * (1 + call.further_prompts.size());
-  const std::size_t prompt = std::min(body_.memory.bytes(), static_cast<std::size_t>(backend_->service.max_context()));
+  const std::size_t prompt = std::min(body_bytes_, static_cast<std::size_t>(backend_->service.max_context()));
   if (body_.memory.Resize(body_.memory.bytes() + answers * (kOfAnAnswer + 2 * sizeof(TokenId) * prompt))) return {};
   Error error{ErrorCode::kQueueFull, "the requests that are open leave no room for this one in http.max_memory_mb: try again later", {}};
   error.retry_after_s = 1;
@@ -103,7 +116,7 @@ std::shared_ptr<Exchange> GenerationStart::MakeExchange(ParsedCall& call) {
           .backend = backend_,
           .stream = call.stream,
           .common_headers = CommonHeaders(room_.front_door.cors(), call_.request->getHeader("origin"), record_.request_id),
-          .headers = IgnoredFieldsHeader(call.ignored_fields, record_.request_id),
+          .headers = HeadersOf(call, record_.request_id),
           .record = record_,
           .on_stream_end = [&door = room_.front_door, connection = call_.request->getConnectionPtr()] { door.OnAnswered(connection); },
           .memory = std::move(body_.memory)},

@@ -95,6 +95,10 @@ std::string MetricsPage(const Backend& backend) {
   AddStats(page, kServiceStats, stats);
   AddStats(page, kEngineLoopStats, stats.loop);
   AddStats(page, kResultCacheStats, service.result_cache_stats());
+  AddStats(page, kGrammarStats, service.grammar_stats());
+  if (const Histogram* masks = service.mask_seconds()) {
+    page.Histogram("cllm_grammar_mask_seconds", "Time to work out which tokens a grammar lets come next.", masks->Read());
+  }
   AddHistograms(page, kRequestHistograms, service.request_metrics());
   AddHistograms(page, kStepHistograms, service.step_metrics());
   return page.Text();

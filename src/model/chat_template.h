@@ -1,6 +1,7 @@
 // Chat messages → prompt text, by the template that the GGUF file carries or that the user gave.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -9,6 +10,8 @@
 
 #include "base/status.h"
 #include "base/stop_check.h"
+#include "model/answer_format.h"
+#include "model/answer_frame.h"
 #include "model/marked_text.h"
 #include "model/model.h"
 
@@ -36,6 +39,25 @@ struct ChatTool {
   std::string name = {};
   std::string description = {};
   std::string parameters = {};  // a JSON schema, as text
+  std::string enforced = {};    // as much of it as a grammar keeps; empty: any object
+};
+
+// Which tools an answer may call.
+struct ToolChoice {
+  enum class Kind : std::uint8_t {
+    kAuto,
+    kNone,
+    kRequired,  // at least one
+    kFunction,  // this one
+  };
+  Kind kind = Kind::kAuto;
+  std::string function = {};  // its name
+  bool operator==(const ToolChoice&) const = default;
+};
+
+enum class ReasoningFormat : std::uint8_t {
+  kApart,      // what the model thinks is a part of its own
+  kInContent,  // it is content, with its marks
 };
 
 struct ChatPrompt {
@@ -46,6 +68,20 @@ struct ChatPrompt {
   bool add_generation_prompt = true;
   // The last message is the beginning of the answer.
   bool continue_final_message = false;
+  // How the answer is read. The prompt is the same for all of them.
+  ToolChoice tool_choice = {};
+  bool parallel_tool_calls = true;
+  ReasoningFormat reasoning_format = ReasoningFormat::kApart;
+  // The content of the answer has to fit a grammar.
+  bool is_constrained = false;
+};
+
+struct RenderedChat {
+  MarkedText prompt;
+  std::shared_ptr<const AnswerFormat> format;
+  // Where calls are demanded, or content that has to fit a grammar stands behind something else. Its part i are the arguments of the
+  // prompt's tool i, the part after those is the content.
+  std::shared_ptr<const AnswerFrame> frame = nullptr;
 };
 
 // Names that a request may not give to arguments of its own: what the renderer sets itself, and functions of templates.
@@ -66,6 +102,11 @@ class ChatTemplate {
   // The prompt, ready for the assistant's answer. It holds no BOS that Tokenize(add_special) adds again.
   Result<MarkedText> Render(const ChatPrompt& prompt, const StopCheck& stop = {}) const;
 
+  // The same prompt, and how answers to it are built. Where that cannot be told they are plain content; that is no error.
+  Result<RenderedChat> Prepare(const ChatPrompt& prompt, const StopCheck& stop = {}) const;
+  // For people: what answers may hold beside content, and what marks it.
+  std::string FormatName() const;
+
   // Why it cannot be used.
   const Status& status() const { return status_; }
   // What the owner of a server should know, one sentence each.
@@ -79,6 +120,8 @@ class ChatTemplate {
   void Load(const Model* model, const std::string& override, const std::string& bos, const std::string& eos);
   Status Try() const;
   void TryParser();
+  // Whether tools have to be a part of the messages, because the template knows none.
+  bool PutsToolsIntoText(const ChatPrompt& prompt) const;
 
   std::unique_ptr<Engine> engine_;
   std::string source_;

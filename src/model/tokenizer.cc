@@ -115,6 +115,11 @@ std::string Tokenizer::Detokenize(std::span<const std::int32_t> tokens) const {
   return text;
 }
 
+std::optional<std::int32_t> Tokenizer::ControlToken(std::string_view text) const {
+  const auto found = std::ranges::find(control_tokens_, text, &std::pair<std::string, std::int32_t>::first);
+  return found == control_tokens_.end() ? std::nullopt : std::optional(found->second);
+}
+
 bool Tokenizer::IsEndOfGeneration(std::int32_t token) const { return llama_vocab_is_eog(vocab_, token); }
 
 }  // namespace cllm

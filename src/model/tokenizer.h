@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -44,6 +45,8 @@ class Tokenizer {
   // The pieces of all tokens in turn, control tokens included.
   std::string Detokenize(std::span<const std::int32_t> tokens) const;
 
+  // The control token with exactly this text.
+  std::optional<std::int32_t> ControlToken(std::string_view text) const;
   bool IsEndOfGeneration(std::int32_t token) const;
   const std::vector<std::int32_t>& end_of_generation_tokens() const { return end_of_generation_; }
   int vocab_size() const { return vocab_size_; }

@@ -1,5 +1,7 @@
 #include "service/answer.h"
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include <fmt/format.h>
@@ -11,7 +13,9 @@ Answer::Answer(Settings settings, std::shared_ptr<RequestControl> control, std::
       control_(std::move(control)),
       sink_(std::move(sink)),
       metrics_(metrics),
-      stops_(settings_.stops, settings_.include_stop) {}
+      stops_(settings_.stops, settings_.include_stop) {
+  if (settings_.format && !settings_.format->is_plain()) parser_.emplace(settings_.format);
+}
 
 void Answer::Start(TimePoint now, int cached_tokens) {
   started_ = now;
@@ -28,6 +32,10 @@ TokenText Answer::Shown(const SampledToken& token, std::string bytes, const Piec
   return shown;
 }
 
+bool Answer::Shows(TokenId token) const {
+  return settings_.show_special_tokens || std::ranges::binary_search(settings_.shown_tokens, token);
+}
+
 void Answer::Add(const SampledToken& token, const PieceFunction& piece, TimePoint now) {
   if (ended_) return;
   if (now > settings_.deadline)
@@ -39,16 +47,17 @@ void Answer::Add(const SampledToken& token, const PieceFunction& piece, TimePoin
   }
   last_token_ = now;
   if (settings_.keep) kept_.tokens.push_back(token);
-  std::string bytes = piece(token.token, settings_.show_special_tokens);
+  const bool thinks = parser_ && parser_->in_reasoning();
+  std::string bytes = piece(token.token, Shows(token.token));
   const std::size_t text_start = assembled_;
   std::string text = assembler_.Push(bytes);
   assembled_ += text.size();
   if (settings_.wants_tokens) pending_tokens_.push_back({text_start, Shown(token, std::move(bytes), piece)});
   Send(generated_ <= settings_.min_tokens ? std::move(text) : stops_.Push(text));
-  if (stops_.matched()) {
-    control_->Send(RequestControl::Signal::kStop);
-    Finish({}, FinishReason::kStop, now);
-  }
+  if (thinks || (parser_ && parser_->in_reasoning())) ++reasoning_;
+  if (!stops_.matched()) return;
+  control_->Send(RequestControl::Signal::kStop);
+  Finish(SendEnd(FinishReason::kStop), FinishReason::kStop, now);
 }
 
 void Answer::Abort(Error error, TimePoint now) {
@@ -65,18 +74,62 @@ void Answer::End(const EndEvent& end, TimePoint now) {
     Finish(std::unexpected(std::move(error)), end.reason, now);
     return;
   }
-  std::string rest = stops_.Push(assembler_.Finish());
-  rest += stops_.Finish();
+  Send(stops_.Push(assembler_.Finish()) + stops_.Finish());
+  Finish(SendEnd(end.reason), end.reason, now);
+}
+
+// What no text follows any more.
+Status Answer::SendEnd(FinishReason reason) {
+  Status status;
+  if (parser_) {
+    Result<std::vector<AnswerPart>> parts = parser_->End(reason == FinishReason::kStop);
+    if (parts) SendParts(std::move(*parts));
+    if (!parts) status = std::unexpected(parts.error());
+  }
   // Also the tokens that have no text of their own.
-  std::vector<TokenText> tokens = TakeTokens(std::string::npos);
-  if (!rest.empty() || !tokens.empty()) sink_->OnText({.text = std::move(rest), .tokens = std::move(tokens), .counts = counts()});
-  Finish({}, end.reason, now);
+  TextDelta last{.text = {}, .tokens = TakeTokens(std::string::npos)};
+  last.tokens.insert(last.tokens.begin(), std::make_move_iterator(held_tokens_.begin()), std::make_move_iterator(held_tokens_.end()));
+  held_tokens_.clear();
+  if (status && !last.tokens.empty()) Deliver(std::move(last));
+  return status ? Check(reason) : status;
+}
+
+// An answer that was cut isn't what was asked for, and says so by its reason. One that calls tools has no content to check.
+Status Answer::Check(FinishReason reason) {
+  if (reason == FinishReason::kLength) return {};
+  Status status;
+  if (settings_.check && checked_.calls.empty()) status = settings_.check(checked_.text);
+  for (const AnswerPart& call : checked_.calls) {
+    if (status && settings_.check_call) status = settings_.check_call({.id = {}, .name = call.call_name, .arguments = call.text});
+  }
+  if (!status) metrics_.RecordInvalid();
+  return status;
 }
 
 void Answer::Send(std::string text) {
   if (text.empty()) return;
   sent_ += text.size();
-  sink_->OnText({.text = std::move(text), .tokens = TakeTokens(sent_), .counts = counts()});
+  if (parser_) return SendParts(parser_->Add(text));
+  Deliver({.text = std::move(text), .tokens = TakeTokens(sent_)});
+}
+
+void Answer::SendParts(std::vector<AnswerPart> parts) {
+  TextDelta delta;
+  for (AnswerPart& part : parts) {
+    if (part.kind == AnswerPart::Kind::kContent) delta.text += part.text;
+    if (part.kind == AnswerPart::Kind::kReasoning) delta.reasoning += part.text;
+    if (part.kind == AnswerPart::Kind::kToolCall) delta.calls.push_back(std::move(part));
+  }
+  for (TokenText& token : TakeTokens(sent_)) held_tokens_.push_back(std::move(token));
+  if (delta.empty()) return;
+  delta.tokens = std::exchange(held_tokens_, {});
+  Deliver(std::move(delta));
+}
+
+void Answer::Deliver(TextDelta delta) {
+  delta.counts = counts();
+  if (settings_.check || settings_.check_call) checked_.Append({.text = delta.text, .calls = delta.calls});
+  sink_->OnText(std::move(delta));
 }
 
 // The tokens whose text begins before `text_end` of the answer.
@@ -98,6 +151,7 @@ void Answer::Finish(Status status, FinishReason reason, TimePoint now) {
   end.prompt_tokens = settings_.prompt_tokens;
   end.cached_tokens = cached_tokens_;
   end.generated_tokens = generated_;
+  end.reasoning_tokens = reasoning_;
   end.seed = settings_.seed;
   end.cut_max_tokens = settings_.cut_max_tokens;
   const auto since_accepted = [this](TimePoint time) { return std::chrono::duration<double>(time - settings_.accepted).count(); };

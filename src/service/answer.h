@@ -6,9 +6,11 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/utf8.h"
+#include "model/answer_format.h"
 #include "model/tokenizer.h"
 #include "service/generation.h"
 #include "service/metrics.h"
@@ -26,6 +28,9 @@ class Answer {
     std::shared_ptr<const StopStrings> stops = nullptr;
     bool include_stop = false;
     bool show_special_tokens = false;
+    std::vector<TokenId> shown_tokens = {};  // control tokens that have their text in any case; sorted
+    // How the text is read; nothing: it is content.
+    std::shared_ptr<const AnswerFormat> format = nullptr;
     std::string echo = {};      // comes before the answer; valid UTF-8
     int min_tokens = 0;         // the text of so many first tokens isn't searched for stop strings
     bool wants_tokens = false;  // deltas carry TokenText
@@ -34,6 +39,9 @@ class Answer {
     std::optional<int> cut_max_tokens = {};
     TimePoint accepted;
     TimePoint deadline = TimePoint::max();
+    // As AnswerConstraint::check and GenerateRequest::check_call.
+    std::function<Status(std::string_view text)> check = {};
+    std::function<Status(const ChatToolCall& call)> check_call = {};
     // Called with all tokens of an answer that finished; empty: nobody wants them.
     std::function<void(CachedResult)> keep = {};
     // The answer's tokens come from the result cache.
@@ -56,9 +64,16 @@ class Answer {
 
  private:
   TokenText Shown(const SampledToken& token, std::string bytes, const PieceFunction& piece) const;
-  TokenCounts counts() const { return {.prompt = settings_.prompt_tokens, .cached = cached_tokens_, .generated = generated_}; }
+  TokenCounts counts() const {
+    return {.prompt = settings_.prompt_tokens, .cached = cached_tokens_, .generated = generated_, .reasoning = reasoning_};
+  }
+  bool Shows(TokenId token) const;
   void Send(std::string text);
+  void SendParts(std::vector<AnswerPart> parts);
+  void Deliver(TextDelta delta);
+  Status SendEnd(FinishReason reason);
   std::vector<TokenText> TakeTokens(std::size_t text_end);
+  Status Check(FinishReason reason);
   void Finish(Status status, FinishReason reason, TimePoint now);
 
   Settings settings_;
@@ -76,7 +91,12 @@ class Answer {
   std::size_t sent_ = 0;
   int generated_ = 0;
   int cached_tokens_ = 0;
-  CachedResult kept_;  // so far, where they are wanted
+  std::optional<AnswerParser> parser_;
+  // Content and calls so far, where they will be checked.
+  TextDelta checked_;
+  std::vector<TokenText> held_tokens_;  // whose text the parser has
+  int reasoning_ = 0;                   // tokens
+  CachedResult kept_;                   // so far, where they are wanted
   std::optional<TimePoint> started_;
   TimePoint first_token_;
   TimePoint last_token_;

@@ -22,8 +22,7 @@ double MeanLogprob(const TextDelta& answer) {
 void BestOfSink::OnText(TextDelta delta) {
   const auto choice = static_cast<std::size_t>(delta.choice);
   if (answers_.size() <= choice) answers_.resize(choice + 1);
-  answers_[choice].text += delta.text;
-  std::ranges::move(delta.tokens, std::back_inserter(answers_[choice].tokens));
+  answers_[choice].Append(std::move(delta));
 }
 
 std::vector<std::size_t> BestOfSink::Best(std::size_t first) const {

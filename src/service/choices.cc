@@ -61,6 +61,7 @@ class ChoiceGroup {
       merged_.cached_tokens += end.cached_tokens;
     }
     merged_.generated_tokens += end.generated_tokens;
+    merged_.reasoning_tokens += end.reasoning_tokens;
     const auto is_earlier = [](double time, double than) { return time > 0 && (than == 0 || time < than); };
     if (is_earlier(end.queue_time_s, merged_.queue_time_s)) merged_.queue_time_s = end.queue_time_s;
     if (is_earlier(end.first_token_time_s, merged_.first_token_time_s)) merged_.first_token_time_s = end.first_token_time_s;

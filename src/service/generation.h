@@ -3,13 +3,17 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
 #include "base/status.h"
+#include "grammar/grammar_source.h"
+#include "model/answer_part.h"
 #include "model/chat_template.h"
 #include "scheduler/request.h"
 
@@ -27,8 +31,19 @@ using Prompt = std::variant<std::string, std::vector<TokenId>, ChatPrompt, Promp
 // As max_tokens: whatever the context has room for.
 inline constexpr int kUntilContextEnd = -1;
 
+// What the answer has to be.
+struct AnswerConstraint {
+  GrammarPart grammar = {};
+  std::string field = {};  // of the request that asked for it
+  // Whether a finished answer is what was asked for, by other means than the grammar. Thread safe; nothing: it isn't looked at.
+  std::function<Status(std::string_view text)> check = {};
+};
+
 struct GenerateRequest {
   Prompt prompt;
+  std::optional<AnswerConstraint> constraint = {};
+  // Whether the arguments of a call are what its tool takes, as `check` of a constraint; nothing: they aren't looked at.
+  std::function<Status(const ChatToolCall& call)> check_call = {};
   // At most so many, or what the context has room for if that is less. Absent: `default_max_tokens` of the dialect.
   std::optional<int> max_tokens;
   std::optional<int> default_max_tokens;
@@ -59,15 +74,23 @@ struct TokenCounts {
   int prompt = 0;
   int cached = 0;  // of the prompt, that were not computed for this answer
   int generated = 0;
+  int reasoning = 0;  // of the generated ones
 };
 
-// A piece of the answer. `text` is valid UTF-8; the pieces together are the answer.
+// A piece of the answer. All text is valid UTF-8; the pieces together are the answer.
 struct TextDelta {
-  std::string text;
+  std::string text;  // content
   // The tokens that the text comes from, where log-probabilities were asked for; else empty.
-  std::vector<TokenText> tokens;
-  int choice = 0;           // which of the answers, where there are several
-  TokenCounts counts = {};  // of this answer so far
+  std::vector<TokenText> tokens = {};
+  int choice = 0;                      // which of the answers, where there are several
+  TokenCounts counts = {};             // of this answer so far
+  std::string reasoning = {};          // what the model thinks, where that is told apart
+  std::vector<AnswerPart> calls = {};  // pieces of calls of tools, in their order
+
+  bool empty() const { return text.empty() && reasoning.empty() && calls.empty(); }
+  std::size_t bytes() const;
+  // What comes next of the same answer.
+  void Append(TextDelta next);
 };
 
 // How much of an answer came from a cache.
@@ -82,6 +105,7 @@ struct GenerationEnd {
   int prompt_tokens = 0;
   int cached_tokens = 0;  // of the prompt, that were not computed for this answer
   int generated_tokens = 0;
+  int reasoning_tokens = 0;  // of the generated ones
   std::uint64_t seed = 0;
   // What the request's max_tokens was cut to, because the context has no more room.
   std::optional<int> cut_max_tokens = {};

@@ -48,6 +48,9 @@ class RequestMetrics {
 
   void RecordGap(double seconds) { inter_token_seconds.Record(seconds); }
   void RecordEnd(const GenerationEnd& end);
+  // One that finished, but isn't what it was constrained to be.
+  void RecordInvalid() { ++invalid_answers_; }
+  std::int64_t invalid_answers() const { return invalid_answers_; }
   std::int64_t ended(RequestOutcome outcome) const { return ended_[static_cast<std::size_t>(outcome)]; }
 
   Histogram queue_seconds;  // until it is admitted
@@ -59,6 +62,7 @@ class RequestMetrics {
 
  private:
   std::array<std::atomic<std::int64_t>, kRequestOutcomes> ended_{};
+  std::atomic<std::int64_t> invalid_answers_ = 0;
 };
 
 inline constexpr std::array kRequestHistograms = std::to_array<HistogramField<RequestMetrics>>({

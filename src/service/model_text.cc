@@ -1,5 +1,8 @@
 #include "service/model_text.h"
 
+#include <algorithm>
+#include <utility>
+
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
@@ -60,13 +63,20 @@ Result<std::string> ModelText::RenderChat(const ChatPrompt& chat, const StopChec
 }
 
 Result<EncodedPrompt> ModelText::EncodeChat(const ChatPrompt& chat, std::size_t most_tokens, const StopCheck& stop) const {
-  const Result<MarkedText> rendered = chat_template_->Render(chat, stop);
+  Result<RenderedChat> rendered = chat_template_->Prepare(chat, stop);
   if (!rendered) return std::unexpected(rendered.error());
-  const std::size_t fewest = tokenizer_.FewestTokens(rendered->text.size());
+  const std::size_t fewest = tokenizer_.FewestTokens(rendered->prompt.text.size());
   if (fewest > most_tokens) return EncodedPrompt{.tokens = {}, .fewest_tokens = fewest};
-  Result<std::vector<TokenId>> tokens = tokenizer_.Tokenize(*rendered, true, stop);
+  Result<std::vector<TokenId>> tokens = tokenizer_.Tokenize(rendered->prompt, true, stop);
   if (!tokens) return std::unexpected(tokens.error());
-  return EncodedPrompt{.tokens = std::move(*tokens)};
+  EncodedPrompt encoded{.tokens = std::move(*tokens)};
+  encoded.format = std::move(rendered->format);
+  encoded.frame = std::move(rendered->frame);
+  for (const std::string& text : encoded.format->preserved_tokens()) {
+    if (const auto token = tokenizer_.ControlToken(text)) encoded.shown_tokens.push_back(*token);
+  }
+  std::ranges::sort(encoded.shown_tokens);
+  return encoded;
 }
 
 Result<EncodedPrompt> ModelText::Encode(const Prompt& prompt, std::size_t most_tokens, const StopCheck& stop) const {

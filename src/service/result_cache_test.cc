@@ -126,6 +126,7 @@ SequenceRequest SomeRequest() {
 
 void Change(std::vector<std::pair<std::int32_t, float>>& biases) { biases.emplace_back(1, 2.0F); }
 void Change(std::vector<std::int32_t>& tokens) { tokens.push_back(4); }
+void Change(std::string& text) { text += "x"; }
 template <typename Number>
   requires std::is_arithmetic_v<Number>
 void Change(Number& number) {

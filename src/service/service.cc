@@ -41,7 +41,7 @@ struct Service::Accepted {
 };
 
 Service::Service(const TextModel& model, Engine& engine, const SchedulerOptions& options, std::function<void()> on_step_sent,
-                 int max_input_tokens, const ResultCacheOptions& result_cache)
+                 int max_input_tokens, const ResultCacheOptions& result_cache, GrammarCompiler* grammars)
     : model_(model),
       options_(options),
       max_context_(engine.capabilities().max_context),
@@ -50,10 +50,12 @@ Service::Service(const TextModel& model, Engine& engine, const SchedulerOptions&
       max_open_(0),
       on_step_sent_(std::move(on_step_sent)),
       result_cache_(result_cache),
+      grammars_(grammars),
       text_stage_([this](TokenId token, bool special) { return model_.Piece(token, special); }, on_step_sent_, [this] { CloseRequest(); }),
       loop_(engine, options, [this](StepEvents&& events) { text_stage_.Post(std::move(events)); }),
       workers_(kPrepareThreads),
       chat_workers_(kPrepareThreads),
+      grammar_workers_(kPrepareThreads),
       job_workers_(kJobThreads, /*steps_back=*/true) {
   max_open_ = loop_.max_running() + options.max_queue_size;
 }
@@ -98,9 +100,13 @@ Result<std::shared_ptr<RequestControl>> Service::Submit(std::shared_ptr<const Sh
                                                       .sink = std::move(sink),
                                                       .control = std::make_shared<RequestControl>(choice.group),
                                                       .time = arrived != TimePoint() ? arrived : std::chrono::steady_clock::now()});
-  WorkerPool& workers = std::holds_alternative<ChatPrompt>(accepted->shared->fields().prompt) ? chat_workers_ : workers_;
-  workers.Post([this, accepted] { Prepare(accepted); });
+  WorkersFor(accepted->shared->fields()).Post([this, accepted] { Prepare(accepted); });
   return accepted->control;
+}
+
+WorkerPool& Service::WorkersFor(const GenerateRequest& request) {
+  if (WantsGrammar(request)) return grammar_workers_;
+  return std::holds_alternative<ChatPrompt>(request.prompt) ? chat_workers_ : workers_;
 }
 
 Status Service::SubmitJob(std::shared_ptr<const RequestControl> control, Job job) {
@@ -157,9 +163,20 @@ Status Service::PrepareAnswer(Accepted& accepted) {
   const GenerateRequest& request = accepted.shared->fields();
   Result<std::string> echo = request.echo ? EchoOf(request.prompt) : Result<std::string>();
   if (!echo) return std::unexpected(echo.error());
-  Answer::Settings settings{.stops = accepted.shared->stops(),
+  const EncodedPrompt& encoded = accepted.shared->encoded();
+  const std::optional<AnswerGrammarSource> grammar = GrammarOf(request, encoded);
+  if (grammar) sequence.grammar = grammar->source.Key();
+  std::vector<std::string> stop = request.stop;
+  std::shared_ptr<const StopStrings> stops = accepted.shared->stops();
+  if (encoded.format && !encoded.format->additional_stops().empty()) {
+    stop.insert(stop.end(), encoded.format->additional_stops().begin(), encoded.format->additional_stops().end());
+    stops = std::make_shared<const StopStrings>(stop);
+  }
+  Answer::Settings settings{.stops = std::move(stops),
                             .include_stop = request.include_stop,
                             .show_special_tokens = request.show_special_tokens,
+                            .shown_tokens = encoded.shown_tokens,
+                            .format = encoded.format,
                             .echo = std::move(*echo),
                             .min_tokens = request.min_tokens,
                             .wants_tokens = sequence.sampling.top_logprobs != kNoLogprobs,
@@ -168,9 +185,11 @@ Status Service::PrepareAnswer(Accepted& accepted) {
                             .cut_max_tokens = CutMaxTokens(request, sequence.max_tokens),
                             .accepted = accepted.time,
                             .deadline = sequence.deadline};
+  if (request.constraint) settings.check = request.constraint->check;
+  settings.check_call = request.check_call;
   std::shared_ptr<const CachedResult> known;
   if (result_cache_.enabled() && IsRepeatable(sequence, request.seed && !request.seed_is_drawn)) {
-    std::string key = ResultKey(sequence, request.stop);
+    std::string key = ResultKey(sequence, stop);
     known = result_cache_.Find(key, std::chrono::steady_clock::now());
     settings.from_cache = known != nullptr;
     if (!known) {
@@ -179,6 +198,9 @@ Status Service::PrepareAnswer(Accepted& accepted) {
       };
     }
   }
+  if (!known && grammar) {
+    if (Status status = PrepareConstraint(accepted, *grammar, sequence); !status) return status;
+  }
   auto answer = std::make_unique<Answer>(std::move(settings), accepted.control, accepted.sink, request_metrics_);
   text_stage_.Register(sequence.id, std::move(answer));
   if (known) {
@@ -186,6 +208,19 @@ Status Service::PrepareAnswer(Accepted& accepted) {
   } else {
     loop_.Submit(std::move(sequence));
   }
+  return {};
+}
+
+Status Service::PrepareConstraint(Accepted& accepted, const AnswerGrammarSource& grammar, SequenceRequest& sequence) {
+  if (grammars_ == nullptr) return InvalidArgument("answers can't be constrained by a grammar here", grammar.field);
+  const auto& compiled =
+      accepted.shared->Compiled([&] { return grammars_->Compile(grammar.source, StopOf(sequence.deadline, accepted.control)); });
+  if (!compiled) {
+    Error error = compiled.error();
+    if (error.code == ErrorCode::kInvalidArgument) error = {error.code, fmt::format("{}: {}", grammar.field, error.message), grammar.field};
+    return std::unexpected(std::move(error));
+  }
+  sequence.constraint = grammars_->Constrain(*compiled);
   return {};
 }
 
@@ -322,6 +357,7 @@ ServiceStats Service::stats() const {
           .refused = refused_,
           .open_requests = open,
           .waiting = std::max(std::int64_t{0}, open - loop.running),
+          .invalid_answers = request_metrics_.invalid_answers(),
           .max_running = loop_.max_running(),
           .max_open = max_open_,
           .loop = loop};

@@ -12,9 +12,11 @@
 #include <vector>
 
 #include "base/worker_pool.h"
+#include "grammar/grammar_compiler.h"
 #include "model/chat_template.h"
 #include "model/model.h"
 #include "scheduler/scheduler.h"
+#include "service/answer_constraint.h"
 #include "service/engine_loop.h"
 #include "service/generation.h"
 #include "service/metrics.h"
@@ -45,10 +47,10 @@ class TextModel {
 class Service {
  public:
   // `on_step_sent` is called after sinks were told something, once a step: the place to wake the senders. A prompt of
-  // more than `max_input_tokens` is an error; 0 means that the context alone is the bound. `model` and `engine` outlive
-  // the service.
+  // more than `max_input_tokens` is an error; 0 means that the context alone is the bound. Without `grammars` an answer can't be
+  // constrained. `model`, `engine` and `grammars` outlive the service.
   Service(const TextModel& model, Engine& engine, const SchedulerOptions& options, std::function<void()> on_step_sent,
-          int max_input_tokens = 0, const ResultCacheOptions& result_cache = {});
+          int max_input_tokens = 0, const ResultCacheOptions& result_cache = {}, GrammarCompiler* grammars = nullptr);
   // Ends what is left with an error, then joins.
   ~Service();
   Service(const Service&) = delete;
@@ -89,6 +91,9 @@ class Service {
   const StepMetrics& step_metrics() const { return loop_.step_metrics(); }
   const RequestMetrics& request_metrics() const { return request_metrics_; }
   ResultCacheStats result_cache_stats() const { return result_cache_.stats(); }
+  // Times of masks, where answers can be constrained.
+  const Histogram* mask_seconds() const { return grammars_ == nullptr ? nullptr : &grammars_->mask_seconds(); }
+  GrammarStats grammar_stats() const { return grammars_ == nullptr ? GrammarStats() : grammars_->stats(); }
   const TextModel& model() const { return model_; }
   int max_context() const { return max_context_; }
 
@@ -103,6 +108,8 @@ class Service {
   struct Accepted;
   void Prepare(const std::shared_ptr<Accepted>& accepted);
   Status PrepareAnswer(Accepted& accepted);
+  Status PrepareConstraint(Accepted& accepted, const AnswerGrammarSource& grammar, SequenceRequest& sequence);
+  WorkerPool& WorkersFor(const GenerateRequest& request);
   Status OpenRequest(double timeout_s);
   void CloseRequest();
   Status CheckTokenIds(const GenerateRequest& request) const;
@@ -134,12 +141,14 @@ class Service {
   std::function<void()> on_step_sent_;
   RequestMetrics request_metrics_;
   ResultCache result_cache_;
+  GrammarCompiler* grammars_;
   // Destroyed from the last to the first: no new jobs, then no new events, then the last texts.
   TextStage text_stage_;
   EngineLoop loop_;
   WorkerPool workers_;
-  WorkerPool chat_workers_;  // a template that takes its time holds up nothing but other chats
-  WorkerPool job_workers_;   // and what nobody's answer waits for holds up nothing but its like
+  WorkerPool chat_workers_;     // a template that takes its time holds up nothing but other chats
+  WorkerPool grammar_workers_;  // so does a grammar that takes long to compile
+  WorkerPool job_workers_;      // and what nobody's answer waits for holds up nothing but its like
 };
 
 }  // namespace cllm

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "grammar/grammar_compiler.h"
 #include "service/generation.h"
 #include "service/stop_matcher.h"
 
@@ -20,6 +21,10 @@ struct EncodedPrompt {
   std::vector<TokenId> tokens;
   // Where it was not tokenised: how many tokens it is at least.
   std::size_t fewest_tokens = 0;
+  // How its answers are built; nothing: they are content.
+  std::shared_ptr<const AnswerFormat> format = nullptr;
+  std::vector<TokenId> shown_tokens = {};              // control tokens that the format wants to see; sorted
+  std::shared_ptr<const AnswerFrame> frame = nullptr;  // as in RenderedChat
 
   bool is_tokenised() const { return tokens.size() >= fewest_tokens; }
   // Far from overflow, so that it can be added to.
@@ -35,18 +40,33 @@ class SharedRequest {
   const GenerateRequest& fields() const { return fields_; }
   const std::shared_ptr<const StopStrings>& stops() const { return stops_; }
 
+  using CompiledConstraint = std::shared_ptr<const CompiledGrammar>;
+
   // The prompt as `encode` makes tokens of it, for whoever asks first. Others wait for it and get the same.
-  const Result<EncodedPrompt>& Encoded(const std::function<Result<EncodedPrompt>()>& encode) const {
+  const Result<EncodedPrompt>& Encoded(const std::function<Result<EncodedPrompt>()>& encode) const { return Once(encoded_, encode); }
+  // Once it is: how its answers are built.
+  const EncodedPrompt& encoded() const {
     const std::lock_guard lock(mutex_);
-    if (!encoded_) encoded_ = encode();
-    return *encoded_;
+    return **encoded_;
+  }
+  // Its constraint, likewise.
+  const Result<CompiledConstraint>& Compiled(const std::function<Result<CompiledConstraint>()>& compile) const {
+    return Once(compiled_, compile);
   }
 
  private:
+  template <typename Value>
+  const Value& Once(std::optional<Value>& made, const std::function<Value()>& make) const {
+    const std::lock_guard lock(mutex_);
+    if (!made) made = make();
+    return *made;
+  }
+
   GenerateRequest fields_;
   std::shared_ptr<const StopStrings> stops_;
   mutable std::mutex mutex_;
   mutable std::optional<Result<EncodedPrompt>> encoded_;
+  mutable std::optional<Result<CompiledConstraint>> compiled_;
 };
 
 }  // namespace cllm

@@ -14,6 +14,7 @@
 #include <variant>
 
 #include "base/fields.h"
+#include "grammar/grammar_compiler.h"
 
 namespace cllm {
 
@@ -88,9 +89,10 @@ static_assert(kEngineLoopStats.size() == FieldCount<EngineLoopStats>(), "each fi
 
 struct ServiceStats {
   std::int64_t accepted = 0;
-  std::int64_t refused = 0;        // queue full or shutting down
-  std::int64_t open_requests = 0;  // accepted and not ended, those that are being prepared included
-  std::int64_t waiting = 0;        // of these, those that don't compute
+  std::int64_t refused = 0;          // queue full or shutting down
+  std::int64_t open_requests = 0;    // accepted and not ended, those that are being prepared included
+  std::int64_t waiting = 0;          // of these, those that don't compute
+  std::int64_t invalid_answers = 0;  // finished ones that were not what they were constrained to be
   std::int64_t max_running = 0;
   std::int64_t max_open = 0;
   EngineLoopStats loop = {};  // has a table of its own
@@ -102,6 +104,8 @@ inline constexpr std::array kServiceStats = std::to_array<StatField<ServiceStats
      "Requests that were refused because the queue was full or the server stops.", "queue.refused"},
     {&ServiceStats::open_requests, StatKind::kGauge, {}, {}, "queue.open"},
     {&ServiceStats::waiting, StatKind::kGauge, "cllm_requests_waiting", "Accepted requests that wait to compute."},
+    {&ServiceStats::invalid_answers, StatKind::kCounter, "cllm_invalid_answers_total",
+     "Constrained answers that a validator found wrong; their clients got errors."},
     {&ServiceStats::max_running, StatKind::kGauge, {}, {}, "queue.max_running"},
     {&ServiceStats::max_open, StatKind::kGauge, {}, {}, "queue.max_open"},
 });
@@ -124,6 +128,15 @@ inline constexpr std::array kResultCacheStats = std::to_array<StatField<ResultCa
     {&ResultCacheStats::bytes, StatKind::kGauge, "cllm_result_cache_bytes", "Memory of the result cache."},
 });
 static_assert(kResultCacheStats.size() == FieldCount<ResultCacheStats>(), "each figure has a row");
+
+inline constexpr std::array kGrammarStats = std::to_array<StatField<GrammarStats>>({
+    {&GrammarStats::compiled, StatKind::kCounter, "cllm_grammars_compiled_total", "Grammars and schemas that were compiled."},
+    {&GrammarStats::refused, StatKind::kCounter, "cllm_grammars_refused_total",
+     "Grammars and schemas that could not be compiled within the bounds."},
+    {&GrammarStats::found, StatKind::kCounter, "cllm_grammar_cache_hits_total", "Requests whose grammar was compiled before."},
+    {&GrammarStats::cache_bytes, StatKind::kGauge, "cllm_grammar_cache_bytes", "Memory of the compiled grammars that are kept."},
+});
+static_assert(kGrammarStats.size() == FieldCount<GrammarStats>(), "each figure has a row");
 
 // Figures that one thread writes and others read at any time, without a lock. Each is exact by itself; together they may be from two
 // writes.

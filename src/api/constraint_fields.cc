@@ -1,0 +1,191 @@
+#include "api/constraint_fields.h"
+
+#include <algorithm>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "schema/pattern.h"
+#include "schema/schema_check.h"
+#include "schema/schema_validator.h"
+
+namespace cllm {
+namespace {
+
+constexpr std::size_t kMostChoiceTexts = 1000;
+constexpr std::size_t kMostChoiceBytes = 4096;
+constexpr std::size_t kMostGrammarBytes = std::size_t{64} << 10;
+
+// Collects what the fields ask for.
+class ConstraintReader {
+ public:
+  ConstraintReader(JsonObject& object, GenerateRequest& request) : object_(object), request_(request) {}
+
+  void Schema(const std::string& field, const Json& schema);
+  void SchemaOrText(const std::string& field, const Json& value);
+  void Regex(const std::string& field, const std::string& regex);
+  void Choice(const std::string& field, const Json& texts);
+  void Ebnf(const std::string& field, const std::string& grammar);
+  void Reject(const std::string& field, std::string message) { object_.Reject({ErrorCode::kInvalidArgument, std::move(message), field}); }
+
+ private:
+  void Set(AnswerConstraint constraint);
+
+  JsonObject& object_;
+  GenerateRequest& request_;
+};
+
+void ConstraintReader::Set(AnswerConstraint constraint) {
+  if (request_.constraint) {
+    return Reject(constraint.field,
+                  fmt::format("{} and {} both constrain the answer: one of them may", request_.constraint->field, constraint.field));
+  }
+  request_.constraint = std::move(constraint);
+}
+
+void ConstraintReader::Schema(const std::string& field, const Json& schema) {
+  const Result<CheckedSchema> checked = CheckSchema(schema, SchemaMode::kStrict);
+  if (!checked) return Reject(field, fmt::format("{}: {}", field, checked.error().message));
+  Result<SchemaValidator> validator = SchemaValidator::Compile(schema);
+  if (!validator) return Reject(field, fmt::format("{}: {}", field, validator.error().message));
+  const auto shared = std::make_shared<const SchemaValidator>(std::move(*validator));
+  const auto check = [shared](std::string_view text) -> Status {
+    const Result<Json> answer = ParseJson(text, DuplicateNames::kAreErrors);
+    Status status = answer ? shared->Validate(*answer, {}) : std::unexpected(answer.error());
+    if (status) return status;
+    return Fail(ErrorCode::kInternal, "the answer does not keep its schema: " + status.error().message);
+  };
+  Set({.grammar = {.kind = GrammarPart::Kind::kJsonSchema, .text = Dump(checked->enforced)}, .field = field, .check = check});
+}
+
+// vLLM's and llama-server's clients send a schema as an object or as its text.
+void ConstraintReader::SchemaOrText(const std::string& field, const Json& value) {
+  if (!value.is_string()) return Schema(field, value);
+  const Result<Json> schema = ParseJson(value.get_ref<const std::string&>(), DuplicateNames::kLastCounts);
+  if (!schema) return Reject(field, fmt::format("{} is no JSON: {}", field, schema.error().message));
+  Schema(field, *schema);
+}
+
+void ConstraintReader::Regex(const std::string& field, const std::string& regex) {
+  Result<Pattern> pattern = Pattern::Compile(regex);
+  if (!pattern) return Reject(field, fmt::format("{}: {}", field, pattern.error().message));
+  const auto shared = std::make_shared<const Pattern>(std::move(*pattern));
+  const auto check = [shared](std::string_view text) -> Status {
+    if (shared->MatchesWhole(text)) return {};
+    return Fail(ErrorCode::kInternal, "the answer does not match its regular expression");
+  };
+  Set({.grammar = {.kind = GrammarPart::Kind::kRegex, .text = regex}, .field = field, .check = check});
+}
+
+// A text as a literal of EBNF.
+std::string Literal(std::string_view text) {
+  std::string literal = "\"";
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '"' || c == '\\') {
+      literal += {'\\', c};
+    } else if (byte < 0x20 || byte == 0x7F) {
+      literal += fmt::format("\\x{:02x}", byte);
+    } else {
+      literal += c;
+    }
+  }
+  return literal + '"';
+}
+
+void ConstraintReader::Choice(const std::string& field, const Json& texts) {
+  const auto is_good = [](const Json& text) {
+    return text.is_string() && !text.get_ref<const std::string&>().empty() && text.get_ref<const std::string&>().size() <= kMostChoiceBytes;
+  };
+  if (!texts.is_array() || texts.empty() || texts.size() > kMostChoiceTexts || !std::ranges::all_of(texts, is_good)) {
+    return Reject(field, fmt::format("{} must be an array of 1 to {} texts of 1 to {} bytes", field, kMostChoiceTexts, kMostChoiceBytes));
+  }
+  std::string grammar = "root ::= ";
+  auto shared = std::make_shared<std::vector<std::string>>();
+  for (const Json& text : texts) {
+    if (!shared->empty()) grammar += " | ";
+    grammar += Literal(text.get_ref<const std::string&>());
+    shared->push_back(text.get_ref<const std::string&>());
+  }
+  const auto check = [shared](std::string_view text) -> Status {
+    if (std::ranges::find(*shared, text) != shared->end()) return {};
+    return Fail(ErrorCode::kInternal, "the answer is none of the choices");
+  };
+  Set({.grammar = {.kind = GrammarPart::Kind::kEbnf, .text = std::move(grammar)}, .field = field, .check = check});
+}
+
+void ConstraintReader::Ebnf(const std::string& field, const std::string& grammar) {
+  if (grammar.size() > kMostGrammarBytes) return Reject(field, fmt::format("{} has more than {} bytes", field, kMostGrammarBytes));
+  Set({.grammar = {.kind = GrammarPart::Kind::kEbnf, .text = grammar}, .field = field});
+}
+
+// {"type": "text" | "json_object" | "json_schema", …}; llama-server's json_object may have a schema.
+void ReadResponseFormat(JsonObject& object, ConstraintReader& reader) {
+  static constexpr KnownField kFields[] = {{"name", nullptr}, {"strict", nullptr}, {"description", nullptr}};
+  const Json* format = object.Any("response_format");
+  if (format == nullptr) return;
+  if (!format->is_object()) return object.Reject("response_format", "response_format must be an object");
+  JsonObject fields = object.Inner(*format, "response_format.");
+  const std::string type = fields.String("type").value_or("");
+  const Json* schema = fields.Any("schema");
+  const Json* named = fields.Any("json_schema");
+  std::string field = "response_format.schema";
+  Status inner;
+  if (named != nullptr && named->is_object() && named->contains("schema")) {
+    JsonObject wrapper = fields.Inner(*named, "json_schema.");
+    schema = wrapper.Any("schema");
+    field = "response_format.json_schema.schema";
+    inner = wrapper.Finish(KnownFields(kFields));
+  }
+  if (const Status status = fields.Finish(KnownFields(kFields)); !status) return object.Reject(Error(status.error()));
+  if (!inner) return object.Reject(Error(inner.error()));
+  if (type == "json_object") return reader.Schema(field, schema == nullptr ? Json{{"type", "object"}} : *schema);
+  if (type == "json_schema" && schema != nullptr) return reader.Schema(field, *schema);
+  if (type == "json_schema") return object.Reject("response_format", "response_format.json_schema.schema is missing");
+  if (type != "text") object.Reject("response_format", "response_format.type must be text, json_object or json_schema, not " + Dump(type));
+}
+
+// vLLM's {"json": …}, {"regex": …} and so on.
+void ReadStructuredOutputs(JsonObject& object, ConstraintReader& reader) {
+  static constexpr KnownField kFields[] = {{"whitespace_pattern", nullptr},
+                                           {"disable_fallback", nullptr},
+                                           {"disable_any_whitespace", nullptr},
+                                           {"disable_additional_properties", nullptr},
+                                           {"backend", nullptr},
+                                           {"structural_tag", "[]"}};
+  const Json* outputs = object.Any("structured_outputs");
+  if (outputs == nullptr) return;
+  if (!outputs->is_object()) return object.Reject("structured_outputs", "structured_outputs must be an object");
+  JsonObject fields = object.Inner(*outputs, "structured_outputs.");
+  if (const Json* schema = fields.Any("json")) reader.SchemaOrText("structured_outputs.json", *schema);
+  if (const auto regex = fields.String("regex")) reader.Regex("structured_outputs.regex", *regex);
+  if (const Json* choice = fields.Any("choice")) reader.Choice("structured_outputs.choice", *choice);
+  if (const auto grammar = fields.String("grammar")) reader.Ebnf("structured_outputs.grammar", *grammar);
+  if (fields.Bool("json_object").value_or(false)) reader.Schema("structured_outputs.json_object", Json{{"type", "object"}});
+  if (Status status = fields.Finish(KnownFields(kFields)); !status) object.Reject(std::move(status.error()));
+}
+
+}  // namespace
+
+void ReadConstraint(JsonObject& object, GenerateRequest& request) {
+  ConstraintReader reader(object, request);
+  ReadResponseFormat(object, reader);
+  ReadStructuredOutputs(object, reader);
+  for (const char* name : {"json_schema", "guided_json"}) {
+    if (const Json* schema = object.Any(name)) reader.SchemaOrText(name, *schema);
+  }
+  for (const char* name : {"guided_regex", "regex"}) {
+    if (const auto regex = object.String(name); regex && !regex->empty()) reader.Regex(name, *regex);
+  }
+  if (const Json* choice = object.Any("guided_choice")) reader.Choice("guided_choice", *choice);
+  for (const char* name : {"guided_grammar", "ebnf", "grammar"}) {
+    if (const auto grammar = object.String(name); grammar && !grammar->empty()) reader.Ebnf(name, *grammar);
+  }
+}
+
+}  // namespace cllm

@@ -1,0 +1,240 @@
+#include "api/tool_fields.h"
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string_view>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/log.h"
+#include "schema/schema_check.h"
+#include "schema/schema_validator.h"
+
+namespace cllm {
+namespace {
+
+constexpr std::size_t kMostTools = 512;
+constexpr std::size_t kMostCalls = 256;  // of one message
+constexpr std::size_t kMostNameBytes = 256;
+
+bool IsToolName(std::string_view name) {
+  const auto is_good = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || std::string_view("_-.:/").contains(c);
+  };
+  return !name.empty() && name.size() <= kMostNameBytes && std::ranges::all_of(name, is_good);
+}
+
+// What is known of a tool beside what its model is told.
+struct ToolCheck {
+  bool is_strict = false;
+  std::optional<SchemaValidator> arguments = {};
+};
+using ToolChecks = std::map<std::string, ToolCheck, std::less<>>;
+
+class ToolReader {
+ public:
+  ToolReader(JsonObject& object, ChatPrompt& prompt) : object_(object), prompt_(prompt) {}
+
+  void ReadTool(const Json& json, const std::string& path);
+  void ReadFunction(const Json& json, const std::string& path);
+  bool Knows(const std::string& name) const { return checks_.contains(name); }
+  ToolChecks TakeChecks() { return std::move(checks_); }
+  std::vector<std::string> TakeRelaxed() { return std::move(relaxed_); }
+
+ private:
+  std::string ReadParameters(const Json& schema, const std::string& path, ToolCheck& check);
+  void Reject(const std::string& path, std::string message) { object_.Reject({ErrorCode::kInvalidArgument, std::move(message), path}); }
+
+  JsonObject& object_;
+  ChatPrompt& prompt_;
+  ToolChecks checks_;
+  std::vector<std::string> relaxed_;
+};
+
+void ToolReader::ReadTool(const Json& json, const std::string& path) {
+  if (!json.is_object()) return Reject(path, path + " must be an object");
+  const auto type = json.find("type");
+  if (type != json.end() && !type->is_null() && *type != "function") {
+    return Reject(path + ".type", fmt::format("{}.type {} is not supported: tools are functions", path,
+                                              Dump(Shortened(type->is_string() ? type->get<std::string>() : Dump(*type)))));
+  }
+  const auto function = json.find("function");
+  if (function == json.end()) return Reject(path + ".function", path + ".function is missing");
+  ReadFunction(*function, path + ".function");
+}
+
+void ToolReader::ReadFunction(const Json& json, const std::string& path) {
+  static constexpr KnownField kFields[] = {
+      {"cache_control", nullptr}, {"type", nullptr}, {"examples", nullptr}, {"returns", nullptr}, {"response", nullptr}};
+  if (!json.is_object()) return Reject(path, path + " must be an object");
+  JsonObject fields = object_.Inner(json, path + ".");
+  ChatTool tool;
+  tool.name = fields.String("name").value_or("");
+  tool.description = fields.String("description").value_or("");
+  ToolCheck check{.is_strict = fields.Bool("strict").value_or(false)};
+  const Json* parameters = fields.Any("parameters");
+  if (!IsToolName(tool.name)) {
+    fields.Reject("name", fmt::format("{}.name must be 1 to {} letters, digits, and _ - . : /", path, kMostNameBytes));
+  } else if (checks_.contains(tool.name)) {
+    fields.Reject("name", fmt::format("{}.name {} is another tool's", path, tool.name));
+  }
+  if (parameters != nullptr && !parameters->is_object()) fields.Reject("parameters", path + ".parameters must be an object");
+  if (Status status = fields.Finish(KnownFields(kFields)); !status) return object_.Reject(std::move(status.error()));
+  static const Json kNoParameters = {{"type", "object"}, {"properties", Json::object()}};
+  const bool has_parameters = parameters != nullptr && !parameters->empty();
+  tool.parameters = Dump(has_parameters ? *parameters : kNoParameters);
+  if (has_parameters) tool.enforced = ReadParameters(*parameters, path + ".parameters", check);
+  prompt_.tools.push_back(tool);
+  checks_.emplace(tool.name, std::move(check));
+}
+
+// What a tool takes that isn't strict comes from others (MCP servers, libraries): what can't be kept of it is left aside.
+std::string ToolReader::ReadParameters(const Json& schema, const std::string& path, ToolCheck& check) {
+  const auto checked = CheckSchema(schema, check.is_strict ? SchemaMode::kStrict : SchemaMode::kRelaxed);
+  Result<SchemaValidator> validator = SchemaValidator::Compile(schema);
+  if (check.is_strict && (!checked || !validator)) {
+    Reject(path, fmt::format("{}: {}", path, (checked ? validator.error() : checked.error()).message));
+    return {};
+  }
+  if (validator) check.arguments = std::move(*validator);
+  if (!checked) {
+    relaxed_.push_back(path);
+    return {};
+  }
+  for (const std::string& pointer : checked->relaxed_pointers) relaxed_.push_back(path + pointer);
+  return Dump(checked->enforced);
+}
+
+std::optional<ToolChoice> ChoiceOf(const std::string& word) {
+  if (word == "none") return ToolChoice{.kind = ToolChoice::Kind::kNone};
+  if (word == "auto" || word.empty()) return ToolChoice{};
+  if (word == "required" || word == "any") return ToolChoice{.kind = ToolChoice::Kind::kRequired};
+  return std::nullopt;
+}
+
+// "auto" and so on, or {"type": "function", "function": {"name": …}}; of functions {"name": …}.
+void ReadToolChoice(JsonObject& object, const char* field, const ToolReader& tools, ChatPrompt& prompt) {
+  const Json* json = object.Any(field);
+  if (json == nullptr) return;
+  const auto reject = [&](const std::string& message) { object.Reject(field, fmt::format("{} {}", field, message)); };
+  if (json->is_string()) {
+    const auto choice = ChoiceOf(json->get<std::string>());
+    if (!choice) return reject("must be none, auto, required or an object that names a function");
+    prompt.tool_choice = *choice;
+  } else {
+    if (!json->is_object()) return reject("must be none, auto, required or an object that names a function");
+    const Json* named = json->contains("function") ? &json->at("function") : json;
+    if (json->contains("type") && json->at("type") != "function") return reject("can only name a function");
+    if (!named->is_object() || !named->contains("name") || !named->at("name").is_string()) return reject("names no function");
+    prompt.tool_choice = {.kind = ToolChoice::Kind::kFunction, .function = named->at("name").get<std::string>()};
+    if (!tools.Knows(prompt.tool_choice.function)) {
+      return reject(fmt::format("names the function {}, which is not among the tools", Dump(Shortened(prompt.tool_choice.function))));
+    }
+  }
+  if (prompt.tool_choice.kind == ToolChoice::Kind::kRequired && prompt.tools.empty()) reject("is required, but there are no tools");
+}
+
+void ReadList(JsonObject& object, const char* field, const std::function<void(const Json&, const std::string&)>& read) {
+  const Json* list = object.Any(field);
+  if (list == nullptr || (list->is_object() && list->empty()) || *list == "") return;
+  if (!list->is_array() || list->size() > kMostTools) {
+    return object.Reject(field, fmt::format("{} must be an array of at most {} tools", field, kMostTools));
+  }
+  for (std::size_t i = 0; i < list->size(); ++i) read((*list)[i], fmt::format("{}[{}]", field, i));
+}
+
+// For what the request demands a wrong call is an error. Else its reader hears of it, as of any other that a model makes.
+std::function<Status(const ChatToolCall&)> MakeCallCheck(ToolChecks checks, const ToolChoice& choice) {
+  const bool is_demanded = choice.kind == ToolChoice::Kind::kRequired || choice.kind == ToolChoice::Kind::kFunction;
+  return [shared = std::make_shared<const ToolChecks>(std::move(checks)), is_demanded, choice](const ChatToolCall& call) -> Status {
+    const auto found = shared->find(call.name);
+    const bool is_wanted = found != shared->end() && (choice.kind != ToolChoice::Kind::kFunction || choice.function == call.name);
+    Status status;
+    if (!is_wanted) {
+      status = Fail(ErrorCode::kInternal, fmt::format("the answer calls {}, which it may not", Dump(Shortened(call.name))));
+    } else if (found->second.arguments) {
+      const Result<Json> arguments = ParseJson(call.arguments, DuplicateNames::kAreErrors);
+      status = arguments ? found->second.arguments->Validate(*arguments) : std::unexpected(arguments.error());
+      if (!status) {
+        status =
+            Fail(ErrorCode::kInternal, fmt::format("the arguments of {} do not keep its schema: {}", call.name, status.error().message));
+      }
+    }
+    if (status || is_demanded || (found != shared->end() && found->second.is_strict)) return status;
+    spdlog::warn("{}", EscapedForLog(status.error().message));
+    return {};
+  };
+}
+
+// Arguments as text or, as some clients send them back, as an object.
+std::string ArgumentsOf(JsonObject& function, const std::string& path) {
+  const Json* arguments = function.Any("arguments");
+  if (arguments == nullptr) return "{}";
+  if (arguments->is_object()) return Dump(*arguments);
+  if (arguments->is_string()) return arguments->get<std::string>().empty() ? "{}" : arguments->get<std::string>();
+  function.Reject("arguments", path + ".arguments must be a string of JSON or an object");
+  return {};
+}
+
+Result<ChatToolCall> ReadCallOf(JsonObject& message, const Json& json, const std::string& path, const std::string& id) {
+  static constexpr KnownField kFields[] = {{"description", nullptr}, {"parsed_arguments", nullptr}, {"strict", nullptr}};
+  if (!json.is_object()) return InvalidArgument(path + " must be an object", path);
+  JsonObject function = message.Inner(json, path.substr(path.find(".") + 1) + ".");
+  ChatToolCall call{.id = id, .name = function.String("name").value_or(""), .arguments = ArgumentsOf(function, path)};
+  if (call.name.empty() || call.name.size() > kMostNameBytes) function.Reject("name", path + ".name must be the name of a function");
+  if (Status status = function.Finish(KnownFields(kFields)); !status) return std::unexpected(status.error());
+  return call;
+}
+
+}  // namespace
+
+ToolSettings ReadTools(JsonObject& object, GenerateRequest& request, ChatPrompt& prompt) {
+  ToolReader reader(object, prompt);
+  ReadList(object, "tools", [&](const Json& json, const std::string& path) { reader.ReadTool(json, path); });
+  const std::size_t tools = prompt.tools.size();
+  ReadList(object, "functions", [&](const Json& json, const std::string& path) { reader.ReadFunction(json, path); });
+  ToolSettings settings{.speaks_of_functions = prompt.tools.size() > tools, .relaxed = {}};
+  ReadToolChoice(object, "tool_choice", reader, prompt);
+  ReadToolChoice(object, "function_call", reader, prompt);
+  // Who demands a call and says nothing else wants one: a small model would make them without end.
+  const bool is_demanded = prompt.tool_choice.kind == ToolChoice::Kind::kRequired || prompt.tool_choice.kind == ToolChoice::Kind::kFunction;
+  prompt.parallel_tool_calls = object.Bool("parallel_tool_calls").value_or(!is_demanded) && !settings.speaks_of_functions;
+  settings.relaxed = reader.TakeRelaxed();
+  if (!prompt.tools.empty()) request.check_call = MakeCallCheck(reader.TakeChecks(), prompt.tool_choice);
+  return settings;
+}
+
+void ReadToolCalls(JsonObject& message, const std::string& path, std::vector<ChatToolCall>& calls) {
+  static constexpr KnownField kFields[] = {
+      {"index", nullptr}, {"extra_content", nullptr}, {"provider_specific_fields", nullptr}, {"cache_control", nullptr}};
+  const auto take = [&](Result<ChatToolCall> call) {
+    if (!call) return message.Reject(std::move(call.error()));
+    calls.push_back(std::move(*call));
+  };
+  if (const Json* function = message.Any("function_call"); function != nullptr) {
+    take(ReadCallOf(message, *function, path + ".function_call", ""));
+  }
+  const Json* list = message.Any("tool_calls");
+  if (list == nullptr) return;
+  if (!list->is_array() || list->size() > kMostCalls) {
+    return message.Reject("tool_calls", fmt::format("{}.tool_calls must be an array of at most {} calls", path, kMostCalls));
+  }
+  for (std::size_t i = 0; i < list->size(); ++i) {
+    const std::string where = fmt::format("tool_calls[{}]", i);
+    if (!(*list)[i].is_object()) return message.Reject("tool_calls", fmt::format("{}.{} must be an object", path, where));
+    JsonObject call = message.Inner((*list)[i], where + ".");
+    const std::string id = call.String("id").value_or("");
+    const std::string type = call.String("type").value_or("function");
+    if (type != "function") call.Reject("type", fmt::format("{}.{}.type must be function", path, where));
+    const Json* function = call.Any("function");
+    if (Status status = call.Finish(KnownFields(kFields)); !status) return message.Reject(std::move(status.error()));
+    if (function == nullptr) return message.Reject("tool_calls", fmt::format("{}.{}.function is missing", path, where));
+    take(ReadCallOf(message, *function, fmt::format("{}.{}.function", path, where), id));
+  }
+}
+
+}  // namespace cllm

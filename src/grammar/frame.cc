@@ -1,0 +1,66 @@
+#include "grammar/frame.h"
+
+#include <algorithm>
+#include <set>
+
+namespace cllm {
+namespace {
+
+constexpr std::string_view kDefines = " ::= ";
+
+bool IsNameCharacter(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.';
+}
+
+// The names of the rules: each stands at the beginning of a line.
+std::set<std::string_view> RuleNames(std::string_view rules) {
+  std::set<std::string_view> names;
+  while (!rules.empty()) {
+    const std::string_view line = rules.substr(0, rules.find('\n'));
+    rules.remove_prefix(std::min(line.size() + 1, rules.size()));
+    std::size_t end = 0;
+    while (end < line.size() && IsNameCharacter(line[end])) ++end;
+    if (end > 0 && line.find(kDefines) != std::string_view::npos) names.insert(line.substr(0, end));
+  }
+  return names;
+}
+
+// A literal or a class of characters, up to its end.
+std::size_t QuotedLength(std::string_view text) {
+  const char end = text.front() == '[' ? ']' : '"';
+  std::size_t length = 1;
+  while (length < text.size() && text[length] != end) length += text[length] == '\\' ? 2 : 1;
+  return std::min(length + 1, text.size());
+}
+
+}  // namespace
+
+std::string WithPrefixedRules(std::string_view rules, std::string_view prefix) {
+  const std::set<std::string_view> names = RuleNames(rules);
+  std::string renamed;
+  while (!rules.empty()) {
+    std::size_t length = 1;
+    if (rules.front() == '"' || rules.front() == '[') {
+      length = QuotedLength(rules);
+    } else if (IsNameCharacter(rules.front())) {
+      while (length < rules.size() && IsNameCharacter(rules[length])) ++length;
+      if (names.contains(rules.substr(0, length))) renamed += prefix;
+    }
+    renamed += rules.substr(0, length);
+    rules.remove_prefix(length);
+  }
+  return renamed;
+}
+
+std::string ReplaceAll(std::string_view text, std::string_view from, std::string_view to) {
+  std::string replaced;
+  while (true) {
+    const auto at = text.find(from);
+    replaced += text.substr(0, at);
+    if (at == std::string_view::npos) return replaced;
+    replaced += to;
+    text.remove_prefix(at + from.size());
+  }
+}
+
+}  // namespace cllm

@@ -1,0 +1,70 @@
+#include "model/answer_frames.h"
+
+#include <cstddef>
+#include <utility>
+#include <vector>
+
+#include "model/common_chat.h"
+
+namespace cllm {
+namespace {
+
+// Where several calls are asked for. A small model would go on and on.
+constexpr int kMostFramedCalls = 16;
+
+bool DemandsCalls(const ChatPrompt& prompt) {
+  return !prompt.tools.empty() &&
+         (prompt.tool_choice.kind == ToolChoice::Kind::kRequired || prompt.tool_choice.kind == ToolChoice::Kind::kFunction);
+}
+
+bool MayCall(const ChatPrompt& prompt) { return !prompt.tools.empty() && prompt.tool_choice.kind != ToolChoice::Kind::kNone; }
+
+// The same settings with nothing said. Schemas are placeholders: what they ask for is not llama.cpp's to enforce.
+common_chat_templates_inputs FrameInputs(const ChatPrompt& prompt) {
+  ChatPrompt brief = prompt;
+  brief.messages = {{.role = "user", .content = "Hi"}};
+  brief.tools.clear();
+  common_chat_templates_inputs inputs = ToCommonInputs(brief);
+  inputs.reasoning_format =
+      prompt.reasoning_format == ReasoningFormat::kApart ? COMMON_REASONING_FORMAT_DEEPSEEK : COMMON_REASONING_FORMAT_NONE;
+  return inputs;
+}
+
+AnswerFrame CallsFrame(const common_chat_templates* templates, const ChatPrompt& prompt) {
+  common_chat_templates_inputs inputs = FrameInputs(prompt);
+  for (std::size_t i = 0; i < prompt.tools.size(); ++i) {
+    const ChatTool& tool = prompt.tools[i];
+    if (prompt.tool_choice.kind == ToolChoice::Kind::kFunction && tool.name != prompt.tool_choice.function) continue;
+    inputs.tools.push_back({.name = tool.name, .description = {}, .parameters = FramePlaceholder(i)});
+  }
+  inputs.tool_choice = COMMON_CHAT_TOOL_CHOICE_REQUIRED;
+  inputs.parallel_tool_calls = prompt.parallel_tool_calls;
+  const common_chat_params params = common_chat_templates_apply(templates, inputs);
+  return {.grammar = CallsAlone(params.grammar, prompt.parallel_tool_calls ? kMostFramedCalls : 1), .begun = params.generation_prompt};
+}
+
+AnswerFrame ContentFrame(const common_chat_templates* templates, const ChatPrompt& prompt) {
+  common_chat_templates_inputs inputs = FrameInputs(prompt);
+  inputs.json_schema = FramePlaceholder(prompt.tools.size());
+  const common_chat_params params = common_chat_templates_apply(templates, inputs);
+  if (params.thinking_end_tags.empty() && !params.supports_thinking) return {};
+  return {.grammar = WithoutFences(params.grammar), .begun = params.generation_prompt};
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const AnswerFrame>> FrameFor(const common_chat_templates* templates, const ChatPrompt& prompt,
+                                                    const StopCheck& stop) {
+  const bool calls = DemandsCalls(prompt);
+  const bool content = prompt.is_constrained && !MayCall(prompt) && !prompt.continue_final_message;
+  if (!calls && !content) return nullptr;
+  const auto made = WithinChatTemplateLimits(ChatTemplateLimits(prompt), kMostChatTemplateLoadTime, stop,
+                                             [&] { return calls ? CallsFrame(templates, prompt) : ContentFrame(templates, prompt); });
+  if (stop) {
+    if (Status wanted = stop(); !wanted) return std::unexpected(wanted.error());
+  }
+  if (!made || made->grammar.empty()) return nullptr;
+  return std::make_shared<const AnswerFrame>(*made);
+}
+
+}  // namespace cllm
