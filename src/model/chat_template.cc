@@ -1,9 +1,7 @@
 #include "model/chat_template.h"
 
-#include <chat.h>
 #include <llama.h>
 
-#include <algorithm>
 #include <chrono>
 #include <set>
 #include <string_view>
@@ -11,12 +9,12 @@
 
 #include <fmt/format.h>
 
+#include "model/answer_formats.h"
 #include "model/builtin_template.h"
+#include "model/common_chat.h"
 
 namespace cllm {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kMostTemplateBytes = std::size_t{1} << 20;
 // Of one rendering, a second or so; the templates of llama.cpp's collection take some hundred steps a message.
@@ -30,10 +28,9 @@ constexpr std::size_t kStringBytesPerInputByte = 64;
 constexpr std::size_t kMostOutputBytes = std::size_t{4} << 20;
 constexpr std::size_t kOutputBytesPerInputByte = 4;
 constexpr std::chrono::seconds kMostRenderTime(30);
-constexpr std::chrono::seconds kMostLoadTime(2);
 constexpr std::size_t kMostLoadSteps = 2'000'000;
 
-constexpr char kName[] = "the model's chat template";
+constexpr const char* kName = kChatTemplateName;
 
 std::size_t InputBytes(const ChatPrompt& prompt) {
   std::size_t bytes = 0;
@@ -45,70 +42,6 @@ std::size_t InputBytes(const ChatPrompt& prompt) {
   for (const ChatTool& tool : prompt.tools) bytes += tool.name.size() + tool.description.size() + tool.parameters.size();
   for (const auto& [name, value] : prompt.template_arguments) bytes += name.size() + value.size();
   return bytes;
-}
-
-jinja::limits RenderLimits(const ChatPrompt& prompt) {
-  const std::size_t input = InputBytes(prompt);
-  jinja::limits limits;
-  limits.max_depth = kMostDepth;
-  limits.max_steps = kMostSteps + kStepsPerMessage * prompt.messages.size();
-  limits.max_values = kMostValues;
-  limits.max_bytes = kMostStringBytes + kStringBytesPerInputByte * input;
-  limits.max_output = kMostOutputBytes + kOutputBytesPerInputByte * input;
-  return limits;
-}
-
-std::string BoundMessage(const jinja::limit_exceeded& exceeded, const jinja::limits& limits) {
-  switch (exceeded.what) {
-    case jinja::limit_exceeded::depth:
-      return fmt::format("{} nests calls, blocks or values more than {} levels deep", kName, limits.max_depth);
-    case jinja::limit_exceeded::steps:
-      return fmt::format("{} takes more than {} steps of work", kName, limits.max_steps);
-    case jinja::limit_exceeded::values:
-      return fmt::format("{} holds more than {} values at a time", kName, limits.max_values);
-    case jinja::limit_exceeded::bytes:
-      return fmt::format("{} makes more than {} bytes of strings and lists", kName, limits.max_bytes);
-    case jinja::limit_exceeded::output:
-      return fmt::format("{} writes more than {} bytes of output", kName, limits.max_output);
-    case jinja::limit_exceeded::stopped:
-      break;
-  }
-  return fmt::format("{} was stopped", kName);
-}
-
-// llama.cpp puts an excerpt of the template behind the first line.
-std::string FirstLine(std::string_view text) {
-  while (!text.empty() && text.front() == '\n') text.remove_prefix(1);
-  return std::string(text.substr(0, text.find('\n')));
-}
-
-// What `run` returns, within `limits`, `time` and until `stop` says otherwise.
-template <typename Run>
-auto Bounded(jinja::limits limits, Clock::duration time, const StopCheck& stop, Run run) -> Result<decltype(run())> {
-  Status ended;
-  const Clock::time_point until = Clock::now() + time;
-  limits.stop = [&] {
-    if (stop) ended = stop();
-    if (ended && Clock::now() > until) {
-      ended = InvalidArgument(
-          fmt::format("{} takes longer than {} s", kName, std::chrono::duration_cast<std::chrono::seconds>(time).count()), "messages");
-    }
-    return !ended;
-  };
-  const jinja::meter meter(limits);
-  try {
-    return run();
-  } catch (const jinja::limit_exceeded& exceeded) {
-    if (!ended) return std::unexpected(ended.error());
-    return InvalidArgument(BoundMessage(exceeded, limits), "messages");
-  } catch (const jinja::template_exception& raised) {
-    // Templates refuse what their model was not trained on, such as two user messages in a row.
-    return InvalidArgument(raised.text.empty() ? fmt::format("{} refuses these messages", kName) : raised.text, "messages");
-  } catch (const jinja::rethrown_exception& failure) {
-    return InvalidArgument(fmt::format("{} fails: {}", kName, FirstLine(failure.cause)), "messages");
-  } catch (const std::exception& failure) {
-    return InvalidArgument(fmt::format("{} fails: {}", kName, FirstLine(failure.what())), "messages");
-  }
 }
 
 common_chat_msg ToCommon(const ChatMessage& message) {
@@ -123,22 +56,6 @@ common_chat_msg ToCommon(const ChatMessage& message) {
     common.tool_calls.push_back({.name = call.name, .arguments = call.arguments, .id = call.id});
   }
   return common;
-}
-
-common_chat_templates_inputs ToCommon(const ChatPrompt& prompt) {
-  common_chat_templates_inputs inputs;
-  inputs.use_jinja = true;
-  inputs.add_generation_prompt = prompt.add_generation_prompt;
-  if (prompt.continue_final_message) inputs.continue_final_message = COMMON_CHAT_CONTINUATION_AUTO;
-  inputs.chat_template_kwargs = prompt.template_arguments;
-  if (const auto thinking = prompt.template_arguments.find("enable_thinking"); thinking != prompt.template_arguments.end()) {
-    inputs.enable_thinking = thinking->second != "false";
-  }
-  for (const ChatMessage& message : prompt.messages) inputs.messages.push_back(ToCommon(message));
-  for (const ChatTool& tool : prompt.tools) {
-    inputs.tools.push_back({.name = tool.name, .description = tool.description, .parameters = tool.parameters});
-  }
-  return inputs;
 }
 
 MarkedText ToMarked(const jinja::string& string) {
@@ -188,6 +105,56 @@ std::string TextOf(const Model& model) {
 
 }  // namespace
 
+jinja::limits ChatTemplateLimits(const ChatPrompt& prompt) {
+  const std::size_t input = InputBytes(prompt);
+  jinja::limits limits;
+  limits.max_depth = kMostDepth;
+  limits.max_steps = kMostSteps + kStepsPerMessage * prompt.messages.size();
+  limits.max_values = kMostValues;
+  limits.max_bytes = kMostStringBytes + kStringBytesPerInputByte * input;
+  limits.max_output = kMostOutputBytes + kOutputBytesPerInputByte * input;
+  return limits;
+}
+
+std::string ChatTemplateBound(const jinja::limit_exceeded& exceeded, const jinja::limits& limits) {
+  switch (exceeded.what) {
+    case jinja::limit_exceeded::depth:
+      return fmt::format("{} nests calls, blocks or values more than {} levels deep", kName, limits.max_depth);
+    case jinja::limit_exceeded::steps:
+      return fmt::format("{} takes more than {} steps of work", kName, limits.max_steps);
+    case jinja::limit_exceeded::values:
+      return fmt::format("{} holds more than {} values at a time", kName, limits.max_values);
+    case jinja::limit_exceeded::bytes:
+      return fmt::format("{} makes more than {} bytes of strings and lists", kName, limits.max_bytes);
+    case jinja::limit_exceeded::output:
+      return fmt::format("{} writes more than {} bytes of output", kName, limits.max_output);
+    case jinja::limit_exceeded::stopped:
+      break;
+  }
+  return fmt::format("{} was stopped", kName);
+}
+
+std::string FirstLineOfMessage(std::string_view text) {
+  while (!text.empty() && text.front() == '\n') text.remove_prefix(1);
+  return std::string(text.substr(0, text.find('\n')));
+}
+
+common_chat_templates_inputs ToCommonInputs(const ChatPrompt& prompt) {
+  common_chat_templates_inputs inputs;
+  inputs.use_jinja = true;
+  inputs.add_generation_prompt = prompt.add_generation_prompt;
+  if (prompt.continue_final_message) inputs.continue_final_message = COMMON_CHAT_CONTINUATION_AUTO;
+  inputs.chat_template_kwargs = prompt.template_arguments;
+  if (const auto thinking = prompt.template_arguments.find("enable_thinking"); thinking != prompt.template_arguments.end()) {
+    inputs.enable_thinking = thinking->second != "false";
+  }
+  for (const ChatMessage& message : prompt.messages) inputs.messages.push_back(ToCommon(message));
+  for (const ChatTool& tool : prompt.tools) {
+    inputs.tools.push_back({.name = tool.name, .description = tool.description, .parameters = tool.parameters});
+  }
+  return inputs;
+}
+
 Status CheckTemplateArguments(const std::map<std::string, std::string>& arguments) {
   static const std::set<std::string, std::less<>> kReserved = {"messages",
                                                                "tools",
@@ -213,6 +180,7 @@ Status CheckTemplateArguments(const std::map<std::string, std::string>& argument
 
 struct ChatTemplate::Engine {
   common_chat_templates_ptr templates;
+  AnswerFormats formats;
 };
 
 ChatTemplate::ChatTemplate(std::string source) : engine_(std::make_unique<Engine>()), source_(std::move(source)) {}
@@ -243,7 +211,7 @@ void ChatTemplate::Load(const Model* model, const std::string& override, const s
     jinja::limits limits;
     limits.max_depth = kMostDepth;
     limits.max_steps = kMostLoadSteps;
-    const auto made = Bounded(limits, kMostLoadTime, {}, [&] {
+    const auto made = WithinChatTemplateLimits(limits, kMostChatTemplateLoadTime, {}, [&] {
       engine_->templates = common_chat_templates_init(model == nullptr ? nullptr : model->handle(), override, bos, eos);
       return true;
     });
@@ -260,12 +228,12 @@ void ChatTemplate::Load(const Model* model, const std::string& override, const s
 // Whether the template comes to an end. What it refuses is up to itself.
 Status ChatTemplate::Try() const {
   const ChatPrompt chat = ShortChat();
-  jinja::limits limits = RenderLimits(chat);
+  jinja::limits limits = ChatTemplateLimits(chat);
   limits.max_steps = kMostLoadSteps;
   bool within = true;
-  const auto rendered = Bounded(limits, kMostLoadTime, {}, [&] {
+  const auto rendered = WithinChatTemplateLimits(limits, kMostChatTemplateLoadTime, {}, [&] {
     try {
-      return common_chat_templates_render(engine_->templates.get(), ToCommon(chat)).length();
+      return common_chat_templates_render(engine_->templates.get(), ToCommonInputs(chat)).length();
     } catch (const jinja::limit_exceeded&) {
       within = false;
       throw;
@@ -277,9 +245,11 @@ Status ChatTemplate::Try() const {
 // llama.cpp derives from a template how its answers are to be parsed, where it can.
 void ChatTemplate::TryParser() {
   const ChatPrompt chat = ShortChat();
-  const auto render = [&] { return common_chat_templates_render(engine_->templates.get(), ToCommon(chat)).length(); };
-  const auto parse = [&] { return common_chat_templates_apply(engine_->templates.get(), ToCommon(chat)).prompt.size(); };
-  if (!Bounded(RenderLimits(chat), kMostLoadTime, {}, render) || Bounded(RenderLimits(chat), kMostLoadTime, {}, parse)) return;
+  const auto render = [&] { return common_chat_templates_render(engine_->templates.get(), ToCommonInputs(chat)).length(); };
+  const auto parse = [&] { return common_chat_templates_apply(engine_->templates.get(), ToCommonInputs(chat)).prompt.size(); };
+  if (!WithinChatTemplateLimits(ChatTemplateLimits(chat), kMostChatTemplateLoadTime, {}, render) ||
+      WithinChatTemplateLimits(ChatTemplateLimits(chat), kMostChatTemplateLoadTime, {}, parse))
+    return;
   warnings_.emplace_back("llama.cpp cannot tell how the answers of the chat template are built: they are plain content");
 }
 
@@ -287,8 +257,26 @@ Result<MarkedText> ChatTemplate::Render(const ChatPrompt& prompt, const StopChec
   if (!status_) return std::unexpected(status_.error());
   if (Status status = CheckTemplateArguments(prompt.template_arguments); !status) return std::unexpected(status.error());
   if (!builtin_.empty()) return RenderWithBuiltin(builtin_, prompt);
-  return Bounded(RenderLimits(prompt), kMostRenderTime, stop,
-                 [&] { return ToMarked(common_chat_templates_render(engine_->templates.get(), ToCommon(prompt))); });
+  return WithinChatTemplateLimits(ChatTemplateLimits(prompt), kMostRenderTime, stop,
+                                  [&] { return ToMarked(common_chat_templates_render(engine_->templates.get(), ToCommonInputs(prompt))); });
+}
+
+Result<RenderedChat> ChatTemplate::Prepare(const ChatPrompt& prompt, const StopCheck& stop) const {
+  Result<MarkedText> text = Render(prompt, stop);
+  if (!text) return std::unexpected(text.error());
+  const bool is_open = prompt.add_generation_prompt || prompt.continue_final_message;
+  if (!builtin_.empty() || !is_open) return RenderedChat{.prompt = std::move(*text), .format = AnswerFormat::Plain()};
+  Result<std::shared_ptr<const AnswerFormat>> format = engine_->formats.For(engine_->templates.get(), prompt, text->text, stop);
+  if (!format) return std::unexpected(format.error());
+  return RenderedChat{.prompt = std::move(*text), .format = std::move(*format)};
+}
+
+std::string ChatTemplate::FormatName() const {
+  ChatPrompt chat = ShortChat();
+  chat.tools = {
+      {.name = "search", .description = "Searches", .parameters = R"({"type":"object","properties":{"query":{"type":"string"}}})"}};
+  const Result<RenderedChat> prepared = Prepare(chat);
+  return prepared ? prepared->format->Description() : AnswerFormat::Plain()->Description();
 }
 
 }  // namespace cllm

@@ -1,6 +1,7 @@
 // Chat messages → prompt text, by the template that the GGUF file carries or that the user gave.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -9,6 +10,7 @@
 
 #include "base/status.h"
 #include "base/stop_check.h"
+#include "model/answer_format.h"
 #include "model/marked_text.h"
 #include "model/model.h"
 
@@ -38,6 +40,24 @@ struct ChatTool {
   std::string parameters = {};  // a JSON schema, as text
 };
 
+// Which tools an answer may call.
+struct ToolChoice {
+  enum class Kind : std::uint8_t {
+    kAuto,
+    kNone,
+    kRequired,  // at least one
+    kFunction,  // this one
+  };
+  Kind kind = Kind::kAuto;
+  std::string function = {};  // its name
+  bool operator==(const ToolChoice&) const = default;
+};
+
+enum class ReasoningFormat : std::uint8_t {
+  kApart,      // what the model thinks is a part of its own
+  kInContent,  // it is content, with its marks
+};
+
 struct ChatPrompt {
   std::vector<ChatMessage> messages = {};
   // Variables of the template, each value as JSON text: {"enable_thinking", "false"}. See CheckTemplateArguments.
@@ -46,6 +66,15 @@ struct ChatPrompt {
   bool add_generation_prompt = true;
   // The last message is the beginning of the answer.
   bool continue_final_message = false;
+  // How the answer is read. The prompt is the same for all of them.
+  ToolChoice tool_choice = {};
+  bool parallel_tool_calls = true;
+  ReasoningFormat reasoning_format = ReasoningFormat::kApart;
+};
+
+struct RenderedChat {
+  MarkedText prompt;
+  std::shared_ptr<const AnswerFormat> format;
 };
 
 // Names that a request may not give to arguments of its own: what the renderer sets itself, and functions of templates.
@@ -65,6 +94,11 @@ class ChatTemplate {
 
   // The prompt, ready for the assistant's answer. It holds no BOS that Tokenize(add_special) adds again.
   Result<MarkedText> Render(const ChatPrompt& prompt, const StopCheck& stop = {}) const;
+
+  // The same prompt, and how answers to it are built. Where that cannot be told they are plain content; that is no error.
+  Result<RenderedChat> Prepare(const ChatPrompt& prompt, const StopCheck& stop = {}) const;
+  // For people: what answers may hold beside content, and what marks it.
+  std::string FormatName() const;
 
   // Why it cannot be used.
   const Status& status() const { return status_; }
