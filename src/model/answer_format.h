@@ -107,7 +107,7 @@ class AnswerFormat {
 class AnswerParser {
  public:
   static constexpr std::size_t kMostParsedBytes = std::size_t{256} << 10;
-  static constexpr std::size_t kMostParsedPerByte = 256;
+  static constexpr std::size_t kMostParsedPerByte = 128;
 
   explicit AnswerParser(std::shared_ptr<const AnswerFormat> format, std::function<std::string()> new_call_id = RandomCallId);
 

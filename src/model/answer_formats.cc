@@ -15,7 +15,7 @@ namespace cllm {
 namespace {
 
 constexpr std::size_t kMostFormats = 64;
-constexpr std::size_t kMostKeyBytes = std::size_t{4} << 20;
+constexpr std::size_t kMostKeyBytes = std::size_t{1} << 20;
 
 // What decides how answers are built, apart from how the prompt ends.
 std::string KeyOf(const ChatPrompt& prompt) {

@@ -128,6 +128,8 @@ class IdsMayBeMissing {
   std::set<common_peg_parser_id> made_;
 };
 
+bool IsOfName(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-'; }
+
 // Of one call, by the nodes of its tree.
 struct CallNodes {
   bool has_id = false;
@@ -138,8 +140,7 @@ struct CallNodes {
 
 // What the library's mapper leaves out: how far each call is, where the last text ends, and whether it is open.
 struct TreeReader {
-  const common_peg_ast_arena& tree;
-  std::size_t size;
+  const std::string& text;
   ParsedAnswer& answer;
   std::vector<CallNodes> calls = {};
   CallNodes next = {};  // opened, without a name so far
@@ -163,9 +164,9 @@ void TreeReader::Read(const common_peg_ast_node& node) {
   const bool is_content = node.tag == Peg::CONTENT;
   if (is_content || node.tag == Peg::REASONING) {
     (is_content ? answer.content : answer.reasoning) += node.sanitized_text();
-    if (!is_content) answer.ends_in_reasoning = node.is_partial && node.end == size;
+    if (!is_content) answer.ends_in_reasoning = node.is_partial && node.end == text.size();
     // Before the first of its characters, what is optional in front of it may still come.
-    if (node.is_partial && node.end == size && !node.text.empty())
+    if (node.is_partial && node.end == text.size() && !node.text.empty())
       answer.open_text = is_content ? AnswerPart::Kind::kContent : AnswerPart::Kind::kReasoning;
     return See(node);
   }
@@ -180,6 +181,8 @@ void TreeReader::Read(const common_peg_ast_node& node) {
   if (node.tag == Peg::TOOL_NAME) {
     if (!is_named) calls.push_back(std::exchange(next, {}));
     is_named = true;
+    // The library takes what goes on behind a name it knows for something else where it can.
+    if (node.end < text.size() && IsOfName(text[node.end])) is_unknown = true;
     return SeeOfCall(node);
   }
   if (node.tag == Peg::TOOL_CLOSE) {
@@ -376,7 +379,7 @@ ParsedAnswer AnswerGrammar::Parse(const std::string& text) const {
     if (result.fail()) return answer;
     answer.state = result.success() ? ParsedAnswer::State::kClosed : ParsedAnswer::State::kOpen;
     answer.end = result.end;
-    TreeReader reader{.tree = context.ast, .size = text.size(), .answer = answer};
+    TreeReader reader{.text = context.input, .answer = answer};
     context.ast.visit(result, [&reader](const common_peg_ast_node& node) { reader.Read(node); });
     const common_chat_msg message = MapTree(format_, context.ast, result);
     const bool is_whole = format_ == COMMON_CHAT_FORMAT_PEG_GEMMA4 || format_ == COMMON_CHAT_FORMAT_PEG_MINIMAX_M3;

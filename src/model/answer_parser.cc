@@ -361,9 +361,11 @@ void AnswerParser::SendCall(int index, const ParsedCall* begun, std::string_view
   parts_.push_back(std::move(part));
 }
 
-// Models number their calls, some with the same number again.
+// Models number their calls, some with the same number again, and not all of what they write is a number.
 std::string AnswerParser::IdFor(const std::string& own) {
-  if (!own.empty() && ids_.insert(own).second) return own;
+  constexpr std::size_t kMostIdBytes = 64;
+  const bool is_id = !own.empty() && own.size() <= kMostIdBytes && std::ranges::all_of(own, [](char c) { return c > ' ' && c < '\x7F'; });
+  if (is_id && ids_.insert(own).second) return own;
   std::string id = new_call_id_();
   ids_.insert(id);
   return id;
