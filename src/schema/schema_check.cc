@@ -82,8 +82,12 @@ Result<CheckedSchema> SchemaChecker::Run() {
   // Where all is allowed nothing refers to them: whatever did was left out.
   if (!walk_.has_failed() && !definitions.empty() && checked.enforced.is_object()) checked.enforced["$defs"] = std::move(definitions);
   if (!walk_.has_failed()) {
-    if (const auto cycle = EmptyCycle(checked.enforced))
+    if (const auto cycle = EmptyCycle(checked.enforced)) {
       walk_.Fail(*cycle, "$ref", "leads back to itself, or to one that does, and nothing is consumed");
+    }
+    if (const auto endless = EndlessSchema(checked.enforced)) {
+      walk_.Fail(*endless, "schema", "has no value that fits it: each would have to hold another one");
+    }
   }
   if (walk_.has_failed()) return std::unexpected(walk_.error());
   checked.relaxed_pointers = walk_.TakeRelaxed();

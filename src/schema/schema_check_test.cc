@@ -229,6 +229,24 @@ TEST(SchemaCheckTest, ACycleThatConsumesNothingIsAnError) {
   }
 }
 
+TEST(SchemaCheckTest, ASchemaWhoseValuesNeverEndIsAnError) {
+  for (
+      const char* schema :
+      {R"({"type":"object","properties":{"a":{"$ref":"#"}},"required":["a"]})", R"({"type":"array","items":{"$ref":"#"},"minItems":1})",
+       R"({"type":"array","prefixItems":[{"$ref":"#"}],"minItems":1})",
+       R"({"anyOf":[{"type":"null"},{"$ref":"#/$defs/a"}],"$defs":{"a":{"type":"object","properties":{"b":{"$ref":"#/$defs/b"}},"required":["b"]},
+            "b":{"type":"array","items":{"$ref":"#/$defs/a"},"minItems":2}}})"}) {
+    const std::string message = RelaxedOf(schema).enforced;
+    EXPECT_NE(message.find("has no value that fits it: each would have to hold another one"), std::string::npos) << schema << message;
+  }
+  for (const char* schema : {R"({"type":"object","properties":{"a":{"$ref":"#"}}})", R"({"type":"array","items":{"$ref":"#"}})",
+                             R"({"type":"object","properties":{"a":{"anyOf":[{"$ref":"#"},{"type":"null"}]}},"required":["a"]})",
+                             R"({"type":"array","prefixItems":[{"type":"null"},{"$ref":"#"}],"minItems":1})",
+                             R"({"$ref":"#/$defs/a","$defs":{"a":{"$ref":"#/$defs/b"},"b":{"$ref":"#/$defs/c"},"c":{"type":"null"}}})"}) {
+    EXPECT_FALSE(Enforced(schema).starts_with("error")) << Enforced(schema);
+  }
+}
+
 TEST(SchemaCheckTest, WhatNoValueFitsIsAnError) {
   for (const char* schema :
        {"false", R"({"type":"integer","minimum":3,"maximum":2})", R"({"type":"number","exclusiveMinimum":1,"exclusiveMaximum":1.000001})",

@@ -205,7 +205,6 @@ void NodeCompiler::CompileKeyword(SchemaNode& node, const std::string& name, con
 // What keywords say together.
 void NodeCompiler::Finish(SchemaNode& node) {
   for (const auto& [name, rule] : node.properties) node.required_count += rule.is_required ? 1 : 0;
-  if (node.contains == kNoNode) node.contained = {.least = 1};
   if (node.condition == kNoNode) node.consequence = node.alternative = kNoNode;
 }
 

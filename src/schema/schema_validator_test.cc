@@ -168,6 +168,7 @@ TEST(SchemaValidatorTest, MultiplesAreThoseOfTheDecimals) {
     EXPECT_TRUE(is_multiple(value, of)) << value << " of " << of;
   }
   for (const auto& [value, of] : std::vector<std::pair<const char*, const char*>>{{"0.075", "0.01"},
+                                                                                  {"20", "8"},
                                                                                   {"1", "0.3"},
                                                                                   {"1e308", "0.123456789"},
                                                                                   {"18446744073709551615", "2"},

@@ -1,6 +1,7 @@
 #include "schema/schema_walk.h"
 
 #include <algorithm>
+#include <unordered_set>
 #include <utility>
 
 #include <fmt/format.h>
@@ -34,6 +35,42 @@ void AppendEmptyReferences(const Json& schema, std::vector<std::string>& names) 
       for (const Json& branch : *branches) open.push_back(&branch);
     }
   }
+}
+
+using NameSet = std::unordered_set<std::string>;
+
+bool CanEnd(const Json& schema, const NameSet& ending);
+
+// Of an array: the items that have to be there.
+bool CanItemsEnd(const Json& schema, const NameSet& ending) {
+  const std::size_t least = schema.value("minItems", std::size_t{0});
+  const auto prefix = schema.find("prefixItems");
+  const std::size_t listed = prefix == schema.end() ? 0 : prefix->size();
+  for (std::size_t i = 0; i < std::min(least, listed); ++i) {
+    if (!CanEnd((*prefix)[i], ending)) return false;
+  }
+  return least <= listed || !schema.contains("items") || CanEnd(schema["items"], ending);
+}
+
+// Of an object: the properties that have to be there.
+bool CanPropertiesEnd(const Json& schema, const NameSet& ending) {
+  const auto names = schema.find("required");
+  const auto properties = schema.find("properties");
+  if (names == schema.end() || properties == schema.end()) return true;
+  std::unordered_set<std::string_view> required;
+  for (const Json& name : *names) required.insert(name.get_ref<const std::string&>());
+  return std::ranges::all_of(properties->get_ref<const Json::object_t&>(),
+                             [&](const auto& property) { return !required.contains(property.first) || CanEnd(property.second, ending); });
+}
+
+// Whether a value of the schema needs nothing but schemas that are known to have one. As deep as an enforced schema is.
+bool CanEnd(const Json& schema, const NameSet& ending) {
+  if (!schema.is_object()) return true;
+  if (const auto reference = schema.find("$ref"); reference != schema.end()) return ending.contains(reference->get<std::string>());
+  if (const auto branches = schema.find("anyOf"); branches != schema.end()) {
+    return std::ranges::any_of(*branches, [&](const Json& branch) { return CanEnd(branch, ending); });
+  }
+  return CanItemsEnd(schema, ending) && CanPropertiesEnd(schema, ending);
 }
 
 }  // namespace
@@ -119,6 +156,25 @@ std::string SchemaWalk::DefinitionOf(const SchemaTarget& target) {
 std::optional<SchemaWalk::Definition> SchemaWalk::TakeDefinition() {
   if (taken_ == definitions_.size()) return std::nullopt;
   return definitions_[taken_++];
+}
+
+std::optional<std::string> EndlessSchema(const Json& enforced) {
+  constexpr int kMostRounds = 64;
+  std::vector<std::pair<std::string, const Json*>> open = {{"#", &enforced}};
+  if (enforced.is_object() && enforced.contains("$defs")) {
+    for (const auto& [name, schema] : enforced["$defs"].get_ref<const Json::object_t&>()) open.emplace_back("#/$defs/" + name, &schema);
+  }
+  NameSet ending;
+  for (int round = 0; round < kMostRounds && !open.empty(); ++round) {
+    // Backwards: what is referred to mostly stands behind what refers to it.
+    const std::size_t before = ending.size();
+    for (auto at = open.rbegin(); at != open.rend(); ++at) {
+      if (CanEnd(*at->second, ending)) ending.insert(at->first);
+    }
+    if (ending.size() == before) return open.front().first;
+    std::erase_if(open, [&](const auto& one) { return ending.contains(one.first); });
+  }
+  return std::nullopt;
 }
 
 std::optional<std::string> EmptyCycle(const Json& enforced) {

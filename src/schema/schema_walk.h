@@ -69,7 +69,11 @@ std::optional<std::int64_t> CountOf(SchemaWalk& walk, const Json& keywords, cons
 // Whether no value fits two of the schemas, by what their own keywords say.
 bool AreDisjoint(SchemaWalk& walk, const Json& branches);
 
-// Whether references lead from one to the next and back without consuming anything: the pointer or name where one does.
+// A schema, of those that can be referred to, each of whose values would have to hold another one of them, and so on without an end. In
+// time linear in the schema; long chains of references against the order of $defs can hide one.
+std::optional<std::string> EndlessSchema(const Json& enforced);
+
+// Whether references lead from one to the next and back without consuming anything: where one does.
 std::optional<std::string> EmptyCycle(const Json& enforced);
 
 }  // namespace cllm
