@@ -127,7 +127,9 @@ TEST(ChatTemplate, ItsPromptsAreThoseOfLlamaCpp) {
       chats.back().template_arguments["enable_thinking"] = thinking;
       chats.back().template_arguments["reasoning_effort"] = "\"high\"";
     }
+    const bool knows_tools = common_chat_templates_get_caps(theirs.get()).at("supports_tools");
     for (const ChatPrompt& chat : chats) {
+      if (!chat.tools.empty() && !knows_tools) continue;  // llama.cpp leaves them out; see generic_tools_test.cc
       common_chat_templates_inputs inputs;
       for (const ChatMessage& message : chat.messages) {
         common_chat_msg& common = inputs.messages.emplace_back();
