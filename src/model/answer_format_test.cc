@@ -276,7 +276,7 @@ TEST(AnswerFormat, PeopleAreToldWhatItIs) {
   const auto described = [](const char* name) { return ChatTemplate::FromText(TemplateFile(name))->FormatName(); };
   EXPECT_EQ(described("Qwen-Qwen3-0.6B"), "calls after <tool_call>, reasoning from <think> to </think>");
   EXPECT_EQ(described("mistralai-Mistral-Nemo-Instruct-2407"), "calls after [TOOL_CALLS]");
-  EXPECT_EQ(ChatTemplate::FromText("")->FormatName(), "no calls");
+  EXPECT_EQ(ChatTemplate::FromText("")->FormatName(), "calls after <tool_call>");
 }
 
 TEST(AnswerFormat, ToolsMayHaveAnySchema) {
