@@ -194,6 +194,16 @@ void ReadTemplateArguments(JsonObject& object, ChatPrompt& prompt) {
   ReadThinkingObject(object, prompt);
 }
 
+// Whether thoughts come apart from the content: llama-server's reasoning_format, SGLang's separate_reasoning.
+void ReadReasoningFormat(JsonObject& object, ChatPrompt& prompt) {
+  const std::string format = object.String("reasoning_format").value_or("auto");
+  if (format != "auto" && format != "deepseek" && format != "none") {
+    return object.Reject("reasoning_format", "reasoning_format must be auto, deepseek or none");
+  }
+  const bool is_apart = object.Bool("separate_reasoning").value_or(format != "none");
+  prompt.reasoning_format = is_apart ? ReasoningFormat::kApart : ReasoningFormat::kInContent;
+}
+
 // Where the prompt ends: with the beginning of an answer of its own, or with an open last message.
 void ReadEnding(JsonObject& object, bool is_prefix, ChatPrompt& prompt) {
   const auto add = object.Bool("add_generation_prompt");
@@ -217,6 +227,7 @@ Result<ChatPrompt> ReadChatPrompt(JsonObject& object) {
   const Result<bool> is_prefix = ReadMessages(object, prompt.messages);
   if (!is_prefix) return std::unexpected(is_prefix.error());
   ReadTemplateArguments(object, prompt);
+  ReadReasoningFormat(object, prompt);
   ReadEnding(object, *is_prefix, prompt);
   // A chat's prompt begins with one BOS whether the template writes it or not, which is what either value is for.
   object.Bool("add_special_tokens");

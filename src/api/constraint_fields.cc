@@ -10,6 +10,7 @@
 
 #include <fmt/format.h>
 
+#include "schema/closed_objects.h"
 #include "schema/pattern.h"
 #include "schema/schema_check.h"
 #include "schema/schema_validator.h"
@@ -60,7 +61,9 @@ void ConstraintReader::Schema(const std::string& field, const Json& schema) {
     if (status) return status;
     return Fail(ErrorCode::kInternal, "the answer does not keep its schema: " + status.error().message);
   };
-  Set({.grammar = {.kind = GrammarPart::Kind::kJsonSchema, .text = Dump(checked->enforced)}, .field = field, .check = check});
+  Set({.grammar = {.kind = GrammarPart::Kind::kJsonSchema, .text = Dump(WithClosedObjects(checked->enforced))},
+       .field = field,
+       .check = check});
 }
 
 // vLLM's and llama-server's clients send a schema as an object or as its text.

@@ -44,6 +44,7 @@ class ChatWriter : public AnswerWriter {
  public:
   struct Settings {
     bool logprobs = false;
+    bool shows_reasoning = true;
     bool speaks_of_functions = false;  // as ToolSettings has it
   };
   ChatWriter(ModelCard model, Settings settings, StreamSettings stream)
@@ -54,9 +55,10 @@ class ChatWriter : public AnswerWriter {
   std::string StreamDelta(const TextDelta& delta) override {
     std::string frames = Opening(delta.choice, {.prompt = delta.counts.prompt, .cached = delta.counts.cached});
     Json fields = Json::object();
-    if (!delta.reasoning.empty()) fields["reasoning_content"] = delta.reasoning;
+    if (!delta.reasoning.empty() && settings_.shows_reasoning) fields["reasoning_content"] = delta.reasoning;
     if (!delta.text.empty() || delta.empty()) fields["content"] = delta.text;
     if (!delta.calls.empty()) AddCallPieces(delta, fields);
+    if (fields.empty()) return frames;
     return frames + Chunk(delta.choice, std::move(fields), LogprobsOf(delta), nullptr, delta.counts);
   }
 
@@ -95,7 +97,7 @@ class ChatWriter : public AnswerWriter {
 
   Json MessageOf(const TextDelta& answer) const {
     Json message{{"role", "assistant"}, {"content", answer.text}, {"refusal", nullptr}};
-    if (!answer.reasoning.empty()) message["reasoning_content"] = answer.reasoning;
+    if (!answer.reasoning.empty() && settings_.shows_reasoning) message["reasoning_content"] = answer.reasoning;
     if (answer.calls.empty()) return message;
     if (answer.text.empty()) message["content"] = nullptr;
     if (settings_.speaks_of_functions) {
@@ -179,13 +181,16 @@ Result<ParsedCall> OpenAiChatDialect::Parse(std::string_view body, const StopChe
   prompt->is_constrained = call.request.constraint.has_value();
   call.request.prompt = std::move(*prompt);
   const bool logprobs = ReadLogprobs(object, call.request.sampling);
+  const bool shows_reasoning = object.Bool("include_reasoning").value_or(true);
   const StreamSettings stream = ReadStreamFields(object);
   call.stream = stream.stream;
   ReadChoices(object, 1, call);
   PrepareBestOf(object, call);
   if (const Status status = object.Finish(ChatFields()); !status) return std::unexpected(status.error());
   call.writer = std::make_unique<ChatWriter>(
-      model_, ChatWriter::Settings{.logprobs = logprobs, .speaks_of_functions = tools.speaks_of_functions}, stream);
+      model_,
+      ChatWriter::Settings{.logprobs = logprobs, .shows_reasoning = shows_reasoning, .speaks_of_functions = tools.speaks_of_functions},
+      stream);
   call.ignored_fields = ignored.Take();
   return call;
 }

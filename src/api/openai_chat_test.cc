@@ -97,24 +97,25 @@ TEST(OpenAiChatTest, WrongMessagesAreNamed) {
 }
 
 TEST(OpenAiChatTest, WrongFieldsAreNamed) {
-  ExpectWrongFields(Chat(), kLeastChat,
-                    {{"max_tokens", "0", "max_tokens must be at least 1, or -1 for as many as the context has room for, not 0"},
-                     {"max_completion_tokens", "-2", "max_completion_tokens must be an integer from -1 to 4294967295, not -2"},
-                     {"temperature", "3", "temperature must be a number from 0 to 2, not 3"},
-                     {"model", "5", "model must be a string, not 5"},
-                     {"logprobs", "1", "logprobs must be true or false, not 1"},
-                     {"top_logprobs", "1", "top_logprobs needs logprobs to be true"},
-                     {"top_logprobs", "21", "top_logprobs must be an integer from 0 to 20, not 21"},
-                     {"n", "0", "n must be an integer from 1 to 128, not 0"},
-                     {"tool_choice", "\"required\"", "tool_choice is required, but there are no tools"},
-                     {"tool_choice", "\"sometimes\"", "tool_choice must be none, auto, required or an object that names a function"},
-                     {"tools", "5", "tools must be an array of at most 512 tools"},
-                     {"response_format", R"({"type": "yaml"})", "response_format.type must be text, json_object or json_schema, not \"yaml\""},
-                     {"response_format", "{}", "response_format.type must be text, json_object or json_schema, not \"\""},
-                     {"response_format", "\"text\"", "response_format must be an object"},
-                     {"stream_options", "5", "stream_options must be an object"},
-                     {"chat_template_kwargs", "[]", "chat_template_kwargs must be an object"},
-                     {"prompt", "\"x\"", "prompt is not supported; use messages, or /v1/completions instead"}});
+  ExpectWrongFields(
+      Chat(), kLeastChat,
+      {{"max_tokens", "0", "max_tokens must be at least 1, or -1 for as many as the context has room for, not 0"},
+       {"max_completion_tokens", "-2", "max_completion_tokens must be an integer from -1 to 4294967295, not -2"},
+       {"temperature", "3", "temperature must be a number from 0 to 2, not 3"},
+       {"model", "5", "model must be a string, not 5"},
+       {"logprobs", "1", "logprobs must be true or false, not 1"},
+       {"top_logprobs", "1", "top_logprobs needs logprobs to be true"},
+       {"top_logprobs", "21", "top_logprobs must be an integer from 0 to 20, not 21"},
+       {"n", "0", "n must be an integer from 1 to 128, not 0"},
+       {"tool_choice", "\"required\"", "tool_choice is required, but there are no tools"},
+       {"tool_choice", "\"sometimes\"", "tool_choice must be none, auto, required or an object that names a function"},
+       {"tools", "5", "tools must be an array of at most 512 tools"},
+       {"response_format", R"({"type": "yaml"})", "response_format.type must be text, json_object or json_schema, not \"yaml\""},
+       {"response_format", "{}", "response_format.type must be text, json_object or json_schema, not \"\""},
+       {"response_format", "\"text\"", "response_format must be an object"},
+       {"stream_options", "5", "stream_options must be an object"},
+       {"chat_template_kwargs", "[]", "chat_template_kwargs must be an object"},
+       {"prompt", "\"x\"", "prompt is not supported; use messages, or /v1/completions instead"}});
   Json body = Json::parse(kLeastChat);
   body["stream"] = true;
   body["stream_options"] = {{"include_usage", 1}};

@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "base/log.h"
+#include "schema/closed_objects.h"
 #include "schema/schema_check.h"
 #include "schema/schema_validator.h"
 
@@ -106,7 +107,7 @@ std::string ToolReader::ReadParameters(const Json& schema, const std::string& pa
     return {};
   }
   for (const std::string& pointer : checked->relaxed_pointers) relaxed_.push_back(path + pointer);
-  return Dump(checked->enforced);
+  return Dump(WithClosedObjects(checked->enforced));
 }
 
 std::optional<ToolChoice> ChoiceOf(const std::string& word) {

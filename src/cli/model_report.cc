@@ -57,6 +57,7 @@ void AddModel(const ModelReport& report, TextRows& rows) {
                                 ? std::string("none; ChatML is used")
                                 : fmt::format("{} (--template prints it)", Bytes(static_cast<std::int64_t>(facts.chat_template.size()))));
   if (!report.chat_template) rows.Row("", report.chat_template.error().message);
+  if (report.chat_template) rows.Row("answers", report.answers);
   rows.Row("licence", facts.license.empty() ? std::string("the file does not say") : facts.license);
   rows.Row("file", fmt::format("{}, {}", report.path, Bytes(facts.file_bytes)));
 }
@@ -135,6 +136,7 @@ std::string RenderReportJson(const ModelReport& report) {
   out["engine"] = {{"name", report.engine}, {"why", report.engine_why}};
   out["servable"] = report.servable.has_value();
   if (!report.servable) out["problem"] = report.servable.error().message;
+  if (report.chat_template) out["answers"] = report.answers;
   if (!report.chat_template) out["chat_template_problem"] = report.chat_template.error().message;
   return EscapedJson(out.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace)) + "\n";
 }

@@ -27,6 +27,7 @@ struct ModelReport {
   std::string engine_why;  // one line
   Status servable;
   Status chat_template = {};  // whether it can be used
+  std::string answers = {};   // what they may hold beside content, and what marks it
 };
 
 // Aligned text for a terminal; nothing in it but letters, whatever the file holds.

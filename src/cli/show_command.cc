@@ -55,14 +55,15 @@ Status Show(const ServeOptions& options, const ShowArguments& arguments) {
   }
   const auto memory = NeededMemory(options, *facts);
   if (!memory) return std::unexpected(memory.error());
-  const std::string chat_template = facts->chat_template;
+  const auto parsed_template = ChatTemplate::FromText(facts->chat_template);
   const ModelReport report{.path = options.model.path,
                            .facts = std::move(*facts),
                            .memory = *memory,
                            .engine = "llama_cpp",
                            .engine_why = "runs every architecture that llama.cpp knows; this build has no other engine",
                            .servable = CheckModelMetadata(*file),
-                           .chat_template = ChatTemplate::FromText(chat_template)->status()};
+                           .chat_template = parsed_template->status(),
+                           .answers = parsed_template->status() ? parsed_template->FormatName() : std::string()};
   std::fputs((arguments.json ? RenderReportJson(report) : RenderReportText(report)).c_str(), stdout);
   return {};
 }

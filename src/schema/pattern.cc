@@ -18,6 +18,8 @@ Result<Pattern> Pattern::Compile(std::string_view expression) {
   return Pattern(std::move(compiled));
 }
 
-bool Pattern::MatchesWhole(std::string_view text) const { return re2::RE2::FullMatch(re2::StringPiece(text.data(), text.size()), *compiled_); }
+bool Pattern::MatchesWhole(std::string_view text) const {
+  return re2::RE2::FullMatch(re2::StringPiece(text.data(), text.size()), *compiled_);
+}
 
 }  // namespace cllm

@@ -139,6 +139,24 @@ Json CheckedNumber(SchemaWalk& walk, const Json& keywords, const std::string& po
   return checked;
 }
 
+namespace {
+
+// Formats of which the grammar compiler knows the form alone: 30 February, 41.009.1.1. These have fewer values than the formats (no 29
+// February, no leap seconds), and nothing but such values.
+std::string ExactPatternOf(std::string_view format) {
+  const std::string date =
+      "[0-9]{4}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-8]))";
+  const std::string time = R"(([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9]))";
+  const std::string byte = "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])";
+  if (format == "date") return date;
+  if (format == "time") return time;
+  if (format == "date-time") return date + "T" + time;
+  if (format == "ipv4") return byte + "([.]" + byte + "){3}";
+  return {};
+}
+
+}  // namespace
+
 Json CheckedString(SchemaWalk& walk, const Json& keywords, const std::string& pointer) {
   Json checked = {{"type", "string"}};
   for (const char* keyword : {"format", "pattern"}) {
@@ -147,7 +165,11 @@ Json CheckedString(SchemaWalk& walk, const Json& keywords, const std::string& po
   std::string_view taken;  // by what the string's form is given already
   if (const auto format = keywords.find("format"); format != keywords.end()) {
     if (StringFormatOf(format->get_ref<const std::string&>())) {
-      checked["format"] = *format;
+      if (const std::string pattern = ExactPatternOf(format->get_ref<const std::string&>()); !pattern.empty()) {
+        checked["pattern"] = pattern;
+      } else {
+        checked["format"] = *format;
+      }
       taken = "format";
     } else {
       walk.Find({pointer, "format", "is not enforced with this value"});

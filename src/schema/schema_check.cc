@@ -422,6 +422,15 @@ Json SchemaChecker::CheckedObject(const Json& keywords, const std::string& point
   if (!properties.empty()) checked["properties"] = std::move(properties);
   if (!required.empty()) checked["required"] = required;
   if (keywords.contains("additionalProperties")) checked["additionalProperties"] = rest;
+  // The compiler knows a name by its bytes, so one that is written with escapes may come as a name that isn't listed.
+  const bool is_open = keywords.contains("additionalProperties") && !IsFalse(rest);
+  const auto has_escapes = [](const auto& property) { return Dump(property.first).size() != property.first.size() + 2; };
+  if (is_open && checked.contains("properties") &&
+      std::ranges::any_of(checked["properties"].get_ref<const Json::object_t&>(), has_escapes)) {
+    walk_.Find(
+        {pointer, "additionalProperties", "is not enforced beside a property whose name has quotes, backslashes or control characters"});
+    checked["additionalProperties"] = false;
+  }
   return BoundMembers(checked, keywords, pointer) ? checked : Json(false);
 }
 
