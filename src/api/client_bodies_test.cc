@@ -241,13 +241,14 @@ TEST(ClientBodiesTest, CompletionsAreLetIn) { ExpectLetIn(OpenAiCompletionsDiale
 TEST(ClientBodiesTest, WhatThereIsNotIsRefusedByItsName) {
   const OpenAiChatDialect chat({.id = "toy"});
   const char* least = R"({"messages": [{"role": "user", "content": "hi"}]})";
-  for (const auto& [by, fields] : {Sent{"tools", R"({"tools": [{"type": "function", "function": {"name": "f"}}], "tool_choice": "auto"})"},
-                                   {"response_format", R"({"response_format": {"type": "json_schema", "json_schema": {}}})"},
-                                   {"return_progress", R"({"stream": true, "return_progress": true, "sse_ping_interval": 1})"},
-                                   {"timings_per_token", R"({"timings_per_token": true})"},
-                                   {"modalities", R"({"modalities": ["text", "audio"], "audio": {"voice": "alloy", "format": "wav"}})"},
-                                   {"mirostat", R"({"mirostat": 2, "mirostat_tau": 5.0})"},
-                                   {"guided_json", R"({"guided_json": {"type": "object"}})"}}) {
+  for (const auto& [by, fields] :
+       {Sent{"tools[0].type", R"({"tools": [{"type": "custom", "custom": {"name": "f"}}], "tool_choice": "auto"})"},
+        {"response_format", R"({"response_format": {"type": "json_schema", "json_schema": {}}})"},
+        {"return_progress", R"({"stream": true, "return_progress": true, "sse_ping_interval": 1})"},
+        {"timings_per_token", R"({"timings_per_token": true})"},
+        {"modalities", R"({"modalities": ["text", "audio"], "audio": {"voice": "alloy", "format": "wav"}})"},
+        {"mirostat", R"({"mirostat": 2, "mirostat_tau": 5.0})"},
+        {"guided_json", R"({"guided_json": {"type": "object", "unevaluatedProperties": false}})"}}) {
     Json body = Json::parse(least);
     body.update(Json::parse(fields));
     EXPECT_EQ(ErrorOf(chat, body.dump()).field, by) << fields;

@@ -38,11 +38,11 @@ TEST(KnownFieldsTest, AnOwnFieldBeatsASharedOne) {
 TEST(KnownFieldsTest, WhatAsksForSomethingIsRefusedByItsName) {
   const char* fields = R"({"return_tokens": true, "return_progress": true, "timings_per_token": true, "mirostat": 2,
     "n_keep": 5, "top_a": 0.2, "tfs_z": 0.5, "typical_p": 0.9, "dry_multiplier": 0.8, "xtc_probability": 0.1, "dynatemp_range": 0.5,
-    "length_penalty": 1.2, "use_beam_search": true, "prompt_logprobs": 3, "guided_json": {}, "guided_regex": "a", "guided_choice": ["a"],
-    "structured_outputs": {"json": {}}, "cache_salt": "s", "lora": [{"id": 0, "scale": 1}], "audio": {"voice": "v"},
-    "modalities": ["text", "audio"], "tools": [{"type": "function"}], "tool_choice": "required", "functions": [{}], "regex": "a",
-    "documents": [{}], "truncate_prompt_tokens": 5, "bad_words": ["x"], "min_keep": 3, "n_probs": 4, "grammar": "root ::= x",
-    "json_schema": {}, "response_format": {"type": "json_object"}, "options": {"num_ctx": 1}, "max_new_tokens": 5, "do_sample": false,
+    "length_penalty": 1.2, "use_beam_search": true, "prompt_logprobs": 3,
+    "cache_salt": "s", "lora": [{"id": 0, "scale": 1}], "audio": {"voice": "v"},
+    "modalities": ["text", "audio"],
+    "documents": [{}], "truncate_prompt_tokens": 5, "bad_words": ["x"], "min_keep": 3, "n_probs": 4,
+    "options": {"num_ctx": 1}, "max_new_tokens": 5, "do_sample": false,
     "safe_prompt": true, "plugins": [{}], "web_search_options": {"search_context_size": "low"}, "verbosity": "low"})";
   const Json all = Json::parse(fields);
   for (const auto& item : all.items()) {
@@ -60,9 +60,9 @@ TEST(KnownFieldsTest, WhatAsksForSomethingIsRefusedByItsName) {
 TEST(KnownFieldsTest, ValuesThatAskForNothingAreLetIn) {
   const Json body = Json::parse(R"({"return_tokens": false, "return_progress": false, "timings_per_token": false, "mirostat": 0,
     "n_keep": 0.0, "top_a": 0, "tfs_z": 1.0, "typical_p": 1, "dry_multiplier": 0, "xtc_probability": 0.0, "dynatemp_range": 0,
-    "length_penalty": 1.0, "use_beam_search": false, "prompt_logprobs": null, "guided_json": null, "lora": [], "audio": null,
-    "modalities": ["text"], "tools": [], "tool_choice": "auto", "functions": [], "function_call": "none", "regex": null,
-    "grammar": "", "response_format": {"type": "text", "json_schema": null}, "store": true, "metadata": {"a": null}, "user": "u",
+    "length_penalty": 1.0, "use_beam_search": false, "prompt_logprobs": null, "lora": [], "audio": null,
+    "modalities": ["text"],
+    "store": true, "metadata": {"a": null}, "user": "u",
     "service_tier": "auto", "options": {}, "do_sample": true, "safe_prompt": false, "dry_sequence_breakers": ["\n"], "verbosity": "medium"})");
   for (const KnownFields& known : {ChatFields(), CompletionFields()}) {
     const Status status = JsonObject(body).Finish(known);

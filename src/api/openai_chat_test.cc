@@ -68,7 +68,7 @@ TEST(OpenAiChatTest, WrongMessagesAreNamed) {
   const char* list = "messages must be an array of 1 to 10000 messages";
   EXPECT_EQ(ErrorOf(Chat(), "{}"), (Error{ErrorCode::kInvalidArgument, list, "messages"}));
   ExpectWrongFields(Chat(), kLeastChat, {{"messages", "[]", list}, {"messages", "\"hi\"", list}, {"messages", "{}", list}});
-  const std::string role = "messages[1].role must be system, developer, user or assistant";
+  const std::string role = "messages[1].role must be system, developer, user, assistant or tool";
   const std::string content = "messages[1].content must be a string or an array of text parts";
   const std::string type = "messages[1].content[0].type must be text, input_text, output_text, refusal or thinking, not ";
   struct Case {
@@ -79,7 +79,7 @@ TEST(OpenAiChatTest, WrongMessagesAreNamed) {
   for (const auto& [message, text, field] :
        {Case{"5", "messages[1] must be an object", "messages[1]"},
         {R"({"content": "x"})", role, "messages[1].role"},
-        {R"({"role": "tool", "content": "x"})", "messages[1].role tool is not supported: tools are not", "messages[1].role"},
+        {R"({"role": "tool"})", content, "messages[1].content"},
         {R"({"role": 5, "content": "x"})", "messages[1].role must be a string, not 5", "messages[1].role"},
         {R"({"role": "user"})", content, "messages[1].content"},
         {R"({"role": "user", "content": null})", content, "messages[1].content"},
@@ -89,14 +89,14 @@ TEST(OpenAiChatTest, WrongMessagesAreNamed) {
         {R"({"role": "user", "content": [{"type": 1, "text": "x"}]})", type + "\"\"", "messages[1].content"},
         {R"({"role": "user", "content": ["x"]})", "messages[1].content[0] must be an object", "messages[1].content"},
         {R"({"role": "user", "content": "x", "names": 1})", "unknown field messages[1].names: did you mean name?", "messages[1].names"},
-        {R"({"role": "assistant", "content": "x", "tool_calls": [{}]})", "messages[1].tool_calls is not supported",
+        {R"({"role": "user", "content": "x", "tool_calls": [{}]})", "messages[1].tool_calls is not supported", "messages[1].tool_calls"},
+        {R"({"role": "assistant", "content": "x", "tool_calls": [{}]})", "messages[1].tool_calls[0].function is missing",
          "messages[1].tool_calls"}}) {
     EXPECT_EQ(ErrorOf(Chat(), WithMessage(message)), (Error{ErrorCode::kInvalidArgument, text, field})) << message;
   }
 }
 
 TEST(OpenAiChatTest, WrongFieldsAreNamed) {
-  const char* format = "response_format other than {\"type\":\"text\"} is not supported";
   ExpectWrongFields(Chat(), kLeastChat,
                     {{"max_tokens", "0", "max_tokens must be at least 1, or -1 for as many as the context has room for, not 0"},
                      {"max_completion_tokens", "-2", "max_completion_tokens must be an integer from -1 to 4294967295, not -2"},
@@ -106,14 +106,12 @@ TEST(OpenAiChatTest, WrongFieldsAreNamed) {
                      {"top_logprobs", "1", "top_logprobs needs logprobs to be true"},
                      {"top_logprobs", "21", "top_logprobs must be an integer from 0 to 20, not 21"},
                      {"n", "0", "n must be an integer from 1 to 128, not 0"},
-                     {"tools", "[{}]", "tools is not supported"},
-                     {"tool_choice", "\"required\"", "tool_choice other than \"auto\" is not supported"},
-                     {"functions", "[{}]", "functions is not supported"},
-                     {"json_schema", R"({"type": "object"})", "json_schema is not supported"},
-                     {"grammar", "\"root ::= x\"", "grammar is not supported"},
-                     {"response_format", R"({"type": "json_object"})", format},
-                     {"response_format", "{}", format},
-                     {"response_format", "\"text\"", format},
+                     {"tool_choice", "\"required\"", "tool_choice is required, but there are no tools"},
+                     {"tool_choice", "\"sometimes\"", "tool_choice must be none, auto, required or an object that names a function"},
+                     {"tools", "5", "tools must be an array of at most 512 tools"},
+                     {"response_format", R"({"type": "yaml"})", "response_format.type must be text, json_object or json_schema, not \"yaml\""},
+                     {"response_format", "{}", "response_format.type must be text, json_object or json_schema, not \"\""},
+                     {"response_format", "\"text\"", "response_format must be an object"},
                      {"stream_options", "5", "stream_options must be an object"},
                      {"chat_template_kwargs", "[]", "chat_template_kwargs must be an object"},
                      {"prompt", "\"x\"", "prompt is not supported; use messages, or /v1/completions instead"}});
@@ -183,8 +181,10 @@ TEST(OpenAiChatTest, UsageIsAChunkOfItsOwnAndNullBefore) {
   ASSERT_EQ(frames.size(), 5U);
   for (int i = 0; i < 3; ++i) EXPECT_TRUE(frames[i].contains("usage") && frames[i]["usage"].is_null()) << i;
   EXPECT_EQ(frames[3]["choices"], Json::array());
-  EXPECT_EQ(frames[3]["usage"],
-            Json::parse(R"({"prompt_tokens":7,"completion_tokens":10,"total_tokens":17,"prompt_tokens_details":{"cached_tokens":3}})"));
+  EXPECT_EQ(
+      frames[3]["usage"],
+      Json::parse(
+          R"({"prompt_tokens":7,"completion_tokens":10,"total_tokens":17,"prompt_tokens_details":{"cached_tokens":3},"completion_tokens_details":{"reasoning_tokens":0}})"));
   EXPECT_EQ(frames[4], "[DONE]");
 }
 
@@ -199,7 +199,7 @@ TEST(OpenAiChatTest, TheWholeAnswer) {
   const Json body = Json::parse(Parsed(Chat(), kLeastChat).writer->Whole({{"text", {}}}, GoodEnd(FinishReason::kStop)));
   EXPECT_EQ(Stripped(body), Json::parse(R"({"object":"chat.completion","model":"toy","choices":[{"index":0,
     "message":{"role":"assistant","content":"text","refusal":null},"logprobs":null,"finish_reason":"stop"}],
-    "usage":{"prompt_tokens":7,"completion_tokens":10,"total_tokens":17,"prompt_tokens_details":{"cached_tokens":3}},"seed":42})"));
+    "usage":{"prompt_tokens":7,"completion_tokens":10,"total_tokens":17,"prompt_tokens_details":{"cached_tokens":3},"completion_tokens_details":{"reasoning_tokens":0}},"seed":42})"));
 }
 
 TEST(OpenAiChatTest, EachAnswerOpensAndEndsForItself) {
@@ -270,7 +270,7 @@ TEST(OpenAiChatTest, AMessageOfAnAnswerIsHistory) {
   EXPECT_EQ(thought.messages[1].reasoning_content, "hm");
   const auto field = [](const char* message) { return ErrorOf(Chat(), WithMessage(message)).field; };
   EXPECT_EQ(field(R"({"role": "assistant", "content": "c", "audio": {"id": "a"}})"), "messages[1].audio");
-  EXPECT_EQ(field(R"({"role": "assistant", "content": "c", "function_call": {"name": "f"}})"), "messages[1].function_call");
+  EXPECT_EQ(field(R"({"role": "user", "content": "c", "function_call": {"name": "f"}})"), "messages[1].function_call");
   EXPECT_EQ(field(R"({"role": "assistant", "content": "c", "reasoning": "a", "reasoning_content": "b"})"), "messages[1].reasoning");
 }
 

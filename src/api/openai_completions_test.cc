@@ -133,7 +133,7 @@ TEST(OpenAiCompletionsTest, TheStreamsChunks) {
   EXPECT_EQ(StrippedCompletion(frames[1]), Json::parse(R"({"object":"text_completion","model":"toy","choices":[
     {"text":"","index":0,"logprobs":null,"finish_reason":"length"}],"usage":null})"));
   EXPECT_EQ(StrippedCompletion(frames[2]), Json::parse(R"({"object":"text_completion","model":"toy","choices":[],
-    "usage":{"prompt_tokens":7,"completion_tokens":10,"total_tokens":17,"prompt_tokens_details":{"cached_tokens":3}}})"));
+    "usage":{"prompt_tokens":7,"completion_tokens":10,"total_tokens":17,"prompt_tokens_details":{"cached_tokens":3},"completion_tokens_details":{"reasoning_tokens":0}}})"));
   EXPECT_EQ(frames[3], "[DONE]");
   EXPECT_EQ(frames[0]["id"], frames[2]["id"]);
 }
@@ -148,7 +148,7 @@ TEST(OpenAiCompletionsTest, TheWholeAnswer) {
   const Json body = Json::parse(Parsed(Completions(), kLeastCompletion).writer->Whole({{"text", {}}}, GoodEnd()));
   EXPECT_EQ(StrippedCompletion(body), Json::parse(R"({"object":"text_completion","model":"toy","choices":[
     {"text":"text","index":0,"logprobs":null,"finish_reason":"length"}],
-    "usage":{"prompt_tokens":7,"completion_tokens":10,"total_tokens":17,"prompt_tokens_details":{"cached_tokens":3}},"seed":42})"));
+    "usage":{"prompt_tokens":7,"completion_tokens":10,"total_tokens":17,"prompt_tokens_details":{"cached_tokens":3},"completion_tokens_details":{"reasoning_tokens":0}},"seed":42})"));
 }
 
 TEST(OpenAiCompletionsTest, LogprobsAreParallelArraysWhoseOffsetsGoOn) {

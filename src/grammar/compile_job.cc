@@ -177,7 +177,7 @@ Result<CompileJob> ReadCompileJob(std::string_view bytes) {
   for (std::uint32_t left = reader.Number(); left > 0 && reader.ok(); --left) {
     job.vocabulary.ends.push_back(static_cast<std::int32_t>(reader.Number()));
   }
-  if (!reader.ok() || !reader.at_end() || !is_good || job.source.parts.empty()) {
+  if (!reader.ok() || !reader.at_end() || !is_good || (job.source.parts.empty() && job.source.frame.empty())) {
     return InvalidArgument("standard input holds no grammar to compile");
   }
   return job;

@@ -67,6 +67,8 @@ std::shared_ptr<const AnswerFormat> AnswerFormat::Make(const common_chat_params&
   return format;
 }
 
+bool AnswerFormat::reads_parameters() const { return grammar_ != nullptr && grammar_->reads_parameters(); }
+
 std::string AnswerFormat::Description() const {
   if (is_plain()) return "plain content";
   std::string calls = "no calls";

@@ -83,6 +83,8 @@ class AnswerFormat {
   const std::vector<std::string>& preserved_tokens() const { return preserved_tokens_; }
   // Texts that end an answer beside the model's own tokens.
   const std::vector<std::string>& additional_stops() const { return additional_stops_; }
+  // Whether reading its calls needs the tools' parameters.
+  bool reads_parameters() const;
   // For people: "calls after <tool_call>, reasoning from <think> to </think>".
   std::string Description() const;
 

@@ -15,6 +15,10 @@ namespace cllm {
 namespace {
 
 constexpr std::size_t kMostFormats = 64;
+// Of all tools of a request: llama.cpp takes 20 us for each byte. Calls of tools beyond that are content where a format needs to know
+// their parameters.
+constexpr std::size_t kMostShapeBytes = std::size_t{32} << 10;
+constexpr char kAnyParameters[] = R"({"type":"object"})";
 constexpr std::size_t kMostKeyBytes = std::size_t{1} << 20;
 
 // What decides how answers are built, apart from how the prompt ends.
@@ -36,11 +40,16 @@ std::string KeyOf(const ChatPrompt& prompt) {
 }
 
 // The tools that an answer may call, as far as reading it needs them.
-std::vector<ChatTool> CallableTools(const ChatPrompt& prompt) {
+std::vector<ChatTool> CallableTools(const ChatPrompt& prompt, bool with_parameters) {
   std::vector<ChatTool> tools;
+  std::size_t bytes = 0;
   for (const ChatTool& tool : prompt.tools) {
     if (prompt.tool_choice.kind == ToolChoice::Kind::kFunction && tool.name != prompt.tool_choice.function) continue;
-    tools.push_back({.name = tool.name, .description = {}, .parameters = ShapeOfSchema(tool.parameters)});
+    tools.push_back({.name = tool.name, .description = {}, .parameters = kAnyParameters});
+    if (!with_parameters || bytes > kMostShapeBytes) continue;
+    std::string shape = ShapeOfSchema(tool.parameters);
+    bytes += shape.size();
+    if (bytes <= kMostShapeBytes) tools.back().parameters = std::move(shape);
   }
   // The library takes the first name that fits, even where another one begins with it.
   std::ranges::stable_sort(tools, std::greater(), [](const ChatTool& tool) { return tool.name.size(); });
@@ -83,7 +92,7 @@ ChatPrompt WithoutConversation(const ChatPrompt& prompt) {
 
 // Most formats take arguments as JSON, whatever they are.
 ChatPrompt WithoutParameters(ChatPrompt prompt) {
-  for (ChatTool& tool : prompt.tools) tool.parameters = R"({"type":"object"})";
+  for (ChatTool& tool : prompt.tools) tool.parameters = kAnyParameters;
   return prompt;
 }
 
@@ -100,7 +109,7 @@ Result<std::shared_ptr<const AnswerFormat>> AnswerFormats::For(const common_chat
     if (auto known = Find(key, text)) return known;
   }
   ChatPrompt callable = prompt;
-  callable.tools = CallableTools(prompt);
+  callable.tools = CallableTools(prompt, !prompt.tools.empty() && ReadsParameters(templates, stop));
   std::shared_ptr<const AnswerFormat> format;
   std::string problem;
   const ChatPrompt brief = WithoutConversation(callable);
@@ -123,6 +132,24 @@ Result<std::shared_ptr<const AnswerFormat>> AnswerFormats::For(const common_chat
   }
   Keep(key, format);
   return format;
+}
+
+// By the example of one tool. Most formats have arguments as JSON, and then llama.cpp is spared the schemas, which take it far longer than
+// all else.
+bool AnswerFormats::ReadsParameters(const common_chat_templates* templates, const StopCheck& stop) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (reads_parameters_) return *reads_parameters_;
+  }
+  const ChatPrompt chat{
+      .messages = {{.role = "user", .content = "Hi"}},
+      .tools = {{.name = "search", .description = {}, .parameters = R"({"type":"object","properties":{"text":{"type":"string"}}})"}}};
+  const auto built =
+      WithinChatTemplateLimits(ChatTemplateLimits(chat), kMostChatTemplateLoadTime, stop, [&] { return Build(templates, chat); });
+  if (!built || (*built)->is_plain()) return true;
+  const std::lock_guard lock(mutex_);
+  reads_parameters_ = (*built)->reads_parameters();
+  return *reads_parameters_;
 }
 
 std::shared_ptr<const AnswerFormat> AnswerFormats::Find(const std::string& key, const std::string& text) {

@@ -5,6 +5,7 @@
 #include <list>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "base/status.h"
@@ -32,6 +33,7 @@ class AnswerFormats {
     std::shared_ptr<const AnswerFormat> format;
   };
 
+  bool ReadsParameters(const common_chat_templates* templates, const StopCheck& stop);
   std::shared_ptr<const AnswerFormat> Find(const std::string& key, const std::string& text);
   void Keep(std::string key, std::shared_ptr<const AnswerFormat> format);
 
@@ -39,6 +41,7 @@ class AnswerFormats {
   std::list<Entry> entries_;  // the one used last comes first
   std::size_t key_bytes_ = 0;
   std::size_t built_ = 0;
+  std::optional<bool> reads_parameters_;
 };
 
 }  // namespace cllm

@@ -30,17 +30,28 @@ common_chat_templates_inputs FrameInputs(const ChatPrompt& prompt) {
   return inputs;
 }
 
-AnswerFrame CallsFrame(const common_chat_templates* templates, const ChatPrompt& prompt) {
+// `holds_places`: schemas are placeholders.
+AnswerFrame CallsFrame(const common_chat_templates* templates, const ChatPrompt& prompt, bool holds_places) {
   common_chat_templates_inputs inputs = FrameInputs(prompt);
   for (std::size_t i = 0; i < prompt.tools.size(); ++i) {
     const ChatTool& tool = prompt.tools[i];
     if (prompt.tool_choice.kind == ToolChoice::Kind::kFunction && tool.name != prompt.tool_choice.function) continue;
-    inputs.tools.push_back({.name = tool.name, .description = {}, .parameters = FramePlaceholder(i)});
+    inputs.tools.push_back({.name = tool.name, .description = {}, .parameters = holds_places ? FramePlaceholder(i) : tool.parameters});
   }
   inputs.tool_choice = COMMON_CHAT_TOOL_CHOICE_REQUIRED;
   inputs.parallel_tool_calls = prompt.parallel_tool_calls;
   const common_chat_params params = common_chat_templates_apply(templates, inputs);
   return {.grammar = CallsAlone(params.grammar, prompt.parallel_tool_calls ? kMostFramedCalls : 1), .begun = params.generation_prompt};
+}
+
+// Where a model writes arguments as JSON, their schemas stand in the frame. Where it writes each between marks of its own, llama.cpp's
+// grammar leads it to a call of the right form, and whether that keeps its schema is looked at when it is there.
+AnswerFrame CallsFrame(const common_chat_templates* templates, const ChatPrompt& prompt) {
+  AnswerFrame frame = CallsFrame(templates, prompt, /*holds_places=*/true);
+  for (std::size_t i = 0; i < prompt.tools.size(); ++i) {
+    if (frame.grammar.contains(PlaceInFrame(i))) return frame;
+  }
+  return CallsFrame(templates, prompt, /*holds_places=*/false);
 }
 
 AnswerFrame ContentFrame(const common_chat_templates* templates, const ChatPrompt& prompt) {

@@ -346,6 +346,7 @@ void AnswerGrammar::Collect() {
       if (tag->tag == Peg::REASONING) CollectDelimiters(arena_, tag->child, reasoning);
       if (tag->tag == Peg::TOOL_ID) has_ids_ = true;
       if (tag->tag == Peg::TOOL_NAME) reads_calls_ = true;
+      if (tag->tag == Peg::TOOL_ARG_NAME) reads_parameters_ = true;
     }
     const auto* string = std::get_if<common_peg_string_parser>(&arena_.get(id));
     if (string != nullptr && string->delimiter == '\'') has_single_quotes_ = true;

@@ -55,6 +55,8 @@ class AnswerGrammar {
     return kind == AnswerPart::Kind::kReasoning ? reasoning_delimiters_ : content_delimiters_;
   }
   bool reads_calls() const { return reads_calls_; }
+  // Parameters by their names and types, rather than arguments that are one JSON object.
+  bool reads_parameters() const { return reads_parameters_; }
   // The longest end of `text` that begins a delimiter and is none: what it is going to be is open.
   std::size_t UndecidedBytes(std::string_view text) const;
 
@@ -70,6 +72,7 @@ class AnswerGrammar {
   bool has_single_quotes_ = false;
   bool has_ids_ = false;
   bool reads_calls_ = false;
+  bool reads_parameters_ = false;
 };
 
 // The longest end of `text` that begins one of the delimiters and is shorter than it.

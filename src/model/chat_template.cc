@@ -231,7 +231,7 @@ void ChatTemplate::Load(const Model* model, const std::string& override, const s
     });
     if (!made) return std::unexpected(made.error());
     const auto capabilities = common_chat_templates_get_caps(engine_->templates.get());
-    engine_->knows_tools = capabilities.at("supports_tools");
+    engine_->knows_tools = capabilities.at("supports_tools") || capabilities.at("supports_tool_calls");
     engine_->knows_system = capabilities.at("supports_system_role");
     return Try();
   }();

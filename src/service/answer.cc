@@ -57,7 +57,7 @@ void Answer::Add(const SampledToken& token, const PieceFunction& piece, TimePoin
   if (thinks || (parser_ && parser_->in_reasoning())) ++reasoning_;
   if (!stops_.matched()) return;
   control_->Send(RequestControl::Signal::kStop);
-  Finish(SendEnd(FinishReason::kStop), FinishReason::kStop, now);
+  Finish(SendEnd(FinishReason::kStop, /*to_the_end=*/false), FinishReason::kStop, now);
 }
 
 void Answer::Abort(Error error, TimePoint now) {
@@ -75,21 +75,21 @@ void Answer::End(const EndEvent& end, TimePoint now) {
     return;
   }
   Send(stops_.Push(assembler_.Finish()) + stops_.Finish());
-  Finish(SendEnd(end.reason), end.reason, now);
+  Finish(SendEnd(end.reason, /*to_the_end=*/true), end.reason, now);
 }
 
 // What no text follows any more.
-Status Answer::SendEnd(FinishReason reason) {
+Status Answer::SendEnd(FinishReason reason, bool to_the_end) {
   Status status;
   if (parser_) {
     Result<std::vector<AnswerPart>> parts = parser_->End(reason == FinishReason::kStop);
     if (parts) SendParts(std::move(*parts));
     if (!parts) status = std::unexpected(parts.error());
   }
-  // Also the tokens that have no text of their own.
-  TextDelta last{.text = {}, .tokens = TakeTokens(std::string::npos)};
-  last.tokens.insert(last.tokens.begin(), std::make_move_iterator(held_tokens_.begin()), std::make_move_iterator(held_tokens_.end()));
-  held_tokens_.clear();
+  TextDelta last;
+  last.tokens = std::exchange(held_tokens_, {});
+  // Also the tokens that have no text of their own; but not those of a stop string.
+  if (to_the_end) std::ranges::move(TakeTokens(std::string::npos), std::back_inserter(last.tokens));
   if (status && !last.tokens.empty()) Deliver(std::move(last));
   return status ? Check(reason) : status;
 }

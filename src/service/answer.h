@@ -71,7 +71,8 @@ class Answer {
   void Send(std::string text);
   void SendParts(std::vector<AnswerPart> parts);
   void Deliver(TextDelta delta);
-  Status SendEnd(FinishReason reason);
+  // `to_the_end`: of the answer, not just to a stop string.
+  Status SendEnd(FinishReason reason, bool to_the_end);
   std::vector<TokenText> TakeTokens(std::size_t text_end);
   Status Check(FinishReason reason);
   void Finish(Status status, FinishReason reason, TimePoint now);

@@ -44,8 +44,7 @@ bool WantsGrammar(const GenerateRequest& request) {
 std::optional<AnswerGrammarSource> GrammarOf(const GenerateRequest& request, const EncodedPrompt& encoded) {
   if (encoded.frame) {
     const auto& chat = std::get<ChatPrompt>(request.prompt);
-    GrammarSource source = InFrame(*encoded.frame, chat, request.constraint);
-    if (!source.parts.empty()) return AnswerGrammarSource{std::move(source), DemandsCall(chat) ? "tools" : request.constraint->field};
+    return AnswerGrammarSource{InFrame(*encoded.frame, chat, request.constraint), DemandsCall(chat) ? "tools" : request.constraint->field};
   }
   if (!request.constraint || MayCallTools(request)) return std::nullopt;
   return AnswerGrammarSource{GrammarSource{.parts = {request.constraint->grammar}}, request.constraint->field};
