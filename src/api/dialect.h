@@ -50,7 +50,7 @@ struct ParsedCall {
   std::vector<std::string> relaxed_schema;
   // What it holds in memory beside what stood in its body.
   std::size_t held_bytes = 0;
-  // What the beginning of its stream repeats of the request.
+  // What the beginning of its stream, or a whole answer, repeats of the request.
   std::size_t repeated_bytes = 0;
 };
 

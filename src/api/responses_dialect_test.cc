@@ -11,8 +11,8 @@
 namespace cllm {
 namespace {
 
-constexpr const char* kLeast = R"({"input": "hi"})";
-constexpr const char* kTool =
+constexpr const char* kLeastResponse = R"({"input": "hi"})";
+constexpr const char* kFlatTool =
     R"({"type": "function", "name": "f", "parameters": {"type": "object", "properties": {"a": {"type": "integer"}}}})";
 
 // The events of a stream, each checked to be numbered and to be named twice.
@@ -44,13 +44,13 @@ TextDelta CallPiece(int call, const std::string& name, const std::string& argume
   return delta;
 }
 
-TextDelta Text(const std::string& text) {
+TextDelta TextPiece(const std::string& text) {
   TextDelta delta;
   delta.text = text;
   return delta;
 }
 
-TextDelta Thought(const std::string& text) {
+TextDelta ThoughtPiece(const std::string& text) {
   TextDelta delta;
   delta.reasoning = text;
   return delta;
@@ -106,13 +106,13 @@ TEST_F(ResponsesTest, ItemsBecomeAChat) {
 }
 
 TEST_F(ResponsesTest, FieldsArrive) {
-  Json body = Json::parse(kLeast);
+  Json body = Json::parse(kLeastResponse);
   body.update(Json::parse(R"({"model": "any", "max_output_tokens": 9, "temperature": 0, "seed": 3, "stop": "x", "top_k": 5, "stream": true,
     "reasoning": {"effort": "low", "summary": "auto"}, "tool_choice": "required", "parallel_tool_calls": true, "user": "u", "n": 1,
     "text": {"format": {"type": "json_schema", "name": "n", "strict": true, "schema": {"type": "object"}}, "verbosity": "medium"},
     "include": ["reasoning.encrypted_content"], "truncation": "disabled", "service_tier": "auto", "top_logprobs": 0,
     "safety_identifier": "s", "prompt_cache_key": "p", "background": false, "stream_options": {"include_obfuscation": false}})"));
-  body["tools"] = Json::array({Json::parse(kTool)});
+  body["tools"] = Json::array({Json::parse(kFlatTool)});
   const ParsedCall call = Parsed(dialect_, body.dump());
   const auto& prompt = std::get<ChatPrompt>(call.request.prompt);
   EXPECT_TRUE(call.stream);
@@ -131,10 +131,10 @@ TEST_F(ResponsesTest, FieldsArrive) {
 }
 
 TEST_F(ResponsesTest, AWholeAnswerHasAnItemForEachKind) {
-  TextDelta answer = Thought("hm");
-  answer.Append(Text("hello"));
+  TextDelta answer = ThoughtPiece("hm");
+  answer.Append(TextPiece("hello"));
   answer.Append(CallPiece(0, "f", R"({"a": 1})"));
-  const Json body = Answer(With(kLeast, "tools", "[" + std::string(kTool) + "]"), answer);
+  const Json body = Answer(With(kLeastResponse, "tools", "[" + std::string(kFlatTool) + "]"), answer);
   EXPECT_EQ(body["status"], "completed");
   ASSERT_EQ(body["output"].size(), 3U);
   EXPECT_EQ(body["output"][0]["type"], "reasoning");
@@ -146,14 +146,14 @@ TEST_F(ResponsesTest, AWholeAnswerHasAnItemForEachKind) {
     "output_tokens": 10, "output_tokens_details": {"reasoning_tokens": 0}, "total_tokens": 17})"));
   EXPECT_EQ(body["tools"][0]["strict"], false);
   EXPECT_EQ(body["seed"], 42);
-  EXPECT_EQ(Answer(kLeast, {})["output"][0]["content"][0]["text"], "") << "a text in any case";
+  EXPECT_EQ(Answer(kLeastResponse, {})["output"][0]["content"][0]["text"], "") << "a text in any case";
 }
 
 TEST_F(ResponsesTest, AStreamTellsOfEachItemAndEndsWithTheWholeAnswer) {
-  const ParsedCall call = Parsed(dialect_, With(kLeast, "stream", "true"));
+  const ParsedCall call = Parsed(dialect_, With(kLeastResponse, "stream", "true"));
   std::string stream;
-  for (const TextDelta& delta : {Thought("h"), Thought("m"), Text("he"), Text("llo"), CallPiece(0, "f", ""), CallPiece(0, "", "{}"),
-                                 CallPiece(1, "g", "{\"a\":"), CallPiece(1, "", "1}")}) {
+  for (const TextDelta& delta : {ThoughtPiece("h"), ThoughtPiece("m"), TextPiece("he"), TextPiece("llo"), CallPiece(0, "f", ""),
+                                 CallPiece(0, "", "{}"), CallPiece(1, "g", "{\"a\":"), CallPiece(1, "", "1}")}) {
     stream += call.writer->StreamDelta(delta);
   }
   stream += call.writer->StreamEnd(GoodEnd(FinishReason::kStop));
@@ -200,8 +200,8 @@ TEST_F(ResponsesTest, AStreamTellsOfEachItemAndEndsWithTheWholeAnswer) {
 }
 
 TEST_F(ResponsesTest, AStreamThatBreaksSaysSoAndIsNotKept) {
-  const ParsedCall call = Parsed(dialect_, With(kLeast, "stream", "true"));
-  std::string stream = call.writer->StreamDelta(Text("he"));
+  const ParsedCall call = Parsed(dialect_, With(kLeastResponse, "stream", "true"));
+  std::string stream = call.writer->StreamDelta(TextPiece("he"));
   stream += call.writer->StreamEnd(BadEnd());
   const auto events = EventsOf(stream, 0);
   ASSERT_GE(events.size(), 2U);
@@ -216,15 +216,15 @@ TEST_F(ResponsesTest, AStreamThatBreaksSaysSoAndIsNotKept) {
 }
 
 TEST_F(ResponsesTest, WhatIsCutSaysSo) {
-  const ParsedCall call = Parsed(dialect_, kLeast);
-  const Json body = Json::parse(call.writer->Whole({Text("he")}, GoodEnd(FinishReason::kLength)));
+  const ParsedCall call = Parsed(dialect_, kLeastResponse);
+  const Json body = Json::parse(call.writer->Whole({TextPiece("he")}, GoodEnd(FinishReason::kLength)));
   EXPECT_EQ(body["status"], "incomplete");
   EXPECT_EQ(body["incomplete_details"], (Json{{"reason", "max_output_tokens"}}));
   EXPECT_EQ(body["output"][0]["status"], "incomplete");
 }
 
 TEST_F(ResponsesTest, AConversationGoesOnFromWhatIsKept) {
-  const std::string first = Answer(R"({"input": "a", "instructions": "be brief"})", Text("b"))["id"];
+  const std::string first = Answer(R"({"input": "a", "instructions": "be brief"})", TextPiece("b"))["id"];
   const std::string second = Answer(With(R"({"input": "c"})", "previous_response_id", Json(first).dump()), CallPiece(0, "f", "{}"))["id"];
   const std::string third = With(R"({"input": [{"type": "function_call_output", "call_id": "call_f", "output": "d"}]})",
                                  "previous_response_id", Json(second).dump());
@@ -234,7 +234,7 @@ TEST_F(ResponsesTest, AConversationGoesOnFromWhatIsKept) {
                                              {.role = "assistant", .tool_calls = {{.id = "call_f", .name = "f", .arguments = "{}"}}},
                                              {.role = "tool", .content = "d", .tool_call_id = "call_f"}};
   EXPECT_EQ(Messages(third), expected) << "instructions are of one request alone";
-  EXPECT_GT(Parsed(dialect_, third).held_bytes, Parsed(dialect_, kLeast).held_bytes);
+  EXPECT_GT(Parsed(dialect_, third).held_bytes, Parsed(dialect_, kLeastResponse).held_bytes);
   const Json items = Json::parse(*Ask(InputItemsBody, second, {{"order", "asc"}}));
   ASSERT_EQ(items["data"].size(), 3U);
   EXPECT_EQ(items["data"][1]["content"][0]["text"], "b");
@@ -245,15 +245,15 @@ TEST_F(ResponsesTest, AConversationGoesOnFromWhatIsKept) {
 }
 
 TEST_F(ResponsesTest, ACallThatWasCutIsNoPartOfTheConversation) {
-  const ParsedCall call = Parsed(dialect_, kLeast);
+  const ParsedCall call = Parsed(dialect_, kLeastResponse);
   const Json cut = Json::parse(call.writer->Whole({CallPiece(0, "f", "{\"a")}, GoodEnd(FinishReason::kLength)));
   EXPECT_EQ(cut["output"][0]["status"], "incomplete");
-  EXPECT_EQ(Messages(With(kLeast, "previous_response_id", cut["id"].dump())).size(), 2U);
+  EXPECT_EQ(Messages(With(kLeastResponse, "previous_response_id", cut["id"].dump())).size(), 2U);
 }
 
 TEST_F(ResponsesTest, NobodyElseFindsWhatIsKept) {
-  const std::string id = Answer(kLeast, Text("b"), "one")["id"];
-  const std::string body = With(kLeast, "previous_response_id", Json(id).dump());
+  const std::string id = Answer(kLeastResponse, TextPiece("b"), "one")["id"];
+  const std::string body = With(kLeastResponse, "previous_response_id", Json(id).dump());
   EXPECT_TRUE(dialect_.ParseFor("one", body, {}));
   EXPECT_TRUE(Ask(KeptResponseBody, id, {}, "one"));
   for (const char* other : {"", "two"}) {
@@ -271,13 +271,13 @@ TEST_F(ResponsesTest, NobodyElseFindsWhatIsKept) {
 }
 
 TEST_F(ResponsesTest, WhatIsNotToBeKeptIsNot) {
-  EXPECT_EQ(Answer(With(kLeast, "store", "false"), Text("b"))["store"], false);
+  EXPECT_EQ(Answer(With(kLeastResponse, "store", "false"), TextPiece("b"))["store"], false);
   EXPECT_EQ(store_->size(), 0U);
 }
 
 TEST_F(ResponsesTest, WrongFieldsAreNamed) {
   ExpectWrongFields(
-      dialect_, kLeast,
+      dialect_, kLeastResponse,
       {{"background", "true", "background is not supported"},
        {"conversation", "\"c\"", "conversation is not supported; use previous_response_id instead"},
        {"max_tokens", "5", "max_tokens is not supported; use max_output_tokens instead"},
@@ -288,7 +288,7 @@ TEST_F(ResponsesTest, WrongFieldsAreNamed) {
        {"input", "5", "input must be a string or an array of at most 10000 items"},
        {"instructions", "[]", "instructions must be a string, not an array"},
        {"metadata", R"({"a": 1})", "metadata must be an object of at most 16 names of 64 bytes with strings of at most 512 bytes"}});
-  const auto field = [&](const char* item) { return ErrorOf(dialect_, With(kLeast, "input", item)).field; };
+  const auto field = [&](const char* item) { return ErrorOf(dialect_, With(kLeastResponse, "input", item)).field; };
   EXPECT_EQ(field(R"([5])"), "input[0]");
   EXPECT_EQ(field(R"([{"type": "message", "role": "tool", "content": "x"}])"), "input[0].role");
   EXPECT_EQ(field(R"([{"role": "user"}])"), "input[0].content");
@@ -306,8 +306,8 @@ TEST_F(ResponsesTest, WrongFieldsAreNamed) {
 TEST_F(ResponsesTest, AConversationIsBoundedWhereverItsItemsStand) {
   Json many = Json::array();
   for (int i = 0; i < 9'999; ++i) many.push_back({{"role", "user"}, {"content", "x"}});
-  const std::string id = Answer(Json{{"input", many}}.dump(), Text("b"))["id"];
-  const Error error = ErrorOf(dialect_, With(kLeast, "previous_response_id", Json(id).dump()));
+  const std::string id = Answer(Json{{"input", many}}.dump(), TextPiece("b"))["id"];
+  const Error error = ErrorOf(dialect_, With(kLeastResponse, "previous_response_id", Json(id).dump()));
   EXPECT_EQ(error.field, "input");
   EXPECT_NE(error.message.find("10000 items"), std::string::npos);
 }

@@ -93,6 +93,7 @@ bool ApiKeys::Allow(std::string_view authorization, std::string_view x_api_key) 
 }
 
 std::string ApiKeys::OwnerOf(std::string_view authorization, std::string_view x_api_key) const {
+  if (!required()) return {};
   const std::string_view bearer = BearerKey(authorization);
   const bool is_bearers = Matches(bearer);
   if (!Matches(x_api_key) && !is_bearers) return {};

@@ -203,7 +203,8 @@ void Exchange::Flush() {
 
 void Exchange::RespondWhole() {
   if (!end_.status) return Respond(ErrorResponse(end_.status.error(), parts_.dialect->ErrorBody(end_.status.error())));
-  if (answer_bytes_ <= kWrittenOnLoop) return Respond(BodyResponse(kJsonType, parts_.writer->Whole(answers_, end_)));
+  if (answer_bytes_ + parts_.repeated_bytes <= kWrittenOnLoop)
+    return Respond(BodyResponse(kJsonType, parts_.writer->Whole(answers_, end_)));
   finished_ = true;  // there is no other news
   workers_.Post([self = shared_from_this()] {
     const auto response = self->WriteWhole();

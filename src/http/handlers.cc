@@ -127,16 +127,19 @@ void Handlers::StartGeneration(HttpCall call, DialectOf dialect_of) const {
   call.FailAndLog(Unavailable(), RecordOf(call.request));
 }
 
+// On a worker: what is kept may be long.
 void Handlers::AnswerFromStore(HttpCall call, KeptAnswer answer) const {
-  const auto backend = backend_.load();
+  auto backend = backend_.load();
   if (!backend) return call.Fail(Unavailable());
-  const std::string owner = OwnerOf(room_.front_door, *call.request);
-  const auto query = [&](const char* name) { return call.request->getParameter(name); };
-  Result<std::string> body = answer({.store = *backend->kept_responses, .owner = owner, .id = call.parameter, .query = query});
-  if (!body) return call.Fail(body.error());
-  MemoryShare memory = room_.front_door.NewShare();
-  if (!memory.Resize(body->size())) return call.Fail(NoRoomForAnswer());
-  call.respond(BodyResponse(call.route->content_type, ChunkedText(*std::move(body)), std::move(memory)));
+  room_.workers.Post([call = std::move(call), backend = std::move(backend), answer, &front_door = room_.front_door] {
+    const std::string owner = OwnerOf(front_door, *call.request);
+    const auto query = [&](const char* name) { return call.request->getParameter(name); };
+    Result<std::string> body = answer({.store = *backend->kept_responses, .owner = owner, .id = call.parameter, .query = query});
+    if (!body) return call.Fail(body.error());
+    MemoryShare memory = front_door.NewShare();
+    if (!memory.Resize(body->size())) return call.Fail(NoRoomForAnswer());
+    call.respond(BodyResponse(call.route->content_type, ChunkedText(*std::move(body)), std::move(memory)));
+  });
 }
 
 void Handlers::StartWork(HttpCall call, BodyAnswer answer) const {

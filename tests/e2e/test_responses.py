@@ -204,6 +204,21 @@ def test_they_are_kept_within_memory_and_for_their_time(serve: Callable[..., Ser
     wait_until(lambda: server.get("/v1/responses/" + ids[-1]).status_code == 404, 30, "the answer is too old")
 
 
+def test_a_stream_may_repeat_a_long_request(server: Server) -> None:
+    long = "x" * 2_000_000
+    told = list(events(post(server, stream=True, user=long, max_output_tokens=4)))
+    assert told[0]["response"]["user"] == told[-1]["response"]["user"] == long
+    assert good(server.get("/v1/responses/" + told[-1]["response"]["id"]))["user"] == long
+
+
+def test_a_deadline_within_a_stream_is_an_event(server: Server) -> None:
+    told = list(events(post(server, stream=True, ignore_eos=True, max_output_tokens=400, timeout=0.5)))
+    error, last = told[-2:]
+    assert error["type"] == "error" and error["code"] == "timed_out" and error["message"]
+    assert last["type"] == "response.failed" and last["response"]["status"] == "failed" and last["response"]["error"]["message"] == error["message"]
+    assert server.get("/v1/responses/" + last["response"]["id"]).status_code == 404
+
+
 @pytest.mark.parametrize(("fields", "param", "words"), [
     ({"background": True}, "background", "not supported"),
     ({"conversation": "conv_1"}, "conversation", "previous_response_id"),
