@@ -25,6 +25,12 @@ WEATHER = {
     "strict": True,
 }
 ASK = "What is the weather in Paris?"
+# Of a model that begins each answer with its thoughts.
+THINKING = (
+    "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' }}"
+    "{% if m.reasoning_content %}{{ '<think>\n' + m.reasoning_content + '\n</think>\n\n' }}{% endif %}{{ m.content + '<|im_end|>\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n<think>\n' }}{% endif %}"
+)
 
 
 class Fruit(pydantic.BaseModel):
@@ -179,6 +185,24 @@ def test_what_is_not_to_be_stored_is_not(client: openai.OpenAI) -> None:
     assert answer.store is False
     with pytest.raises(openai.NotFoundError):
         client.responses.retrieve(answer.id)
+
+
+def test_thoughts_are_items_and_go_back_as_they_are(serve: Callable[..., Server]) -> None:
+    client = client_of(serve("-c", 512, "--chat-template", THINKING))
+    fields = {"model": "any", "max_output_tokens": 12, "temperature": 0}
+    with client.responses.stream(input=ASK, **fields) as stream:
+        told = list(stream)
+    thoughts = "".join(event.delta for event in told if event.type == "response.reasoning_text.delta")
+    answer = client.responses.create(input=ASK, **fields)
+    (item,) = answer.output
+    assert item.type == "reasoning" and item.content[0].text == thoughts and thoughts
+    assert told[-1].type == "response.incomplete" and told[-1].response.output[0].content[0].text == thoughts
+    assert answer.usage.output_tokens_details.reasoning_tokens == 12
+    sent = client.responses.create(input=[{"role": "user", "content": ASK}, item.model_dump(), {"role": "user", "content": "So?"}],
+                                   include=["reasoning.encrypted_content"], store=False, **fields)
+    kept = client.responses.create(input="So?", previous_response_id=answer.id, **fields)
+    bare = client.responses.create(input=[{"role": "user", "content": ASK}, {"role": "user", "content": "So?"}], **fields)
+    assert sent.output[0].content == kept.output[0].content and sent.usage.input_tokens == kept.usage.input_tokens > bare.usage.input_tokens
 
 
 def test_another_key_finds_nothing(serve: Callable[..., Server]) -> None:
