@@ -9,6 +9,7 @@
 #include "api/endpoints.h"
 #include "api/openai_chat.h"
 #include "api/openai_completions.h"
+#include "api/responses_dialect.h"
 #include "service/best_of.h"
 #include "service/choices.h"
 #include "service/service.h"
@@ -17,13 +18,15 @@ namespace cllm {
 
 struct Backend {
   // `service` outlives the backend.
-  Backend(Service& the_service, ServerFacts the_facts, const RequestDefaults& defaults)
+  Backend(Service& the_service, ServerFacts the_facts, const RequestDefaults& defaults, const ResponseStoreOptions& kept = {})
       : service(the_service),
         facts(std::move(the_facts)),
         generate(CllmDialect::Endpoint::kGenerate, defaults),
         generate_stream(CllmDialect::Endpoint::kGenerateStream, defaults),
         chat(facts.card, defaults),
-        completions(facts.card, defaults) {}
+        completions(facts.card, defaults),
+        kept_responses(std::make_shared<ResponseStore>(kept)),
+        responses(facts.card, defaults, kept_responses) {}
 
   // As Service::Submit, for all answers that the call wants.
   Result<std::shared_ptr<RequestControl>> Submit(ParsedCall call, std::shared_ptr<GenerationSink> sink) const {
@@ -38,6 +41,8 @@ struct Backend {
   CllmDialect generate_stream;
   OpenAiChatDialect chat;
   OpenAiCompletionsDialect completions;
+  std::shared_ptr<ResponseStore> kept_responses;
+  ResponsesDialect responses;
 };
 
 }  // namespace cllm

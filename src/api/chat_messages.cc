@@ -14,14 +14,6 @@
 namespace cllm {
 namespace {
 
-constexpr std::size_t kMostMessages = 10'000;
-
-// The text of a message's content and, of an assistant's, the thoughts among its parts.
-struct Content {
-  std::string text;
-  std::string thoughts;
-};
-
 void AppendPart(std::string& text, const std::string& part) {
   // As llama-server and vLLM join the parts of a message.
   if (!text.empty()) text += '\n';
@@ -29,10 +21,13 @@ void AppendPart(std::string& text, const std::string& part) {
 }
 
 // One part, {"type": "text", "text": …}; OpenAI's Responses call it input_text and output_text.
-Status ReadPart(JsonObject object, const std::string& path, const std::string& field, Content& content) {
+Status ReadPart(JsonObject object, const std::string& path, const std::string& field, MessageContent& content) {
   const std::string type = object.String("type").value_or("");
   const bool is_text = type == "text" || type == "input_text" || type == "output_text";
   const bool is_thought = type == "thinking" || type == "reasoning";
+  if (type == "input_image" || type == "input_file" || type == "input_audio") {
+    return InvalidArgument(fmt::format("{}.type {} is not supported: this server's models read text alone", path, type), field);
+  }
   if (!is_text && !is_thought && type != "refusal") {
     return InvalidArgument(
         fmt::format("{}.type must be text, input_text, output_text, refusal or thinking, not {}", path, Dump(Shortened(type))), field);
@@ -45,22 +40,6 @@ Status ReadPart(JsonObject object, const std::string& path, const std::string& f
   if (!text) return InvalidArgument(fmt::format("{} has no text", path), field);
   AppendPart(is_thought ? content.thoughts : content.text, *text);
   return {};
-}
-
-// A string, or an array of parts.
-Result<Content> ReadContent(const JsonObject& message, const Json& json, const std::string& path) {
-  const std::string field = path + ".content";
-  if (json.is_string()) return Content{.text = json.get<std::string>(), .thoughts = {}};
-  if (!json.is_array()) return InvalidArgument(field + " must be a string or an array of text parts", field);
-  Content content;
-  for (std::size_t i = 0; i < json.size(); ++i) {
-    const std::string part = fmt::format("content[{}]", i);
-    if (!json[i].is_object()) return InvalidArgument(fmt::format("{}.{} must be an object", path, part), field);
-    if (Status status = ReadPart(message.Inner(json[i], part + "."), path + "." + part, field, content); !status) {
-      return std::unexpected(status.error());
-    }
-  }
-  return content;
 }
 
 void ReadRole(JsonObject& object, const std::string& path, ChatMessage& message) {
@@ -100,7 +79,7 @@ Result<ReadMessage> ReadOne(const JsonObject& request, const Json& json, const s
   if (message.role == "tool") message.tool_call_id = object.String("tool_call_id").value_or("");
   const auto refusal = object.String("refusal");
   if (const Json* json_content = object.Any("content"); json_content != nullptr) {
-    Result<Content> content = ReadContent(object, *json_content, path);
+    Result<MessageContent> content = ReadContent(object, "content", *json_content, path);
     if (content) {
       message.content = std::move(content->text);
       if (message.reasoning_content.empty()) message.reasoning_content = std::move(content->thoughts);
@@ -157,7 +136,8 @@ void ReadReasoningObject(JsonObject& object, ChatPrompt& prompt) {
   const Json* json = object.Any("reasoning");
   if (json == nullptr) return;
   if (!json->is_object()) return object.Reject("reasoning", "reasoning must be an object");
-  static constexpr KnownField kFields[] = {{"exclude", "[false]"}, {"max_tokens", "[]"}, {"summary", nullptr}};
+  static constexpr KnownField kFields[] = {
+      {"exclude", "[false]"}, {"max_tokens", "[]"}, {"summary", nullptr}, {"generate_summary", nullptr}};
   JsonObject reader = object.Inner(*json, "reasoning.");
   if (const auto effort = reader.String("effort")) SetEffort(object, "reasoning", *effort, prompt);
   if (const auto enabled = reader.Bool("enabled")) SetArgument(object, "reasoning", "enable_thinking", *enabled, prompt);
@@ -178,20 +158,6 @@ void ReadThinkingObject(JsonObject& object, ChatPrompt& prompt) {
     reader.Reject("type", "thinking.type must be enabled, disabled or auto");
   }
   if (Status status = reader.Finish(KnownFields(kFields)); !status) object.Reject(std::move(status.error()));
-}
-
-void ReadTemplateArguments(JsonObject& object, ChatPrompt& prompt) {
-  if (const Json* arguments = object.Any("chat_template_kwargs"); arguments != nullptr) {
-    if (!arguments->is_object()) return object.Reject("chat_template_kwargs", "chat_template_kwargs must be an object");
-    for (const auto& item : arguments->items()) prompt.template_arguments[item.key()] = Dump(item.value());
-    if (Status status = CheckTemplateArguments(prompt.template_arguments); !status) return object.Reject(std::move(status.error()));
-  }
-  if (const auto effort = object.String("reasoning_effort"); effort && !effort->empty()) {
-    SetEffort(object, "reasoning_effort", *effort, prompt);
-  }
-  if (const auto enabled = object.Bool("enable_thinking")) SetArgument(object, "enable_thinking", "enable_thinking", *enabled, prompt);
-  ReadReasoningObject(object, prompt);
-  ReadThinkingObject(object, prompt);
 }
 
 // Whether thoughts come apart from the content: llama-server's reasoning_format, SGLang's separate_reasoning.
@@ -221,6 +187,35 @@ void ReadEnding(JsonObject& object, bool is_prefix, ChatPrompt& prompt) {
 }
 
 }  // namespace
+
+Result<MessageContent> ReadContent(const JsonObject& message, const char* name, const Json& json, const std::string& path) {
+  const std::string field = fmt::format("{}.{}", path, name);
+  if (json.is_string()) return MessageContent{.text = json.get<std::string>(), .thoughts = {}};
+  if (!json.is_array()) return InvalidArgument(field + " must be a string or an array of text parts", field);
+  MessageContent content;
+  for (std::size_t i = 0; i < json.size(); ++i) {
+    const std::string part = fmt::format("{}[{}]", name, i);
+    if (!json[i].is_object()) return InvalidArgument(fmt::format("{}.{} must be an object", path, part), field);
+    if (Status status = ReadPart(message.Inner(json[i], part + "."), path + "." + part, field, content); !status) {
+      return std::unexpected(status.error());
+    }
+  }
+  return content;
+}
+
+void ReadTemplateArguments(JsonObject& object, ChatPrompt& prompt) {
+  if (const Json* arguments = object.Any("chat_template_kwargs"); arguments != nullptr) {
+    if (!arguments->is_object()) return object.Reject("chat_template_kwargs", "chat_template_kwargs must be an object");
+    for (const auto& item : arguments->items()) prompt.template_arguments[item.key()] = Dump(item.value());
+    if (Status status = CheckTemplateArguments(prompt.template_arguments); !status) return object.Reject(std::move(status.error()));
+  }
+  if (const auto effort = object.String("reasoning_effort"); effort && !effort->empty()) {
+    SetEffort(object, "reasoning_effort", *effort, prompt);
+  }
+  if (const auto enabled = object.Bool("enable_thinking")) SetArgument(object, "enable_thinking", "enable_thinking", *enabled, prompt);
+  ReadReasoningObject(object, prompt);
+  ReadThinkingObject(object, prompt);
+}
 
 Result<ChatPrompt> ReadChatPrompt(JsonObject& object) {
   ChatPrompt prompt;

@@ -1,14 +1,32 @@
 // The fields of a request that become a chat's prompt: messages, and what its template is told.
 #pragma once
 
+#include <cstddef>
+#include <string>
+
 #include "api/json_object.h"
 #include "service/generation.h"
 
 namespace cllm {
 
+// Most messages of one conversation, or items of which it is made.
+inline constexpr std::size_t kMostMessages = 10'000;
+
 // messages, chat_template_kwargs, reasoning_effort (OpenAI), reasoning (OpenRouter), thinking (DeepSeek, Anthropic),
 // enable_thinking, add_generation_prompt, continue_final_message, add_special_tokens. A conversation that ends with an
 // assistant's message goes on with it unless one of the last but one says otherwise, as llama-server has it.
 Result<ChatPrompt> ReadChatPrompt(JsonObject& object);
+
+// What the template is told beside the messages: chat_template_kwargs, reasoning_effort, reasoning, thinking, enable_thinking.
+void ReadTemplateArguments(JsonObject& object, ChatPrompt& prompt);
+
+// A message's text and, of an assistant's, the thoughts among its parts.
+struct MessageContent {
+  std::string text;
+  std::string thoughts;
+};
+
+// `json`, the field `name` of the message at `path`: a string, or an array of parts.
+Result<MessageContent> ReadContent(const JsonObject& message, const char* name, const Json& json, const std::string& path);
 
 }  // namespace cllm

@@ -127,30 +127,31 @@ void ConstraintReader::Ebnf(const std::string& field, const std::string& grammar
   Set({.grammar = {.kind = GrammarPart::Kind::kEbnf, .text = grammar}, .field = field});
 }
 
-// {"type": "text" | "json_object" | "json_schema", …}; llama-server's json_object may have a schema.
-void ReadResponseFormat(JsonObject& object, ConstraintReader& reader) {
+// {"type": "text" | "json_object" | "json_schema", …}, with a schema in json_schema or, as OpenAI's Responses and llama-server have it,
+// beside the type; `where` is where one is missing. `path` names the field `name` of `object` as a whole.
+void ReadFormat(JsonObject& object, const char* name, const std::string& path, const char* where, ConstraintReader& reader) {
   static constexpr KnownField kFields[] = {{"name", nullptr}, {"strict", nullptr}, {"description", nullptr}};
-  const Json* format = object.Any("response_format");
+  const Json* format = object.Any(name);
   if (format == nullptr) return;
-  if (!format->is_object()) return object.Reject("response_format", "response_format must be an object");
-  JsonObject fields = object.Inner(*format, "response_format.");
+  if (!format->is_object()) return object.Reject(name, path + " must be an object");
+  JsonObject fields = object.Inner(*format, std::string(name) + ".");
   const std::string type = fields.String("type").value_or("");
   const Json* schema = fields.Any("schema");
   const Json* named = fields.Any("json_schema");
-  std::string field = "response_format.schema";
+  std::string field = path + ".schema";
   Status inner;
   if (named != nullptr && named->is_object() && named->contains("schema")) {
     JsonObject wrapper = fields.Inner(*named, "json_schema.");
     schema = wrapper.Any("schema");
-    field = "response_format.json_schema.schema";
+    field = path + ".json_schema.schema";
     inner = wrapper.Finish(KnownFields(kFields));
   }
   if (const Status status = fields.Finish(KnownFields(kFields)); !status) return object.Reject(Error(status.error()));
   if (!inner) return object.Reject(Error(inner.error()));
   if (type == "json_object") return reader.Schema(field, schema == nullptr ? Json{{"type", "object"}} : *schema);
   if (type == "json_schema" && schema != nullptr) return reader.Schema(field, *schema);
-  if (type == "json_schema") return object.Reject("response_format", "response_format.json_schema.schema is missing");
-  if (type != "text") object.Reject("response_format", "response_format.type must be text, json_object or json_schema, not " + Dump(type));
+  if (type == "json_schema") return object.Reject(name, fmt::format("{}.{} is missing", path, where));
+  if (type != "text") object.Reject(name, path + ".type must be text, json_object or json_schema, not " + Dump(type));
 }
 
 // vLLM's {"json": …}, {"regex": …} and so on.
@@ -177,7 +178,7 @@ void ReadStructuredOutputs(JsonObject& object, ConstraintReader& reader) {
 
 void ReadConstraint(JsonObject& object, GenerateRequest& request) {
   ConstraintReader reader(object, request);
-  ReadResponseFormat(object, reader);
+  ReadFormat(object, "response_format", "response_format", "json_schema.schema", reader);
   ReadStructuredOutputs(object, reader);
   for (const char* name : {"json_schema", "guided_json"}) {
     if (const Json* schema = object.Any(name)) reader.SchemaOrText(name, *schema);
@@ -189,6 +190,11 @@ void ReadConstraint(JsonObject& object, GenerateRequest& request) {
   for (const char* name : {"guided_grammar", "ebnf", "grammar"}) {
     if (const auto grammar = object.String(name); grammar && !grammar->empty()) reader.Ebnf(name, *grammar);
   }
+}
+
+void ReadTextFormat(JsonObject& text, GenerateRequest& request) {
+  ConstraintReader reader(text, request);
+  ReadFormat(text, "format", "text.format", "schema", reader);
 }
 
 }  // namespace cllm

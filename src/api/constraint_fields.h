@@ -10,4 +10,7 @@ namespace cllm {
 // most one of them may ask for something. A schema of which a keyword can't be kept is refused with the place where it stands.
 void ReadConstraint(JsonObject& object, GenerateRequest& request);
 
+// The same for `format` of the object `text` in OpenAI's Responses, where a schema stands beside its type.
+void ReadTextFormat(JsonObject& text, GenerateRequest& request);
+
 }  // namespace cllm

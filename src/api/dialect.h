@@ -1,6 +1,7 @@
 // A dialect: how one family of clients asks and wants to be answered. JSON in, JSON out; no sockets.
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -30,6 +31,8 @@ class AnswerWriter {
   virtual std::string StreamEnd(const GenerationEnd& end) = 0;
   // The body of an answer that is not streamed, one text for each choice; `end.status` is success.
   virtual std::string Whole(const std::vector<TextDelta>& answers, const GenerationEnd& end) = 0;
+  // What it holds of a stream until its end.
+  virtual std::size_t held_bytes() const { return 0; }
 };
 
 struct ParsedCall {
@@ -45,6 +48,10 @@ struct ParsedCall {
   std::vector<std::string> ignored_fields;
   // Where the schemas of its tools ask for what is not kept.
   std::vector<std::string> relaxed_schema;
+  // What it holds in memory beside what stood in its body.
+  std::size_t held_bytes = 0;
+  // What the beginning of its stream, or a whole answer, repeats of the request.
+  std::size_t repeated_bytes = 0;
 };
 
 class Dialect {
@@ -52,6 +59,12 @@ class Dialect {
   virtual ~Dialect() = default;
   // `stop` is asked now and then while a long body is read.
   virtual Result<ParsedCall> Parse(std::string_view body, const StopCheck& stop = {}) const = 0;
+  // The same where something is kept between requests: what others than `owner` keep is not there. Empty: who comes without a key.
+  virtual Result<ParsedCall> ParseFor(const std::string& /*owner*/, std::string_view body, const StopCheck& stop) const {
+    return Parse(body, stop);
+  }
+  // Whether all that is read is the body, so that a short one takes no time.
+  virtual bool ReadsBodyAlone() const { return true; }
   // The body of an error response.
   virtual std::string ErrorBody(const Error& error) const = 0;
 };

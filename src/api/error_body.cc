@@ -21,6 +21,8 @@ ErrorNames NamesOf(ErrorCode code) {
       return {404, "not_found", "invalid_request_error"};
     case ErrorCode::kModelNotFound:
       return {404, "model_not_found", "invalid_request_error"};
+    case ErrorCode::kPreviousNotFound:
+      return {400, "previous_response_not_found", "invalid_request_error"};
     case ErrorCode::kMethodNotAllowed:
       return {405, "method_not_allowed", "invalid_request_error"};
     case ErrorCode::kTimedOut:

@@ -14,18 +14,20 @@ TEST(ErrorBodyTest, EachCodeHasItsStatusAndName) {
     const char* name;
     const char* openai_type;
   };
-  for (const auto& [code, status, name, type] : {Case{ErrorCode::kInvalidArgument, 400, "invalid_argument", "invalid_request_error"},
-                                                 {ErrorCode::kContextLength, 400, "context_length_exceeded", "invalid_request_error"},
-                                                 {ErrorCode::kUnauthorized, 401, "invalid_api_key", "invalid_request_error"},
-                                                 {ErrorCode::kNotFound, 404, "not_found", "invalid_request_error"},
-                                                 {ErrorCode::kModelNotFound, 404, "model_not_found", "invalid_request_error"},
-                                                 {ErrorCode::kMethodNotAllowed, 405, "method_not_allowed", "invalid_request_error"},
-                                                 {ErrorCode::kTimedOut, 408, "timed_out", "timeout_error"},
-                                                 {ErrorCode::kTooLarge, 413, "too_large", "invalid_request_error"},
-                                                 {ErrorCode::kQueueFull, 429, "queue_full", "rate_limit_error"},
-                                                 {ErrorCode::kCancelled, 499, "cancelled", "cancelled_error"},
-                                                 {ErrorCode::kUnavailable, 503, "unavailable", "service_unavailable_error"},
-                                                 {ErrorCode::kInternal, 500, "internal", "server_error"}}) {
+  for (const auto& [code, status, name, type] :
+       {Case{ErrorCode::kInvalidArgument, 400, "invalid_argument", "invalid_request_error"},
+        {ErrorCode::kContextLength, 400, "context_length_exceeded", "invalid_request_error"},
+        {ErrorCode::kUnauthorized, 401, "invalid_api_key", "invalid_request_error"},
+        {ErrorCode::kNotFound, 404, "not_found", "invalid_request_error"},
+        {ErrorCode::kModelNotFound, 404, "model_not_found", "invalid_request_error"},
+        {ErrorCode::kPreviousNotFound, 400, "previous_response_not_found", "invalid_request_error"},
+        {ErrorCode::kMethodNotAllowed, 405, "method_not_allowed", "invalid_request_error"},
+        {ErrorCode::kTimedOut, 408, "timed_out", "timeout_error"},
+        {ErrorCode::kTooLarge, 413, "too_large", "invalid_request_error"},
+        {ErrorCode::kQueueFull, 429, "queue_full", "rate_limit_error"},
+        {ErrorCode::kCancelled, 499, "cancelled", "cancelled_error"},
+        {ErrorCode::kUnavailable, 503, "unavailable", "service_unavailable_error"},
+        {ErrorCode::kInternal, 500, "internal", "server_error"}}) {
     EXPECT_EQ(HttpStatus(code), status);
     EXPECT_EQ(ErrorCodeName(code), name);
     const Json body = Json::parse(OpenAiErrorBody({code, "m", {}}));

@@ -291,6 +291,42 @@ constexpr KnownField kOwnCompletionFields[] = {
     {"continue_final_message", kOff, "/v1/chat/completions"},
 };
 
+constexpr KnownField kOwnResponseFields[] = {
+    {"background", kOff},
+    {"background_options", kNone},
+    {"conversation", kNone, "previous_response_id"},
+    {"prompt", kNever, "input and instructions"},
+    {"max_tool_calls", kHint},
+    {"access_programs", kHint},
+    {"image", kNone},
+    {"messages", kNever, "input"},
+    {"max_tokens", kNever, "max_output_tokens"},
+    {"max_completion_tokens", kNever, "max_output_tokens"},
+    {"n_predict", kNever, "max_output_tokens"},
+    {"response_format", R"([{"type": "text"}])", "text.format"},
+    {"json_schema", kNone, "text.format"},
+    {"guided_json", kNone, "text.format"},
+    {"guided_regex", kNone, "/v1/chat/completions"},
+    {"guided_choice", kNone, "/v1/chat/completions"},
+    {"guided_grammar", kNone, "/v1/chat/completions"},
+    {"structured_outputs", kNone, "/v1/chat/completions"},
+    {"regex", kNone, "/v1/chat/completions"},
+    {"ebnf", kNone, "/v1/chat/completions"},
+    {"grammar", kNone, "/v1/chat/completions"},
+    {"functions", kNone, "tools"},
+    {"function_call", R"(["none", "auto"])", "tool_choice"},
+    {"n", kOne},
+    {"n_cmpl", kOne},
+    {"best_of", kOne},
+    {"logprobs", kZero, "/v1/chat/completions"},
+    {"top_logprobs", kZero, "/v1/chat/completions"},
+    {"suffix", kNoText},
+    {"echo", kOff},
+    {"add_generation_prompt", "[true]"},
+    {"continue_final_message", kOff, "/v1/chat/completions"},
+    {"add_special_tokens", kHint},
+};
+
 constexpr KnownField kMessageFields[] = {
     {"id", kHint},
     {"annotations", kHint},
@@ -309,7 +345,8 @@ constexpr KnownField kMessageFields[] = {
 };
 
 constexpr KnownField kContentPartFields[] = {
-    {"annotations", kHint}, {"cache_control", kHint}, {"id", kHint}, {"index", kHint}, {"logprobs", kHint}, {"signature", kHint},
+    {"annotations", kHint}, {"cache_control", kHint}, {"id", kHint},        {"index", kHint},
+    {"logprobs", kHint},    {"parsed", kHint},        {"signature", kHint},
 };
 
 constexpr KnownField kStreamOptionFields[] = {
@@ -341,6 +378,7 @@ std::string_view KnownFields::Near(std::string_view word) const {
 
 KnownFields ChatFields() { return KnownFields(kOwnChatFields, kSharedFields); }
 KnownFields CompletionFields() { return KnownFields(kOwnCompletionFields, kSharedFields); }
+KnownFields ResponseFields() { return KnownFields(kOwnResponseFields, kSharedFields); }
 KnownFields MessageFields() { return KnownFields(kMessageFields); }
 KnownFields ContentPartFields() { return KnownFields(kContentPartFields); }
 KnownFields StreamOptionFields() { return KnownFields(kStreamOptionFields); }

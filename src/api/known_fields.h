@@ -39,6 +39,7 @@ class KnownFields {
 
 KnownFields ChatFields();
 KnownFields CompletionFields();
+KnownFields ResponseFields();
 KnownFields MessageFields();
 KnownFields ContentPartFields();
 KnownFields StreamOptionFields();

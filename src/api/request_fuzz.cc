@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -13,6 +14,7 @@
 #include "api/json_object.h"
 #include "api/openai_chat.h"
 #include "api/openai_completions.h"
+#include "api/responses_dialect.h"
 #include "base/testing_fuzz.h"
 #include "base/utf8.h"
 #include "service/testing_toys.h"
@@ -56,6 +58,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   RequireCheap(size, [&] { CheckDialect(CllmDialect(CllmDialect::Endpoint::kGenerateStream, defaults), body); });
   RequireCheap(size, [&] { CheckDialect(OpenAiCompletionsDialect(card, defaults), body); });
   RequireCheap(size, [&] { CheckDialect(OpenAiChatDialect(card, defaults), body); });
+  const auto kept = std::make_shared<ResponseStore>(ResponseStoreOptions{});
+  RequireCheap(size, [&] { CheckDialect(ResponsesDialect(card, defaults, kept), body); });
   RequireCheap(size, [&] { CheckEndpoint(TokenizeBody, body); });
   RequireCheap(size, [&] { CheckEndpoint(DetokenizeBody, body); });
   RequireCheap(size, [&] { CheckEndpoint(ApplyTemplateBody, body); });

@@ -38,7 +38,7 @@ using ToolChecks = std::map<std::string, ToolCheck, std::less<>>;
 
 class ToolReader {
  public:
-  ToolReader(JsonObject& object, ChatPrompt& prompt) : object_(object), prompt_(prompt) {}
+  ToolReader(JsonObject& object, ChatPrompt& prompt, ToolForm form) : object_(object), prompt_(prompt), form_(form) {}
 
   void ReadTool(const Json& json, const std::string& path);
   void ReadFunction(const Json& json, const std::string& path);
@@ -52,6 +52,7 @@ class ToolReader {
 
   JsonObject& object_;
   ChatPrompt& prompt_;
+  ToolForm form_;
   ToolChecks checks_;
   std::vector<std::string> relaxed_;
 };
@@ -64,6 +65,10 @@ void ToolReader::ReadTool(const Json& json, const std::string& path) {
                                               Dump(Shortened(type->is_string() ? type->get<std::string>() : Dump(*type)))));
   }
   const auto function = json.find("function");
+  if (form_ == ToolForm::kFlat) {
+    if (function == json.end()) return ReadFunction(json, path);
+    return Reject(path + ".function", path + ".function: here name, description and parameters stand beside the type");
+  }
   if (function == json.end()) return Reject(path + ".function", path + ".function is missing");
   ReadFunction(*function, path + ".function");
 }
@@ -185,22 +190,31 @@ Result<ChatToolCall> ReadCallOf(JsonObject& message, const Json& json, const std
   static constexpr KnownField kFields[] = {{"description", nullptr}, {"parsed_arguments", nullptr}, {"strict", nullptr}};
   if (!json.is_object()) return InvalidArgument(path + " must be an object", path);
   JsonObject function = message.Inner(json, path.substr(path.find(".") + 1) + ".");
-  ChatToolCall call{.id = id, .name = function.String("name").value_or(""), .arguments = ArgumentsOf(function, path)};
-  if (call.name.empty() || call.name.size() > kMostNameBytes) function.Reject("name", path + ".name must be the name of a function");
+  ChatToolCall call = ReadNamedCall(function, path);
+  call.id = id;
   if (Status status = function.Finish(KnownFields(kFields)); !status) return std::unexpected(status.error());
   return call;
 }
 
 }  // namespace
 
-ToolSettings ReadTools(JsonObject& object, GenerateRequest& request, ChatPrompt& prompt) {
-  ToolReader reader(object, prompt);
+ChatToolCall ReadNamedCall(JsonObject& function, const std::string& path) {
+  ChatToolCall call{.id = {}, .name = function.String("name").value_or(""), .arguments = ArgumentsOf(function, path)};
+  if (call.name.empty() || call.name.size() > kMostNameBytes) function.Reject("name", path + ".name must be the name of a function");
+  return call;
+}
+
+ToolSettings ReadTools(JsonObject& object, GenerateRequest& request, ChatPrompt& prompt, ToolForm form) {
+  ToolReader reader(object, prompt, form);
   ReadList(object, "tools", [&](const Json& json, const std::string& path) { reader.ReadTool(json, path); });
-  const std::size_t tools = prompt.tools.size();
-  ReadList(object, "functions", [&](const Json& json, const std::string& path) { reader.ReadFunction(json, path); });
-  ToolSettings settings{.speaks_of_functions = prompt.tools.size() > tools, .relaxed = {}};
+  ToolSettings settings;
+  if (form == ToolForm::kNested) {
+    const std::size_t tools = prompt.tools.size();
+    ReadList(object, "functions", [&](const Json& json, const std::string& path) { reader.ReadFunction(json, path); });
+    settings.speaks_of_functions = prompt.tools.size() > tools;
+  }
   ReadToolChoice(object, "tool_choice", reader, prompt);
-  ReadToolChoice(object, "function_call", reader, prompt);
+  if (form == ToolForm::kNested) ReadToolChoice(object, "function_call", reader, prompt);
   // Who demands a call and says nothing else wants one: a small model would make them without end.
   const bool is_demanded = prompt.tool_choice.kind == ToolChoice::Kind::kRequired || prompt.tool_choice.kind == ToolChoice::Kind::kFunction;
   prompt.parallel_tool_calls = object.Bool("parallel_tool_calls").value_or(!is_demanded) && !settings.speaks_of_functions;

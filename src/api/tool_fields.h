@@ -1,6 +1,7 @@
 // OpenAI's tools: which there are, which the answer may call, and whether what it calls them with is what they take.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -16,8 +17,17 @@ struct ToolSettings {
   std::vector<std::string> relaxed = {};
 };
 
-// tools, tool_choice, parallel_tool_calls, functions, function_call. A strict tool whose schema can't be kept is refused.
-ToolSettings ReadTools(JsonObject& object, GenerateRequest& request, ChatPrompt& prompt);
+// How a request writes a tool that is a function.
+enum class ToolForm : std::uint8_t {
+  kNested,  // {"type": "function", "function": {"name": …}}, of OpenAI's chats, which know functions without tools too
+  kFlat,    // {"type": "function", "name": …}, of OpenAI's Responses
+};
+
+// tools, tool_choice, parallel_tool_calls and, of chats, functions and function_call. A strict tool whose schema can't be kept is refused.
+ToolSettings ReadTools(JsonObject& object, GenerateRequest& request, ChatPrompt& prompt, ToolForm form = ToolForm::kNested);
+
+// name and arguments of a call, which stand in `function`; `path` is where that is.
+ChatToolCall ReadNamedCall(JsonObject& function, const std::string& path);
 
 // tool_calls and function_call of an assistant's message.
 void ReadToolCalls(JsonObject& message, const std::string& path, std::vector<ChatToolCall>& calls);

@@ -15,6 +15,7 @@ enum class ErrorCode : std::uint8_t {
   kUnauthorized,      // no key, or a wrong one: 401
   kNotFound,          // 404
   kModelNotFound,     // 404: a model that is not served
+  kPreviousNotFound,  // 400: the answer that a request goes on from is not kept
   kMethodNotAllowed,  // 405
   kTimedOut,          // a deadline passed: 408
   kTooLarge,          // 413

@@ -232,6 +232,18 @@ void DeclareApi(ServeOptions& options, OptionTable& table) {
                       "X-cLLM-Ignored-Fields, or a 400. A misspelt known field is always a 400, and /generate rejects all."});
 }
 
+void DeclareResponses(ServeOptions& options, OptionTable& table) {
+  table.Section("responses", "Answers of /v1/responses that are kept");
+  table.Int("responses.max_memory_mb", &options.responses.max_memory_mb,
+            {.min = 0,
+             .max = 1 << 20,
+             .help = "Memory for answers and their conversations, which clients may ask for again and go on from; the oldest make room. 0: "
+                     "none is kept. They are never on disk.",
+             .unit = "MiB"});
+  table.Double("responses.ttl_s", &options.responses.ttl_s,
+               {.min = 0.001, .max = 1e9, .help = "How long they are kept.", .flags = {"--responses-ttl-s"}, .unit = "s"});
+}
+
 void DeclareCaches(ServeOptions& options, OptionTable& table) {
   table.Section("cache", "Caches");
   table.Bool("cache.prefix", &options.scheduler.prefix_cache,
@@ -264,6 +276,7 @@ void DeclareOptions(ServeOptions& options, OptionTable& table) {
   DeclareBackend(options, table);
   DeclareScheduler(options, table);
   DeclareApi(options, table);
+  DeclareResponses(options, table);
   DeclareCaches(options, table);
   DeclareGrammars(options, table);
   table.Section("resources", "Resources");

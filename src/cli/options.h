@@ -4,6 +4,7 @@
 #include <string>
 
 #include "api/request_defaults.h"
+#include "api/response_store.h"
 #include "base/log.h"
 #include "config/option_table.h"
 #include "engine/llamacpp/llamacpp_engine.h"
@@ -26,6 +27,7 @@ struct ServeOptions {
   LlamaCppOptions llama_cpp;
   SchedulerOptions scheduler;
   ResultCacheOptions result_cache;
+  ResponseStoreOptions responses;
   GrammarLimits grammars;
   std::int64_t kv_cache_max_memory_mb = 0;
   std::int64_t memory_limit_mb = 0;  // weights and KV cache together; 0 = what the machine has

@@ -139,7 +139,7 @@ class ModelThread {
     const auto model = ServedModel::Create(options_, [this] { http_.WakeSenders(); });
     if (!model) return std::unexpected(model.error());
     Service& service = (*model)->service();
-    http_.SetBackend(std::make_shared<Backend>(service, Facts(options_, **model, version_), options_.defaults));
+    http_.SetBackend(std::make_shared<Backend>(service, Facts(options_, **model, version_), options_.defaults, options_.responses));
     http_.WaitUntilListening();  // a small model can be ready first
     signals_.SetLoading(false);
     PrintReady();

@@ -92,4 +92,13 @@ bool ApiKeys::Allow(std::string_view authorization, std::string_view x_api_key) 
   return Matches(x_api_key) || bearer;
 }
 
+std::string ApiKeys::OwnerOf(std::string_view authorization, std::string_view x_api_key) const {
+  if (!required()) return {};
+  const std::string_view bearer = BearerKey(authorization);
+  const bool is_bearers = Matches(bearer);
+  if (!Matches(x_api_key) && !is_bearers) return {};
+  const Digest digest = DigestOf(is_bearers ? bearer : x_api_key);
+  return {digest.begin(), digest.end()};
+}
+
 }  // namespace cllm

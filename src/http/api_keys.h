@@ -22,6 +22,9 @@ class ApiKeys {
   // Whether "Bearer KEY" in Authorization, or x-api-key, holds a key. Takes a time that depends on the length of what
   // the client sent alone, neither on the keys nor on how much of one is right.
   bool Allow(std::string_view authorization, std::string_view x_api_key) const;
+  // Tells one key's requests from another's, without the key; empty where there is no right one, or none is asked for. Takes its time as
+  // Allow does.
+  std::string OwnerOf(std::string_view authorization, std::string_view x_api_key) const;
 
  private:
   using Digest = std::array<unsigned char, 32>;

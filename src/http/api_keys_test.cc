@@ -78,5 +78,16 @@ TEST_F(ApiKeysTest, AKeyThatNoHeaderCarriesIsAnErrorThatDoesNotShowIt) {
   EXPECT_NE(MessageOf({""}, ""), "");
 }
 
+TEST_F(ApiKeysTest, AnOwnerIsToldByTheKeyHoweverItIsSent) {
+  const ApiKeys keys = Keys({"one", "two"});
+  const std::string one = keys.OwnerOf("Bearer one", "");
+  EXPECT_EQ(one.size(), 32U);
+  EXPECT_EQ(keys.OwnerOf("", "one"), one);
+  EXPECT_EQ(keys.OwnerOf("bearer  one", "wrong"), one);
+  EXPECT_NE(keys.OwnerOf("", "two"), one);
+  EXPECT_EQ(keys.OwnerOf("Bearer wrong", ""), "");
+  EXPECT_EQ(Keys({}).OwnerOf("Bearer one", ""), "") << "without keys all are one";
+}
+
 }  // namespace
 }  // namespace cllm

@@ -126,6 +126,7 @@ void Exchange::OnText(TextDelta delta) {
     return;
   }
   std::string frames = parts_.writer->StreamDelta(delta);
+  if (!Hold(parts_.writer->held_bytes())) return;
   const std::lock_guard lock(mutex_);
   has_text_ = true;
   frames_ += frames;
@@ -140,7 +141,11 @@ bool Exchange::Hold(const TextDelta& delta) {
     answer_bytes_ +=
         kDocument * (sizeof(token) + token.bytes.size() + token.top_bytes.size() * (sizeof(TokenLogprob) + sizeof(std::string)));
   }
-  if (parts_.memory.Resize(held_for_request_ + answer_bytes_)) return true;
+  return Hold(answer_bytes_);
+}
+
+bool Exchange::Hold(std::size_t answer_bytes) {
+  if (parts_.memory.Resize(held_for_request_ + answer_bytes)) return true;
   const std::lock_guard lock(mutex_);
   if (!std::exchange(is_too_large_, true)) Queue();
   return false;
@@ -198,7 +203,8 @@ void Exchange::Flush() {
 
 void Exchange::RespondWhole() {
   if (!end_.status) return Respond(ErrorResponse(end_.status.error(), parts_.dialect->ErrorBody(end_.status.error())));
-  if (answer_bytes_ <= kWrittenOnLoop) return Respond(BodyResponse(kJsonType, parts_.writer->Whole(answers_, end_)));
+  if (answer_bytes_ + parts_.repeated_bytes <= kWrittenOnLoop)
+    return Respond(BodyResponse(kJsonType, parts_.writer->Whole(answers_, end_)));
   finished_ = true;  // there is no other news
   workers_.Post([self = shared_from_this()] {
     const auto response = self->WriteWhole();
@@ -262,7 +268,7 @@ void Exchange::WriteFrames() {
     return Finish();
   }
   const std::size_t sent = connection->bytesSent() - sent_before_;
-  if (handed_bytes_ > sent + kMostUnsentBytes) {
+  if (handed_bytes_ > sent + kMostUnsentBytes + parts_.repeated_bytes) {
     if (control_) control_->Send(RequestControl::Signal::kCancel);
     connection->forceClose();
     Finish();

@@ -46,6 +46,7 @@ class Exchange : public GenerationSink, public LoopClient, public std::enable_sh
     RequestRecord record = {};                 // what is known of the request before its answer
     std::function<void()> on_stream_end = {};  // a stream's last byte was handed to the connection
     MemoryShare memory = {};                   // what the request holds; its answer is added
+    std::size_t repeated_bytes = 0;            // of the request, at the beginning of a stream and in a whole answer
   };
   Exchange(Parts parts, Mailbox& mailbox, ConnectionTracker& tracker, BodyWorkers& workers);
   // An exchange that dies without its end (a bug) cuts its connection: a broken stream must not look complete.
@@ -63,14 +64,15 @@ class Exchange : public GenerationSink, public LoopClient, public std::enable_sh
   void Flush() override;
 
  private:
-  // A client that does not read its stream is cut off at this many bytes of unsent text.
+  // A client that does not read its stream is cut off at this many bytes of unsent text; what a stream begins with comes on top.
   static constexpr std::size_t kMostUnsentBytes = std::size_t{1} << 20;
 
-  // A whole answer of more than this is written on a worker.
+  // A whole answer of more than this, with what it repeats of its request, is written on a worker.
   static constexpr std::size_t kWrittenOnLoop = std::size_t{16} << 10;
 
   TextDelta& AnswerOf(int choice);
   bool Hold(const TextDelta& delta);
+  bool Hold(std::size_t answer_bytes);
   std::string CacheHeader();
   // What a stream says before its first frame, by whichever way it goes.
   HeaderList StreamHeaders();

@@ -31,7 +31,7 @@ bool SentAKey(const RequestHead& head) { return !head.Find("authorization").empt
 // Drogon would read any body, and parse it where a form's field is asked for.
 bool WantsBody(const RequestHead& head) {
   const Route* route = FindRoute(head.path()).route;
-  return head.method == "POST" && route != nullptr && route->method == RouteMethod::kPost;
+  return head.method == "POST" && route != nullptr && RouteFor(*route, head.method) != nullptr;
 }
 
 // A body in an encoding that is taken for plain would be called bad JSON.
@@ -182,7 +182,7 @@ std::string FrontDoor::Render(const Refusal& refusal, const RequestHead& head, c
   if (const auto seconds = RetryAfter(refusal.error)) headers.emplace_back("Retry-After", std::to_string(*seconds));
   if (refusal.status == 405) {
     const Route* route = FindRoute(head.path()).route;
-    headers.emplace_back("Allow", route != nullptr ? AllowedMethods(*route) : "GET, HEAD, POST, OPTIONS");
+    headers.emplace_back("Allow", route != nullptr ? AllowedMethods(*route) : AllMethods());
   }
   if (refusal.status == 415) headers.emplace_back("Accept-Encoding", "identity");
   const std::string text = ClosingHead(refusal.status, headers);

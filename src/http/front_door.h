@@ -36,6 +36,13 @@ class FrontDoor {
 
   const Cors& cors() const { return settings_.cors; }
 
+  // Whose request it is, by its headers Authorization and X-Api-Key: what one key's requests keep is not there for another's.
+  std::string OwnerOf(std::string_view authorization, std::string_view x_api_key) const {
+    return settings_.keys.OwnerOf(authorization, x_api_key);
+  }
+  // For what an answer holds that has no body of a request.
+  MemoryShare NewShare() const { return MemoryShare(settings_.memory); }
+
   // The connection's loop: it was accepted, is open (which takes a handshake with TLS) or is gone.
   void OnConnection(const trantor::TcpConnectionPtr& connection);
   // The connection's loop: the answer was handed to the connection, or will be in this turn of the loop.

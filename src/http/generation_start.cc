@@ -40,7 +40,12 @@ HeaderList HeadersOf(const ParsedCall& call, const std::string& request_id) {
 }  // namespace
 
 GenerationStart::GenerationStart(HttpCall call, std::shared_ptr<const Backend> backend, DialectOf dialect_of, const RequestRoom& room)
-    : call_(std::move(call)), dialect_of_(dialect_of), room_(room), backend_(std::move(backend)), record_(RecordOf(call_.request)) {}
+    : call_(std::move(call)),
+      dialect_of_(dialect_of),
+      room_(room),
+      backend_(std::move(backend)),
+      record_(RecordOf(call_.request)),
+      owner_(OwnerOf(room.front_door, *call_.request)) {}
 
 void GenerationStart::Begin() {
   body_ = room_.front_door.TakeBody(call_.request->getConnectionPtr());
@@ -48,7 +53,7 @@ void GenerationStart::Begin() {
   if (room_.log_bodies) record_.body = body_.text;
   // Under overload most requests end here: reading them first would take time from those that are answered.
   if (Status room = backend_->service.LookForRoom(); !room) return Fail(room.error());
-  if (body_.text.size() > kReadOnLoop) return ReadOnWorker();
+  if (body_.text.size() > kReadOnLoop || !dialect_of_(*backend_).ReadsBodyAlone()) return ReadOnWorker();
   Submit(Read({}));
 }
 
@@ -73,7 +78,7 @@ void GenerationStart::ReadOnWorker() {
 Result<ParsedCall> GenerationStart::Read(const StopCheck& stop) {
   const std::string text = std::move(body_.text);  // given back when it is read
   try {
-    return dialect_of_(*backend_).Parse(text, stop);
+    return dialect_of_(*backend_).ParseFor(owner_, text, stop);
   } catch (const std::bad_alloc&) {
     return cllm::Fail(ErrorCode::kUnavailable, "the server has no memory for the request");
   }
@@ -99,8 +104,8 @@ void GenerationStart::Submit(Result<ParsedCall> parsed) {
 Status GenerationStart::HoldMemory(const ParsedCall& call) {
   constexpr std::size_t kOfAnAnswer = 4096;
   const std::size_t answers = static_cast<std::size_t>(std::max(call.choices, call.best_of)) * (1 + call.further_prompts.size());
-  const std::size_t prompt = std::min(body_bytes_, static_cast<std::size_t>(backend_->service.max_context()));
-  if (body_.memory.Resize(body_.memory.bytes() + answers * (kOfAnAnswer + 2 * sizeof(TokenId) * prompt))) return {};
+  const std::size_t prompt = std::min(body_bytes_ + call.held_bytes, static_cast<std::size_t>(backend_->service.max_context()));
+  if (body_.memory.Resize(body_.memory.bytes() + call.held_bytes + answers * (kOfAnAnswer + 2 * sizeof(TokenId) * prompt))) return {};
   Error error{ErrorCode::kQueueFull, "the requests that are open leave no room for this one in http.max_memory_mb: try again later", {}};
   error.retry_after_s = 1;
   return std::unexpected(error);
@@ -119,7 +124,8 @@ std::shared_ptr<Exchange> GenerationStart::MakeExchange(ParsedCall& call) {
           .headers = HeadersOf(call, record_.request_id),
           .record = record_,
           .on_stream_end = [&door = room_.front_door, connection = call_.request->getConnectionPtr()] { door.OnAnswered(connection); },
-          .memory = std::move(body_.memory)},
+          .memory = std::move(body_.memory),
+          .repeated_bytes = call.repeated_bytes},
       room_.mailbox, room_.tracker, room_.workers);
 }
 

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <memory>
+#include <string>
 
 #include "http/handlers.h"
 
@@ -30,6 +31,7 @@ class GenerationStart : public std::enable_shared_from_this<GenerationStart> {
   const RequestRoom& room_;
   std::shared_ptr<const Backend> backend_;
   RequestRecord record_;
+  std::string owner_;
   RequestBody body_;
   std::size_t body_bytes_ = 0;  // as it came
   TimePoint arrived_ = std::chrono::steady_clock::now();

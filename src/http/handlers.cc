@@ -30,6 +30,10 @@ double SecondsOf(const drogon::HttpRequestPtr& request) {
   return static_cast<double>(trantor::Date::now().microSecondsSinceEpoch() - request->creationDate().microSecondsSinceEpoch()) * 1e-6;
 }
 
+std::string OwnerOf(const FrontDoor& front_door, const drogon::HttpRequest& request) {
+  return front_door.OwnerOf(request.getHeader("authorization"), request.getHeader("x-api-key"));
+}
+
 RequestRecord RecordOf(const drogon::HttpRequestPtr& request) {
   RequestRecord record;
   record.method = request->isHead() ? "HEAD" : request->methodString();
@@ -121,6 +125,21 @@ void Handlers::StartGeneration(HttpCall call, DialectOf dialect_of) const {
     return std::make_shared<GenerationStart>(std::move(call), std::move(backend), dialect_of, room_)->Begin();
   }
   call.FailAndLog(Unavailable(), RecordOf(call.request));
+}
+
+// On a worker: what is kept may be long.
+void Handlers::AnswerFromStore(HttpCall call, KeptAnswer answer) const {
+  auto backend = backend_.load();
+  if (!backend) return call.Fail(Unavailable());
+  room_.workers.Post([call = std::move(call), backend = std::move(backend), answer, &front_door = room_.front_door] {
+    const std::string owner = OwnerOf(front_door, *call.request);
+    const auto query = [&](const char* name) { return call.request->getParameter(name); };
+    Result<std::string> body = answer({.store = *backend->kept_responses, .owner = owner, .id = call.parameter, .query = query});
+    if (!body) return call.Fail(body.error());
+    MemoryShare memory = front_door.NewShare();
+    if (!memory.Resize(body->size())) return call.Fail(NoRoomForAnswer());
+    call.respond(BodyResponse(call.route->content_type, ChunkedText(*std::move(body)), std::move(memory)));
+  });
 }
 
 void Handlers::StartWork(HttpCall call, BodyAnswer answer) const {

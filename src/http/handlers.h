@@ -33,6 +33,8 @@ struct HttpCall {
   void FailAndLog(const Error& error, RequestRecord record) const;
 };
 
+// Whose request it is, as FrontDoor has it.
+std::string OwnerOf(const FrontDoor& front_door, const drogon::HttpRequest& request);
 RequestRecord RecordOf(const drogon::HttpRequestPtr& request);
 // Since it arrived.
 double SecondsOf(const drogon::HttpRequestPtr& request);
@@ -86,9 +88,16 @@ class Handlers {
     StartWork(std::move(call), kAnswer);
   }
 
+  // `kAnswer` looks at an answer that is kept for the call's owner.
+  template <auto kAnswer>
+  void Kept(HttpCall call) const {
+    AnswerFromStore(std::move(call), kAnswer);
+  }
+
  private:
   static constexpr int kBodyThreads = 2;
   using DialectOf = const Dialect& (*)(const Backend&);
+  using KeptAnswer = Result<std::string> (*)(const KeptResponseCall&);
   using BodyAnswer = Result<ChunkedText> (*)(const TextModel&, std::string_view, const WorkLimits&);
 
   // `accepts`: whether requests that come now are let in.
@@ -97,6 +106,7 @@ class Handlers {
   Error Unavailable() const;
   void StartGeneration(HttpCall call, DialectOf dialect_of) const;
   void StartWork(HttpCall call, BodyAnswer answer) const;
+  void AnswerFromStore(HttpCall call, KeptAnswer answer) const;
 
   Settings settings_;
   std::atomic<std::shared_ptr<const Backend>> backend_;

@@ -84,6 +84,11 @@ void AddHistograms(Page& page, const Fields& fields, const Metrics& metrics) {
   for (const auto& field : fields) page.Histogram(field.metric, field.help, (metrics.*field.field).Read());
 }
 
+void AddKeptResponses(Page& page, const ResponseStore& store) {
+  page.Gauge("cllm_kept_responses", "Answers of /v1/responses that are kept.", static_cast<double>(store.size()));
+  page.Gauge("cllm_kept_response_bytes", "Memory of kept answers and their conversations.", static_cast<double>(store.bytes()));
+}
+
 }  // namespace
 
 std::string MetricsPage(const Backend& backend) {
@@ -95,6 +100,7 @@ std::string MetricsPage(const Backend& backend) {
   AddStats(page, kServiceStats, stats);
   AddStats(page, kEngineLoopStats, stats.loop);
   AddStats(page, kResultCacheStats, service.result_cache_stats());
+  AddKeptResponses(page, *backend.kept_responses);
   AddStats(page, kGrammarStats, service.grammar_stats());
   if (const Histogram* masks = service.mask_seconds()) {
     page.Histogram("cllm_grammar_mask_seconds", "Time to work out which tokens a grammar lets come next.", masks->Read());

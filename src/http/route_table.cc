@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 #include <iterator>
+#include <optional>
 #include <ranges>
 
 #include <fmt/format.h>
@@ -19,6 +20,7 @@ namespace {
 
 constexpr auto kGet = RouteMethod::kGet;
 constexpr auto kPost = RouteMethod::kPost;
+constexpr auto kDelete = RouteMethod::kDelete;
 constexpr auto kCllm = ErrorFamily::kCllm;
 constexpr auto kOpenAi = ErrorFamily::kOpenAi;
 constexpr std::string_view kSameAsAbove;
@@ -35,6 +37,11 @@ constexpr Route Generating(std::string_view path, ErrorFamily errors, std::strin
           .answer = &Handlers::Generate<kDialect>,
           .description = description,
           .logs_itself = true};
+}
+
+template <auto kAnswer>
+constexpr Route Kept(RouteMethod method, std::string_view path, std::string_view description) {
+  return {.method = method, .path = path, .errors = kOpenAi, .answer = &Handlers::Kept<kAnswer>, .description = description};
 }
 
 constexpr std::array kRoutes = {
@@ -66,6 +73,11 @@ constexpr std::array kRoutes = {
     Generating<&Backend::completions>("/v1/completions", kOpenAi, "OpenAI's completions"),
     Generating<&Backend::chat>("/v1/chat/completions", kOpenAi, "OpenAI's chat, through the model's own template"),
     Generating<&Backend::chat>("/chat/completions", kOpenAi, kSameAsAbove),
+    Generating<&Backend::responses>("/v1/responses", kOpenAi, "OpenAI's Responses"),
+    Kept<&KeptResponseBody>(kGet, "/v1/responses/{id}", "an answer that was kept"),
+    Kept<&DeletedResponseBody>(kDelete, "/v1/responses/{id}", "forgets it"),
+    Kept<&CancelledResponseBody>(kPost, "/v1/responses/{id}/cancel", "400: there is no background mode"),
+    Kept<&InputItemsBody>(kGet, "/v1/responses/{id}/input_items", "what the model was given for it; `limit`, `order`, `after`"),
     Route{.method = kPost,
           .path = "/tokenize",
           .answer = &Handlers::Work<TokenizeBody>,
@@ -80,13 +92,17 @@ constexpr std::array kRoutes = {
           .description = "the prompt that the model's template makes of messages, as llama-server has it"},
 };
 
-constexpr std::string_view kParameterStart = "{";
 constexpr std::size_t kMostTypos = 2;
 
-// What stands before the parameter; the whole path where there is none.
-std::string_view FixedPart(const Route& route) { return route.path.substr(0, route.path.find(kParameterStart)); }
+bool HasParameter(const Route& route) { return route.path.contains('{'); }
 
-bool HasParameter(const Route& route) { return route.path.contains(kParameterStart); }
+// What stands at the parameter of the route's path; nothing where the path is another one.
+std::optional<std::string_view> ParameterOf(const Route& route, std::string_view path) {
+  const std::string_view before = route.path.substr(0, route.path.find('{'));
+  const std::string_view after = route.path.substr(route.path.find('}') + 1);
+  if (path.size() <= before.size() + after.size() || !path.starts_with(before) || !path.ends_with(after)) return std::nullopt;
+  return path.substr(before.size(), path.size() - before.size() - after.size());
+}
 
 // The framer has let nothing but good escapes through.
 std::string Decoded(std::string_view path) {
@@ -116,7 +132,26 @@ std::size_t CommonLength(auto&& left, auto&& right) {
   return static_cast<std::size_t>(std::ranges::mismatch(left, right).in1 - std::ranges::begin(left));
 }
 
-std::string_view MethodName(const Route& route) { return route.method == kGet ? "GET" : "POST"; }
+std::string_view MethodName(const Route& route) {
+  switch (route.method) {
+    case kGet:
+      return "GET";
+    case kPost:
+      return "POST";
+    case kDelete:
+      break;
+  }
+  return "DELETE";
+}
+
+std::string MethodsOf(auto&& is_meant) {
+  std::string methods;
+  for (const RouteMethod method : {kGet, kPost, kDelete}) {
+    const auto found = std::ranges::find_if(kRoutes, [&](const Route& route) { return route.method == method && is_meant(route); });
+    if (found != kRoutes.end()) methods += fmt::format("{}, {}", MethodName(*found), method == kGet ? "HEAD, " : "");
+  }
+  return methods + "OPTIONS";
+}
 
 std::string EndpointName(const Route& route) { return fmt::format("{} {}", MethodName(route), route.path); }
 
@@ -131,11 +166,19 @@ RouteMatch FindRoute(std::string_view path) {
   for (const Route& route : kRoutes) {
     if (!HasParameter(route) && decoded == route.path) return {&route, {}};
   }
+  // Of two that fit, the one with the longer path says more about it: "/x/{id}/y" is no "/x/{id}".
+  RouteMatch match;
   for (const Route& route : kRoutes) {
-    const std::string_view fixed = FixedPart(route);
-    if (HasParameter(route) && decoded.size() > fixed.size() && decoded.starts_with(fixed)) return {&route, decoded.substr(fixed.size())};
+    if (!HasParameter(route) || (match.route != nullptr && match.route->path.size() >= route.path.size())) continue;
+    if (const auto parameter = ParameterOf(route, decoded)) match = {&route, std::string(*parameter)};
   }
-  return {};
+  return match;
+}
+
+const Route* RouteFor(const Route& route, std::string_view method) {
+  const auto answers = [&](const Route& other) { return other.path == route.path && MethodName(other) == method; };
+  const auto found = std::ranges::find_if(kRoutes, answers);
+  return found == kRoutes.end() ? nullptr : &*found;
 }
 
 bool NeedsKey(std::string_view target) {
@@ -154,7 +197,13 @@ ErrorFamily ErrorFamilyOf(std::string_view path) {
   return std::ranges::max_element(kRoutes, {}, shared)->errors;
 }
 
-std::string_view AllowedMethods(const Route& route) { return route.method == kGet ? "GET, HEAD, OPTIONS" : "POST, OPTIONS"; }
+std::string AllowedMethods(const Route& route) {
+  return MethodsOf([&](const Route& other) { return other.path == route.path; });
+}
+
+std::string AllMethods() {
+  return MethodsOf([](const Route&) { return true; });
+}
 
 std::string_view NearestPath(std::string_view path) {
   const std::string decoded = Decoded(path);

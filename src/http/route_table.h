@@ -15,7 +15,8 @@ namespace cllm {
 class Handlers;
 struct HttpCall;
 
-enum class RouteMethod : std::uint8_t { kGet, kPost };  // each answers OPTIONS too, and GET answers HEAD
+// The path answers OPTIONS too, and where it answers GET, HEAD.
+enum class RouteMethod : std::uint8_t { kGet, kPost, kDelete };
 
 // How a path says that something is wrong.
 enum class ErrorFamily : std::uint8_t { kCllm, kOpenAi };
@@ -28,7 +29,9 @@ inline constexpr std::string_view kJsonType = "application/json; charset=utf-8";
 
 struct Route {
   RouteMethod method;
-  std::string_view path;  // may end with a parameter, as in "/v1/models/{id}", which takes the rest of a path with its slashes
+  // May have a parameter, as in "/v1/models/{id}", which takes all that stands there with its slashes. One path may have a route for each
+  // method.
+  std::string_view path;
   ErrorFamily errors = ErrorFamily::kCllm;
   void (Handlers::*answer)(HttpCall) const = nullptr;
   std::string_view description;               // one line of Markdown; empty where the path is another name of the row before it
@@ -38,7 +41,7 @@ struct Route {
 };
 
 struct RouteMatch {
-  const Route* route = nullptr;  // nothing is at the path where it is null
+  const Route* route = nullptr;  // the first at the path; nothing is there where it is null
   std::string parameter;         // decoded; empty where the route has none
 };
 
@@ -48,6 +51,9 @@ std::span<const Route> Routes();
 // `path` is as clients send it, %xx escapes included and without a query. Case counts, so that a proxy's rules for a path hold.
 RouteMatch FindRoute(std::string_view path);
 
+// The one at the same path that answers `method`, a name such as "GET"; nullptr where none does.
+const Route* RouteFor(const Route& route, std::string_view method);
+
 // Whether `target`, path and query, asks for what only somebody with a key may have: nobody without one learns what is there, what the
 // server does, or whom it does it for.
 bool NeedsKey(std::string_view target);
@@ -55,8 +61,9 @@ bool NeedsKey(std::string_view target);
 // The errors of the route at `path`; where nothing is there, of the one that shares most of its first segments.
 ErrorFamily ErrorFamilyOf(std::string_view path);
 
-// The value of Allow.
-std::string_view AllowedMethods(const Route& route);
+// The value of Allow: at the route's path, and of all routes together.
+std::string AllowedMethods(const Route& route);
+std::string AllMethods();
 
 // The path that somebody who asks for `path` may mean: one that ends alike, or is a typo away; empty where none is like it.
 std::string_view NearestPath(std::string_view path);

@@ -16,10 +16,15 @@ std::string_view PathOf(std::string_view asked) {
 }
 
 TEST(RouteTableTest, EachRouteIsFoundAtItsPathAndIsWholeInItself) {
-  std::set<std::string_view> paths;
+  std::set<std::string> names;
   for (const Route& route : Routes()) {
-    EXPECT_TRUE(paths.insert(route.path).second) << route.path;
-    EXPECT_EQ(FindRoute(route.path).route, &route) << route.path;
+    const std::string name = EndpointNames()[static_cast<std::size_t>(&route - Routes().data())];
+    EXPECT_TRUE(names.insert(name).second) << name;
+    const RouteMatch match = FindRoute(route.path);
+    ASSERT_NE(match.route, nullptr) << name;
+    EXPECT_EQ(RouteFor(*match.route, name.substr(0, name.find(' '))), &route) << name;
+    EXPECT_EQ(match.route->errors, route.errors) << "an error may come before the method is known";
+    EXPECT_EQ(match.route->needs_key, route.needs_key) << name;
     EXPECT_NE(route.answer, nullptr) << route.path;
     EXPECT_TRUE(!route.logs_itself || route.method == RouteMethod::kPost) << route.path;
   }
@@ -43,6 +48,28 @@ TEST(RouteTableTest, AParameterIsTheRestOfThePath) {
   EXPECT_EQ(id("/models/org%2Fname%20x+y"), "org/name x+y");
   EXPECT_EQ(id("/v1/models/%E8%AF%AD"), "\xE8\xAF\xAD");
   EXPECT_EQ(id("/v1/models"), "");
+}
+
+TEST(RouteTableTest, OfTwoPathsWithAParameterTheOneThatSaysMoreIsMeant) {
+  EXPECT_EQ(PathOf("/v1/responses/a"), "/v1/responses/{id}");
+  EXPECT_EQ(PathOf("/v1/responses/a/cancel"), "/v1/responses/{id}/cancel");
+  EXPECT_EQ(FindRoute("/v1/responses/a/cancel").parameter, "a");
+  EXPECT_EQ(FindRoute("/v1/responses/a%2Fb/input_items").parameter, "a/b");
+  EXPECT_EQ(FindRoute("/v1/responses/cancel").parameter, "cancel");
+  EXPECT_EQ(PathOf("/v1/responses//cancel"), "/v1/responses/{id}");
+  EXPECT_EQ(PathOf("/v1/responses/"), "none");
+}
+
+TEST(RouteTableTest, APathAllowsTheMethodsOfItsRoutes) {
+  const auto allowed = [](std::string_view path) { return AllowedMethods(*FindRoute(path).route); };
+  EXPECT_EQ(allowed("/health"), "GET, HEAD, OPTIONS");
+  EXPECT_EQ(allowed("/generate"), "POST, OPTIONS");
+  EXPECT_EQ(allowed("/v1/responses/a"), "GET, HEAD, DELETE, OPTIONS");
+  EXPECT_EQ(AllMethods(), "GET, HEAD, POST, DELETE, OPTIONS");
+  const Route& route = *FindRoute("/v1/responses/a").route;
+  EXPECT_EQ(RouteFor(route, "POST"), nullptr);
+  EXPECT_EQ(RouteFor(route, "HEAD"), nullptr) << "it has become GET by then";
+  EXPECT_EQ(RouteFor(route, "DELETE")->method, RouteMethod::kDelete);
 }
 
 TEST(RouteTableTest, WhereNothingIsTheErrorsAreThoseOfTheNeighbours) {

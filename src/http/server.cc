@@ -62,7 +62,7 @@ drogon::HttpResponsePtr NothingThere(const drogon::HttpRequestPtr& request) {
 drogon::HttpResponsePtr WrongMethod(const drogon::HttpRequestPtr& request, const Route& route) {
   const std::string message = fmt::format("{} does not answer {}", Shortened(request->path()), RecordOf(request).method);
   auto response = ErrorAt(request, {ErrorCode::kMethodNotAllowed, message, {}});
-  response->addHeader("Allow", std::string(AllowedMethods(route)));
+  response->addHeader("Allow", AllowedMethods(route));
   return response;
 }
 
@@ -205,16 +205,16 @@ void HttpServer::Application::AddAdvices() {
 void HttpServer::Application::Dispatch(const drogon::HttpRequestPtr& request, ResponseCallback respond) const {
   RouteMatch match = FindRoute(request->getOriginalPath());
   if (match.route == nullptr) return respond(NothingThere(request));
-  const Route& route = *match.route;
-  if (request->method() == drogon::Options) return respond(Options(request, route));
+  if (request->method() == drogon::Options) return respond(Options(request, *match.route));
   // Drogon has made a GET of HEAD and will send no body.
-  if (request->method() != (route.method == RouteMethod::kGet ? drogon::Get : drogon::Post)) return respond(WrongMethod(request, route));
-  (handlers_.get()->*route.answer)({request, OnThisLoop(std::move(respond)), &route, std::move(match.parameter)});
+  const Route* route = RouteFor(*match.route, request->methodString());
+  if (route == nullptr) return respond(WrongMethod(request, *match.route));
+  (handlers_.get()->*route->answer)({request, OnThisLoop(std::move(respond)), route, std::move(match.parameter)});
 }
 
 drogon::HttpResponsePtr HttpServer::Application::Options(const drogon::HttpRequestPtr& request, const Route& route) const {
   auto response = drogon::HttpResponse::newHttpResponse(drogon::k204NoContent, drogon::CT_NONE);
-  response->addHeader("Allow", std::string(AllowedMethods(route)));
+  response->addHeader("Allow", AllowedMethods(route));
   if (request->getHeader("access-control-request-method").empty()) return response;
   for (const auto& [name, value] : front_door_->cors().PreflightHeaders(
            request->getHeader("origin"), request->getHeader("access-control-request-headers"), AllowedMethods(route))) {

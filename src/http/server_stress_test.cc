@@ -73,6 +73,24 @@ std::string RequestBody(int number, bool stream) {
                      1 + number % 40, stream);
 }
 
+std::string Get(int port, std::string_view path) {
+  const Client client(port);
+  client.Send(fmt::format("GET {} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", path));
+  return client.Read();
+}
+
+// An answer that is kept, and the same again from where it is kept.
+void AskForAKeptAnswer(const Client& client, int port, int number) {
+  client.Post("/v1/responses", fmt::format(R"({{"input": "client {}", "max_output_tokens": 9, "ignore_eos": true, "stream": {}}})", number,
+                                           number % 2 == 0));
+  const std::string answer = client.Read();
+  EXPECT_TRUE(IsRefusal(answer) || answer.find("\"reason\":\"max_output_tokens\"") != std::string::npos) << answer;
+  const std::size_t id = answer.find("resp_");
+  if (id == std::string::npos) return;
+  const std::string kept = Get(port, "/v1/responses/" + answer.substr(id, 37));
+  EXPECT_TRUE(IsRefusal(kept) || kept.starts_with("HTTP/1.1 200")) << kept;
+}
+
 // One of the things that clients do; each answer is whole or a refusal.
 void Call(int port, int number, unsigned kind) {
   const Client client(port);
@@ -108,16 +126,13 @@ void Call(int port, int number, unsigned kind) {
       EXPECT_TRUE(answer.ends_with(R"({"tokens":[97,98]})") || IsRefusal(answer)) << answer;
       break;
     }
+    case 6:
+      AskForAKeptAnswer(client, port, number);
+      break;
     default:
       client.Send("rubbish\r\n\r\n");
       client.Read();
   }
-}
-
-std::string Get(int port, std::string_view path) {
-  const Client client(port);
-  client.Send(fmt::format("GET {} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", path));
-  return client.Read();
 }
 
 // While a step of the engine does not end, and afterwards.
@@ -183,7 +198,7 @@ TEST(ServerStressTest, ClientsThatComeAndGoWhileItShutsDown) {
       clients.emplace_back([&, i] {
         std::mt19937 random(static_cast<unsigned>(i));
         for (int n = 0; n < kCallsEach; ++n) {
-          Call(http.port(), i * kCallsEach + n, random() % 7);
+          Call(http.port(), i * kCallsEach + n, random() % 8);
           if (++calls == kCallsBeforeTheEnd) service.StopAccepting();
         }
       });

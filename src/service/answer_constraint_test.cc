@@ -32,7 +32,7 @@ std::vector<std::filesystem::path> ModelTemplates() {
   return all;
 }
 
-std::string Text(const std::filesystem::path& path) {
+std::string TextOfTemplate(const std::filesystem::path& path) {
   std::ifstream file(path);
   return {std::istreambuf_iterator<char>(file), {}};
 }
@@ -60,7 +60,7 @@ int CompiledFor(const GenerateRequest& request) {
   GrammarCompiler compiler(AllBytes(), {.compile_command = {CLLM_GRAMMAR_CHILD}});
   int compiled_frames = 0;
   for (const auto& path : ModelTemplates()) {
-    const auto made = ChatTemplate::FromText(Text(path));
+    const auto made = ChatTemplate::FromText(TextOfTemplate(path));
     const auto prepared = made->Prepare(std::get<ChatPrompt>(request.prompt));
     if (!prepared) continue;  // it refuses the messages
     EncodedPrompt encoded;

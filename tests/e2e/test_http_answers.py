@@ -160,7 +160,7 @@ def test_the_index_names_paths_that_answer(server: Server) -> None:
         method, path = endpoint.split(" ")
         response = requests.options(server.url + path.replace("{id}", "x"), timeout=10)
         assert response.status_code == 204 and method in response.headers["allow"]
-        wrong = requests.delete(server.url + path.replace("{id}", "x"), timeout=10)
+        wrong = requests.put(server.url + path.replace("{id}", "x"), timeout=10)
         assert wrong.status_code == 405 and wrong.headers["allow"] == response.headers["allow"]
         if method == "GET":
             head = requests.head(server.url + path.replace("{id}", "x"), timeout=10)

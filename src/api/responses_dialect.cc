@@ -1,0 +1,190 @@
+#include "api/responses_dialect.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "api/chat_messages.h"
+#include "api/constraint_fields.h"
+#include "api/error_body.h"
+#include "api/json_object.h"
+#include "api/openai_fields.h"
+#include "api/response_items.h"
+#include "api/response_writer.h"
+#include "api/sampling_fields.h"
+#include "api/tool_fields.h"
+#include "base/utf8.h"
+
+namespace cllm {
+namespace {
+
+// OpenAI's bounds.
+constexpr std::size_t kMostMetadata = 16;
+constexpr std::size_t kMostMetadataName = 64;
+constexpr std::size_t kMostMetadataText = 512;
+
+// The answer and whatever goes on from it show these.
+void ReadMetadata(JsonObject& object) {
+  const Json* metadata = object.Any("metadata");
+  if (metadata == nullptr) return;
+  const auto is_good = [](const auto& item) {
+    return item.key().size() <= kMostMetadataName && item.value().is_string() &&
+           item.value().template get_ref<const std::string&>().size() <= kMostMetadataText;
+  };
+  bool is_fine = metadata->is_object() && metadata->size() <= kMostMetadata;
+  if (is_fine) {
+    for (const auto& item : metadata->items()) is_fine = is_fine && is_good(item);
+  }
+  if (is_fine) return;
+  object.Reject("metadata", fmt::format("metadata must be an object of at most {} names of {} bytes with strings of at most {} bytes",
+                                        kMostMetadata, kMostMetadataName, kMostMetadataText));
+}
+
+// What of an answer is shown beside what always is. Reasoning is shown in the open, which is all that its encrypted form is for.
+void ReadInclude(JsonObject& object) {
+  const Json* include = object.Any("include");
+  if (include == nullptr) return;
+  if (!include->is_array()) return object.Reject("include", "include must be an array of strings");
+  for (const Json& item : *include) {
+    if (item == "reasoning.encrypted_content") continue;
+    return object.Reject(
+        "include", fmt::format("include: {} is not supported", Dump(Shortened(item.is_string() ? item.get<std::string>() : Dump(item)))));
+  }
+}
+
+// {"format": …, "verbosity": …}
+void ReadText(JsonObject& object, GenerateRequest& request) {
+  static constexpr KnownField kFields[] = {{"verbosity", R"(["medium"])"}};
+  const Json* json = object.Any("text");
+  if (json == nullptr) return;
+  if (!json->is_object()) return object.Reject("text", "text must be an object");
+  JsonObject text = object.Inner(*json, "text.");
+  ReadTextFormat(text, request);
+  if (Status status = text.Finish(KnownFields(kFields)); !status) object.Reject(std::move(status.error()));
+}
+
+// The field `name` of the object `field`, or null.
+Json InnerField(JsonObject& object, const char* field, const char* name) {
+  const Json* json = object.Any(field);
+  return json != nullptr && json->contains(name) ? json->at(name) : Json(nullptr);
+}
+
+// The tools as sent, with what the clients' types insist on.
+Json ToolsShown(JsonObject& object) {
+  const Json* sent = object.Any("tools");
+  Json tools = Json::array();
+  if (sent == nullptr || !sent->is_array()) return tools;
+  for (Json tool : *sent) {
+    tool["type"] = "function";
+    for (const char* name : {"description", "parameters", "strict"}) {
+      if (!tool.contains(name)) tool[name] = nullptr;
+    }
+    if (tool["strict"].is_null()) tool["strict"] = false;
+    tools.push_back(std::move(tool));
+  }
+  return tools;
+}
+
+// What an answer repeats of its request, as fields without the braces around them.
+std::string RequestFieldsShown(JsonObject& object, const GenerateRequest& request, bool is_kept) {
+  const auto sent = [&](const char* name, Json otherwise = nullptr) {
+    const Json* json = object.Any(name);
+    return json != nullptr ? *json : std::move(otherwise);
+  };
+  Json format = InnerField(object, "text", "format");
+  if (format.is_null()) format = {{"type", "text"}};
+  const auto& prompt = std::get<ChatPrompt>(request.prompt);
+  const Json shown{
+      {"instructions", sent("instructions")},
+      {"max_output_tokens", sent("max_output_tokens")},
+      {"max_tool_calls", sent("max_tool_calls")},
+      {"parallel_tool_calls", prompt.parallel_tool_calls},
+      {"previous_response_id", sent("previous_response_id")},
+      {"prompt_cache_key", sent("prompt_cache_key")},
+      {"reasoning", {{"effort", InnerField(object, "reasoning", "effort")}, {"summary", InnerField(object, "reasoning", "summary")}}},
+      {"safety_identifier", sent("safety_identifier")},
+      {"service_tier", "default"},
+      {"store", is_kept},
+      {"temperature", request.sampling.temperature},
+      {"text", {{"format", std::move(format)}, {"verbosity", "medium"}}},
+      {"tool_choice", sent("tool_choice", "auto")},
+      {"tools", ToolsShown(object)},
+      {"top_logprobs", 0},
+      {"top_p", request.sampling.top_p},
+      {"truncation", "disabled"},
+      {"user", sent("user")},
+      {"metadata", sent("metadata", Json::object())}};
+  const std::string text = Dump(shown);
+  return text.substr(1, text.size() - 2);
+}
+
+std::size_t BytesHeld(const ResponseWriter::Parts& parts) {
+  std::size_t bytes = parts.request_fields.size();
+  for (const StoredItem& item : parts.input) bytes += sizeof(item) + item.json.size();
+  for (const auto& turn : parts.before) bytes += turn->memory.bytes();
+  return bytes;
+}
+
+}  // namespace
+
+std::string ResponsesDialect::ErrorBody(const Error& error) const { return OpenAiErrorBody(error); }
+
+// Instructions are of this request alone: those of an earlier one are no part of the conversation.
+Result<ChatPrompt> ResponsesDialect::ReadConversation(JsonObject& object, ResponseWriter::Parts& parts, const StopCheck& stop) const {
+  ChatPrompt prompt;
+  const auto instructions = object.String("instructions");
+  if (instructions && !instructions->empty()) prompt.messages.push_back({.role = "system", .content = *instructions});
+  ItemReader reader(prompt.messages);
+  const auto previous = object.String("previous_response_id");
+  if (previous) {
+    const auto kept = store_->Find(parts.owner, *previous, std::chrono::steady_clock::now());
+    if (!kept) {
+      return Fail(
+          ErrorCode::kPreviousNotFound,
+          fmt::format("there is no response {} to go on from: it was never kept, is deleted, or too old", Dump(Shortened(*previous))),
+          "previous_response_id");
+    }
+    parts.before = kept->turns;
+    if (Status status = reader.AddKept(parts.before, stop); !status) return std::unexpected(status.error());
+  }
+  parts.input = ReadInput(object, reader);
+  if (parts.input.empty() && !previous) object.Reject("input", "input must be a string or an array of at least one item");
+  return prompt;
+}
+
+Result<ParsedCall> ResponsesDialect::ParseFor(const std::string& owner, std::string_view body, const StopCheck& stop) const {
+  const Result<Json> json = ParseJsonObject(body, stop);
+  if (!json) return std::unexpected(json.error());
+  IgnoredFields ignored;
+  JsonObject object(*json, {}, defaults_.unknown_fields == "ignore" ? &ignored : nullptr);
+  ParsedCall call;
+  ResponseWriter::Parts parts{.model = model_, .request_fields = {}, .owner = owner};
+  Result<ChatPrompt> prompt = ReadConversation(object, parts, stop);
+  if (!prompt) return std::unexpected(prompt.error());
+  call.relaxed_schema = ReadTools(object, call.request, *prompt, ToolForm::kFlat).relaxed;
+  object.String("model");
+  ReadMaxTokens(object, {"max_output_tokens"}, call.request);
+  if (defaults_.max_tokens > 0) call.request.default_max_tokens = defaults_.max_tokens;
+  ApplyDefaults(defaults_, call.request);
+  ReadSamplingFields(object, call.request);
+  ReadTemplateArguments(object, *prompt);
+  ReadText(object, call.request);
+  prompt->is_constrained = call.request.constraint.has_value();
+  call.request.prompt = std::move(*prompt);
+  ReadInclude(object);
+  ReadMetadata(object);
+  const bool is_kept = object.Bool("store").value_or(true) && store_->enabled();
+  parts.stream = call.stream = ReadStreamFields(object).stream;
+  if (const Status status = object.Finish(ResponseFields()); !status) return std::unexpected(status.error());
+  if (is_kept) parts.store = store_;
+  parts.request_fields = RequestFieldsShown(object, call.request, is_kept);
+  call.repeated_bytes = 2 * parts.request_fields.size();
+  call.held_bytes = call.repeated_bytes + BytesHeld(parts);
+  call.writer = std::make_unique<ResponseWriter>(std::move(parts));
+  call.ignored_fields = ignored.Take();
+  return call;
+}
+
+}  // namespace cllm
