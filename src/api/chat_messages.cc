@@ -160,13 +160,14 @@ void ReadThinkingObject(JsonObject& object, ChatPrompt& prompt) {
   if (Status status = reader.Finish(KnownFields(kFields)); !status) object.Reject(std::move(status.error()));
 }
 
-// Whether thoughts come apart from the content: llama-server's reasoning_format, SGLang's separate_reasoning.
+// Whether thoughts come apart from the content: the reasoning_format of llama-server and Groq, SGLang's separate_reasoning.
 void ReadReasoningFormat(JsonObject& object, ChatPrompt& prompt) {
   const std::string format = object.String("reasoning_format").value_or("auto");
-  if (format != "auto" && format != "deepseek" && format != "none") {
-    return object.Reject("reasoning_format", "reasoning_format must be auto, deepseek or none");
+  const bool is_apart_by_format = format == "auto" || format == "deepseek" || format == "parsed";
+  if (!is_apart_by_format && format != "none" && format != "raw") {
+    return object.Reject("reasoning_format", "reasoning_format must be auto, deepseek, parsed, none or raw");
   }
-  const bool is_apart = object.Bool("separate_reasoning").value_or(format != "none");
+  const bool is_apart = object.Bool("separate_reasoning").value_or(is_apart_by_format);
   prompt.reasoning_format = is_apart ? ReasoningFormat::kApart : ReasoningFormat::kInContent;
 }
 

@@ -20,13 +20,13 @@ namespace {
 
 constexpr std::size_t kMostTools = 512;
 constexpr std::size_t kMostCalls = 256;  // of one message
-constexpr std::size_t kMostNameBytes = 256;
+constexpr std::size_t kMostToolNameBytes = 256;
 
 bool IsToolName(std::string_view name) {
   const auto is_good = [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || std::string_view("_-.:/").contains(c);
   };
-  return !name.empty() && name.size() <= kMostNameBytes && std::ranges::all_of(name, is_good);
+  return !name.empty() && name.size() <= kMostToolNameBytes && std::ranges::all_of(name, is_good);
 }
 
 // What is known of a tool beside what its model is told.
@@ -84,7 +84,7 @@ void ToolReader::ReadFunction(const Json& json, const std::string& path) {
   ToolCheck check{.is_strict = fields.Bool("strict").value_or(false)};
   const Json* parameters = fields.Any("parameters");
   if (!IsToolName(tool.name)) {
-    fields.Reject("name", fmt::format("{}.name must be 1 to {} letters, digits, and _ - . : /", path, kMostNameBytes));
+    fields.Reject("name", fmt::format("{}.name must be 1 to {} letters, digits, and _ - . : /", path, kMostToolNameBytes));
   } else if (checks_.contains(tool.name)) {
     fields.Reject("name", fmt::format("{}.name {} is another tool's", path, tool.name));
   }
@@ -200,7 +200,7 @@ Result<ChatToolCall> ReadCallOf(JsonObject& message, const Json& json, const std
 
 ChatToolCall ReadNamedCall(JsonObject& function, const std::string& path) {
   ChatToolCall call{.id = {}, .name = function.String("name").value_or(""), .arguments = ArgumentsOf(function, path)};
-  if (call.name.empty() || call.name.size() > kMostNameBytes) function.Reject("name", path + ".name must be the name of a function");
+  if (call.name.empty() || call.name.size() > kMostToolNameBytes) function.Reject("name", path + ".name must be the name of a function");
   return call;
 }
 

@@ -127,8 +127,10 @@ Result<std::shared_ptr<const AnswerFormat>> AnswerFormats::For(const common_chat
   }
   if (format == nullptr) {
     format = AnswerFormat::Plain(problem);
-    spdlog::warn("llama.cpp cannot tell how answers of the chat template are built, so they are plain content: {}",
-                 EscapedForLog(format->problem()));
+    // Without tools the template's own warning has said so when it was loaded.
+    spdlog::log(prompt.tools.empty() ? spdlog::level::debug : spdlog::level::warn,
+                "llama.cpp cannot tell how answers of the chat template are built, so they are plain content: {}",
+                EscapedForLog(format->problem()));
   }
   Keep(key, format);
   return format;

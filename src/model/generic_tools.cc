@@ -14,8 +14,8 @@ namespace {
 std::string ToolsText(const std::vector<ChatTool>& tools) {
   std::string text = "You can call functions. Their signatures are within <tools></tools>, a line of JSON each:\n<tools>\n";
   for (const ChatTool& tool : tools) {
-    text += fmt::format(R"({{"type": "function", "function": {{"name": {}, "description": {}, "parameters": {}}}}})", QuotedAsJson(tool.name),
-                        QuotedAsJson(tool.description), tool.parameters.empty() ? "{}" : tool.parameters);
+    text += fmt::format(R"({{"type": "function", "function": {{"name": {}, "description": {}, "parameters": {}}}}})",
+                        QuotedAsJson(tool.name), QuotedAsJson(tool.description), tool.parameters.empty() ? "{}" : tool.parameters);
     text += '\n';
   }
   return text +

@@ -205,13 +205,10 @@ def test_several_prompts(client: openai.OpenAI) -> None:
     assert [choice.text for choice in answer.choices] == [alone[0], alone[0], alone[1], alone[1]]
 
 
-TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}
-
-
 @pytest.mark.parametrize(("fields", "param"), [
-    ({"temperature": 3}, "temperature"), ({"max_tokens": 0}, "max_tokens"), ({"tools": [TOOL]}, "tools"),
+    ({"temperature": 3}, "temperature"), ({"max_tokens": 0}, "max_tokens"), ({"tool_choice": "required"}, "tool_choice"),
     ({"n": 0}, "n"), ({"messages": []}, "messages"), ({"top_logprobs": 2}, "top_logprobs"),
-    ({"response_format": {"type": "json_object"}}, "response_format"),
+    ({"response_format": {"type": "yaml"}}, "response_format"),
     ({"extra_body": {"temprature": 1}}, "temprature"), ({"messages": [{"role": "user", "content": "word " * 2000}]}, "messages"),
 ], ids=lambda value: value if isinstance(value, str) else None)
 @pytest.mark.parametrize("stream", [False, True])
