@@ -260,8 +260,9 @@ void DeclareCaches(ServeOptions& options, OptionTable& table) {
 
 void DeclareGrammars(ServeOptions& options, OptionTable& table) {
   table.Section("grammar", "Constrained answers");
-  table.Double("grammar.compile_timeout_s", &options.grammars.compile_timeout_s,
-               {.min = 0.1, .max = 3600, .help = "How long a schema or grammar may take to compile; then 400.", .unit = "s"});
+  table.Double(
+      "grammar.compile_timeout_s", &options.grammars.compile_timeout_s,
+      {.min = 0.1, .max = 3600, .help = "Time of the processor that compiling a schema or grammar may take; then 400.", .unit = "s"});
   table.Int("grammar.max_compile_mb", &options.grammars.max_compile_mb,
             {.min = 64, .max = 1 << 20, .help = "Memory that compiling one of them may take; then 400.", .unit = "MiB"});
   table.Int("grammar.max_cache_mb", &options.grammars.max_cache_mb,

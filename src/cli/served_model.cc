@@ -13,7 +13,8 @@ std::unique_ptr<GrammarCompiler> MakeGrammarCompiler(const Tokenizer& tokenizer,
   for (int token = 0; token < tokenizer.vocab_size(); ++token) vocabulary.pieces.push_back(tokenizer.Piece(token, false));
   return std::make_unique<GrammarCompiler>(
       std::move(vocabulary),
-      GrammarOptions{.compile_command = {"/proc/self/exe", kCompileGrammarCommand, std::to_string(limits.max_compile_mb)},
+      GrammarOptions{.compile_command = {"/proc/self/exe", kCompileGrammarCommand, std::to_string(limits.max_compile_mb),
+                                         std::to_string(limits.compile_timeout_s)},
                      .limits = limits});
 }
 

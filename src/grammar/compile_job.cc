@@ -3,12 +3,14 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/time.h>
 #include <unistd.h>
 #include <xgrammar/xgrammar.h>
 
 #include <algorithm>
 #include <cctype>
 #include <cerrno>
+#include <cmath>
 #include <cstring>
 #include <exception>
 #include <new>
@@ -60,14 +62,25 @@ class JobReader {
   bool ok_ = true;
 };
 
-void LimitCompiler(std::size_t memory_bytes) {
+// Answers come first, but who waits for an honest schema waits for its answer, too: only what takes long steps back all the way.
+constexpr int kStepBack = 5, kStepFarBack = 19;
+constexpr int kHonest_s = 1;
+
+void StepFarBack(int /*signal*/) { static_cast<void>(setpriority(PRIO_PROCESS, 0, kStepFarBack)); }
+
+void LimitCompiler(const CompileLimits& limits) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);  // nobody waits for the grammar any more
-  constexpr int kStepBack = 19;      // answers come first
-  if (setpriority(PRIO_PROCESS, 0, kStepBack) != 0) return;
+  static_cast<void>(setpriority(PRIO_PROCESS, 0, kStepBack));
+  signal(SIGPROF, StepFarBack);
+  const itimerval honest{.it_interval = {}, .it_value = {.tv_sec = kHonest_s, .tv_usec = 0}};
+  setitimer(ITIMER_PROF, &honest, nullptr);
+  const auto seconds = static_cast<rlim_t>(std::ceil(limits.processor_s));
+  const rlimit processor{seconds, seconds + 1};
+  setrlimit(RLIMIT_CPU, &processor);
   const rlimit none{0, 0};
   setrlimit(RLIMIT_CORE, &none);
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // they reserve terabytes of addresses
-  const rlimit memory{memory_bytes, memory_bytes};
+  const rlimit memory{limits.memory_bytes, limits.memory_bytes};
   setrlimit(RLIMIT_AS, &memory);
 #endif
 }
@@ -183,8 +196,8 @@ Result<CompileJob> ReadCompileJob(std::string_view bytes) {
   return job;
 }
 
-int RunCompileChild(std::size_t memory_bytes) {
-  LimitCompiler(memory_bytes);
+int RunCompileChild(const CompileLimits& limits) {
+  LimitCompiler(limits);
   const Result<CompileJob> job = ReadCompileJob(ReadAll(STDIN_FILENO));
   return WriteAll(STDOUT_FILENO, job ? Compile(*job) : kNotCompiled + job.error().message) ? 0 : 1;
 }

@@ -23,8 +23,12 @@ Result<CompileJob> ReadCompileJob(std::string_view bytes);
 // First byte of what the child writes: a compiled grammar follows, or a sentence that says why there is none.
 inline constexpr char kCompiled = '+', kNotCompiled = '-';
 
-// The whole of the child: reads a job from standard input, writes the outcome to standard output. `memory_bytes` bounds its address
-// space where that can be done.
-int RunCompileChild(std::size_t memory_bytes);
+struct CompileLimits {
+  std::size_t memory_bytes = std::size_t{1} << 30;  // of addresses, where that can be bounded
+  double processor_s = 10;                          // beside other work that is not the time on the clock
+};
+
+// The whole of the child: reads a job from standard input, writes the outcome to standard output.
+int RunCompileChild(const CompileLimits& limits);
 
 }  // namespace cllm

@@ -1,5 +1,6 @@
 #include "grammar/grammar_compiler.h"
 
+#include <signal.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -46,6 +47,9 @@ class MemoryFile {
   }
   int file_;
 };
+
+// A child bounds the processor's time that it takes. On a busy machine it waits for that, but not for ever.
+constexpr double kMostWaiting = 20;
 
 Error TooMuch(const char* what) {
   return {ErrorCode::kInvalidArgument, fmt::format("compiling the grammar takes more {} than a grammar may", what), {}};
@@ -104,12 +108,12 @@ Result<std::string> GrammarCompiler::RunChildFor(const GrammarSource& source, co
   };
   const Result<ChildResult> child =
       RunChild({.command = options_.compile_command,
-                .timeout = std::chrono::milliseconds(static_cast<std::int64_t>(options_.limits.compile_timeout_s * 1000)),
+                .timeout = std::chrono::milliseconds(static_cast<std::int64_t>(options_.limits.compile_timeout_s * kMostWaiting * 1000)),
                 .input = job.file(),
                 .on_output = take,
                 .on_tick = [&] { return stop ? stop() : Status(); }});
   if (!child) return std::unexpected(child.error());
-  if (child->timed_out) return std::unexpected(TooMuch("time"));
+  if (child->timed_out || child->signal == SIGXCPU) return std::unexpected(TooMuch("time"));
   if (child->signal != 0 || child->exit_code != 0 || written.empty()) {
     return InvalidArgument("the grammar cannot be compiled: the library that does it gave up");
   }

@@ -26,7 +26,7 @@ class MaskWorkers;
 class CompiledGrammar;
 
 struct GrammarLimits {
-  double compile_timeout_s = 10;
+  double compile_timeout_s = 10;       // of the processor
   std::int64_t max_compile_mb = 1024;  // of the child
   std::int64_t max_cache_mb = 256;     // of compiled grammars that are kept
 };

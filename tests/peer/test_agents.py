@@ -55,7 +55,7 @@ def client(url: str) -> openai.OpenAI:  # noqa: F811
 def test_openai_gets_the_call_that_it_demands(client: openai.OpenAI, choice: object) -> None:
     for seed in range(RUNS):
         answer = client.chat.completions.create(model="any", messages=[{"role": "user", "content": QUESTION}], tools=[WEATHER_TOOL],
-                                                tool_choice=choice, max_tokens=200, seed=seed, temperature=1)
+                                                tool_choice=choice, max_tokens=512, seed=seed, temperature=1)
         (call,) = answer.choices[0].message.tool_calls
         Weather.model_validate_json(call.function.arguments)
 
