@@ -63,7 +63,7 @@ class JobReader {
 };
 
 // Answers come first, but who waits for an honest schema waits for its answer, too: only what takes long steps back all the way.
-constexpr int kStepBack = 5, kStepFarBack = 19;
+constexpr int kStepBack = 10, kStepFarBack = 19;
 constexpr int kHonest_s = 1;
 
 void StepFarBack(int /*signal*/) { static_cast<void>(setpriority(PRIO_PROCESS, 0, kStepFarBack)); }

@@ -73,22 +73,23 @@ const GrammarCompiler::VocabularyInfo& GrammarCompiler::Info() {
 
 Result<std::shared_ptr<const CompiledGrammar>> GrammarCompiler::Compile(const GrammarSource& source, const StopCheck& stop) {
   std::string key = source.Key();
-  if (auto known = Find(key)) return known;
-  const Result<std::string> outcome = RunChildFor(source, stop);
-  const auto refuse = [this](Error error) {
-    const std::lock_guard lock(mutex_);
-    ++stats_.refused;
-    return std::unexpected(std::move(error));
-  };
-  if (!outcome) return refuse(outcome.error());
-  if (outcome->front() != kCompiled) return refuse({ErrorCode::kInvalidArgument, outcome->substr(1), {}});
-  auto read = xgrammar::CompiledGrammar::DeserializeJSON(outcome->substr(1), Info().info);
+  if (auto known = Find(key)) return *known;
+  Outcome outcome = CompileAnew(source, stop);
+  // What was stopped, or found no memory, may go well another time.
+  if (outcome || outcome.error().code == ErrorCode::kInvalidArgument) {
+    Keep(std::move(key), outcome, outcome ? (*outcome)->grammar().MemorySizeBytes() : outcome.error().message.size());
+  }
+  return outcome;
+}
+
+GrammarCompiler::Outcome GrammarCompiler::CompileAnew(const GrammarSource& source, const StopCheck& stop) {
+  const Result<std::string> written = RunChildFor(source, stop);
+  if (!written) return std::unexpected(written.error());
+  if (written->front() != kCompiled) return InvalidArgument(written->substr(1));
+  auto read = xgrammar::CompiledGrammar::DeserializeJSON(written->substr(1), Info().info);
   auto* const compiled = std::get_if<xgrammar::CompiledGrammar>(&read);
-  if (compiled == nullptr) return refuse({ErrorCode::kInternal, "the compiled grammar cannot be read", {}});
-  const std::size_t bytes = compiled->MemorySizeBytes();
-  auto grammar = std::make_shared<const CompiledGrammar>(std::move(*compiled), source.begun);
-  Keep(std::move(key), grammar, bytes);
-  return grammar;
+  if (compiled == nullptr) return Fail(ErrorCode::kInternal, "the compiled grammar cannot be read");
+  return std::make_shared<const CompiledGrammar>(std::move(*compiled), source.begun);
 }
 
 // What the child wrote; at least one byte.
@@ -120,21 +121,22 @@ Result<std::string> GrammarCompiler::RunChildFor(const GrammarSource& source, co
   return written;
 }
 
-std::shared_ptr<const CompiledGrammar> GrammarCompiler::Find(const std::string& key) {
+std::optional<GrammarCompiler::Outcome> GrammarCompiler::Find(const std::string& key) {
   const std::lock_guard lock(mutex_);
   const auto found = by_key_.find(key);
-  if (found == by_key_.end()) return nullptr;
-  ++stats_.found;
+  if (found == by_key_.end()) return std::nullopt;
+  const Entry& entry = *found->second;
+  ++(entry.outcome ? stats_.found : stats_.refused);
   entries_.splice(entries_.begin(), entries_, found->second);
-  return found->second->grammar;
+  return entry.outcome;
 }
 
-void GrammarCompiler::Keep(std::string key, const std::shared_ptr<const CompiledGrammar>& grammar, std::size_t bytes) {
+void GrammarCompiler::Keep(std::string key, const Outcome& outcome, std::size_t bytes) {
   const std::lock_guard lock(mutex_);
-  ++stats_.compiled;
+  ++(outcome ? stats_.compiled : stats_.refused);
   if (by_key_.contains(key)) return;  // another request was as fast
   bytes += 2 * key.size() + sizeof(Entry);
-  entries_.push_front({.key = key, .grammar = grammar, .bytes = bytes});
+  entries_.push_front({.key = key, .outcome = outcome, .bytes = bytes});
   by_key_.emplace(std::move(key), entries_.begin());
   stats_.cache_bytes += static_cast<std::int64_t>(bytes);
   while (stats_.cache_bytes > options_.limits.max_cache_mb << 20) {

@@ -7,6 +7,7 @@
 #include <list>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -64,15 +65,17 @@ class GrammarCompiler {
   const Histogram& mask_seconds() const;
 
  private:
+  using Outcome = Result<std::shared_ptr<const CompiledGrammar>>;
   struct Entry {
     std::string key;
-    std::shared_ptr<const CompiledGrammar> grammar;
+    Outcome outcome;  // what is refused once is refused again, without a child
     std::size_t bytes = 0;
   };
   struct VocabularyInfo;
 
-  std::shared_ptr<const CompiledGrammar> Find(const std::string& key);
-  void Keep(std::string key, const std::shared_ptr<const CompiledGrammar>& grammar, std::size_t bytes);
+  std::optional<Outcome> Find(const std::string& key);
+  Outcome CompileAnew(const GrammarSource& source, const StopCheck& stop);
+  void Keep(std::string key, const Outcome& outcome, std::size_t bytes);
   Result<std::string> RunChildFor(const GrammarSource& source, const StopCheck& stop) const;
   const VocabularyInfo& Info();
 

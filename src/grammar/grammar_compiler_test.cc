@@ -170,6 +170,19 @@ TEST(GrammarCompilerTest, ABadGrammarIsAnErrorThatSaysWhy) {
   EXPECT_EQ(compiler.stats().refused, 5);
 }
 
+TEST(GrammarCompilerTest, WhatIsRefusedOnceNeedsNoChildAgain) {
+  GrammarOptions slow{.compile_command = {"/bin/sh", "-c", "exec sleep 1000"}};
+  slow.limits.compile_timeout_s = 0.02;
+  GrammarCompiler compiler(Bytes(), slow);
+  const auto first = compiler.Compile(Of(Kind::kRegex, "a"), {});
+  ASSERT_FALSE(first);
+  // A child would be stopped at once, with this error.
+  const auto again = compiler.Compile(Of(Kind::kRegex, "a"), [] { return Status(Fail(ErrorCode::kCancelled, "enough")); });
+  ASSERT_FALSE(again);
+  EXPECT_EQ(again.error(), first.error());
+  EXPECT_EQ(compiler.stats().refused, 2);
+}
+
 TEST(GrammarCompilerTest, AChildThatDoesNotEndOrDiesIsAnError) {
   GrammarOptions slow{.compile_command = {"/bin/sh", "-c", "exec sleep 1000"}};
   slow.limits.compile_timeout_s = 0.02;

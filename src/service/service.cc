@@ -17,6 +17,8 @@ namespace cllm {
 namespace {
 
 constexpr int kPrepareThreads = 2;
+// Each waits for a child most of the time. Grammars that take long leave room for others.
+constexpr int kGrammarThreads = 4;
 constexpr int kJobThreads = 1;
 // Seconds until another server may have taken the place of one that ends.
 constexpr int kRetryAfterTheEnd = 5;
@@ -55,7 +57,7 @@ Service::Service(const TextModel& model, Engine& engine, const SchedulerOptions&
       loop_(engine, options, [this](StepEvents&& events) { text_stage_.Post(std::move(events)); }),
       workers_(kPrepareThreads),
       chat_workers_(kPrepareThreads),
-      grammar_workers_(kPrepareThreads),
+      grammar_workers_(kGrammarThreads),
       job_workers_(kJobThreads, /*steps_back=*/true) {
   max_open_ = loop_.max_running() + options.max_queue_size;
 }
