@@ -40,6 +40,7 @@ PERSON = {
 }
 SCHEMA = {"type": "array", "items": PERSON, "minItems": 500}
 
+REFUSED_PAUSE_S = 0.1  # a client that asks without one takes the cores that it shares with the server
 HOSTILE = [
     {"regex": "(((a{1,60}){1,60}){1,60}){1,60}"},
     {"json_schema": {"type": "string", "maxLength": 10**9}},
@@ -122,7 +123,9 @@ def beside_hostile(args: argparse.Namespace, command: list[str]) -> str:
 
             def ask(fields: dict) -> None:
                 while not stop.is_set():
-                    requests.post(url + "/generate", json={"prompt": f"{time.monotonic_ns()}", "max_tokens": 64, **fields}, timeout=TIMEOUT_S)
+                    answer = requests.post(url + "/generate", json={"prompt": f"{time.monotonic_ns()}", "max_tokens": 64, **fields}, timeout=TIMEOUT_S)
+                    if answer.status_code != 200:
+                        stop.wait(REFUSED_PAUSE_S)
 
             def ask_health() -> None:
                 while not stop.wait(0.05):

@@ -30,7 +30,7 @@ class CompiledGrammar {
 
 class MaskWorkers {
  public:
-  explicit MaskWorkers(int threads) : pool_(threads) {}
+  explicit MaskWorkers(int threads) : pool_(threads, /*steps_back=*/true) {}
   void Post(std::function<void()> job) { pool_.Post(std::move(job)); }
   void RecordMask(double seconds) { mask_seconds_.Record(seconds); }
   const Histogram& mask_seconds() const { return mask_seconds_; }
