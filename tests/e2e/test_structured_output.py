@@ -184,3 +184,48 @@ def test_metrics_count_grammars(server: Server) -> None:
     value = lambda name: float(re.search(rf"^{name} (\S+)$", page, re.M)[1])  # noqa: E731
     assert value("cllm_grammars_compiled_total") >= 1 and value("cllm_grammar_cache_hits_total") >= 1
     assert value("cllm_invalid_answers_total") == 0 and value("cllm_grammar_mask_seconds_count") >= 8
+
+
+WORD = {"type": "string", "maxLength": 12}
+BOUNDED = [
+    PERSON,
+    {"type": "array", "items": {"type": "integer", "minimum": -5, "maximum": 5}, "minItems": 1, "maxItems": 6},
+    {"type": "object", "properties": {"tags": {"type": "array", "items": WORD, "maxItems": 4}, "ok": {"type": "boolean"}}, "required": ["tags", "ok"]},
+    {"enum": ["red", "green", 3, None, {"a": [1]}]},
+    {"anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, {"type": "null"}, WORD]},
+    {"type": "object", "properties": {"when": {"type": "string", "format": "date-time"}, "id": {"type": "string", "format": "uuid"}}, "required": ["when", "id"]},
+    {"type": "object", "properties": {"ip": {"type": "string", "format": "ipv4"}, "day": {"type": "string", "format": "date"}}, "required": ["ip", "day"]},
+    {"type": "string", "pattern": "^[A-Z]{3}-[0-9]{2,4}(\\.[a-z]+)?$"},
+    {"type": "object", "properties": {"node": {"$ref": "#/$defs/node"}}, "required": ["node"],
+     "$defs": {"node": {"type": "object", "properties": {"v": {"type": "integer", "minimum": 0, "maximum": 99},
+                                                         "next": {"anyOf": [{"$ref": "#/$defs/node"}, {"type": "null"}]}}, "required": ["v", "next"]}}},
+    {"type": "array", "prefixItems": [WORD, {"type": "boolean"}, {"type": "number"}], "items": False, "minItems": 3},
+    {"type": "object", "properties": {"price": {"type": "number", "exclusiveMinimum": 0, "maximum": 1000}, "count": {"type": "integer", "multipleOf": 5,
+     "minimum": 0, "maximum": 100}}, "required": ["price", "count"]},
+    {"oneOf": [{"type": "object", "properties": {"kind": {"const": "cat"}, "lives": {"type": "integer", "minimum": 1, "maximum": 9}},
+                "required": ["kind", "lives"]},
+               {"type": "object", "properties": {"kind": {"const": "dog"}, "name": WORD}, "required": ["kind", "name"]}]},
+    {"type": "object", "patternProperties": {"^k[0-9]$": {"type": "integer", "minimum": 0, "maximum": 9}}, "additionalProperties": False, "maxProperties": 3},
+    {"type": "object", "properties": {"a b": WORD, "ä": {"type": "null"}, "x\"y": {"type": "boolean"}}, "required": ["a b", "x\"y"]},
+]
+
+
+def test_nothing_that_is_drawn_breaks_its_schema(serve, request: pytest.FixtureRequest) -> None:
+    """Hot draws from the whole vocabulary: each answer is what was asked for, or was cut. --structured-runs N makes N of them."""
+    server = serve("-np", "8")
+    runs = request.config.getoption("--structured-runs")
+
+    def ask(number: int) -> str:
+        schema = BOUNDED[number % len(BOUNDED)]
+        response = chat(server, json_schema=schema, temperature=1.5, top_k=0, top_p=1, min_p=0, seed=number, max_tokens=256)
+        assert response.status_code == 200, (schema, response.text)
+        choice = response.json()["choices"][0]
+        if choice["finish_reason"] == "stop":
+            json.loads(choice["message"]["content"])
+        return choice["finish_reason"]
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        ends = list(pool.map(ask, range(runs)))
+    print(f"{ends.count('stop')} of {runs} ended by themselves")
+    assert ends.count("stop") >= 0.8 * runs
+    assert re.search(r"^cllm_invalid_answers_total 0$", requests.get(server.url + "/metrics", timeout=10).text, re.M)
