@@ -18,22 +18,13 @@
 #include "base/rng.h"
 #include "base/utf8.h"
 #include "grammar/grammar_compiler.h"
+#include "grammar/testing_vocabulary.h"
 #include "schema/closed_objects.h"
 #include "schema/schema_check.h"
 #include "schema/schema_validator.h"
 
 namespace cllm {
 namespace {
-
-constexpr std::int32_t kEndOfText = 256;
-
-Vocabulary SingleBytes() {
-  Vocabulary vocabulary;
-  for (int byte = 0; byte < 256; ++byte) vocabulary.pieces.emplace_back(1, static_cast<char>(byte));
-  vocabulary.pieces.emplace_back();
-  vocabulary.ends = {kEndOfText};
-  return vocabulary;
-}
 
 TokenMask Patient(TokenConstraint& constraint) {
   const auto next = constraint.Next(std::chrono::seconds(60));
@@ -45,7 +36,7 @@ bool Lets(TokenConstraint& constraint, std::string_view text) {
   std::size_t at = 0;
   while (true) {
     const TokenMask mask = Patient(constraint);
-    if (at == text.size()) return mask.is_end || (mask.forced.empty() && mask.Allows(kEndOfText));
+    if (at == text.size()) return mask.is_end || (mask.forced.empty() && mask.Allows(kEndOfBytes));
     const std::int32_t token = static_cast<unsigned char>(text[at++]);
     const bool may_come = !mask.is_end && (mask.forced.empty() ? mask.Allows(token) : mask.forced.front() == token);
     if (!may_come) return false;
@@ -69,17 +60,17 @@ std::string Drawn(TokenConstraint& constraint, std::uint64_t seed, std::size_t m
     std::int32_t token = mask.forced.empty() ? -1 : mask.forced.front();
     if (token < 0) {
       std::vector<std::int32_t> may_come;
-      for (std::int32_t each = 0; each <= kEndOfText; ++each) {
+      for (std::int32_t each = 0; each <= kEndOfBytes; ++each) {
         if (mask.Allows(each)) may_come.push_back(each);
       }
       // Ends are taken as soon as they come, so that most texts have one.
-      const bool ends = mask.Allows(kEndOfText) || (mask.Allows('"') && place % 3 == 0);
-      token = mask.Allows(kEndOfText)
-                  ? kEndOfText
+      const bool ends = mask.Allows(kEndOfBytes) || (mask.Allows('"') && place % 3 == 0);
+      token = mask.Allows(kEndOfBytes)
+                  ? kEndOfBytes
                   : may_come[static_cast<std::size_t>(UniformAt(seed, 0, place) * static_cast<double>(may_come.size()))];
-      if (ends && token != kEndOfText) token = '"';
+      if (ends && token != kEndOfBytes) token = '"';
     }
-    if (token == kEndOfText) return ValidUtf8(text);
+    if (token == kEndOfBytes) return ValidUtf8(text);
     text += static_cast<char>(token);
     constraint.Accept(token);
   }
@@ -118,7 +109,7 @@ std::shared_ptr<const CompiledGrammar> CompiledSchema(GrammarCompiler& compiler,
 }
 
 TEST(SchemaGrammarTest, LetsNothingThroughThatIsNotValid) {
-  GrammarCompiler compiler(SingleBytes(), {.compile_command = {CLLM_GRAMMAR_CHILD}});
+  GrammarCompiler compiler(ByteVocabulary(), {.compile_command = {CLLM_GRAMMAR_CHILD}});
   int valid = 0;
   int let_through = 0;
   int invalid = 0;
@@ -146,7 +137,7 @@ TEST(SchemaGrammarTest, LetsNothingThroughThatIsNotValid) {
 }
 
 TEST(SchemaGrammarTest, WhatComesByChanceIsValid) {
-  GrammarCompiler compiler(SingleBytes(), {.compile_command = {CLLM_GRAMMAR_CHILD}});
+  GrammarCompiler compiler(ByteVocabulary(), {.compile_command = {CLLM_GRAMMAR_CHILD}});
   int ended = 0;
   for (const SuiteGroup& group : EnforcedGroups()) {
     const auto grammar = CompiledSchema(compiler, WithClosedObjects(CheckSchema(group.schema, SchemaMode::kStrict)->enforced), group.name);
@@ -167,7 +158,7 @@ TEST(SchemaGrammarTest, WhatComesByChanceIsValid) {
 
 // Each with a value that has to come.
 TEST(SchemaGrammarTest, PatternsMeanWhatTheySay) {
-  GrammarCompiler compiler(SingleBytes(), {.compile_command = {CLLM_GRAMMAR_CHILD}});
+  GrammarCompiler compiler(ByteVocabulary(), {.compile_command = {CLLM_GRAMMAR_CHILD}});
   for (const auto& [pattern, value] :
        std::vector<std::pair<std::string, std::string>>{{R"(^\d+\.\d+$)", "12.5"},
                                                         {R"(^\w+@\w+\.com$)", "a@b.com"},
@@ -254,7 +245,7 @@ class RandomPattern {
 };
 
 TEST(SchemaGrammarTest, PatternsAreThoseOfTheValidator) {
-  GrammarCompiler compiler(SingleBytes(), {.compile_command = {CLLM_GRAMMAR_CHILD}});
+  GrammarCompiler compiler(ByteVocabulary(), {.compile_command = {CLLM_GRAMMAR_CHILD}});
   int compared = 0;
   int matched = 0;
   for (std::uint64_t seed = 0; seed < 150; ++seed) {

@@ -155,8 +155,7 @@ void ReadList(JsonObject& object, const char* field, const std::function<void(co
 
 // For what the request demands a wrong call is an error. Else its reader hears of it, as of any other that a model makes.
 std::function<Status(const ChatToolCall&)> MakeCallCheck(ToolChecks checks, const ToolChoice& choice) {
-  const bool is_demanded = choice.kind == ToolChoice::Kind::kRequired || choice.kind == ToolChoice::Kind::kFunction;
-  return [shared = std::make_shared<const ToolChecks>(std::move(checks)), is_demanded, choice](const ChatToolCall& call) -> Status {
+  return [shared = std::make_shared<const ToolChecks>(std::move(checks)), choice](const ChatToolCall& call) -> Status {
     const auto found = shared->find(call.name);
     const bool is_wanted = found != shared->end() && (choice.kind != ToolChoice::Kind::kFunction || choice.function == call.name);
     Status status;
@@ -170,7 +169,7 @@ std::function<Status(const ChatToolCall&)> MakeCallCheck(ToolChecks checks, cons
             Fail(ErrorCode::kInternal, fmt::format("the arguments of {} do not keep its schema: {}", call.name, status.error().message));
       }
     }
-    if (status || is_demanded || (found != shared->end() && found->second.is_strict)) return status;
+    if (status || choice.demands() || (found != shared->end() && found->second.is_strict)) return status;
     spdlog::warn("{}", EscapedForLog(status.error().message));
     return {};
   };
@@ -216,8 +215,7 @@ ToolSettings ReadTools(JsonObject& object, GenerateRequest& request, ChatPrompt&
   ReadToolChoice(object, "tool_choice", reader, prompt);
   if (form == ToolForm::kNested) ReadToolChoice(object, "function_call", reader, prompt);
   // Who demands a call and says nothing else wants one: a small model would make them without end.
-  const bool is_demanded = prompt.tool_choice.kind == ToolChoice::Kind::kRequired || prompt.tool_choice.kind == ToolChoice::Kind::kFunction;
-  prompt.parallel_tool_calls = object.Bool("parallel_tool_calls").value_or(!is_demanded) && !settings.speaks_of_functions;
+  prompt.parallel_tool_calls = object.Bool("parallel_tool_calls").value_or(!prompt.tool_choice.demands()) && !settings.speaks_of_functions;
   settings.relaxed = reader.TakeRelaxed();
   if (!prompt.tools.empty()) request.check_call = MakeCallCheck(reader.TakeChecks(), prompt.tool_choice);
   return settings;

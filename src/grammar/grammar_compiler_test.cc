@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "grammar/compile_job.h"
+#include "grammar/testing_vocabulary.h"
 
 namespace cllm {
 namespace {
@@ -17,14 +18,9 @@ using Kind = GrammarPart::Kind;
 
 GrammarSource Of(Kind kind, std::string text) { return GrammarSource::Of(kind, std::move(text)); }
 
-constexpr std::int32_t kEnd = 256;
-
-// Every byte, an end of text, and a few longer tokens.
+// And a few longer tokens.
 Vocabulary Bytes() {
-  Vocabulary vocabulary;
-  for (int byte = 0; byte < 256; ++byte) vocabulary.pieces.emplace_back(1, static_cast<char>(byte));
-  vocabulary.pieces.emplace_back();
-  vocabulary.ends = {kEnd};
+  Vocabulary vocabulary = ByteVocabulary();
   for (const char* piece : {"true", "{\"", "\":", "name", "ab"}) vocabulary.pieces.emplace_back(piece);
   return vocabulary;
 }
@@ -44,7 +40,7 @@ std::string Walk(GrammarCompiler& compiler, const GrammarSource& source, std::st
     const auto next = Patiently(*constraint);
     if (!next) return came + "!";
     const TokenMask& mask = **next;
-    if (came.size() == text.size()) return came + (mask.is_end || (mask.forced.empty() && mask.Allows(kEnd)) ? "$" : "");
+    if (came.size() == text.size()) return came + (mask.is_end || (mask.forced.empty() && mask.Allows(kEndOfBytes)) ? "$" : "");
     if (!mask.forced.empty()) {
       const std::string piece = Bytes().pieces[static_cast<std::size_t>(mask.forced.front())];
       if (!text.substr(came.size()).starts_with(piece)) return came;

@@ -75,7 +75,7 @@ std::shared_ptr<const AnswerFormat> Build(const common_chat_templates* templates
   inputs.parallel_tool_calls = prompt.parallel_tool_calls;
   inputs.reasoning_format =
       prompt.reasoning_format == ReasoningFormat::kApart ? COMMON_REASONING_FORMAT_DEEPSEEK : COMMON_REASONING_FORMAT_NONE;
-  const bool reads_calls = !prompt.tools.empty() && prompt.tool_choice.kind != ToolChoice::Kind::kNone;
+  const bool reads_calls = prompt.may_call();
   const AnswerFormat::Settings settings{.requires_call = inputs.tool_choice == COMMON_CHAT_TOOL_CHOICE_REQUIRED && reads_calls,
                                         .parallel_calls = prompt.parallel_tool_calls,
                                         .reads_calls = reads_calls};

@@ -12,13 +12,6 @@ namespace {
 // Where several calls are asked for. A small model would go on and on.
 constexpr int kMostFramedCalls = 16;
 
-bool DemandsCalls(const ChatPrompt& prompt) {
-  return !prompt.tools.empty() &&
-         (prompt.tool_choice.kind == ToolChoice::Kind::kRequired || prompt.tool_choice.kind == ToolChoice::Kind::kFunction);
-}
-
-bool MayCall(const ChatPrompt& prompt) { return !prompt.tools.empty() && prompt.tool_choice.kind != ToolChoice::Kind::kNone; }
-
 // The same settings with nothing said. Schemas are placeholders: what they ask for is not llama.cpp's to enforce.
 common_chat_templates_inputs FrameInputs(const ChatPrompt& prompt) {
   ChatPrompt brief = prompt;
@@ -66,8 +59,8 @@ AnswerFrame ContentFrame(const common_chat_templates* templates, const ChatPromp
 
 Result<std::shared_ptr<const AnswerFrame>> FrameFor(const common_chat_templates* templates, const ChatPrompt& prompt,
                                                     const StopCheck& stop) {
-  const bool calls = DemandsCalls(prompt);
-  const bool content = prompt.is_constrained && !MayCall(prompt) && !prompt.continue_final_message;
+  const bool calls = prompt.demands_call();
+  const bool content = prompt.is_constrained && !prompt.may_call() && !prompt.continue_final_message;
   if (!calls && !content) return nullptr;
   const auto made = WithinChatTemplateLimits(ChatTemplateLimits(prompt), kMostChatTemplateLoadTime, stop,
                                              [&] { return calls ? CallsFrame(templates, prompt) : ContentFrame(templates, prompt); });

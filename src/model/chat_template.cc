@@ -79,9 +79,7 @@ MarkedText ToMarked(const jinja::string& string) {
 Result<MarkedText> RenderWithBuiltin(const std::string& name, const ChatPrompt& prompt) {
   std::vector<BuiltinMessage> messages;
   for (const ChatMessage& message : prompt.messages) {
-    std::string content = message.content;
-    for (const std::string& part : message.text_parts) content += (content.empty() ? "" : "\n") + part;
-    messages.push_back({.role = message.role == "developer" ? "system" : message.role, .content = std::move(content)});
+    messages.push_back({.role = message.role == "developer" ? "system" : message.role, .content = message.Text()});
   }
   std::string beginning;
   const bool continues = prompt.continue_final_message && !messages.empty();
@@ -162,6 +160,12 @@ common_chat_templates_inputs ToCommonInputs(const ChatPrompt& prompt) {
     inputs.tools.push_back({.name = tool.name, .description = tool.description, .parameters = tool.parameters});
   }
   return inputs;
+}
+
+std::string ChatMessage::Text() const {
+  std::string text = content;
+  for (const std::string& part : text_parts) text += (text.empty() ? "" : "\n") + part;
+  return text;
 }
 
 Status CheckTemplateArguments(const std::map<std::string, std::string>& arguments) {

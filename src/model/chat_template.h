@@ -32,6 +32,9 @@ struct ChatMessage {
   std::string name = {};
   std::string tool_call_id = {};
   std::vector<ChatToolCall> tool_calls = {};
+
+  // The content as one text.
+  std::string Text() const;
   bool operator==(const ChatMessage&) const = default;
 };
 
@@ -52,6 +55,8 @@ struct ToolChoice {
   };
   Kind kind = Kind::kAuto;
   std::string function = {};  // its name
+
+  bool demands() const { return kind == Kind::kRequired || kind == Kind::kFunction; }
   bool operator==(const ToolChoice&) const = default;
 };
 
@@ -74,6 +79,9 @@ struct ChatPrompt {
   ReasoningFormat reasoning_format = ReasoningFormat::kApart;
   // The content of the answer has to fit a grammar.
   bool is_constrained = false;
+
+  bool may_call() const { return !tools.empty() && tool_choice.kind != ToolChoice::Kind::kNone; }
+  bool demands_call() const { return !tools.empty() && tool_choice.demands(); }
 };
 
 struct RenderedChat {

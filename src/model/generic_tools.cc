@@ -23,14 +23,8 @@ std::string ToolsText(const std::vector<ChatTool>& tools) {
          "<tool_call>\n{\"name\": <its name>, \"arguments\": <its arguments, as a JSON object>}\n</tool_call>";
 }
 
-std::string ContentOf(const ChatMessage& message) {
-  std::string content = message.content;
-  for (const std::string& part : message.text_parts) content += (content.empty() ? "" : "\n") + part;
-  return content;
-}
-
 std::string CallsText(const ChatMessage& message) {
-  std::string text = ContentOf(message);
+  std::string text = message.Text();
   for (const ChatToolCall& call : message.tool_calls) {
     if (!text.empty()) text += '\n';
     text += fmt::format("<tool_call>\n{{\"name\": {}, \"arguments\": {}}}\n</tool_call>", QuotedAsJson(call.name), call.arguments);
@@ -39,7 +33,7 @@ std::string CallsText(const ChatMessage& message) {
 }
 
 ChatMessage AsText(const ChatMessage& message) {
-  if (message.role == "tool") return {.role = "user", .content = "<tool_response>\n" + ContentOf(message) + "\n</tool_response>"};
+  if (message.role == "tool") return {.role = "user", .content = "<tool_response>\n" + message.Text() + "\n</tool_response>"};
   if (message.tool_calls.empty()) return message;
   return {.role = message.role, .content = CallsText(message), .reasoning_content = message.reasoning_content};
 }
@@ -49,7 +43,7 @@ void Add(std::vector<ChatMessage>& messages, const ChatMessage& message, bool af
   ChatMessage next = AsText(message);
   const bool is_result = message.role == "tool";
   if (messages.empty() || next.role != messages.back().role || !(is_result || after_result)) return messages.push_back(std::move(next));
-  messages.back().content = ContentOf(messages.back()) + "\n" + ContentOf(next);
+  messages.back().content = messages.back().Text() + "\n" + next.Text();
   messages.back().text_parts.clear();
 }
 
@@ -61,7 +55,7 @@ void PutBefore(std::vector<ChatMessage>& messages, const std::string& text, bool
     return;
   }
   ChatMessage& first = messages.front();
-  const std::string content = ContentOf(first);
+  const std::string content = first.Text();
   first.content = begins_with_system ? content + "\n\n" + text : text + "\n\n" + content;
   first.text_parts.clear();
 }
@@ -76,8 +70,7 @@ ChatPrompt WithToolsAsText(const ChatPrompt& prompt, bool knows_system) {
     Add(plain.messages, message, after_result);
     after_result = message.role == "tool";
   }
-  if (!prompt.tools.empty() && prompt.tool_choice.kind != ToolChoice::Kind::kNone)
-    PutBefore(plain.messages, ToolsText(prompt.tools), knows_system);
+  if (prompt.may_call()) PutBefore(plain.messages, ToolsText(prompt.tools), knows_system);
   plain.tools.clear();
   return plain;
 }

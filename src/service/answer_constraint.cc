@@ -8,16 +8,10 @@
 namespace cllm {
 namespace {
 
-using Kind = ToolChoice::Kind;
-
-bool DemandsCall(const ChatPrompt& chat) {
-  return !chat.tools.empty() && (chat.tool_choice.kind == Kind::kRequired || chat.tool_choice.kind == Kind::kFunction);
-}
-
 // Whether the answer may call a tool instead of having content.
 bool MayCallTools(const GenerateRequest& request) {
   const auto* chat = std::get_if<ChatPrompt>(&request.prompt);
-  return chat != nullptr && !chat->tools.empty() && chat->tool_choice.kind != Kind::kNone;
+  return chat != nullptr && chat->may_call();
 }
 
 GrammarSource InFrame(const AnswerFrame& frame, const ChatPrompt& chat, const std::optional<AnswerConstraint>& constraint) {
@@ -38,13 +32,14 @@ GrammarSource InFrame(const AnswerFrame& frame, const ChatPrompt& chat, const st
 
 bool WantsGrammar(const GenerateRequest& request) {
   const auto* chat = std::get_if<ChatPrompt>(&request.prompt);
-  return request.constraint || (chat != nullptr && DemandsCall(*chat));
+  return request.constraint || (chat != nullptr && chat->demands_call());
 }
 
 std::optional<AnswerGrammarSource> GrammarOf(const GenerateRequest& request, const EncodedPrompt& encoded) {
   if (encoded.frame) {
     const auto& chat = std::get<ChatPrompt>(request.prompt);
-    return AnswerGrammarSource{InFrame(*encoded.frame, chat, request.constraint), DemandsCall(chat) ? "tools" : request.constraint->field};
+    return AnswerGrammarSource{InFrame(*encoded.frame, chat, request.constraint),
+                               chat.demands_call() ? "tools" : request.constraint->field};
   }
   if (!request.constraint || MayCallTools(request)) return std::nullopt;
   return AnswerGrammarSource{GrammarSource{.parts = {request.constraint->grammar}}, request.constraint->field};

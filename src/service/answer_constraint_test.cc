@@ -11,18 +11,11 @@
 
 #include "base/testing_build.h"
 #include "grammar/grammar_compiler.h"
+#include "grammar/testing_vocabulary.h"
 #include "model/chat_template.h"
 
 namespace cllm {
 namespace {
-
-Vocabulary AllBytes() {
-  Vocabulary vocabulary;
-  for (int byte = 0; byte < 256; ++byte) vocabulary.pieces.emplace_back(1, static_cast<char>(byte));
-  vocabulary.pieces.emplace_back();
-  vocabulary.ends = {256};
-  return vocabulary;
-}
 
 std::vector<std::filesystem::path> ModelTemplates() {
   std::vector<std::filesystem::path> all;
@@ -58,7 +51,7 @@ GenerateRequest Asking(const ToolChoice& choice, bool with_tools, bool constrain
 
 // What the grammar makes of every template of llama.cpp's collection can be compiled, and something may come.
 int CompiledFor(const GenerateRequest& request) {
-  GrammarCompiler compiler(AllBytes(), {.compile_command = {CLLM_GRAMMAR_CHILD}});
+  GrammarCompiler compiler(ByteVocabulary(), {.compile_command = {CLLM_GRAMMAR_CHILD}});
   int compiled_frames = 0;
   // Under a sanitizer llama.cpp's look at a template takes a second.
   constexpr std::size_t kEach = kIsSanitized ? 6 : 1;
