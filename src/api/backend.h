@@ -5,6 +5,7 @@
 #include <memory>
 #include <utility>
 
+#include "api/anthropic_dialect.h"
 #include "api/cllm_dialect.h"
 #include "api/endpoints.h"
 #include "api/openai_chat.h"
@@ -26,7 +27,8 @@ struct Backend {
         chat(facts.card, defaults),
         completions(facts.card, defaults),
         kept_responses(std::make_shared<ResponseStore>(kept)),
-        responses(facts.card, defaults, kept_responses) {}
+        responses(facts.card, defaults, kept_responses),
+        messages(facts.card, defaults) {}
 
   // As Service::Submit, for all answers that the call wants.
   Result<std::shared_ptr<RequestControl>> Submit(ParsedCall call, std::shared_ptr<GenerationSink> sink) const {
@@ -43,6 +45,7 @@ struct Backend {
   OpenAiCompletionsDialect completions;
   std::shared_ptr<ResponseStore> kept_responses;
   ResponsesDialect responses;
+  AnthropicDialect messages;
 };
 
 }  // namespace cllm

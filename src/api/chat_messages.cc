@@ -14,12 +14,6 @@
 namespace cllm {
 namespace {
 
-void AppendPart(std::string& text, const std::string& part) {
-  // As llama-server and vLLM join the parts of a message.
-  if (!text.empty()) text += '\n';
-  text += part;
-}
-
 // One part, {"type": "text", "text": …}; OpenAI's Responses call it input_text and output_text.
 Status ReadPart(JsonObject object, const std::string& path, const std::string& field, MessageContent& content) {
   const std::string type = object.String("type").value_or("");
@@ -38,7 +32,7 @@ Status ReadPart(JsonObject object, const std::string& path, const std::string& f
   }
   if (const Status status = object.Finish(ContentPartFields()); !status) return InvalidArgument(status.error().message, field);
   if (!text) return InvalidArgument(fmt::format("{} has no text", path), field);
-  AppendPart(is_thought ? content.thoughts : content.text, *text);
+  AppendLine(is_thought ? content.thoughts : content.text, *text);
   return {};
 }
 
@@ -117,18 +111,10 @@ Result<bool> ReadMessages(JsonObject& object, std::vector<ChatMessage>& messages
   return is_prefix;
 }
 
-// Fields and chat_template_kwargs may both name an argument, but not with two values.
-void SetArgument(JsonObject& object, const char* field, const char* argument, const Json& value, ChatPrompt& prompt) {
-  const auto [found, is_new] = prompt.template_arguments.emplace(argument, Dump(value));
-  if (!is_new && found->second != Dump(value)) {
-    object.Reject(field, fmt::format("{} contradicts {} of another field", field, argument));
-  }
-}
-
 // OpenAI's and vLLM's efforts. "none" turns thinking off, as at llama-server.
 void SetEffort(JsonObject& object, const char* field, const std::string& effort, ChatPrompt& prompt) {
-  if (effort == "none") return SetArgument(object, field, "enable_thinking", false, prompt);
-  SetArgument(object, field, "reasoning_effort", effort, prompt);
+  if (effort == "none") return SetTemplateArgument(object, field, "enable_thinking", false, prompt);
+  SetTemplateArgument(object, field, "reasoning_effort", effort, prompt);
 }
 
 // OpenRouter's {"effort": …, "enabled": …}.
@@ -140,7 +126,7 @@ void ReadReasoningObject(JsonObject& object, ChatPrompt& prompt) {
       {"exclude", "[false]"}, {"max_tokens", "[]"}, {"summary", nullptr}, {"generate_summary", nullptr}};
   JsonObject reader = object.Inner(*json, "reasoning.");
   if (const auto effort = reader.String("effort")) SetEffort(object, "reasoning", *effort, prompt);
-  if (const auto enabled = reader.Bool("enabled")) SetArgument(object, "reasoning", "enable_thinking", *enabled, prompt);
+  if (const auto enabled = reader.Bool("enabled")) SetTemplateArgument(object, "reasoning", "enable_thinking", *enabled, prompt);
   if (Status status = reader.Finish(KnownFields(kFields)); !status) object.Reject(std::move(status.error()));
 }
 
@@ -153,7 +139,7 @@ void ReadThinkingObject(JsonObject& object, ChatPrompt& prompt) {
   JsonObject reader = object.Inner(*json, "thinking.");
   const std::string type = reader.String("type").value_or("");
   if (type == "enabled" || type == "disabled") {
-    SetArgument(object, "thinking", "enable_thinking", type == "enabled", prompt);
+    SetTemplateArgument(object, "thinking", "enable_thinking", type == "enabled", prompt);
   } else if (type != "auto" && type != "adaptive") {
     reader.Reject("type", "thinking.type must be enabled, disabled or auto");
   }
@@ -189,6 +175,19 @@ void ReadEnding(JsonObject& object, bool is_prefix, ChatPrompt& prompt) {
 
 }  // namespace
 
+void AppendLine(std::string& text, const std::string& line) {
+  // As llama-server and vLLM join the parts of a message.
+  if (!text.empty()) text += '\n';
+  text += line;
+}
+
+void SetTemplateArgument(JsonObject& object, const char* field, const char* argument, const Json& value, ChatPrompt& prompt) {
+  const auto [found, is_new] = prompt.template_arguments.emplace(argument, Dump(value));
+  if (!is_new && found->second != Dump(value)) {
+    object.Reject(field, fmt::format("{} contradicts {} of another field", field, argument));
+  }
+}
+
 Result<MessageContent> ReadContent(const JsonObject& message, const char* name, const Json& json, const std::string& path) {
   const std::string field = fmt::format("{}.{}", path, name);
   if (json.is_string()) return MessageContent{.text = json.get<std::string>(), .thoughts = {}};
@@ -213,7 +212,8 @@ void ReadTemplateArguments(JsonObject& object, ChatPrompt& prompt) {
   if (const auto effort = object.String("reasoning_effort"); effort && !effort->empty()) {
     SetEffort(object, "reasoning_effort", *effort, prompt);
   }
-  if (const auto enabled = object.Bool("enable_thinking")) SetArgument(object, "enable_thinking", "enable_thinking", *enabled, prompt);
+  if (const auto enabled = object.Bool("enable_thinking"))
+    SetTemplateArgument(object, "enable_thinking", "enable_thinking", *enabled, prompt);
   ReadReasoningObject(object, prompt);
   ReadThinkingObject(object, prompt);
 }

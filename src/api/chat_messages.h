@@ -20,6 +20,12 @@ Result<ChatPrompt> ReadChatPrompt(JsonObject& object);
 // What the template is told beside the messages: chat_template_kwargs, reasoning_effort, reasoning, thinking, enable_thinking.
 void ReadTemplateArguments(JsonObject& object, ChatPrompt& prompt);
 
+// Tells the template one argument, on behalf of the field `field`, which is rejected where another one says something else.
+void SetTemplateArgument(JsonObject& object, const char* field, const char* argument, const Json& value, ChatPrompt& prompt);
+
+// Joins the parts of a message.
+void AppendLine(std::string& text, const std::string& line);
+
 // A message's text and, of an assistant's, the thoughts among its parts.
 struct MessageContent {
   std::string text;

@@ -51,8 +51,6 @@ class CllmWriter : public AnswerWriter {
 
 }  // namespace
 
-std::string CllmDialect::ErrorBody(const Error& error) const { return CllmErrorBody(error); }
-
 Result<ParsedCall> CllmDialect::Parse(std::string_view body, const StopCheck& stop) const {
   const Result<Json> json = ParseJsonObject(body, stop);
   if (!json) return std::unexpected(json.error());

@@ -14,7 +14,6 @@ class CllmDialect : public Dialect {
   CllmDialect(Endpoint endpoint, RequestDefaults defaults) : endpoint_(endpoint), defaults_(std::move(defaults)) {}
 
   Result<ParsedCall> Parse(std::string_view body, const StopCheck& stop = {}) const override;
-  std::string ErrorBody(const Error& error) const override;
 
  private:
   Endpoint endpoint_;

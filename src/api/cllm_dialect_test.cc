@@ -253,10 +253,5 @@ TEST(CllmDialectTest, NoTimeIsNoDivision) {
   EXPECT_EQ(body["data"]["tokens_per_second"], 0.0);
 }
 
-TEST(CllmDialectTest, ErrorsAreInItsOwnShape) {
-  EXPECT_EQ(Generate().ErrorBody({ErrorCode::kQueueFull, "later", {}}),
-            R"({"success":false,"error":{"code":"queue_full","message":"later","field":null}})");
-}
-
 }  // namespace
 }  // namespace cllm

@@ -193,9 +193,18 @@ void ReadConstraint(JsonObject& object, GenerateRequest& request) {
   }
 }
 
-void ReadTextFormat(JsonObject& text, GenerateRequest& request) {
-  ConstraintReader reader(text, request);
-  ReadFormat(text, "format", "text.format", "schema", reader);
+void ReadSchemaFormat(JsonObject& object, const char* name, const std::string& path, GenerateRequest& request) {
+  ConstraintReader reader(object, request);
+  ReadFormat(object, name, path, "schema", reader);
+}
+
+void ReadBareFormat(JsonObject& object, const char* name, GenerateRequest& request) {
+  const Json* format = object.Any(name);
+  if (format == nullptr || *format == "") return;
+  ConstraintReader reader(object, request);
+  if (*format == "json") return reader.Schema(name, Json{{"type", "object"}});
+  if (!format->is_object()) return object.Reject(name, fmt::format("{} must be \"json\" or a JSON schema", name));
+  reader.Schema(name, *format);
 }
 
 }  // namespace cllm

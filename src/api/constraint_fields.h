@@ -10,7 +10,11 @@ namespace cllm {
 // most one of them may ask for something. A schema of which a keyword can't be kept is refused with the place where it stands.
 void ReadConstraint(JsonObject& object, GenerateRequest& request);
 
-// The same for `format` of the object `text` in OpenAI's Responses, where a schema stands beside its type.
-void ReadTextFormat(JsonObject& text, GenerateRequest& request);
+// The same for a field `name` that is {"type": …, "schema": …}, as `format` of OpenAI's Responses and Anthropic's Messages; `path` is the
+// name with where it stands.
+void ReadSchemaFormat(JsonObject& object, const char* name, const std::string& path, GenerateRequest& request);
+
+// The same for Ollama's `format`: "json" or a schema.
+void ReadBareFormat(JsonObject& object, const char* name, GenerateRequest& request);
 
 }  // namespace cllm

@@ -54,6 +54,8 @@ struct ParsedCall {
   std::size_t repeated_bytes = 0;
 };
 
+inline constexpr std::string_view kEventStreamType = "text/event-stream; charset=utf-8";
+
 class Dialect {
  public:
   virtual ~Dialect() = default;
@@ -65,8 +67,10 @@ class Dialect {
   }
   // Whether all that is read is the body, so that a short one takes no time.
   virtual bool ReadsBodyAlone() const { return true; }
-  // The body of an error response.
-  virtual std::string ErrorBody(const Error& error) const = 0;
+  // The content type of its streams.
+  virtual std::string_view StreamType() const { return kEventStreamType; }
+  // What a stream says while there is nothing to say, so that no proxy takes it for dead; empty: the dialect has no word for it.
+  virtual std::string_view KeepAlive() const { return ": waiting\n\n"; }
 };
 
 // One server-sent event that carries `json`.

@@ -138,10 +138,15 @@ std::string ModelsBody(const ServerFacts& facts, int max_context) {
   return Dump(Json{{"object", "list"}, {"data", Json::array({ModelEntry(facts, max_context)})}});
 }
 
-Result<std::string> ModelBody(const ServerFacts& facts, int max_context, const std::string& id) {
-  if (id == facts.card.id) return Dump(ModelEntry(facts, max_context));
+Status CheckModelId(const ServerFacts& facts, const std::string& id) {
+  if (id == facts.card.id) return {};
   return Fail(ErrorCode::kModelNotFound, fmt::format("the model {} is not served here; there is {}", Shortened(id), facts.card.id),
               "model");
+}
+
+Result<std::string> ModelBody(const ServerFacts& facts, int max_context, const std::string& id) {
+  if (Status status = CheckModelId(facts, id); !status) return std::unexpected(status.error());
+  return Dump(ModelEntry(facts, max_context));
 }
 
 std::string IndexBody(const std::string& version, const std::vector<std::string>& endpoints) {

@@ -44,7 +44,10 @@ std::string DetailedHealthBody(Readiness readiness, const ServerFacts& facts, co
 // GET /livez
 std::string LiveBody();
 
-// GET /v1/models, and one of them by its id: an error names one that is not served.
+// An error names a model that is not served.
+Status CheckModelId(const ServerFacts& facts, const std::string& id);
+
+// GET /v1/models, and one of them by its id.
 std::string ModelsBody(const ServerFacts& facts, int max_context);
 Result<std::string> ModelBody(const ServerFacts& facts, int max_context, const std::string& id);
 

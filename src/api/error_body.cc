@@ -7,38 +7,39 @@ struct ErrorNames {
   int status;
   std::string_view name;
   std::string_view openai_type;
+  std::string_view anthropic_type;
 };
 
 ErrorNames NamesOf(ErrorCode code) {
   switch (code) {
     case ErrorCode::kInvalidArgument:
-      return {400, "invalid_argument", "invalid_request_error"};
+      return {400, "invalid_argument", "invalid_request_error", "invalid_request_error"};
     case ErrorCode::kContextLength:
-      return {400, "context_length_exceeded", "invalid_request_error"};
+      return {400, "context_length_exceeded", "invalid_request_error", "invalid_request_error"};
     case ErrorCode::kUnauthorized:
-      return {401, "invalid_api_key", "invalid_request_error"};
+      return {401, "invalid_api_key", "invalid_request_error", "authentication_error"};
     case ErrorCode::kNotFound:
-      return {404, "not_found", "invalid_request_error"};
+      return {404, "not_found", "invalid_request_error", "not_found_error"};
     case ErrorCode::kModelNotFound:
-      return {404, "model_not_found", "invalid_request_error"};
+      return {404, "model_not_found", "invalid_request_error", "not_found_error"};
     case ErrorCode::kPreviousNotFound:
-      return {400, "previous_response_not_found", "invalid_request_error"};
+      return {400, "previous_response_not_found", "invalid_request_error", "invalid_request_error"};
     case ErrorCode::kMethodNotAllowed:
-      return {405, "method_not_allowed", "invalid_request_error"};
+      return {405, "method_not_allowed", "invalid_request_error", "invalid_request_error"};
     case ErrorCode::kTimedOut:
-      return {408, "timed_out", "timeout_error"};
+      return {408, "timed_out", "timeout_error", "timeout_error"};
     case ErrorCode::kTooLarge:
-      return {413, "too_large", "invalid_request_error"};
+      return {413, "too_large", "invalid_request_error", "request_too_large"};
     case ErrorCode::kQueueFull:
-      return {429, "queue_full", "rate_limit_error"};
+      return {429, "queue_full", "rate_limit_error", "rate_limit_error"};
     case ErrorCode::kCancelled:
-      return {499, "cancelled", "cancelled_error"};
+      return {499, "cancelled", "cancelled_error", "api_error"};
     case ErrorCode::kUnavailable:
-      return {503, "unavailable", "service_unavailable_error"};
+      return {503, "unavailable", "service_unavailable_error", "overloaded_error"};
     case ErrorCode::kInternal:
       break;
   }
-  return {500, "internal", "server_error"};
+  return {500, "internal", "server_error", "api_error"};
 }
 
 Json FieldOrNull(const Error& error) { return error.field.empty() ? Json(nullptr) : Json(error.field); }
@@ -58,6 +59,33 @@ std::string CllmErrorBody(const Error& error) { return Dump({{"success", false},
 std::string OpenAiErrorBody(const Error& error) {
   const ErrorNames names = NamesOf(error.code);
   return Dump({{"error", {{"message", error.message}, {"type", names.openai_type}, {"param", FieldOrNull(error)}, {"code", names.name}}}});
+}
+
+Json AnthropicErrorObject(const Error& error) { return {{"type", NamesOf(error.code).anthropic_type}, {"message", error.message}}; }
+
+std::string AnthropicErrorBody(const Error& error) { return Dump({{"type", "error"}, {"error", AnthropicErrorObject(error)}}); }
+
+std::string OllamaErrorBody(const Error& error) { return Dump(Json{{"error", error.message}}); }
+
+std::string LlamaServerErrorBody(const Error& error) {
+  const ErrorNames names = NamesOf(error.code);
+  return Dump({{"error", {{"code", names.status}, {"message", error.message}, {"type", names.openai_type}}}});
+}
+
+std::string ErrorBody(ErrorFamily family, const Error& error) {
+  switch (family) {
+    case ErrorFamily::kCllm:
+      return CllmErrorBody(error);
+    case ErrorFamily::kOpenAi:
+      return OpenAiErrorBody(error);
+    case ErrorFamily::kAnthropic:
+      return AnthropicErrorBody(error);
+    case ErrorFamily::kOllama:
+      return OllamaErrorBody(error);
+    case ErrorFamily::kLlamaServer:
+      break;
+  }
+  return LlamaServerErrorBody(error);
 }
 
 }  // namespace cllm

@@ -1,6 +1,7 @@
 // Errors on the wire.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -17,8 +18,19 @@ std::string_view ErrorCodeName(ErrorCode code);
 // {"code","message","field"}: the error object of cLLM's own dialect.
 Json CllmErrorObject(const Error& error);
 
-// The error bodies of the two families: {"success":false,"error":{…}} and OpenAI's {"error":{…}}.
-std::string CllmErrorBody(const Error& error);
-std::string OpenAiErrorBody(const Error& error);
+// {"type","message"}: Anthropic's.
+Json AnthropicErrorObject(const Error& error);
+
+std::string CllmErrorBody(const Error& error);         // {"success":false,"error":{…}}
+std::string OpenAiErrorBody(const Error& error);       // {"error":{"message","type","param","code"}}
+std::string AnthropicErrorBody(const Error& error);    // {"type":"error","error":{…}}
+std::string OllamaErrorBody(const Error& error);       // {"error":"…"}
+std::string LlamaServerErrorBody(const Error& error);  // {"error":{"code","message","type"}}, the code being HTTP's
+
+// How a path says that something is wrong.
+enum class ErrorFamily : std::uint8_t { kCllm, kOpenAi, kAnthropic, kOllama, kLlamaServer };
+inline constexpr ErrorFamily kErrorFamilies[] = {ErrorFamily::kCllm, ErrorFamily::kOpenAi, ErrorFamily::kAnthropic, ErrorFamily::kOllama,
+                                                 ErrorFamily::kLlamaServer};
+std::string ErrorBody(ErrorFamily family, const Error& error);
 
 }  // namespace cllm

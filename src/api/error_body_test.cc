@@ -36,11 +36,16 @@ TEST(ErrorBodyTest, EachCodeHasItsStatusAndName) {
   }
 }
 
-TEST(ErrorBodyTest, TheBodiesOfBothFamilies) {
+TEST(ErrorBodyTest, TheBodiesOfEachFamily) {
   const Error error{ErrorCode::kInvalidArgument, "top_p is wrong", "top_p"};
   EXPECT_EQ(CllmErrorBody(error), R"({"success":false,"error":{"code":"invalid_argument","message":"top_p is wrong","field":"top_p"}})");
   EXPECT_EQ(OpenAiErrorBody(error), R"({"error":{"message":"top_p is wrong","type":"invalid_request_error","param":"top_p",)"
                                     R"("code":"invalid_argument"}})");
+  EXPECT_EQ(ErrorBody(ErrorFamily::kAnthropic, error),
+            R"({"type":"error","error":{"type":"invalid_request_error","message":"top_p is wrong"}})");
+  EXPECT_EQ(ErrorBody(ErrorFamily::kOllama, error), R"({"error":"top_p is wrong"})");
+  EXPECT_EQ(ErrorBody(ErrorFamily::kLlamaServer, error),
+            R"({"error":{"code":400,"message":"top_p is wrong","type":"invalid_request_error"}})");
 }
 
 TEST(ErrorBodyTest, WithoutAFieldItIsNull) {
@@ -51,7 +56,10 @@ TEST(ErrorBodyTest, WithoutAFieldItIsNull) {
 
 TEST(ErrorBodyTest, BadBytesInAMessageAreReplaced) {
   const Error error{ErrorCode::kInvalidArgument, "not UTF-8: \xFF", "f\xFE"};
-  EXPECT_EQ(Json::parse(CllmErrorBody(error))["error"]["message"], "not UTF-8: \xEF\xBF\xBD");
+  for (const ErrorFamily family : kErrorFamilies) {
+    const Json shown = Json::parse(ErrorBody(family, error))["error"];
+    EXPECT_EQ(shown.is_string() ? shown : shown["message"], "not UTF-8: \xEF\xBF\xBD");
+  }
   EXPECT_EQ(Json::parse(OpenAiErrorBody(error))["error"]["param"], "f\xEF\xBF\xBD");
 }
 

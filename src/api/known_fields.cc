@@ -327,6 +327,35 @@ constexpr KnownField kOwnResponseFields[] = {
     {"add_special_tokens", kHint},
 };
 
+constexpr KnownField kOwnAnthropicFields[] = {
+    {"container", kNone},
+    {"mcp_servers", kNone},
+    {"inference_geo", kHint},
+    {"speed", kHint},
+    {"anthropic_version", kHint},
+    {"anthropic_beta", kHint},
+    {"betas", kHint},
+    {"context_management", kHint},  // what it takes out of a conversation is what has become long: here the context is the bound
+    {"response_format", kNone, "output_config.format"},
+    {"max_completion_tokens", kNever, "max_tokens"},
+    {"n", kOne},
+    {"best_of", kOne},
+    {"logprobs", kZero, "/v1/chat/completions"},
+    {"top_logprobs", kZero, "/v1/chat/completions"},
+    {"prompt", kNever, "messages"},
+    {"functions", kNone, "tools"},
+    {"function_call", R"(["none", "auto"])", "tool_choice"},
+    {"parallel_tool_calls", "[true]", "tool_choice.disable_parallel_tool_use"},
+    {"stream_options", kHint},
+};
+
+constexpr KnownField kAnthropicBlockFields[] = {
+    {"cache_control", kHint},
+    {"citations", kNone},
+    {"signature", kHint},
+    {"caller", kHint},
+};
+
 constexpr KnownField kMessageFields[] = {
     {"id", kHint},
     {"annotations", kHint},
@@ -379,6 +408,8 @@ std::string_view KnownFields::Near(std::string_view word) const {
 KnownFields ChatFields() { return KnownFields(kOwnChatFields, kSharedFields); }
 KnownFields CompletionFields() { return KnownFields(kOwnCompletionFields, kSharedFields); }
 KnownFields ResponseFields() { return KnownFields(kOwnResponseFields, kSharedFields); }
+KnownFields AnthropicFields() { return KnownFields(kOwnAnthropicFields, kSharedFields); }
+KnownFields AnthropicBlockFields() { return KnownFields(kAnthropicBlockFields); }
 KnownFields MessageFields() { return KnownFields(kMessageFields); }
 KnownFields ContentPartFields() { return KnownFields(kContentPartFields); }
 KnownFields StreamOptionFields() { return KnownFields(kStreamOptionFields); }

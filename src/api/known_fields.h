@@ -1,7 +1,7 @@
 // The fields that the APIs of peers have and that no reader of ours asks for. One list, so that nothing known is ignored in
 // silence: such a field either changes no answer, or asks for nothing, or is refused by its name.
 //
-// The peers: OpenAI, Azure, vLLM, SGLang, llama-server, Ollama, TGI, Mistral, DeepSeek, Groq, Together, Fireworks, OpenRouter,
+// The peers: OpenAI, Anthropic, Azure, vLLM, SGLang, llama-server, Ollama, TGI, Mistral, DeepSeek, Groq, Together, Fireworks, OpenRouter,
 // DashScope, text-generation-webui, LiteLLM.
 #pragma once
 
@@ -40,6 +40,8 @@ class KnownFields {
 KnownFields ChatFields();
 KnownFields CompletionFields();
 KnownFields ResponseFields();
+KnownFields AnthropicFields();
+KnownFields AnthropicBlockFields();
 KnownFields MessageFields();
 KnownFields ContentPartFields();
 KnownFields StreamOptionFields();

@@ -160,8 +160,6 @@ bool ReadLogprobs(JsonObject& object, SamplingParams& sampling) {
 
 }  // namespace
 
-std::string OpenAiChatDialect::ErrorBody(const Error& error) const { return OpenAiErrorBody(error); }
-
 Result<ParsedCall> OpenAiChatDialect::Parse(std::string_view body, const StopCheck& stop) const {
   const Result<Json> json = ParseJsonObject(body, stop);
   if (!json) return std::unexpected(json.error());

@@ -15,7 +15,6 @@ class OpenAiChatDialect : public Dialect {
  public:
   explicit OpenAiChatDialect(ModelCard model, RequestDefaults defaults = {}) : model_(std::move(model)), defaults_(std::move(defaults)) {}
   Result<ParsedCall> Parse(std::string_view body, const StopCheck& stop = {}) const override;
-  std::string ErrorBody(const Error& error) const override;
 
  private:
   ModelCard model_;

@@ -241,10 +241,6 @@ TEST(OpenAiChatTest, LogprobsOfEachToken) {
   EXPECT_EQ(Frames(call.writer->StreamDelta(delta)).at(1)["choices"][0]["logprobs"], expected);
 }
 
-TEST(OpenAiChatTest, ErrorsAreInOpenAisShape) {
-  EXPECT_EQ(Json::parse(Chat().ErrorBody({ErrorCode::kInvalidArgument, "m", "f"}))["error"]["param"], "f");
-}
-
 ChatPrompt PromptOf(const std::string& body) { return std::get<ChatPrompt>(Parsed(Chat(), body).request.prompt); }
 
 // openai-python's message.model_dump(), sent back as history; and what other servers' messages hold.

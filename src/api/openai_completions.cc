@@ -185,8 +185,6 @@ std::optional<std::int64_t> ReadLogprobsCount(JsonObject& object) {
 
 }  // namespace
 
-std::string OpenAiCompletionsDialect::ErrorBody(const Error& error) const { return OpenAiErrorBody(error); }
-
 Result<ParsedCall> OpenAiCompletionsDialect::Parse(std::string_view body, const StopCheck& stop) const {
   const Result<Json> json = ParseJsonObject(body, stop);
   if (!json) return std::unexpected(json.error());

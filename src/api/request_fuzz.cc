@@ -9,8 +9,10 @@
 #include <string>
 #include <string_view>
 
+#include "api/anthropic_dialect.h"
 #include "api/cllm_dialect.h"
 #include "api/endpoints.h"
+#include "api/error_body.h"
 #include "api/json_object.h"
 #include "api/openai_chat.h"
 #include "api/openai_completions.h"
@@ -28,7 +30,8 @@ void CheckDialect(const Dialect& dialect, std::string_view body) {
   const Result<ParsedCall> call = dialect.Parse(body);
   if (!call) {
     Require(!call.error().message.empty());
-    return CheckJson(dialect.ErrorBody(call.error()));
+    for (const ErrorFamily family : kErrorFamilies) CheckJson(ErrorBody(family, call.error()));
+    return;
   }
   Require(call->writer != nullptr);
   Require(std::isfinite(call->request.sampling.temperature) && call->request.sampling.temperature >= 0);
@@ -60,6 +63,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   RequireCheap(size, [&] { CheckDialect(OpenAiChatDialect(card, defaults), body); });
   const auto kept = std::make_shared<ResponseStore>(ResponseStoreOptions{});
   RequireCheap(size, [&] { CheckDialect(ResponsesDialect(card, defaults, kept), body); });
+  RequireCheap(size, [&] { CheckDialect(AnthropicDialect(card, defaults), body); });
+  RequireCheap(size, [&] { CheckEndpoint(CountTokensBody, body); });
   RequireCheap(size, [&] { CheckEndpoint(TokenizeBody, body); });
   RequireCheap(size, [&] { CheckEndpoint(DetokenizeBody, body); });
   RequireCheap(size, [&] { CheckEndpoint(ApplyTemplateBody, body); });

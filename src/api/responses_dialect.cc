@@ -61,7 +61,7 @@ void ReadText(JsonObject& object, GenerateRequest& request) {
   if (json == nullptr) return;
   if (!json->is_object()) return object.Reject("text", "text must be an object");
   JsonObject text = object.Inner(*json, "text.");
-  ReadTextFormat(text, request);
+  ReadSchemaFormat(text, "format", "text.format", request);
   if (Status status = text.Finish(KnownFields(kFields)); !status) object.Reject(std::move(status.error()));
 }
 
@@ -128,8 +128,6 @@ std::size_t BytesHeld(const ResponseWriter::Parts& parts) {
 }
 
 }  // namespace
-
-std::string ResponsesDialect::ErrorBody(const Error& error) const { return OpenAiErrorBody(error); }
 
 // Instructions are of this request alone: those of an earlier one are no part of the conversation.
 Result<ChatPrompt> ResponsesDialect::ReadConversation(JsonObject& object, ResponseWriter::Parts& parts, const StopCheck& stop) const {

@@ -23,7 +23,6 @@ class ResponsesDialect : public Dialect {
   Result<ParsedCall> ParseFor(const std::string& owner, std::string_view body, const StopCheck& stop) const override;
   // A request may go on from a long conversation.
   bool ReadsBodyAlone() const override { return false; }
-  std::string ErrorBody(const Error& error) const override;
 
  private:
   Result<ChatPrompt> ReadConversation(JsonObject& object, ResponseWriter::Parts& parts, const StopCheck& stop) const;

@@ -60,10 +60,12 @@ class ToolReader {
 void ToolReader::ReadTool(const Json& json, const std::string& path) {
   if (!json.is_object()) return Reject(path, path + " must be an object");
   const auto type = json.find("type");
-  if (type != json.end() && !type->is_null() && *type != "function") {
-    return Reject(path + ".type", fmt::format("{}.type {} is not supported: tools are functions", path,
+  const char* const expected = form_ == ToolForm::kInputSchema ? "custom" : "function";
+  if (type != json.end() && !type->is_null() && *type != expected) {
+    return Reject(path + ".type", fmt::format("{}.type {} is not supported: tools are functions that the client runs", path,
                                               Dump(Shortened(type->is_string() ? type->get<std::string>() : Dump(*type)))));
   }
+  if (form_ == ToolForm::kInputSchema) return ReadFunction(json, path);
   const auto function = json.find("function");
   if (form_ == ToolForm::kFlat) {
     if (function == json.end()) return ReadFunction(json, path);
@@ -75,25 +77,30 @@ void ToolReader::ReadTool(const Json& json, const std::string& path) {
 
 void ToolReader::ReadFunction(const Json& json, const std::string& path) {
   static constexpr KnownField kFields[] = {
-      {"cache_control", nullptr}, {"type", nullptr}, {"examples", nullptr}, {"returns", nullptr}, {"response", nullptr}};
+      {"cache_control", nullptr},  {"type", nullptr},          {"examples", nullptr},       {"returns", nullptr},
+      {"response", nullptr},       {"defer_loading", nullptr}, {"input_examples", nullptr}, {"eager_input_streaming", nullptr},
+      {"allowed_callers", nullptr}};
   if (!json.is_object()) return Reject(path, path + " must be an object");
   JsonObject fields = object_.Inner(json, path + ".");
   ChatTool tool;
   tool.name = fields.String("name").value_or("");
   tool.description = fields.String("description").value_or("");
   ToolCheck check{.is_strict = fields.Bool("strict").value_or(false)};
-  const Json* parameters = fields.Any("parameters");
+  const char* const schema_field = form_ == ToolForm::kInputSchema ? "input_schema" : "parameters";
+  const Json* parameters = fields.Any(schema_field);
   if (!IsToolName(tool.name)) {
     fields.Reject("name", fmt::format("{}.name must be 1 to {} letters, digits, and _ - . : /", path, kMostToolNameBytes));
   } else if (checks_.contains(tool.name)) {
     fields.Reject("name", fmt::format("{}.name {} is another tool's", path, tool.name));
   }
-  if (parameters != nullptr && !parameters->is_object()) fields.Reject("parameters", path + ".parameters must be an object");
+  if (parameters != nullptr && !parameters->is_object()) {
+    fields.Reject(schema_field, fmt::format("{}.{} must be an object", path, schema_field));
+  }
   if (Status status = fields.Finish(KnownFields(kFields)); !status) return object_.Reject(std::move(status.error()));
   static const Json kNoParameters = {{"type", "object"}, {"properties", Json::object()}};
   const bool has_parameters = parameters != nullptr && !parameters->empty();
   tool.parameters = Dump(has_parameters ? *parameters : kNoParameters);
-  if (has_parameters) tool.enforced = ReadParameters(*parameters, path + ".parameters", check);
+  if (has_parameters) tool.enforced = ReadParameters(*parameters, fmt::format("{}.{}", path, schema_field), check);
   prompt_.tools.push_back(tool);
   checks_.emplace(tool.name, std::move(check));
 }
@@ -142,6 +149,31 @@ void ReadToolChoice(JsonObject& object, const char* field, const ToolReader& too
     }
   }
   if (prompt.tool_choice.kind == ToolChoice::Kind::kRequired && prompt.tools.empty()) reject("is required, but there are no tools");
+}
+
+// Anthropic's {"type": "auto" | "any" | "tool" | "none", "name": …, "disable_parallel_tool_use": …}. Gives what it says of parallel calls.
+std::optional<bool> ReadTypedChoice(JsonObject& object, const ToolReader& tools, ChatPrompt& prompt) {
+  const Json* json = object.Any("tool_choice");
+  if (json == nullptr) return std::nullopt;
+  if (!json->is_object()) {
+    object.Reject("tool_choice", "tool_choice must be an object with a type");
+    return std::nullopt;
+  }
+  JsonObject fields = object.Inner(*json, "tool_choice.");
+  const std::string type = fields.String("type").value_or("");
+  const std::string name = fields.String("name").value_or("");
+  const auto is_single = fields.Bool("disable_parallel_tool_use");
+  if (type == "tool") {
+    prompt.tool_choice = {.kind = ToolChoice::Kind::kFunction, .function = name};
+    if (!tools.Knows(name)) fields.Reject("name", fmt::format("tool_choice.name {} is not among the tools", Dump(Shortened(name))));
+  } else if (const auto choice = ChoiceOf(type); choice && !type.empty() && type != "required") {
+    prompt.tool_choice = *choice;
+    if (choice->demands() && prompt.tools.empty()) fields.Reject("type", "tool_choice.type is any, but there are no tools");
+  } else {
+    fields.Reject("type", "tool_choice.type must be auto, any, tool or none");
+  }
+  if (Status status = fields.Finish(); !status) object.Reject(std::move(status.error()));
+  return is_single ? std::optional(!*is_single) : std::nullopt;
 }
 
 void ReadList(JsonObject& object, const char* field, const std::function<void(const Json&, const std::string&)>& read) {
@@ -212,10 +244,16 @@ ToolSettings ReadTools(JsonObject& object, GenerateRequest& request, ChatPrompt&
     ReadList(object, "functions", [&](const Json& json, const std::string& path) { reader.ReadFunction(json, path); });
     settings.speaks_of_functions = prompt.tools.size() > tools;
   }
-  ReadToolChoice(object, "tool_choice", reader, prompt);
+  std::optional<bool> parallel;
+  if (form == ToolForm::kInputSchema) {
+    parallel = ReadTypedChoice(object, reader, prompt);
+  } else {
+    ReadToolChoice(object, "tool_choice", reader, prompt);
+    parallel = object.Bool("parallel_tool_calls");
+  }
   if (form == ToolForm::kNested) ReadToolChoice(object, "function_call", reader, prompt);
   // Who demands a call and says nothing else wants one: a small model would make them without end.
-  prompt.parallel_tool_calls = object.Bool("parallel_tool_calls").value_or(!prompt.tool_choice.demands()) && !settings.speaks_of_functions;
+  prompt.parallel_tool_calls = parallel.value_or(!prompt.tool_choice.demands()) && !settings.speaks_of_functions;
   settings.relaxed = reader.TakeRelaxed();
   if (!prompt.tools.empty()) request.check_call = MakeCallCheck(reader.TakeChecks(), prompt.tool_choice);
   return settings;

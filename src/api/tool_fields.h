@@ -19,11 +19,13 @@ struct ToolSettings {
 
 // How a request writes a tool that is a function.
 enum class ToolForm : std::uint8_t {
-  kNested,  // {"type": "function", "function": {"name": …}}, of OpenAI's chats, which know functions without tools too
-  kFlat,    // {"type": "function", "name": …}, of OpenAI's Responses
+  kNested,       // {"type": "function", "function": {"name": …}}, of OpenAI's chats, which know functions without tools too
+  kFlat,         // {"type": "function", "name": …}, of OpenAI's Responses
+  kInputSchema,  // {"name": …, "input_schema": …}, of Anthropic's Messages
 };
 
-// tools, tool_choice, parallel_tool_calls and, of chats, functions and function_call. A strict tool whose schema can't be kept is refused.
+// tools, tool_choice, parallel_tool_calls (Anthropic has it in tool_choice) and, of chats, functions and function_call. A strict tool whose
+// schema can't be kept is refused.
 ToolSettings ReadTools(JsonObject& object, GenerateRequest& request, ChatPrompt& prompt, ToolForm form = ToolForm::kNested);
 
 // name and arguments of a call, which stand in `function`; `path` is where that is.

@@ -65,6 +65,13 @@ void DeclareServer(ServeOptions& options, OptionTable& table) {
                      "between two requests, and how long a client may take nothing of what waits for it. Answers have their own limit, "
                      "scheduler.request_timeout.",
              .unit = "ms"});
+  table.Int("http.keep_alive_ms", &http.keep_alive_ms,
+            {.min = 0,
+             .max = 3'600'000,
+             .help = "How often a stream that waits for its first token, queued or while its prompt is computed, says that it is alive, so "
+                     "that no proxy cuts it off: the first time after a second, by a comment or what the client's API has for it.",
+             .unit = "ms",
+             .value_names = {{"never", 0}}});
   table.Double("http.stall_timeout_s", &http.stall_timeout_s,
                {.min = 0.001,
                 .max = 86400,

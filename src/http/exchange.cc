@@ -83,11 +83,28 @@ void Exchange::Track(std::shared_ptr<RequestControl> control) {
   if (finished_) return;
   control_ = std::move(control);
   const auto connection = connection_.lock();
-  if (connection && connection->connected()) {
-    tracker_.Add(connection_key_, control_);
-  } else {
-    control_->Send(RequestControl::Signal::kCancel);
+  if (!connection || !connection->connected()) return control_->Send(RequestControl::Signal::kCancel);
+  tracker_.Add(connection_key_, control_);
+  const bool may_wait = parts_.stream && parts_.keep_alive.count() > 0 && !parts_.dialect->KeepAlive().empty();
+  if (may_wait) KeepAliveAfter(std::min(parts_.keep_alive, kFirstWait));
+}
+
+void Exchange::KeepAliveAfter(std::chrono::milliseconds delay) {
+  loop_->runAfter(delay, [weak = weak_from_this()] {
+    if (const auto self = weak.lock()) self->KeepAlive();
+  });
+}
+
+void Exchange::KeepAlive() {
+  if (finished_) return;
+  {
+    const std::lock_guard lock(mutex_);
+    if (has_text_ || ended_ || is_too_large_) return;
+    has_begun_ = true;
+    frames_ += parts_.dialect->KeepAlive();
   }
+  Flush();
+  KeepAliveAfter(parts_.keep_alive);
 }
 
 void Exchange::OnStart(const CacheUse& cache) {
@@ -95,17 +112,17 @@ void Exchange::OnStart(const CacheUse& cache) {
   cache_ = cache;
 }
 
-std::string Exchange::CacheHeader() {
+std::optional<std::string> Exchange::CacheHeader() {
   const std::lock_guard lock(mutex_);
-  if (cache_.result) return "hit";
-  return cache_.prefix_tokens > 0 ? fmt::format("prefix={}", cache_.prefix_tokens) : "miss";
+  if (!cache_) return std::nullopt;
+  if (cache_->result) return "hit";
+  return cache_->prefix_tokens > 0 ? fmt::format("prefix={}", cache_->prefix_tokens) : "miss";
 }
 
 HeaderList Exchange::StreamHeaders() {
-  HeaderList headers = {{kContentTypeHeader, "text/event-stream; charset=utf-8"},
-                        {"Cache-Control", "no-cache"},
-                        {kStreamHeader, "no"},
-                        {kCacheHeader, CacheHeader()}};
+  HeaderList headers = {
+      {kContentTypeHeader, std::string(parts_.dialect->StreamType())}, {"Cache-Control", "no-cache"}, {kStreamHeader, "no"}};
+  if (auto cache = CacheHeader()) headers.emplace_back(kCacheHeader, *std::move(cache));
   headers.insert(headers.end(), parts_.headers.begin(), parts_.headers.end());
   return headers;
 }
@@ -128,7 +145,7 @@ void Exchange::OnText(TextDelta delta) {
   std::string frames = parts_.writer->StreamDelta(delta);
   if (!Hold(parts_.writer->held_bytes())) return;
   const std::lock_guard lock(mutex_);
-  has_text_ = true;
+  has_text_ = has_begun_ = true;
   frames_ += frames;
   Queue();
 }
@@ -156,10 +173,10 @@ void Exchange::OnEnd(const GenerationEnd& given_end) {
   const std::lock_guard lock(mutex_);
   GenerationEnd end = given_end;
   if (is_too_large_) end.status = std::unexpected(NoRoomForAnswer());
-  Log(end, has_text_);
+  Log(end, has_begun_);
   // A stream that has not begun can still answer with the error's own status.
-  if (parts_.stream && (end.status || has_text_)) {
-    has_text_ = true;
+  if (parts_.stream && (end.status || has_begun_)) {
+    has_begun_ = true;
     frames_ += parts_.writer->StreamEnd(end);
   }
   end_ = end;
@@ -167,14 +184,14 @@ void Exchange::OnEnd(const GenerationEnd& given_end) {
   Queue();
 }
 
-void Exchange::Log(const GenerationEnd& end, bool has_text) {
+void Exchange::Log(const GenerationEnd& end, bool has_begun) {
   RequestRecord& record = parts_.record;
   record.id = parts_.writer->id();
   record.generation = end;
   record.total_s = end.response_time_s;
   if (!end.status) record.error = end.status.error().code;
   // A stream that has begun has said 200, whatever its last frame says.
-  record.status = end.status || has_text ? 200 : HttpStatus(end.status.error().code);
+  record.status = end.status || has_begun ? 200 : HttpStatus(end.status.error().code);
   LogRequest(record);
 }
 
@@ -191,7 +208,7 @@ void Exchange::Flush() {
   {
     const std::lock_guard lock(mutex_);
     queued_ = false;
-    begin_stream = has_text_;
+    begin_stream = has_begun_;
     give_up = is_too_large_ && !ended_;
   }
   if (give_up && control_) control_->Send(RequestControl::Signal::kCancel);
@@ -202,7 +219,7 @@ void Exchange::Flush() {
 }
 
 void Exchange::RespondWhole() {
-  if (!end_.status) return Respond(ErrorResponse(end_.status.error(), parts_.dialect->ErrorBody(end_.status.error())));
+  if (!end_.status) return Respond(ErrorResponse(end_.status.error(), ErrorBody(parts_.errors, end_.status.error())));
   if (answer_bytes_ + parts_.repeated_bytes <= kWrittenOnLoop)
     return Respond(BodyResponse(kJsonType, parts_.writer->Whole(answers_, end_)));
   finished_ = true;  // there is no other news
@@ -219,12 +236,12 @@ drogon::HttpResponsePtr Exchange::WriteWhole() {
     return BodyResponse(kJsonType, std::move(body), std::move(parts_.memory));
   } catch (const std::bad_alloc&) {
     const Error error{ErrorCode::kUnavailable, "the server has no memory for the answer", {}};
-    return ErrorResponse(error, parts_.dialect->ErrorBody(error));
+    return ErrorResponse(error, ErrorBody(parts_.errors, error));
   }
 }
 
 void Exchange::Respond(const drogon::HttpResponsePtr& response) {
-  response->addHeader(kCacheHeader, CacheHeader());
+  response->addHeader(kCacheHeader, CacheHeader().value_or("miss"));
   AddHeaders(*response, parts_.headers);
   parts_.respond(response);
   Finish();

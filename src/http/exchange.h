@@ -2,9 +2,11 @@
 // connection's loop.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,6 +15,7 @@
 #include <drogon/HttpResponse.h>
 
 #include "api/backend.h"
+#include "api/error_body.h"
 #include "base/chunked_text.h"
 #include "base/memory_budget.h"
 #include "http/access_log.h"
@@ -38,7 +41,8 @@ class Exchange : public GenerationSink, public LoopClient, public std::enable_sh
     drogon::HttpRequestPtr request;
     ResponseCallback respond;
     std::unique_ptr<AnswerWriter> writer;
-    const Dialect* dialect;                  // a part of `backend`
+    const Dialect* dialect;  // a part of `backend`
+    ErrorFamily errors = ErrorFamily::kCllm;
     std::shared_ptr<const Backend> backend;  // kept alive until the answer is out
     bool stream = false;
     HeaderList common_headers = {};            // CommonHeaders, which Drogon's answers get when they are sent
@@ -47,6 +51,8 @@ class Exchange : public GenerationSink, public LoopClient, public std::enable_sh
     std::function<void()> on_stream_end = {};  // a stream's last byte was handed to the connection
     MemoryShare memory = {};                   // what the request holds; its answer is added
     std::size_t repeated_bytes = 0;            // of the request, at the beginning of a stream and in a whole answer
+    // How often a stream without text says that it is alive; 0: never.
+    std::chrono::milliseconds keep_alive{};
   };
   Exchange(Parts parts, Mailbox& mailbox, ConnectionTracker& tracker, BodyWorkers& workers);
   // An exchange that dies without its end (a bug) cuts its connection: a broken stream must not look complete.
@@ -67,20 +73,25 @@ class Exchange : public GenerationSink, public LoopClient, public std::enable_sh
   // A client that does not read its stream is cut off at this many bytes of unsent text; what a stream begins with comes on top.
   static constexpr std::size_t kMostUnsentBytes = std::size_t{1} << 20;
 
+  // A stream that has no text by then begins without: an error before it keeps its own status.
+  static constexpr std::chrono::milliseconds kFirstWait{1000};
+
   // A whole answer of more than this, with what it repeats of its request, is written on a worker.
   static constexpr std::size_t kWrittenOnLoop = std::size_t{16} << 10;
 
   TextDelta& AnswerOf(int choice);
   bool Hold(const TextDelta& delta);
   bool Hold(std::size_t answer_bytes);
-  std::string CacheHeader();
+  std::optional<std::string> CacheHeader();
   // What a stream says before its first frame, by whichever way it goes.
   HeaderList StreamHeaders();
-  void Log(const GenerationEnd& end, bool has_text);
+  void Log(const GenerationEnd& end, bool has_begun);
   void Queue();
   void RespondWhole();
   drogon::HttpResponsePtr WriteWhole();
   void Respond(const drogon::HttpResponsePtr& response);
+  void KeepAliveAfter(std::chrono::milliseconds delay);
+  void KeepAlive();
   void BeginStream();
   void WriteFrames();
   void Finish();
@@ -93,10 +104,11 @@ class Exchange : public GenerationSink, public LoopClient, public std::enable_sh
   const trantor::TcpConnection* connection_key_ = nullptr;
   trantor::EventLoop* loop_ = nullptr;
 
-  std::mutex mutex_;  // guards the next seven, between the service's threads and the loop
-  CacheUse cache_;
+  std::mutex mutex_;               // guards the next eight, between the service's threads and the loop
+  std::optional<CacheUse> cache_;  // once it is known
   bool queued_ = false;
   bool has_text_ = false;
+  bool has_begun_ = false;  // the stream, perhaps without any text yet
   bool ended_ = false;
   bool is_too_large_ = false;  // the whole answer
   std::string frames_;

@@ -118,6 +118,7 @@ std::shared_ptr<Exchange> GenerationStart::MakeExchange(ParsedCall& call) {
           .respond = call_.respond,
           .writer = std::move(call.writer),
           .dialect = &dialect_of_(*backend_),
+          .errors = call_.route->errors,
           .backend = backend_,
           .stream = call.stream,
           .common_headers = CommonHeaders(room_.front_door.cors(), call_.request->getHeader("origin"), record_.request_id),
@@ -125,7 +126,8 @@ std::shared_ptr<Exchange> GenerationStart::MakeExchange(ParsedCall& call) {
           .record = record_,
           .on_stream_end = [&door = room_.front_door, connection = call_.request->getConnectionPtr()] { door.OnAnswered(connection); },
           .memory = std::move(body_.memory),
-          .repeated_bytes = call.repeated_bytes},
+          .repeated_bytes = call.repeated_bytes,
+          .keep_alive = room_.keep_alive},
       room_.mailbox, room_.tracker, room_.workers);
 }
 

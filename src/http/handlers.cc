@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "api/anthropic_dialect.h"
 #include "api/error_body.h"
 #include "http/answer_head.h"
 #include "http/client_work.h"
@@ -23,6 +24,9 @@ void AnswerProbe(const HttpCall& call, Readiness readiness, std::string body) {
   }
   call.respond(response);
 }
+
+// Both APIs list models at the same path; Anthropic's clients say which version they speak.
+bool IsAnthropics(const HttpCall& call) { return !call.request->getHeader("anthropic-version").empty(); }
 
 }  // namespace
 
@@ -62,7 +66,8 @@ Handlers::Handlers(Settings settings, FrontDoor& front_door, Mailbox& mailbox, C
             .tracker = tracker,
             .workers = workers_,
             .backend = backend_,
-            .log_bodies = settings_.log_bodies} {}
+            .log_bodies = settings_.log_bodies,
+            .keep_alive = settings_.keep_alive} {}
 
 void Handlers::Index(HttpCall call) const { call.Answer(IndexBody(settings_.version, EndpointNames())); }
 
@@ -109,13 +114,17 @@ void Handlers::Metrics(HttpCall call) const {
 void Handlers::Models(HttpCall call) const {
   const auto backend = backend_.load();
   if (!backend) return call.Fail(Unavailable());
-  call.Answer(ModelsBody(backend->facts, backend->service.max_context()));
+  const auto body = IsAnthropics(call) ? AnthropicModelsBody : ModelsBody;
+  call.Answer(body(backend->facts, backend->service.max_context()));
 }
 
 void Handlers::Model(HttpCall call) const {
   const auto backend = backend_.load();
   if (!backend) return call.Fail(Unavailable());
-  Result<std::string> body = ModelBody(backend->facts, backend->service.max_context(), call.parameter);
+  const bool is_anthropics = IsAnthropics(call);
+  Result<std::string> body =
+      (is_anthropics ? AnthropicModelBody : ModelBody)(backend->facts, backend->service.max_context(), call.parameter);
+  if (!body && is_anthropics) return call.respond(ErrorResponse(body.error(), AnthropicErrorBody(body.error())));
   if (!body) return call.Fail(body.error());
   call.Answer(*std::move(body));
 }

@@ -47,6 +47,7 @@ struct RequestRoom {
   BodyWorkers& workers;
   const std::atomic<std::shared_ptr<const Backend>>& backend;  // as it is now
   bool log_bodies = false;
+  std::chrono::milliseconds keep_alive{};  // as Exchange::Parts has it
 };
 
 class Handlers {
@@ -54,6 +55,7 @@ class Handlers {
   struct Settings {
     std::string version;
     bool log_bodies = false;
+    std::chrono::milliseconds keep_alive{};
     std::chrono::nanoseconds stall_timeout{};  // a step of the engine that takes longer has stalled
   };
   // The references outlive the handlers.

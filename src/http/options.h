@@ -27,6 +27,7 @@ struct HttpOptions {
   int max_connections_per_address = 500;  // 0: no limit
   // For a request to arrive once it has begun, for the next one to begin, and for a client that takes nothing of its answer.
   int timeout_ms = 30'000;
+  int keep_alive_ms = 5000;       // how often a stream that waits for its first token says so; 0: never
   double stall_timeout_s = 60.0;  // a step of the engine that takes longer makes probes fail
   std::vector<std::string> cors_origins = {};
   std::vector<std::string> allowed_hosts = {};  // further names of this server, for browsers that come without a key

@@ -10,7 +10,6 @@
 #include <fmt/format.h>
 
 #include "api/endpoints.h"
-#include "api/error_body.h"
 #include "base/nearest_word.h"
 #include "http/handlers.h"
 #include "http/metrics_page.h"
@@ -23,6 +22,7 @@ constexpr auto kPost = RouteMethod::kPost;
 constexpr auto kDelete = RouteMethod::kDelete;
 constexpr auto kCllm = ErrorFamily::kCllm;
 constexpr auto kOpenAi = ErrorFamily::kOpenAi;
+constexpr auto kAnthropic = ErrorFamily::kAnthropic;
 constexpr std::string_view kSameAsAbove;
 
 constexpr Route Probe(std::string_view path, ErrorFamily errors, void (Handlers::*answer)(HttpCall) const, std::string_view description) {
@@ -78,6 +78,12 @@ constexpr std::array kRoutes = {
     Kept<&DeletedResponseBody>(kDelete, "/v1/responses/{id}", "forgets it"),
     Kept<&CancelledResponseBody>(kPost, "/v1/responses/{id}/cancel", "400: there is no background mode"),
     Kept<&InputItemsBody>(kGet, "/v1/responses/{id}/input_items", "what the model was given for it; `limit`, `order`, `after`"),
+    Generating<&Backend::messages>("/v1/messages", kAnthropic, "Anthropic's Messages"),
+    Route{.method = kPost,
+          .path = "/v1/messages/count_tokens",
+          .errors = kAnthropic,
+          .answer = &Handlers::Work<CountTokensBody>,
+          .description = "how many tokens a request to Messages begins with"},
     Route{.method = kPost,
           .path = "/tokenize",
           .answer = &Handlers::Work<TokenizeBody>,
@@ -156,8 +162,6 @@ std::string MethodsOf(auto&& is_meant) {
 std::string EndpointName(const Route& route) { return fmt::format("{} {}", MethodName(route), route.path); }
 
 }  // namespace
-
-std::string ErrorBody(ErrorFamily family, const Error& error) { return family == kOpenAi ? OpenAiErrorBody(error) : CllmErrorBody(error); }
 
 std::span<const Route> Routes() { return kRoutes; }
 

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "api/error_body.h"
 #include "base/status.h"
 
 namespace cllm {
@@ -17,10 +18,6 @@ struct HttpCall;
 
 // The path answers OPTIONS too, and where it answers GET, HEAD.
 enum class RouteMethod : std::uint8_t { kGet, kPost, kDelete };
-
-// How a path says that something is wrong.
-enum class ErrorFamily : std::uint8_t { kCllm, kOpenAi };
-std::string ErrorBody(ErrorFamily family, const Error& error);
 
 // What the query of a probe's path says where it asks for the server's details.
 inline constexpr std::string_view kDetailedLevel = "detailed";

@@ -151,9 +151,11 @@ Status HttpServer::Application::MakeFrontDoor() {
 
 Status HttpServer::Application::Bind() {
   if (Status status = MakeFrontDoor(); !status) return status;
-  handlers_ = std::make_unique<Handlers>(
-      Handlers::Settings{.version = version_, .log_bodies = options_.log_bodies, .stall_timeout = Nanoseconds(options_.stall_timeout_s)},
-      *front_door_, mailbox_, tracker_);
+  handlers_ = std::make_unique<Handlers>(Handlers::Settings{.version = version_,
+                                                            .log_bodies = options_.log_bodies,
+                                                            .keep_alive = std::chrono::milliseconds(options_.keep_alive_ms),
+                                                            .stall_timeout = Nanoseconds(options_.stall_timeout_s)},
+                                         *front_door_, mailbox_, tracker_);
   if (Status status = CheckTlsFiles(options_.tls_certificate, options_.tls_key); !status) return status;
   const Result<ListenAddress> address = TryAddress(options_.host, options_.port);
   if (!address) return std::unexpected(address.error());

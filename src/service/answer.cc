@@ -153,6 +153,7 @@ void Answer::Finish(Status status, FinishReason reason, TimePoint now) {
   end.generated_tokens = generated_;
   end.reasoning_tokens = reasoning_;
   end.seed = settings_.seed;
+  end.stop_string = stops_.found();
   end.cut_max_tokens = settings_.cut_max_tokens;
   const auto since_accepted = [this](TimePoint time) { return std::chrono::duration<double>(time - settings_.accepted).count(); };
   end.queue_time_s = started_ ? since_accepted(*started_) : 0;

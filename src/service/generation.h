@@ -107,6 +107,7 @@ struct GenerationEnd {
   int generated_tokens = 0;
   int reasoning_tokens = 0;  // of the generated ones
   std::uint64_t seed = 0;
+  std::string stop_string = {};  // of the request's, the one that ended the answer; several answers have none
   // What the request's max_tokens was cut to, because the context has no more room.
   std::optional<int> cut_max_tokens = {};
   // Of several answers: how each of them ended; the counts are sums, and the times those of all together. Else empty.

@@ -65,6 +65,7 @@ std::string StopMatcher::Push(std::string_view text) {
     if (length == 0) continue;
     matched_ = true;
     pending_ += text.substr(0, i + 1);
+    found_ = pending_.substr(pending_.size() - length);
     if (!include_) pending_.resize(pending_.size() - length);
     return std::exchange(pending_, {});
   }

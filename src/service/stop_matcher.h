@@ -58,6 +58,8 @@ class StopMatcher {
   std::string Finish();
 
   bool matched() const { return matched_; }
+  // The string that was found.
+  const std::string& found() const { return found_; }
 
  private:
   std::shared_ptr<const StopStrings> stops_;
@@ -65,6 +67,7 @@ class StopMatcher {
   StopStrings::State state_ = 0;
   std::string pending_;
   bool matched_ = false;
+  std::string found_;
 };
 
 }  // namespace cllm
