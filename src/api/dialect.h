@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "api/operation.h"
 #include "base/status.h"
 #include "base/stop_check.h"
 #include "service/generation.h"
@@ -65,6 +66,8 @@ class Dialect {
   }
   // Whether all that is read is the body, so that a short one takes no time.
   virtual bool ReadsBodyAlone() const { return true; }
+  // What it reads and writes, for the API's description.
+  virtual Operation Describe() const { return {}; }
   // The body of an error response.
   virtual std::string ErrorBody(const Error& error) const = 0;
 };

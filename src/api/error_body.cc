@@ -1,5 +1,7 @@
 #include "api/error_body.h"
 
+#include "api/schema_words.h"
+
 namespace cllm {
 namespace {
 
@@ -58,6 +60,17 @@ std::string CllmErrorBody(const Error& error) { return Dump({{"success", false},
 std::string OpenAiErrorBody(const Error& error) {
   const ErrorNames names = NamesOf(error.code);
   return Dump({{"error", {{"message", error.message}, {"type", names.openai_type}, {"param", FieldOrNull(error)}, {"code", names.name}}}});
+}
+
+Json CllmErrorSchema() {
+  return words::Record({{"code", words::String()}, {"message", words::String()}, {"field", words::OrNull(words::String())}});
+}
+
+Json CllmErrorBodySchema() { return words::Record({{"success", words::Const(false)}, {"error", CllmErrorSchema()}}); }
+
+Json OpenAiErrorBodySchema() {
+  const Json text = words::String();
+  return words::Record({{"error", words::Record({{"message", text}, {"type", text}, {"param", words::OrNull(text)}, {"code", text}})}});
 }
 
 }  // namespace cllm

@@ -21,4 +21,9 @@ Json CllmErrorObject(const Error& error);
 std::string CllmErrorBody(const Error& error);
 std::string OpenAiErrorBody(const Error& error);
 
+// The schemas of the error object of cLLM's dialect and of both bodies.
+Json CllmErrorSchema();
+Json CllmErrorBodySchema();
+Json OpenAiErrorBodySchema();
+
 }  // namespace cllm
