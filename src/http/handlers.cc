@@ -7,6 +7,7 @@
 #include "http/client_work.h"
 #include "http/generation_start.h"
 #include "http/metrics_page.h"
+#include "http/openapi.h"
 
 namespace cllm {
 namespace {
@@ -63,6 +64,17 @@ Handlers::Handlers(Settings settings, FrontDoor& front_door, Mailbox& mailbox, C
             .workers = workers_,
             .backend = backend_,
             .log_bodies = settings_.log_bodies} {}
+
+void Handlers::SetBackend(std::shared_ptr<const Backend> backend) {
+  if (backend) description_.store(std::make_shared<const std::string>(OpenApiDocument(*backend, settings_.asks_for_keys)));
+  backend_.store(std::move(backend));
+}
+
+void Handlers::OpenApi(HttpCall call) const {
+  const auto description = description_.load();
+  if (!description) return call.Fail(Unavailable());
+  call.Answer(*description);
+}
 
 void Handlers::Index(HttpCall call) const { call.Answer(IndexBody(settings_.version, EndpointNames())); }
 

@@ -55,7 +55,8 @@ drogon::HttpResponsePtr ErrorAt(const drogon::HttpRequestPtr& request, const Err
 
 drogon::HttpResponsePtr NothingThere(const drogon::HttpRequestPtr& request) {
   std::string message = fmt::format("there is nothing at {}", Shortened(request->path()));
-  if (const auto nearest = NearestPath(request->getOriginalPath()); !nearest.empty()) message += fmt::format("; there is {}", nearest);
+  const auto nearest = NearestPath(request->getOriginalPath());
+  message += nearest.empty() ? "; /openapi.json says what there is" : fmt::format("; there is {}", nearest);
   return ErrorAt(request, {ErrorCode::kNotFound, message, {}});
 }
 
@@ -151,9 +152,11 @@ Status HttpServer::Application::MakeFrontDoor() {
 
 Status HttpServer::Application::Bind() {
   if (Status status = MakeFrontDoor(); !status) return status;
-  handlers_ = std::make_unique<Handlers>(
-      Handlers::Settings{.version = version_, .log_bodies = options_.log_bodies, .stall_timeout = Nanoseconds(options_.stall_timeout_s)},
-      *front_door_, mailbox_, tracker_);
+  handlers_ = std::make_unique<Handlers>(Handlers::Settings{.version = version_,
+                                                            .asks_for_keys = !open_to_all_,
+                                                            .log_bodies = options_.log_bodies,
+                                                            .stall_timeout = Nanoseconds(options_.stall_timeout_s)},
+                                         *front_door_, mailbox_, tracker_);
   if (Status status = CheckTlsFiles(options_.tls_certificate, options_.tls_key); !status) return status;
   const Result<ListenAddress> address = TryAddress(options_.host, options_.port);
   if (!address) return std::unexpected(address.error());
