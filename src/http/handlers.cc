@@ -25,6 +25,13 @@ void AnswerProbe(const HttpCall& call, Readiness readiness, std::string body) {
   call.respond(response);
 }
 
+// What is long counts as memory of requests while its client takes it.
+void AnswerLong(const HttpCall& call, const FrontDoor& front_door, std::string body) {
+  MemoryShare memory = front_door.NewShare();
+  if (!memory.Resize(body.size())) return call.Fail(NoRoomForAnswer());
+  call.respond(BodyResponse(call.route->content_type, ChunkedText(std::move(body)), std::move(memory)));
+}
+
 }  // namespace
 
 double SecondsOf(const drogon::HttpRequestPtr& request) {
@@ -73,7 +80,7 @@ void Handlers::SetBackend(std::shared_ptr<const Backend> backend) {
 void Handlers::OpenApi(HttpCall call) const {
   const auto description = description_.load();
   if (!description) return call.Fail(Unavailable());
-  call.Answer(*description);
+  AnswerLong(call, room_.front_door, *description);
 }
 
 void Handlers::Index(HttpCall call) const { call.Answer(IndexBody(settings_.version, EndpointNames())); }
@@ -148,9 +155,7 @@ void Handlers::AnswerFromStore(HttpCall call, KeptAnswer answer) const {
     const auto query = [&](const char* name) { return call.request->getParameter(name); };
     Result<std::string> body = answer({.store = *backend->kept_responses, .owner = owner, .id = call.parameter, .query = query});
     if (!body) return call.Fail(body.error());
-    MemoryShare memory = front_door.NewShare();
-    if (!memory.Resize(body->size())) return call.Fail(NoRoomForAnswer());
-    call.respond(BodyResponse(call.route->content_type, ChunkedText(*std::move(body)), std::move(memory)));
+    AnswerLong(call, front_door, *std::move(body));
   });
 }
 

@@ -197,7 +197,7 @@ Json Document::ResponsesOf(const Route& route, const Operation& operation) {
   if (asks_for_keys_) add(kUnauthorized.status);
   if (operation.is_probe) {
     const Json schema = words::AnyOf({content[type]["schema"], Reference("schemas", FamilyName(route.errors))});
-    responses["503"] = {{"description", "no"}, {"headers", HeadersShown(503)}, {"content", {{type, {{"schema", schema}}}}}};
+    responses["503"] = {{"description", "the probe says no"}, {"headers", HeadersShown(503)}, {"content", {{type, {{"schema", schema}}}}}};
   }
   return responses;
 }
