@@ -11,7 +11,7 @@ PYTEST_ARGS ?=
 PREFIX ?= /usr/local
 DESTDIR ?=
 
-.PHONY: run build test structured-runs test-unit test-threads test-tsan test-peer format hostile fuzz fuzz-connections simulate check model tools setup docs bench bench-engine bench-throughput bench-interference bench-sharing bench-overload bench-structured bench-threads bench-sampler bench-tokenizer soak-hostile install uninstall clean
+.PHONY: run build test structured-runs test-unit test-threads test-tsan test-peer format hostile fuzz fuzz-connections fuzz-api simulate check model tools setup docs bench bench-engine bench-throughput bench-interference bench-sharing bench-overload bench-structured bench-threads bench-sampler bench-tokenizer soak-hostile install uninstall clean
 
 run: build model ## Set up, build, fetch the default model and serve it on port 8080
 	@exec build/cllm serve $(ARGS)
@@ -49,6 +49,10 @@ fuzz: setup ## Each fuzz target (or FUZZ="yaml gguf") for SECONDS=30
 fuzz-connections: setup model ## Hostile connections against the program under AddressSanitizer, plain and TLS, for SECONDS each
 	@scripts/build asan cllm
 	@scripts/test --e2e build/asan --fuzz-seconds $(SECONDS) -s -k test_connection_fuzz
+
+fuzz-api: setup model ## Requests drawn from /openapi.json, right and wrong ones, against the program for SECONDS
+	@scripts/build $(PRESET) cllm
+	@scripts/test --e2e $(BUILD) --api-seconds $(SECONDS) -s -k test_requests_that_are_drawn
 
 RUNS ?= 2000
 structured-runs: build model ## RUNS=2000 constrained answers, drawn hot from the whole vocabulary

@@ -10,6 +10,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--cllm", help="the program to test; default: build/cllm, else build/release/src/cli/cllm")
     group.addoption("--model", help="GGUF file to serve; default: the default model")
     group.addoption("--fuzz-seconds", type=float, default=4.0, help="how long hostile connections are drawn, for each kind of port")
+    group.addoption("--api-seconds", type=int, default=0, help="how long requests are drawn from /openapi.json; 0: the short form")
     group.addoption("--structured-runs", type=int, default=140, help="how many constrained answers are drawn")
     group.addoption("--slow", action="store_true", help="run the tests that take a minute or more as well")
 

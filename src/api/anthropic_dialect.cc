@@ -10,8 +10,9 @@
 #include "api/body_frame.h"
 #include "api/chat_messages.h"
 #include "api/constraint_fields.h"
-#include "api/json_object.h"
+#include "api/openai_fields.h"
 #include "api/sampling_fields.h"
+#include "api/schema_words.h"
 #include "api/tool_fields.h"
 
 namespace cllm {
@@ -21,13 +22,17 @@ namespace {
 void ReadOutputConfig(JsonObject& object, ChatPrompt& prompt, GenerateRequest& request) {
   static constexpr KnownField kFields[] = {{"task_budget", "[]"}};
   ReadSchemaFormat(object, "output_format", "output_format", request);
-  const Json* json = object.Any("output_config");
-  if (json == nullptr) return;
-  if (!json->is_object()) return object.Reject("output_config", "output_config must be an object");
-  JsonObject config = object.Inner(*json, "output_config.");
-  ReadSchemaFormat(config, "format", "output_config.format", request);
-  if (const auto effort = config.String("effort")) SetTemplateArgument(config, "effort", "reasoning_effort", *effort, prompt);
-  if (Status status = config.Finish(KnownFields(kFields)); !status) object.Reject(std::move(status.error()));
+  object.Object("output_config", KnownFields(kFields), [&](JsonObject& config) {
+    ReadSchemaFormat(config, "format", "output_config.format", request);
+    if (const auto effort = config.String("effort")) SetTemplateArgument(config, "effort", "reasoning_effort", *effort, prompt);
+  });
+}
+
+ChatPrompt ReadCountedFields(JsonObject& object) {
+  ChatPrompt prompt = ReadAnthropicPrompt(object);
+  GenerateRequest unused;
+  ReadTools(object, unused, prompt, ToolForm::kInputSchema);
+  return prompt;
 }
 
 Json AnthropicModelEntry(const ServerFacts& facts, int max_context) {
@@ -54,46 +59,54 @@ Result<std::string> AnthropicModelBody(const ServerFacts& facts, int max_context
   return Dump(AnthropicModelEntry(facts, max_context));
 }
 
-Result<ParsedCall> AnthropicDialect::Parse(std::string_view body, const StopCheck& stop) const {
-  const Result<Json> json = ParseJsonObject(body, stop);
-  if (!json) return std::unexpected(json.error());
-  IgnoredFields ignored;
-  JsonObject object(*json, {}, defaults_.unknown_fields == "ignore" ? &ignored : nullptr);
-  ParsedCall call;
-  Result<ChatPrompt> prompt = ReadAnthropicPrompt(object);
-  if (!prompt) return std::unexpected(prompt.error());
-  call.relaxed_schema = ReadTools(object, call.request, *prompt, ToolForm::kInputSchema).relaxed;
+Status AnthropicDialect::ReadFields(JsonObject& object, ParsedCall& call) const {
+  ChatPrompt prompt = ReadAnthropicPrompt(object);
+  call.relaxed_schema = ReadTools(object, call.request, prompt, ToolForm::kInputSchema).relaxed;
   object.String("model");
   ReadMaxTokens(object, {"max_tokens"}, call.request);
   if (defaults_.max_tokens > 0) call.request.default_max_tokens = defaults_.max_tokens;
   ApplyDefaults(defaults_, call.request);
   ReadSamplingFields(object, call.request);
   if (auto stops = object.Strings("stop_sequences", kMostStopStrings, kMostStopBytes)) call.request.stop = *std::move(stops);
-  ReadOutputConfig(object, *prompt, call.request);
-  prompt->is_constrained = call.request.constraint.has_value();
-  call.request.prompt = std::move(*prompt);
+  ReadOutputConfig(object, prompt, call.request);
+  prompt.is_constrained = call.request.constraint.has_value();
+  call.request.prompt = std::move(prompt);
   call.stream = object.Bool("stream").value_or(false);
-  if (const Status status = object.Finish(AnthropicFields()); !status) return std::unexpected(status.error());
+  return object.Finish(AnthropicFields());
+}
+
+Result<ParsedCall> AnthropicDialect::Parse(std::string_view body, const StopCheck& stop) const {
+  const Result<Json> json = ParseJsonObject(body, stop);
+  if (!json) return std::unexpected(json.error());
+  IgnoredFields ignored;
+  JsonObject object(*json, {}, defaults_.unknown_fields == "ignore" ? &ignored : nullptr);
+  ParsedCall call;
+  if (const Status status = ReadFields(object, call); !status) return std::unexpected(status.error());
   call.writer = std::make_unique<AnthropicWriter>(model_);
   call.ignored_fields = ignored.Take();
   return call;
 }
 
-Result<ChunkedText> CountTokensBody(const TextModel& model, std::string_view body, const WorkLimits& limits) {
-  const auto read = [](JsonObject& object) {
-    Result<ChatPrompt> prompt = ReadAnthropicPrompt(object);
-    GenerateRequest unused;
-    if (prompt) ReadTools(object, unused, *prompt, ToolForm::kInputSchema);
-    if (prompt) return std::move(*prompt);
-    object.Reject(std::move(prompt.error()));
-    return ChatPrompt{};
+Operation AnthropicDialect::Describe() const {
+  const auto read = [this](JsonObject& object) {
+    ParsedCall unused;
+    static_cast<void>(ReadFields(object, unused));
   };
+  return {
+      .request = DescribeBody(read, defaults_), .answer = AnthropicAnswerSchema(), .frame = AnthropicEventSchema(), .takes_calls = true};
+}
+
+Result<ChunkedText> CountTokensBody(const TextModel& model, std::string_view body, const WorkLimits& limits) {
   const auto answer = [&](const ChatPrompt& prompt) -> Result<ChunkedText> {
     const auto encoded = model.Encode(prompt, std::numeric_limits<std::size_t>::max(), limits.stop);
     if (!encoded) return std::unexpected(encoded.error());
     return ChunkedText(Dump(Json{{"input_tokens", encoded->token_count()}}));
   };
-  return AnswerBody(body, limits, read, answer, AnthropicFields());
+  return AnswerBody(body, limits, ReadCountedFields, answer, AnthropicFields());
+}
+
+Operation DescribeCountTokens() {
+  return {.request = DescribeBodyOf(ReadCountedFields, AnthropicFields()), .answer = words::Record({{"input_tokens", words::Integer()}})};
 }
 
 }  // namespace cllm

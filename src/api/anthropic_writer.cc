@@ -6,6 +6,7 @@
 
 #include "api/error_body.h"
 #include "api/openai_fields.h"
+#include "api/schema_words.h"
 
 namespace cllm {
 namespace {
@@ -29,6 +30,32 @@ Ending EndingOf(const GenerationEnd& end, bool calls) {
   if (calls) return {"tool_use"};
   if (!end.stop_string.empty()) return {"stop_sequence", end.stop_string};
   return {"end_turn"};
+}
+
+Json AnthropicUsageSchema() {
+  return words::Record({{"input_tokens", words::Integer()},
+                        {"cache_creation_input_tokens", words::Integer()},
+                        {"cache_read_input_tokens", words::Integer()},
+                        {"output_tokens", words::Integer()},
+                        {"output_tokens_details", words::Record({{"thinking_tokens", words::Integer()}})}});
+}
+
+Json StopReasonSchema() { return words::Enum({"end_turn", "max_tokens", "stop_sequence", "tool_use"}); }
+
+Json CallBlockSchema() {
+  return words::Record(
+      {{"type", words::Const("tool_use")}, {"id", words::String()}, {"name", words::String()}, {"input", words::AnyObject()}});
+}
+
+Json MessageSchema(Json content) {
+  return words::Record({{"id", words::String()},
+                        {"type", words::Const("message")},
+                        {"role", words::Const("assistant")},
+                        {"model", words::String()},
+                        {"content", std::move(content)},
+                        {"stop_reason", words::OrNull(StopReasonSchema())},
+                        {"stop_sequence", words::OrNull(words::String())},
+                        {"usage", AnthropicUsageSchema()}});
 }
 
 Json TextBlock(const std::string& text) { return {{"type", "text"}, {"text", text}}; }
@@ -126,6 +153,34 @@ std::string AnthropicWriter::Whole(const std::vector<TextDelta>& answers, const 
   message["stop_reason"] = ending.reason;
   message["stop_sequence"] = ending.sequence;
   return Dump(message);
+}
+
+Json AnthropicAnswerSchema() {
+  return MessageSchema(words::ListOf(
+      words::AnyOf({words::Record({{"type", words::Const("thinking")}, {"thinking", words::String()}, {"signature", words::String()}}),
+                    words::Record({{"type", words::Const("text")}, {"text", words::String()}}), CallBlockSchema()})));
+}
+
+Json AnthropicEventSchema() {
+  const auto event = [](const char* type, words::Members fields) {
+    fields.insert(fields.begin(), {"type", words::Const(type)});
+    return words::Record(fields);
+  };
+  const auto delta = [](const char* type, const char* field) {
+    return words::Record({{"type", words::Const(type)}, {field, words::String()}});
+  };
+  const Json block =
+      words::AnyOf({words::Record({{"type", words::Const("thinking")}, {"thinking", words::Const("")}, {"signature", words::Const("")}}),
+                    words::Record({{"type", words::Const("text")}, {"text", words::Const("")}}), CallBlockSchema()});
+  const Json piece = words::AnyOf({delta("thinking_delta", "thinking"), delta("signature_delta", "signature"), delta("text_delta", "text"),
+                                   delta("input_json_delta", "partial_json")});
+  const Json ending = words::Record({{"stop_reason", StopReasonSchema()}, {"stop_sequence", words::OrNull(words::String())}});
+  return words::AnyOf({event("message_start", {{"message", MessageSchema(Json{{"type", "array"}, {"maxItems", 0}})}}),
+                       event("content_block_start", {{"index", words::Integer()}, {"content_block", block}}),
+                       event("content_block_delta", {{"index", words::Integer()}, {"delta", piece}}),
+                       event("content_block_stop", {{"index", words::Integer()}}),
+                       event("message_delta", {{"delta", ending}, {"usage", AnthropicUsageSchema()}}), event("message_stop", {}),
+                       event("ping", {}), ErrorBodySchema(ErrorFamily::kAnthropic)});
 }
 
 }  // namespace cllm

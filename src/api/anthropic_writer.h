@@ -45,6 +45,10 @@ class AnthropicWriter : public AnswerWriter {
   std::string frames_;
 };
 
+// What it writes, whole and as the data of a stream's events.
+Json AnthropicAnswerSchema();
+Json AnthropicEventSchema();
+
 // The arguments of a call, where they have to be an object: one of an answer that was cut has its beginning as the text `_incomplete`.
 Json ArgumentsAsObject(const std::string& arguments);
 

@@ -10,8 +10,14 @@
 
 namespace cllm {
 
+// Any `model` is accepted.
+inline Status FinishBody(JsonObject& object, const KnownFields& others) {
+  object.Ignore("model");
+  return object.Finish(others);
+}
+
 // `read(JsonObject&)` takes the fields and rejects wrong ones; `answer(its result)` gives a Result<ChunkedText> and is called
-// only where nothing was rejected. Any `model` is accepted. `others`: what the object may hold beside the fields that are read.
+// only where nothing was rejected. `others`: what the object may hold beside the fields that are read.
 template <typename Read, typename Answer>
 Result<ChunkedText> AnswerBody(std::string_view body, const WorkLimits& limits, Read read, Answer answer, const KnownFields& others = {}) {
   const Result<Json> json = ParseJsonObject(body, limits.stop);
@@ -19,9 +25,19 @@ Result<ChunkedText> AnswerBody(std::string_view body, const WorkLimits& limits, 
   IgnoredFields ignored;
   JsonObject object(*json, {}, &ignored);
   const auto fields = read(object);
-  object.Ignore("model");
-  if (const Status status = object.Finish(others); !status) return std::unexpected(status.error());
+  if (const Status status = FinishBody(object, others); !status) return std::unexpected(status.error());
   return answer(fields);
+}
+
+// The schema of the body that AnswerBody reads with `read`.
+template <typename Read>
+Json DescribeBodyOf(Read read, const KnownFields& others = {}) {
+  IgnoredFields ignored;
+  const auto read_all = [&](JsonObject& object) {
+    read(object);
+    static_cast<void>(FinishBody(object, others));
+  };
+  return DescribeFields(read_all, &ignored);
 }
 
 }  // namespace cllm

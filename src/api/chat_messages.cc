@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "api/schema_words.h"
 #include "api/tool_fields.h"
 #include "base/utf8.h"
 
@@ -15,35 +16,32 @@ namespace cllm {
 namespace {
 
 // One part, {"type": "text", "text": …}; OpenAI's Responses call it input_text and output_text.
-Status ReadPart(JsonObject object, const std::string& path, const std::string& field, MessageContent& content) {
-  const std::string type = object.String("type").value_or("");
-  const bool is_text = type == "text" || type == "input_text" || type == "output_text";
-  const bool is_thought = type == "thinking" || type == "reasoning";
-  if (type == "input_image" || type == "input_file" || type == "input_audio") {
-    return InvalidArgument(fmt::format("{}.type {} is not supported: this server's models read text alone", path, type), field);
+Status ReadPart(JsonObject& object, const std::string& path, const std::string& field, MessageContent& content) {
+  const std::string said = object.String("type").value_or("");
+  if (said == "input_image" || said == "input_file" || said == "input_audio") {
+    return InvalidArgument(fmt::format("{}.type {} is not supported: this server's models read text alone", path, said), field);
   }
-  if (!is_text && !is_thought && type != "refusal") {
+  const std::string type = object.Tag("type", {"text", "input_text", "output_text", "refusal", "thinking", "reasoning"});
+  if (type.empty()) {
     return InvalidArgument(
-        fmt::format("{}.type must be text, input_text, output_text, refusal or thinking, not {}", path, Dump(Shortened(type))), field);
+        fmt::format("{}.type must be text, input_text, output_text, refusal or thinking, not {}", path, Dump(Shortened(said))), field);
   }
   std::optional<std::string> text;
   for (const char* name : {"text", "refusal", "thinking"}) {
     if (auto value = object.String(name)) text = std::move(value);
   }
+  object.RequireOneOf({"text", "refusal", "thinking"}, path + " has no text");
   if (const Status status = object.Finish(ContentPartFields()); !status) return InvalidArgument(status.error().message, field);
-  if (!text) return InvalidArgument(fmt::format("{} has no text", path), field);
-  AppendLine(is_thought ? content.thoughts : content.text, *text);
+  const bool is_thought = type == "thinking" || type == "reasoning";
+  AppendLine(is_thought ? content.thoughts : content.text, text.value_or(""));
   return {};
 }
 
 void ReadRole(JsonObject& object, const std::string& path, ChatMessage& message) {
-  message.role = object.String("role").value_or("");
+  message.role = object.Tag("role", {"system", "developer", "user", "assistant", "tool", "function"});
   // What a function gave, before there were tools.
   if (message.role == "function") message.role = "tool";
-  for (const char* known : {"system", "developer", "user", "assistant", "tool"}) {
-    if (message.role == known) return;
-  }
-  object.Reject("role", fmt::format("{}.role must be system, developer, user, assistant or tool", path));
+  if (message.role.empty()) object.Reject("role", fmt::format("{}.role must be system, developer, user, assistant or tool", path));
 }
 
 // What an assistant thought, under the names of DeepSeek and of OpenRouter.
@@ -61,9 +59,7 @@ struct ReadMessage {
   bool is_prefix = false;  // DeepSeek's and Mistral's `prefix`, Moonshot's `partial`: the answer goes on with it
 };
 
-Result<ReadMessage> ReadOne(const JsonObject& request, const Json& json, const std::string& path) {
-  if (!json.is_object()) return InvalidArgument(path + " must be an object", path);
-  JsonObject object = request.Inner(json, path + ".");
+Result<ReadMessage> ReadOne(JsonObject& object, const std::string& path) {
   ReadMessage read;
   ChatMessage& message = read.message;
   ReadRole(object, path, message);
@@ -72,18 +68,11 @@ Result<ReadMessage> ReadOne(const JsonObject& request, const Json& json, const s
   if (message.role == "assistant") ReadToolCalls(object, path, message.tool_calls);
   if (message.role == "tool") message.tool_call_id = object.String("tool_call_id").value_or("");
   const auto refusal = object.String("refusal");
-  if (const Json* json_content = object.Any("content"); json_content != nullptr) {
-    Result<MessageContent> content = ReadContent(object, "content", *json_content, path);
-    if (content) {
-      message.content = std::move(content->text);
-      if (message.reasoning_content.empty()) message.reasoning_content = std::move(content->thoughts);
-    } else {
-      object.Reject(std::move(content.error()));
-    }
-  } else if (message.role == "assistant") {
-    message.content = refusal.value_or("");
+  if (auto content = ReadContent(object, "content", path, message.role != "assistant")) {
+    message.content = std::move(content->text);
+    if (message.reasoning_content.empty()) message.reasoning_content = std::move(content->thoughts);
   } else {
-    object.Reject("content", path + ".content must be a string or an array of text parts");
+    message.content = refusal.value_or("");
   }
   for (const char* name : {"prefix", "partial"}) read.is_prefix = object.Bool(name).value_or(false) || read.is_prefix;
   if (const Status status = object.Finish(MessageFields()); !status) return std::unexpected(status.error());
@@ -91,20 +80,29 @@ Result<ReadMessage> ReadOne(const JsonObject& request, const Json& json, const s
 }
 
 // Says also whether the last message is marked as the beginning of the answer.
-Result<bool> ReadMessages(JsonObject& object, std::vector<ChatMessage>& messages) {
-  const Json* json = object.Any("messages");
-  if (json == nullptr || !json->is_array() || json->empty() || json->size() > kMostMessages) {
-    return InvalidArgument(fmt::format("messages must be an array of 1 to {} messages", kMostMessages), "messages");
-  }
+bool ReadMessages(JsonObject& object, std::vector<ChatMessage>& messages) {
+  const auto read_one = [](JsonObject& message) { static_cast<void>(ReadOne(message, {})); };
+  const Json* json = object.Any("messages", [&] { return words::ListOf(object.SchemaOf(read_one), 1, kMostMessages); });
+  const std::string wrong = fmt::format("messages must be an array of 1 to {} messages", kMostMessages);
+  object.Require("messages", wrong);
+  if (json == nullptr) return false;
+  const auto reject = [&](Error error) {
+    object.Reject(std::move(error));
+    return false;
+  };
+  if (!json->is_array() || json->empty() || json->size() > kMostMessages) return reject({ErrorCode::kInvalidArgument, wrong, "messages"});
   bool is_prefix = false;
   for (std::size_t i = 0; i < json->size(); ++i) {
     const std::string path = fmt::format("messages[{}]", i);
-    Result<ReadMessage> read = ReadOne(object, (*json)[i], path);
-    if (!read) return std::unexpected(read.error());
+    if (!(*json)[i].is_object()) return reject({ErrorCode::kInvalidArgument, path + " must be an object", path});
+    JsonObject fields = object.Inner((*json)[i], path + ".");
+    Result<ReadMessage> read = ReadOne(fields, path);
+    if (!read) return reject(std::move(read.error()));
     is_prefix = read->is_prefix;
     const bool may_be_prefix = i + 1 == json->size() && read->message.role == "assistant";
     if (is_prefix && !may_be_prefix) {
-      return InvalidArgument(path + ".prefix: only a last message of the assistant can be the beginning of the answer", path + ".prefix");
+      return reject({ErrorCode::kInvalidArgument, path + ".prefix: only a last message of the assistant can be the beginning of the answer",
+                     path + ".prefix"});
     }
     messages.push_back(std::move(read->message));
   }
@@ -119,40 +117,28 @@ void SetEffort(JsonObject& object, const char* field, const std::string& effort,
 
 // OpenRouter's {"effort": …, "enabled": …}.
 void ReadReasoningObject(JsonObject& object, ChatPrompt& prompt) {
-  const Json* json = object.Any("reasoning");
-  if (json == nullptr) return;
-  if (!json->is_object()) return object.Reject("reasoning", "reasoning must be an object");
   static constexpr KnownField kFields[] = {
       {"exclude", "[false]"}, {"max_tokens", "[]"}, {"summary", nullptr}, {"generate_summary", nullptr}};
-  JsonObject reader = object.Inner(*json, "reasoning.");
-  if (const auto effort = reader.String("effort")) SetEffort(object, "reasoning", *effort, prompt);
-  if (const auto enabled = reader.Bool("enabled")) SetTemplateArgument(object, "reasoning", "enable_thinking", *enabled, prompt);
-  if (Status status = reader.Finish(KnownFields(kFields)); !status) object.Reject(std::move(status.error()));
+  object.Object("reasoning", KnownFields(kFields), [&](JsonObject& fields) {
+    if (const auto effort = fields.String("effort")) SetEffort(object, "reasoning", *effort, prompt);
+    if (const auto enabled = fields.Bool("enabled")) SetTemplateArgument(object, "reasoning", "enable_thinking", *enabled, prompt);
+  });
 }
 
 // {"type": "enabled" or "disabled"}, of DeepSeek, Anthropic and others.
 void ReadThinkingObject(JsonObject& object, ChatPrompt& prompt) {
-  const Json* json = object.Any("thinking");
-  if (json == nullptr) return;
-  if (!json->is_object()) return object.Reject("thinking", "thinking must be an object");
   static constexpr KnownField kFields[] = {{"budget_tokens", "[]"}, {"clear_thinking", "[true]"}};
-  JsonObject reader = object.Inner(*json, "thinking.");
-  const std::string type = reader.String("type").value_or("");
-  if (type == "enabled" || type == "disabled") {
-    SetTemplateArgument(object, "thinking", "enable_thinking", type == "enabled", prompt);
-  } else if (type != "auto" && type != "adaptive") {
-    reader.Reject("type", "thinking.type must be enabled, disabled or auto");
-  }
-  if (Status status = reader.Finish(KnownFields(kFields)); !status) object.Reject(std::move(status.error()));
+  object.Object("thinking", KnownFields(kFields), [&](JsonObject& fields) {
+    const std::string type = fields.Tag("type", {"enabled", "disabled", "auto", "adaptive"});
+    if (type.empty()) fields.Reject("type", "thinking.type must be enabled, disabled or auto");
+    if (type == "enabled" || type == "disabled") SetTemplateArgument(object, "thinking", "enable_thinking", type == "enabled", prompt);
+  });
 }
 
 // Whether thoughts come apart from the content: the reasoning_format of llama-server and Groq, SGLang's separate_reasoning.
 void ReadReasoningFormat(JsonObject& object, ChatPrompt& prompt) {
-  const std::string format = object.String("reasoning_format").value_or("auto");
-  const bool is_apart_by_format = format == "auto" || format == "deepseek" || format == "parsed";
-  if (!is_apart_by_format && format != "none" && format != "raw") {
-    return object.Reject("reasoning_format", "reasoning_format must be auto, deepseek, parsed, none or raw");
-  }
+  const std::string format = object.Word("reasoning_format", {"auto", "deepseek", "parsed", "none", "raw"}).value_or("auto");
+  const bool is_apart_by_format = format != "none" && format != "raw";
   const bool is_apart = object.Bool("separate_reasoning").value_or(is_apart_by_format);
   prompt.reasoning_format = is_apart ? ReasoningFormat::kApart : ReasoningFormat::kInContent;
 }
@@ -161,7 +147,7 @@ void ReadReasoningFormat(JsonObject& object, ChatPrompt& prompt) {
 void ReadEnding(JsonObject& object, bool is_prefix, ChatPrompt& prompt) {
   const auto add = object.Bool("add_generation_prompt");
   const auto go_on = object.Bool("continue_final_message");
-  const bool is_assistants = prompt.messages.back().role == "assistant";
+  const bool is_assistants = !prompt.messages.empty() && prompt.messages.back().role == "assistant";
   if (add == true && (go_on == true || is_prefix)) {
     return object.Reject("continue_final_message", "continue_final_message and add_generation_prompt cannot both be true");
   }
@@ -188,23 +174,35 @@ void SetTemplateArgument(JsonObject& object, const char* field, const char* argu
   }
 }
 
-Result<MessageContent> ReadContent(const JsonObject& message, const char* name, const Json& json, const std::string& path) {
+std::optional<MessageContent> ReadContent(JsonObject& message, const char* name, const std::string& path, bool must_be_there) {
+  const auto read_part = [](JsonObject& part) {
+    MessageContent unused;
+    static_cast<void>(ReadPart(part, {}, {}, unused));
+  };
+  const Json* json = message.Any(name, [&] { return words::AnyOf({words::String(), words::ListOf(message.SchemaOf(read_part))}); });
   const std::string field = fmt::format("{}.{}", path, name);
-  if (json.is_string()) return MessageContent{.text = json.get<std::string>(), .thoughts = {}};
-  if (!json.is_array()) return InvalidArgument(field + " must be a string or an array of text parts", field);
+  const std::string wrong = field + " must be a string or an array of text parts";
+  const auto reject = [&](Error error) -> std::optional<MessageContent> {
+    message.Reject(std::move(error));
+    return std::nullopt;
+  };
+  if (must_be_there) message.Require(name, wrong);
+  if (json == nullptr) return std::nullopt;
+  if (json->is_string()) return MessageContent{.text = json->get<std::string>(), .thoughts = {}};
+  if (!json->is_array()) return reject({ErrorCode::kInvalidArgument, wrong, field});
   MessageContent content;
-  for (std::size_t i = 0; i < json.size(); ++i) {
-    const std::string part = fmt::format("{}[{}]", name, i);
-    if (!json[i].is_object()) return InvalidArgument(fmt::format("{}.{} must be an object", path, part), field);
-    if (Status status = ReadPart(message.Inner(json[i], part + "."), path + "." + part, field, content); !status) {
-      return std::unexpected(status.error());
-    }
+  for (std::size_t i = 0; i < json->size(); ++i) {
+    const std::string place = fmt::format("{}[{}]", name, i);
+    const std::string part_path = fmt::format("{}.{}", path, place);
+    if (!(*json)[i].is_object()) return reject({ErrorCode::kInvalidArgument, part_path + " must be an object", field});
+    JsonObject part = message.Inner((*json)[i], place + ".");
+    if (Status status = ReadPart(part, part_path, field, content); !status) return reject(std::move(status.error()));
   }
   return content;
 }
 
 void ReadTemplateArguments(JsonObject& object, ChatPrompt& prompt) {
-  if (const Json* arguments = object.Any("chat_template_kwargs"); arguments != nullptr) {
+  if (const Json* arguments = object.Any("chat_template_kwargs", words::AnyObject); arguments != nullptr) {
     if (!arguments->is_object()) return object.Reject("chat_template_kwargs", "chat_template_kwargs must be an object");
     for (const auto& item : arguments->items()) prompt.template_arguments[item.key()] = Dump(item.value());
     if (Status status = CheckTemplateArguments(prompt.template_arguments); !status) return object.Reject(std::move(status.error()));
@@ -218,13 +216,12 @@ void ReadTemplateArguments(JsonObject& object, ChatPrompt& prompt) {
   ReadThinkingObject(object, prompt);
 }
 
-Result<ChatPrompt> ReadChatPrompt(JsonObject& object) {
+ChatPrompt ReadChatPrompt(JsonObject& object) {
   ChatPrompt prompt;
-  const Result<bool> is_prefix = ReadMessages(object, prompt.messages);
-  if (!is_prefix) return std::unexpected(is_prefix.error());
+  const bool is_prefix = ReadMessages(object, prompt.messages);
   ReadTemplateArguments(object, prompt);
   ReadReasoningFormat(object, prompt);
-  ReadEnding(object, *is_prefix, prompt);
+  ReadEnding(object, is_prefix, prompt);
   // A chat's prompt begins with one BOS whether the template writes it or not, which is what either value is for.
   object.Bool("add_special_tokens");
   return prompt;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 
 #include "api/json_object.h"
@@ -15,7 +16,7 @@ inline constexpr std::size_t kMostMessages = 10'000;
 // messages, chat_template_kwargs, reasoning_effort (OpenAI), reasoning (OpenRouter), thinking (DeepSeek, Anthropic),
 // enable_thinking, add_generation_prompt, continue_final_message, add_special_tokens. A conversation that ends with an
 // assistant's message goes on with it unless one of the last but one says otherwise, as llama-server has it.
-Result<ChatPrompt> ReadChatPrompt(JsonObject& object);
+ChatPrompt ReadChatPrompt(JsonObject& object);
 
 // What the template is told beside the messages: chat_template_kwargs, reasoning_effort, reasoning, thinking, enable_thinking.
 void ReadTemplateArguments(JsonObject& object, ChatPrompt& prompt);
@@ -32,7 +33,7 @@ struct MessageContent {
   std::string thoughts;
 };
 
-// `json`, the field `name` of the message at `path`: a string, or an array of parts.
-Result<MessageContent> ReadContent(const JsonObject& message, const char* name, const Json& json, const std::string& path);
+// The field `name` of the message at `path`: a string, or an array of parts. Nothing where it isn't there, or is rejected.
+std::optional<MessageContent> ReadContent(JsonObject& message, const char* name, const std::string& path, bool must_be_there = true);
 
 }  // namespace cllm

@@ -8,6 +8,7 @@
 #include "api/openai_chat.h"
 #include "api/openai_completions.h"
 #include "api/testing_json.h"
+#include "schema/schema_validator.h"
 
 namespace cllm {
 namespace {
@@ -224,11 +225,15 @@ constexpr Sent kCompletions[] = {
 };
 
 void ExpectLetIn(const Dialect& dialect, const char* least, std::span<const Sent> all) {
+  const Result<SchemaValidator> described = SchemaValidator::Compile(dialect.Describe().request);
+  ASSERT_TRUE(described) << described.error().message;
   for (const auto& [by, fields] : all) {
     Json body = Json::parse(least);
     body.update(Json::parse(fields));
     const Result<ParsedCall> call = dialect.Parse(body.dump());
     EXPECT_TRUE(call) << by << ": " << (call ? "" : call.error().message);
+    const Status fits = described->Validate(body);
+    EXPECT_TRUE(fits) << by << ": " << (fits ? "" : fits.error().message);
   }
 }
 

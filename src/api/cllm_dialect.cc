@@ -4,6 +4,7 @@
 #include "api/error_body.h"
 #include "api/json_object.h"
 #include "api/sampling_fields.h"
+#include "api/schema_words.h"
 
 namespace cllm {
 namespace {
@@ -49,29 +50,66 @@ class CllmWriter : public AnswerWriter {
   std::string id_ = RandomHexId();
 };
 
+words::Members GenerateEndMembers() {
+  return {{"generated_tokens", words::Integer()},
+          {"prompt_tokens", words::Integer()},
+          {"finish_reason", words::Enum({"length", "stop"})},
+          {"seed", words::Integer()}};
+}
+
+Json GenerateAnswerSchema() {
+  words::Members data{
+      {"id", words::String()}, {"response_time", words::Number()}, {"text", words::String()}, {"tokens_per_second", words::Number()}};
+  for (auto& member : GenerateEndMembers()) data.push_back(std::move(member));
+  return words::Record({{"data", words::Record(data, {{"max_tokens", words::Integer()}})}, {"success", words::Const(true)}});
+}
+
+Json GenerateFrameSchema() {
+  const words::Members delta{{"id", words::String()}, {"token", words::String()}, {"done", words::Const(false)}};
+  words::Members end{{"id", words::String()}, {"token", words::Const("")}, {"done", words::Const(true)}};
+  for (auto& member : GenerateEndMembers()) end.push_back(std::move(member));
+  const words::Members failure{{"id", words::String()}, {"error", CllmErrorSchema()}, {"done", words::Const(true)}};
+  return words::AnyOf({words::Record(delta), words::Record(end, {{"max_tokens", words::Integer()}}), words::Record(failure)});
+}
+
 }  // namespace
+
+Status CllmDialect::ReadFields(JsonObject& object, ParsedCall& call) const {
+  object.Require("prompt");
+  call.request.prompt = object.String("prompt").value_or("");
+  ReadMaxTokens(object, {"max_tokens"}, call.request);
+  call.request.default_max_tokens = defaults_.max_tokens > 0 ? defaults_.max_tokens : defaults_.generate_max_tokens;
+  ApplyDefaults(defaults_, call.request);
+  ReadSamplingFields(object, call.request);
+  ReadConstraint(object, call.request);
+  const bool always_streams = endpoint_ == Endpoint::kGenerateStream;
+  if (always_streams) object.Any("stream", [] { return words::Const(true); });
+  const auto stream = object.Bool("stream");
+  call.stream = always_streams || stream.value_or(false);
+  if (always_streams && stream == false) {
+    object.Reject("stream", "this endpoint always streams: use /generate for a whole answer");
+  }
+  return object.Finish();
+}
 
 Result<ParsedCall> CllmDialect::Parse(std::string_view body, const StopCheck& stop) const {
   const Result<Json> json = ParseJsonObject(body, stop);
   if (!json) return std::unexpected(json.error());
   JsonObject object(*json);
   ParsedCall call;
-  const auto prompt = object.String("prompt");
-  if (!prompt && !object.Has("prompt")) object.Reject("prompt", "prompt is missing");
-  call.request.prompt = prompt.value_or("");
-  ReadMaxTokens(object, {"max_tokens"}, call.request);
-  call.request.default_max_tokens = defaults_.max_tokens > 0 ? defaults_.max_tokens : defaults_.generate_max_tokens;
-  ApplyDefaults(defaults_, call.request);
-  ReadSamplingFields(object, call.request);
-  ReadConstraint(object, call.request);
-  const auto stream = object.Bool("stream");
-  call.stream = endpoint_ == Endpoint::kGenerateStream || stream.value_or(false);
-  if (endpoint_ == Endpoint::kGenerateStream && stream == false) {
-    object.Reject("stream", "this endpoint always streams: use /generate for a whole answer");
-  }
-  if (const Status status = object.Finish(); !status) return std::unexpected(status.error());
+  if (const Status status = ReadFields(object, call); !status) return std::unexpected(status.error());
   call.writer = std::make_unique<CllmWriter>();
   return call;
+}
+
+Operation CllmDialect::Describe() const {
+  const auto read = [this](JsonObject& object) {
+    ParsedCall unused;
+    static_cast<void>(ReadFields(object, unused));
+  };
+  Operation operation{.request = DescribeFields(read, nullptr), .frame = GenerateFrameSchema(), .takes_calls = true};
+  if (endpoint_ == Endpoint::kGenerate) operation.answer = GenerateAnswerSchema();
+  return operation;
 }
 
 }  // namespace cllm

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "api/dialect.h"
+#include "api/json_object.h"
 #include "api/request_defaults.h"
 
 namespace cllm {
@@ -14,8 +15,11 @@ class CllmDialect : public Dialect {
   CllmDialect(Endpoint endpoint, RequestDefaults defaults) : endpoint_(endpoint), defaults_(std::move(defaults)) {}
 
   Result<ParsedCall> Parse(std::string_view body, const StopCheck& stop = {}) const override;
+  Operation Describe() const override;
 
  private:
+  Status ReadFields(JsonObject& object, ParsedCall& call) const;
+
   Endpoint endpoint_;
   RequestDefaults defaults_;
 };

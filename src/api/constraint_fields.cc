@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -10,6 +11,7 @@
 
 #include <fmt/format.h>
 
+#include "api/schema_words.h"
 #include "schema/closed_objects.h"
 #include "schema/pattern.h"
 #include "schema/schema_check.h"
@@ -21,6 +23,10 @@ namespace {
 constexpr std::size_t kMostChoiceTexts = 1000;
 constexpr std::size_t kMostChoiceBytes = 4096;
 constexpr std::size_t kMostGrammarBytes = std::size_t{64} << 10;
+
+Json ChoiceTextsSchema() { return words::ListOf(words::Text(1, kMostChoiceBytes), 1, kMostChoiceTexts); }
+Json AnySchema() { return words::AnyOf({words::AnyObject(), words::Bool()}); }
+Json SchemaOrTextSchema() { return words::AnyOf({words::AnyObject(), words::Bool(), words::String()}); }
 
 // Collects what the fields ask for.
 class ConstraintReader {
@@ -132,27 +138,26 @@ void ConstraintReader::Ebnf(const std::string& field, const std::string& grammar
 // beside the type; `where` is where one is missing. `path` names the field `name` of `object` as a whole.
 void ReadFormat(JsonObject& object, const char* name, const std::string& path, const char* where, ConstraintReader& reader) {
   static constexpr KnownField kFields[] = {{"name", nullptr}, {"strict", nullptr}, {"description", nullptr}};
-  const Json* format = object.Any(name);
-  if (format == nullptr) return;
-  if (!format->is_object()) return object.Reject(name, path + " must be an object");
-  JsonObject fields = object.Inner(*format, std::string(name) + ".");
-  const std::string type = fields.String("type").value_or("");
-  const Json* schema = fields.Any("schema");
-  const Json* named = fields.Any("json_schema");
+  std::optional<std::string> type;
+  std::string said;
   std::string field = path + ".schema";
-  Status inner;
-  if (named != nullptr && named->is_object() && named->contains("schema")) {
-    JsonObject wrapper = fields.Inner(*named, "json_schema.");
-    schema = wrapper.Any("schema");
-    field = path + ".json_schema.schema";
-    inner = wrapper.Finish(KnownFields(kFields));
-  }
-  if (const Status status = fields.Finish(KnownFields(kFields)); !status) return object.Reject(Error(status.error()));
-  if (!inner) return object.Reject(Error(inner.error()));
+  const Json* schema = nullptr;
+  object.Object(name, KnownFields(kFields), [&](JsonObject& fields) {
+    said = fields.String("type").value_or("");
+    type = fields.Tag("type", {"text", "json_object", "json_schema"});
+    schema = fields.Any("schema", AnySchema);
+    fields.Object("json_schema", KnownFields(kFields), [&](JsonObject& wrapper) {
+      const Json* named = wrapper.Any("schema", AnySchema);
+      if (named == nullptr) return;
+      schema = named;
+      field = path + ".json_schema.schema";
+    });
+  });
+  if (!type || type == "text") return;
   if (type == "json_object") return reader.Schema(field, schema == nullptr ? Json{{"type", "object"}} : *schema);
   if (type == "json_schema" && schema != nullptr) return reader.Schema(field, *schema);
   if (type == "json_schema") return object.Reject(name, fmt::format("{}.{} is missing", path, where));
-  if (type != "text") object.Reject(name, path + ".type must be text, json_object or json_schema, not " + Dump(type));
+  object.Reject(name, path + ".type must be text, json_object or json_schema, not " + Dump(said));
 }
 
 // vLLM's {"json": …}, {"regex": …} and so on.
@@ -163,16 +168,13 @@ void ReadStructuredOutputs(JsonObject& object, ConstraintReader& reader) {
                                            {"disable_additional_properties", nullptr},
                                            {"backend", nullptr},
                                            {"structural_tag", "[]"}};
-  const Json* outputs = object.Any("structured_outputs");
-  if (outputs == nullptr) return;
-  if (!outputs->is_object()) return object.Reject("structured_outputs", "structured_outputs must be an object");
-  JsonObject fields = object.Inner(*outputs, "structured_outputs.");
-  if (const Json* schema = fields.Any("json")) reader.SchemaOrText("structured_outputs.json", *schema);
-  if (const auto regex = fields.String("regex")) reader.Regex("structured_outputs.regex", *regex);
-  if (const Json* choice = fields.Any("choice")) reader.Choice("structured_outputs.choice", *choice);
-  if (const auto grammar = fields.String("grammar")) reader.Ebnf("structured_outputs.grammar", *grammar);
-  if (fields.Bool("json_object").value_or(false)) reader.Schema("structured_outputs.json_object", Json{{"type", "object"}});
-  if (Status status = fields.Finish(KnownFields(kFields)); !status) object.Reject(std::move(status.error()));
+  object.Object("structured_outputs", KnownFields(kFields), [&](JsonObject& fields) {
+    if (const Json* schema = fields.Any("json", SchemaOrTextSchema)) reader.SchemaOrText("structured_outputs.json", *schema);
+    if (const auto regex = fields.String("regex")) reader.Regex("structured_outputs.regex", *regex);
+    if (const Json* choice = fields.Any("choice", ChoiceTextsSchema)) reader.Choice("structured_outputs.choice", *choice);
+    if (const auto grammar = fields.String("grammar")) reader.Ebnf("structured_outputs.grammar", *grammar);
+    if (fields.Bool("json_object").value_or(false)) reader.Schema("structured_outputs.json_object", Json{{"type", "object"}});
+  });
 }
 
 }  // namespace
@@ -182,12 +184,12 @@ void ReadConstraint(JsonObject& object, GenerateRequest& request) {
   ReadFormat(object, "response_format", "response_format", "json_schema.schema", reader);
   ReadStructuredOutputs(object, reader);
   for (const char* name : {"json_schema", "guided_json"}) {
-    if (const Json* schema = object.Any(name)) reader.SchemaOrText(name, *schema);
+    if (const Json* schema = object.Any(name, SchemaOrTextSchema)) reader.SchemaOrText(name, *schema);
   }
   for (const char* name : {"guided_regex", "regex"}) {
     if (const auto regex = object.String(name); regex && !regex->empty()) reader.Regex(name, *regex);
   }
-  if (const Json* choice = object.Any("guided_choice")) reader.Choice("guided_choice", *choice);
+  if (const Json* choice = object.Any("guided_choice", ChoiceTextsSchema)) reader.Choice("guided_choice", *choice);
   for (const char* name : {"guided_grammar", "ebnf", "grammar"}) {
     if (const auto grammar = object.String(name); grammar && !grammar->empty()) reader.Ebnf(name, *grammar);
   }

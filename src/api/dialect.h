@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "api/operation.h"
 #include "base/status.h"
 #include "base/stop_check.h"
 #include "service/generation.h"
@@ -71,6 +72,8 @@ class Dialect {
   virtual std::string_view StreamType() const { return kEventStreamType; }
   // What a stream says while there is nothing to say, so that no proxy takes it for dead; empty: the dialect has no word for it.
   virtual std::string_view KeepAlive() const { return ": waiting\n\n"; }
+  // What it reads and writes, for the API's description.
+  virtual Operation Describe() const { return {}; }
 };
 
 // One server-sent event that carries `json`.

@@ -7,6 +7,7 @@
 
 #include "api/body_frame.h"
 #include "api/json_object.h"
+#include "api/schema_words.h"
 #include "base/machine.h"
 #include "base/utf8.h"
 
@@ -113,6 +114,57 @@ class TokenList {
   ChunkedText text_;
 };
 
+struct TokenizeFields {
+  std::string content;
+  bool add_special = false;
+  bool parse_special = true;
+  bool with_pieces = false;
+};
+
+TokenizeFields ReadTokenize(JsonObject& object) {
+  object.Require("content");
+  return {.content = object.String("content").value_or(""),
+          .add_special = object.Bool("add_special").value_or(false),
+          .parse_special = object.Bool("parse_special").value_or(true),
+          .with_pieces = object.Bool("with_pieces").value_or(false)};
+}
+
+std::vector<TokenId> ReadDetokenize(JsonObject& object) {
+  object.Require("tokens");
+  std::vector<TokenId> tokens;
+  const Json* list = object.Any("tokens", [] { return words::ListOf(words::TokenId()); });
+  if (list == nullptr) return tokens;
+  const auto reject = [&] { object.Reject("tokens", "tokens must be an array of token ids"); };
+  if (!list->is_array()) {
+    reject();
+    return tokens;
+  }
+  for (const Json& item : *list) {
+    const auto id = AsTokenId(item);
+    if (!id) {
+      reject();
+      break;
+    }
+    tokens.push_back(*id);
+  }
+  return tokens;
+}
+
+// The schemas of what is above.
+words::Members HealthMembers() {
+  return {{"model_loaded", words::Bool()}, {"status", words::Enum({"healthy", "loading", "draining", "stalled"})}};
+}
+
+Json SuccessSchema(Json data) { return words::Record({{"data", std::move(data)}, {"success", words::Bool()}}); }
+
+Json ModelEntrySchema() {
+  const Json count = words::Integer();
+  const Json meta = words::Record(
+      {{"n_vocab", count}, {"n_ctx", count}, {"n_ctx_train", count}, {"n_embd", count}, {"n_params", count}, {"size", count}});
+  return words::Record(
+      {{"id", words::String()}, {"object", words::Const("model")}, {"created", count}, {"owned_by", words::Const("cllm")}, {"meta", meta}});
+}
+
 }  // namespace
 
 std::string HealthBody(Readiness readiness) { return Dump(Envelope(readiness, HealthObject(readiness))); }
@@ -154,21 +206,7 @@ std::string IndexBody(const std::string& version, const std::vector<std::string>
 }
 
 Result<ChunkedText> TokenizeBody(const TextModel& model, std::string_view body, const WorkLimits& limits) {
-  struct Fields {
-    std::string content;
-    bool add_special = false;
-    bool parse_special = true;
-    bool with_pieces = false;
-  };
-  const auto read = [](JsonObject& object) {
-    const auto content = object.String("content");
-    if (!content && !object.Has("content")) object.Reject("content", "content is missing");
-    return Fields{.content = content.value_or(""),
-                  .add_special = object.Bool("add_special").value_or(false),
-                  .parse_special = object.Bool("parse_special").value_or(true),
-                  .with_pieces = object.Bool("with_pieces").value_or(false)};
-  };
-  return AnswerBody(body, limits, read, [&](const Fields& fields) -> Result<ChunkedText> {
+  return AnswerBody(body, limits, ReadTokenize, [&](const TokenizeFields& fields) -> Result<ChunkedText> {
     const auto tokens = model.Tokenize(fields.content, fields.add_special, fields.parse_special, limits.stop);
     if (!tokens) return std::unexpected(tokens.error());
     return TokenList(model, fields.with_pieces).Write(*tokens, limits);
@@ -176,30 +214,55 @@ Result<ChunkedText> TokenizeBody(const TextModel& model, std::string_view body, 
 }
 
 Result<ChunkedText> DetokenizeBody(const TextModel& model, std::string_view body, const WorkLimits& limits) {
-  const auto read = [](JsonObject& object) {
-    std::vector<TokenId> tokens;
-    const Json* list = object.Any("tokens");
-    if (list == nullptr) object.Reject("tokens", "tokens is missing");
-    if (list == nullptr || !list->is_array()) {
-      object.Reject("tokens", "tokens must be an array of token ids");
-      return tokens;
-    }
-    for (const Json& item : *list) {
-      const auto id = AsTokenId(item);
-      if (!id) {
-        object.Reject("tokens", "tokens must be an array of token ids");
-        break;
-      }
-      tokens.push_back(*id);
-    }
-    return tokens;
-  };
-  return AnswerBody(body, limits, read, [&](const std::vector<TokenId>& tokens) -> Result<ChunkedText> {
+  return AnswerBody(body, limits, ReadDetokenize, [&](const std::vector<TokenId>& tokens) -> Result<ChunkedText> {
     const auto text = model.Detokenize(tokens);
     if (!text) return std::unexpected(text.error());
     if (Status status = limits.Hold(limits.memory.bytes() + text->size()); !status) return std::unexpected(status.error());
     return ChunkedText(Dump(Json{{"content", *text}}));
   });
+}
+
+Operation DescribeIndex() {
+  return {.answer =
+              words::Record({{"name", words::Const("cLLM")}, {"version", words::String()}, {"endpoints", words::ListOf(words::String())}})};
+}
+
+Operation DescribeLive() { return {.answer = SuccessSchema(words::Record({{"status", words::Const("alive")}}))}; }
+
+Operation DescribeReady() { return {.answer = SuccessSchema(words::Record(HealthMembers())), .is_probe = true}; }
+
+Operation DescribeHealth() {
+  const Json model = words::Record({{"id", words::String()},
+                                    {"path", words::String()},
+                                    {"description", words::String()},
+                                    {"parameters", words::Integer()},
+                                    {"bytes", words::Integer()},
+                                    {"trained_context", words::Integer()}});
+  Json figures = words::AnyObject();
+  figures["additionalProperties"] = words::Number();
+  Json engine = figures;
+  engine["properties"]["name"] = words::String();
+  const words::Members detailed{{"version", words::String()}, {"model", model}, {"engine", engine},
+                                {"queue", figures},           {"kv", figures},  {"memory", figures}};
+  return {.answer = SuccessSchema(words::Record(HealthMembers(), detailed)),
+          .query = {{"level", words::Enum({"basic", "detailed", ""})}},
+          .is_probe = true};
+}
+
+Operation DescribeModels() {
+  return {.answer = words::Record({{"object", words::Const("list")}, {"data", words::ListOf(ModelEntrySchema())}})};
+}
+
+Operation DescribeModel() { return {.answer = ModelEntrySchema()}; }
+
+Operation DescribeTokenize() {
+  const Json piece = words::AnyOf({words::String(), words::ListOf(words::Integer(0, 255))});
+  const Json token = words::AnyOf({words::TokenId(), words::Record({{"id", words::TokenId()}, {"piece", piece}})});
+  return {.request = DescribeBodyOf(ReadTokenize), .answer = words::Record({{"tokens", words::ListOf(token)}})};
+}
+
+Operation DescribeDetokenize() {
+  return {.request = DescribeBodyOf(ReadDetokenize), .answer = words::Record({{"content", words::String()}})};
 }
 
 }  // namespace cllm

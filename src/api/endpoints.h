@@ -54,6 +54,15 @@ Result<std::string> ModelBody(const ServerFacts& facts, int max_context, const s
 // GET /
 std::string IndexBody(const std::string& version, const std::vector<std::string>& endpoints);
 
+Operation DescribeIndex();
+Operation DescribeLive();
+Operation DescribeReady();
+Operation DescribeHealth();
+Operation DescribeModels();
+Operation DescribeModel();
+Operation DescribeTokenize();
+Operation DescribeDetokenize();
+
 // POST /tokenize {content, add_special, parse_special, with_pieces} and /detokenize {tokens}, as llama-server has them.
 Result<ChunkedText> TokenizeBody(const TextModel& model, std::string_view body, const WorkLimits& limits);
 Result<ChunkedText> DetokenizeBody(const TextModel& model, std::string_view body, const WorkLimits& limits);

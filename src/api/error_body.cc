@@ -1,5 +1,7 @@
 #include "api/error_body.h"
 
+#include "api/schema_words.h"
+
 namespace cllm {
 namespace {
 
@@ -86,6 +88,27 @@ std::string ErrorBody(ErrorFamily family, const Error& error) {
       break;
   }
   return LlamaServerErrorBody(error);
+}
+
+Json CllmErrorSchema() {
+  return words::Record({{"code", words::String()}, {"message", words::String()}, {"field", words::OrNull(words::String())}});
+}
+
+Json ErrorBodySchema(ErrorFamily family) {
+  const Json text = words::String();
+  switch (family) {
+    case ErrorFamily::kCllm:
+      return words::Record({{"success", words::Const(false)}, {"error", CllmErrorSchema()}});
+    case ErrorFamily::kOpenAi:
+      return words::Record({{"error", words::Record({{"message", text}, {"type", text}, {"param", words::OrNull(text)}, {"code", text}})}});
+    case ErrorFamily::kAnthropic:
+      return words::Record({{"type", words::Const("error")}, {"error", words::Record({{"type", text}, {"message", text}})}});
+    case ErrorFamily::kOllama:
+      return words::Record({{"error", text}});
+    case ErrorFamily::kLlamaServer:
+      break;
+  }
+  return words::Record({{"error", words::Record({{"code", words::Integer()}, {"message", text}, {"type", text}})}});
 }
 
 }  // namespace cllm

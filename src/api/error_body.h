@@ -32,5 +32,9 @@ enum class ErrorFamily : std::uint8_t { kCllm, kOpenAi, kAnthropic, kOllama, kLl
 inline constexpr ErrorFamily kErrorFamilies[] = {ErrorFamily::kCllm, ErrorFamily::kOpenAi, ErrorFamily::kAnthropic, ErrorFamily::kOllama,
                                                  ErrorFamily::kLlamaServer};
 std::string ErrorBody(ErrorFamily family, const Error& error);
+Json ErrorBodySchema(ErrorFamily family);
+
+// The schemas of the error object of cLLM's dialect and of both bodies.
+Json CllmErrorSchema();
 
 }  // namespace cllm

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "api/schema_words.h"
 #include "base/utf8.h"
 
 namespace cllm {
@@ -16,6 +17,11 @@ std::string Shown(const Json& value) {
   if (value.is_array()) return "an array";
   if (value.is_string() && value.get_ref<const std::string&>().size() > 60) return "a long string";
   return Shortened(Dump(value));
+}
+
+const Json& EmptyObject() {
+  static const Json kEmpty = Json::object();
+  return kEmpty;
 }
 
 // An object without the fields that are null, which are absent.
@@ -76,6 +82,8 @@ JsonObject::JsonObject(const Json& json, std::string path, IgnoredFields* ignore
   std::ranges::sort(by_name_, {}, [](const Member* member) -> const std::string& { return member->first; });
 }
 
+JsonObject::JsonObject(FieldRecorder& recorder, IgnoredFields* ignored) : json_(EmptyObject()), ignored_(ignored), recorder_(&recorder) {}
+
 const Json* JsonObject::Find(const char* name) {
   known_.push_back(name);
   const Json* value = nullptr;
@@ -99,11 +107,72 @@ std::optional<Value> JsonObject::Read(const char* name, const char* expected, Co
   return value;
 }
 
-bool JsonObject::Has(const char* name) { return Find(name) != nullptr; }
+bool JsonObject::Has(const char* name) {
+  Record(name, [] { return Json::object(); });
+  return Find(name) != nullptr;
+}
 
-const Json* JsonObject::Any(const char* name) { return Find(name); }
+void JsonObject::Require(const char* name, std::string message) {
+  if (recorder_ != nullptr) return recorder_->Require(name);
+  if (Find(name) == nullptr) Reject(name, std::move(message));
+}
+
+void JsonObject::RequireOneOf(std::initializer_list<const char*> names, std::string message) {
+  if (recorder_ != nullptr) return recorder_->RequireOneOf(names);
+  if (std::ranges::none_of(names, [this](const char* name) { return Find(name) != nullptr; })) Reject(*names.begin(), std::move(message));
+}
+
+const Json* JsonObject::Any(const char* name) {
+  Record(name, [] { return Json::object(); });
+  return Find(name);
+}
+
+void JsonObject::Object(const char* name, const KnownFields& others, const std::function<void(JsonObject&)>& read) {
+  const auto read_all = [&](JsonObject& inner) {
+    read(inner);
+    return inner.Finish(others);
+  };
+  const Json* json = Any(name, [&] { return SchemaOf(read_all); });
+  if (json == nullptr) return;
+  if (!json->is_object()) return Reject(name, fmt::format("{}{} must be an object", path_, name));
+  JsonObject inner = Inner(*json, std::string(name) + ".");
+  if (Status status = read_all(inner); !status) Reject(std::move(status.error()));
+}
+
+Json JsonObject::SchemaOf(const std::function<void(JsonObject&)>& read) const { return DescribeFields(read, ignored_); }
+
+Json DescribeFields(const std::function<void(JsonObject&)>& read, IgnoredFields* ignored) {
+  const auto run = [&](std::size_t kind) {
+    FieldRecorder recorder(kind);
+    JsonObject object(recorder, ignored);
+    read(object);
+    return recorder;
+  };
+  const FieldRecorder first = run(0);
+  if (first.kinds() == 0) return first.Schema();
+  Json kinds = Json::array({first.Schema()});
+  for (std::size_t kind = 1; kind < first.kinds(); ++kind) kinds.push_back(run(kind).Schema());
+  return Json{{"anyOf", std::move(kinds)}};
+}
+
+std::optional<std::string> JsonObject::Word(const char* name, std::initializer_list<const char*> values) {
+  Record(name, [&] { return words::Enum(values); });
+  std::optional<std::string> word = String(name);
+  if (!word || std::ranges::find(values, *word) != values.end()) return word;
+  std::string list;
+  for (const char* value : values) list += fmt::format("{}{}", list.empty() ? "" : value == *(values.end() - 1) ? " or " : ", ", value);
+  Reject(name, fmt::format("{}{} must be {}", path_, name, list));
+  return std::nullopt;
+}
+
+std::string JsonObject::Tag(const char* name, std::initializer_list<const char*> values, const char* absent) {
+  if (recorder_ != nullptr) return recorder_->Tag(name, std::span(values.begin(), values.size()), absent);
+  const std::string word = String(name).value_or(absent);
+  return std::ranges::find(values, word) != values.end() ? word : "";
+}
 
 std::optional<std::string> JsonObject::String(const char* name) {
+  Record(name, [] { return words::String(); });
   return Read<std::string>(name, "a string", [](const Json& json) -> std::optional<std::string> {
     if (!json.is_string()) return std::nullopt;
     return json.get<std::string>();
@@ -111,6 +180,7 @@ std::optional<std::string> JsonObject::String(const char* name) {
 }
 
 std::optional<bool> JsonObject::Bool(const char* name) {
+  Record(name, [] { return words::Bool(); });
   return Read<bool>(name, "true or false", [](const Json& json) -> std::optional<bool> {
     if (!json.is_boolean()) return std::nullopt;
     return json.get<bool>();
@@ -118,6 +188,7 @@ std::optional<bool> JsonObject::Bool(const char* name) {
 }
 
 std::optional<std::int64_t> JsonObject::Int(const char* name, std::int64_t least, std::int64_t most) {
+  Record(name, [=] { return words::Integer(least, most); });
   const std::string expected = fmt::format("an integer from {} to {}", least, most);
   return Read<std::int64_t>(name, expected.c_str(), [&](const Json& json) -> std::optional<std::int64_t> {
     const auto value = AsInteger(json);
@@ -127,6 +198,7 @@ std::optional<std::int64_t> JsonObject::Int(const char* name, std::int64_t least
 }
 
 std::optional<double> JsonObject::Number(const char* name, double least, double most) {
+  Record(name, [=] { return words::Number(least, most); });
   const std::string expected = fmt::format("a number from {} to {}", least, most);
   return Read<double>(name, expected.c_str(), [&](const Json& json) -> std::optional<double> {
     if (!json.is_number()) return std::nullopt;
@@ -137,6 +209,7 @@ std::optional<double> JsonObject::Number(const char* name, double least, double 
 }
 
 std::optional<std::vector<std::string>> JsonObject::Strings(const char* name, std::size_t most, std::size_t most_bytes) {
+  Record(name, [=] { return words::AnyOf({words::Text(0, most_bytes), words::ListOf(words::Text(0, most_bytes), 0, most)}); });
   const std::string expected = fmt::format("a string of at most {} bytes, or an array of at most {} of them", most_bytes, most);
   using Values = std::vector<std::string>;
   return Read<Values>(name, expected.c_str(), [&](const Json& json) -> std::optional<Values> {
@@ -156,6 +229,7 @@ std::optional<std::vector<std::string>> JsonObject::Strings(const char* name, st
 }
 
 std::optional<std::vector<std::int32_t>> JsonObject::TokenIds(const char* name, std::size_t most) {
+  Record(name, [=] { return words::ListOf(words::TokenId(), 0, most); });
   const std::string expected = fmt::format("an array of at most {} token ids", most);
   using Values = std::vector<std::int32_t>;
   return Read<Values>(name, expected.c_str(), [&](const Json& json) -> std::optional<Values> {
@@ -180,6 +254,7 @@ void JsonObject::Reject(Error error) {
 }
 
 Status JsonObject::Finish(const KnownFields& others) const {
+  if (recorder_ != nullptr) recorder_->Finish(others, ignored_ == nullptr);
   if (error_) return std::unexpected(*error_);
   for (const auto& item : json_.items()) {
     if (item.value().is_null() || IsKnown(item.key())) continue;

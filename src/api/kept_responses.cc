@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "api/responses_dialect.h"
+#include "api/schema_words.h"
 #include "base/json.h"
 #include "base/utf8.h"
 
@@ -109,6 +110,24 @@ Result<std::string> InputItemsBody(const KeptResponseCall& call) {
   };
   return fmt::format("{{\"object\":\"list\",\"data\":[{}],\"first_id\":{},\"last_id\":{},\"has_more\":{}}}", data, id_at(0),
                      id_at(count - 1), static_cast<std::size_t>(items.end() - first) > count);
+}
+
+Operation DescribeKeptResponse() { return {.answer = ResponseSchema(), .query = {{"stream", words::Enum({"false", ""})}}}; }
+
+Operation DescribeDeletedResponse() {
+  return {.answer = words::Record({{"id", words::String()}, {"object", words::Const("response")}, {"deleted", words::Const(true)}})};
+}
+
+Operation DescribeCancelledResponse() { return {}; }
+
+Operation DescribeInputItems() {
+  const Json id = words::OrNull(words::String());
+  return {.answer = words::Record({{"object", words::Const("list")},
+                                   {"data", words::ListOf(words::AnyObject())},
+                                   {"first_id", id},
+                                   {"last_id", id},
+                                   {"has_more", words::Bool()}}),
+          .query = {{"limit", words::Integer(1, kMostListed)}, {"order", words::Enum({"asc", "desc"})}, {"after", words::String()}}};
 }
 
 }  // namespace cllm

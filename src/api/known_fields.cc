@@ -405,6 +405,11 @@ std::string_view KnownFields::Near(std::string_view word) const {
   return !own.empty() ? own : NearIn(shared_, word);
 }
 
+void KnownFields::ForEach(const std::function<void(const KnownField&)>& see) const {
+  std::ranges::for_each(own_, see);
+  std::ranges::for_each(shared_, see);
+}
+
 KnownFields ChatFields() { return KnownFields(kOwnChatFields, kSharedFields); }
 KnownFields CompletionFields() { return KnownFields(kOwnCompletionFields, kSharedFields); }
 KnownFields ResponseFields() { return KnownFields(kOwnResponseFields, kSharedFields); }

@@ -5,6 +5,7 @@
 // DashScope, text-generation-webui, LiteLLM.
 #pragma once
 
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -29,6 +30,8 @@ class KnownFields {
   const KnownField* Find(std::string_view name) const;
   // A name that is one edit or one transposition away; empty where there is none.
   std::string_view Near(std::string_view word) const;
+  // Each of them, the own ones first.
+  void ForEach(const std::function<void(const KnownField&)>& see) const;
   // The same for the same fields.
   const KnownField* identity() const { return own_.data(); }
 

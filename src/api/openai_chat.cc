@@ -11,6 +11,7 @@
 #include "api/json_object.h"
 #include "api/openai_fields.h"
 #include "api/sampling_fields.h"
+#include "api/schema_words.h"
 #include "api/tool_fields.h"
 
 namespace cllm {
@@ -158,7 +159,71 @@ bool ReadLogprobs(JsonObject& object, SamplingParams& sampling) {
   return wanted;
 }
 
+Json ChatFinishSchema() { return words::Enum({"stop", "length", "tool_calls", "function_call"}); }
+
+Json CalledFunctionSchema() { return words::Record({{"name", words::String()}, {"arguments", words::String()}}); }
+
+Json ChatMessageSchema() {
+  const Json call = words::Record({{"id", words::String()}, {"type", words::Const("function")}, {"function", CalledFunctionSchema()}});
+  return words::Record(
+      {{"role", words::Const("assistant")}, {"content", words::OrNull(words::String())}, {"refusal", words::Null()}},
+      {{"reasoning_content", words::String()}, {"tool_calls", words::ListOf(call)}, {"function_call", CalledFunctionSchema()}});
+}
+
+// A piece of a message.
+Json ChatDeltaSchema() {
+  const Json function = words::Record({{"arguments", words::String()}}, {{"name", words::String()}});
+  const Json call =
+      words::Record({{"index", words::Integer()}, {"function", function}}, {{"id", words::String()}, {"type", words::Const("function")}});
+  return words::Record({}, {{"role", words::Const("assistant")},
+                            {"content", words::String()},
+                            {"reasoning_content", words::String()},
+                            {"tool_calls", words::ListOf(call)},
+                            {"function_call", function}});
+}
+
+// A choice with its text under `name`.
+Json ChatChoiceSchema(const char* name, Json text, Json finish_reason) {
+  const words::Members entry{{"token", words::String()}, {"logprob", words::Number()}, {"bytes", words::ListOf(words::Integer(0, 255))}};
+  words::Members token = entry;
+  token.emplace_back("top_logprobs", words::ListOf(words::Record(entry)));
+  const Json logprobs = words::Record({{"content", words::ListOf(words::Record(token))}, {"refusal", words::Null()}});
+  return words::Record({{"index", words::Integer()},
+                        {name, std::move(text)},
+                        {"logprobs", words::OrNull(logprobs)},
+                        {"finish_reason", std::move(finish_reason)}});
+}
+
+ChatPrompt ReadTemplateFields(JsonObject& object) {
+  ChatPrompt prompt = ReadChatPrompt(object);
+  GenerateRequest unused;
+  ReadTools(object, unused, prompt);
+  return prompt;
+}
+
 }  // namespace
+
+Result<OpenAiChatDialect::Read> OpenAiChatDialect::ReadFields(JsonObject& object, ParsedCall& call) const {
+  Read read;
+  ChatPrompt prompt = ReadChatPrompt(object);
+  read.tools = ReadTools(object, call.request, prompt);
+  object.String("model");
+  ReadMaxTokens(object, {"max_completion_tokens", "max_tokens", "n_predict"}, call.request);
+  if (defaults_.max_tokens > 0) call.request.default_max_tokens = defaults_.max_tokens;
+  ApplyDefaults(defaults_, call.request);
+  ReadSamplingFields(object, call.request);
+  ReadConstraint(object, call.request);
+  prompt.is_constrained = call.request.constraint.has_value();
+  call.request.prompt = std::move(prompt);
+  read.logprobs = ReadLogprobs(object, call.request.sampling);
+  read.shows_reasoning = object.Bool("include_reasoning").value_or(true);
+  read.stream = ReadStreamFields(object);
+  call.stream = read.stream.stream;
+  ReadChoices(object, 1, call);
+  PrepareBestOf(object, call);
+  if (const Status status = object.Finish(ChatFields()); !status) return std::unexpected(status.error());
+  return read;
+}
 
 Result<ParsedCall> OpenAiChatDialect::Parse(std::string_view body, const StopCheck& stop) const {
   const Result<Json> json = ParseJsonObject(body, stop);
@@ -166,48 +231,40 @@ Result<ParsedCall> OpenAiChatDialect::Parse(std::string_view body, const StopChe
   IgnoredFields ignored;
   JsonObject object(*json, {}, defaults_.unknown_fields == "ignore" ? &ignored : nullptr);
   ParsedCall call;
-  Result<ChatPrompt> prompt = ReadChatPrompt(object);
-  if (!prompt) return std::unexpected(prompt.error());
-  const ToolSettings tools = ReadTools(object, call.request, *prompt);
-  call.relaxed_schema = tools.relaxed;
-  object.String("model");
-  ReadMaxTokens(object, {"max_completion_tokens", "max_tokens", "n_predict"}, call.request);
-  if (defaults_.max_tokens > 0) call.request.default_max_tokens = defaults_.max_tokens;
-  ApplyDefaults(defaults_, call.request);
-  ReadSamplingFields(object, call.request);
-  ReadConstraint(object, call.request);
-  prompt->is_constrained = call.request.constraint.has_value();
-  call.request.prompt = std::move(*prompt);
-  const bool logprobs = ReadLogprobs(object, call.request.sampling);
-  const bool shows_reasoning = object.Bool("include_reasoning").value_or(true);
-  const StreamSettings stream = ReadStreamFields(object);
-  call.stream = stream.stream;
-  ReadChoices(object, 1, call);
-  PrepareBestOf(object, call);
-  if (const Status status = object.Finish(ChatFields()); !status) return std::unexpected(status.error());
+  const Result<Read> read = ReadFields(object, call);
+  if (!read) return std::unexpected(read.error());
+  call.relaxed_schema = read->tools.relaxed;
   call.writer = std::make_unique<ChatWriter>(
       model_,
-      ChatWriter::Settings{.logprobs = logprobs, .shows_reasoning = shows_reasoning, .speaks_of_functions = tools.speaks_of_functions},
-      stream);
+      ChatWriter::Settings{
+          .logprobs = read->logprobs, .shows_reasoning = read->shows_reasoning, .speaks_of_functions = read->tools.speaks_of_functions},
+      read->stream);
   call.ignored_fields = ignored.Take();
   return call;
 }
 
-Result<ChunkedText> ApplyTemplateBody(const TextModel& model, std::string_view body, const WorkLimits& limits) {
-  const auto read = [](JsonObject& object) {
-    Result<ChatPrompt> prompt = ReadChatPrompt(object);
-    GenerateRequest unused;
-    if (prompt) ReadTools(object, unused, *prompt);
-    if (prompt) return std::move(*prompt);
-    object.Reject(std::move(prompt.error()));
-    return ChatPrompt{};
+Operation OpenAiChatDialect::Describe() const {
+  const auto read = [this](JsonObject& object) {
+    ParsedCall unused;
+    static_cast<void>(ReadFields(object, unused));
   };
+  return {.request = DescribeBody(read, defaults_),
+          .answer = EnvelopeSchema("chat.completion", ChatChoiceSchema("message", ChatMessageSchema(), ChatFinishSchema()), true),
+          .frame = StreamSchema(kChunk, ChatChoiceSchema("delta", ChatDeltaSchema(), words::OrNull(ChatFinishSchema()))),
+          .takes_calls = true};
+}
+
+Result<ChunkedText> ApplyTemplateBody(const TextModel& model, std::string_view body, const WorkLimits& limits) {
   const auto answer = [&](const ChatPrompt& prompt) -> Result<ChunkedText> {
     const Result<std::string> text = model.RenderChat(prompt, limits.stop);
     if (!text) return std::unexpected(text.error());
     return ChunkedText(Dump(Json{{"prompt", *text}}));
   };
-  return AnswerBody(body, limits, read, answer, ChatFields());
+  return AnswerBody(body, limits, ReadTemplateFields, answer, ChatFields());
+}
+
+Operation DescribeApplyTemplate() {
+  return {.request = DescribeBodyOf(ReadTemplateFields, ChatFields()), .answer = words::Record({{"prompt", words::String()}})};
 }
 
 }  // namespace cllm

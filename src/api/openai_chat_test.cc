@@ -91,7 +91,7 @@ TEST(OpenAiChatTest, WrongMessagesAreNamed) {
         {R"({"role": "user", "content": "x", "names": 1})", "unknown field messages[1].names: did you mean name?", "messages[1].names"},
         {R"({"role": "user", "content": "x", "tool_calls": [{}]})", "messages[1].tool_calls is not supported", "messages[1].tool_calls"},
         {R"({"role": "assistant", "content": "x", "tool_calls": [{}]})", "messages[1].tool_calls[0].function is missing",
-         "messages[1].tool_calls"}}) {
+         "messages[1].tool_calls[0].function"}}) {
     EXPECT_EQ(ErrorOf(Chat(), WithMessage(message)), (Error{ErrorCode::kInvalidArgument, text, field})) << message;
   }
 }

@@ -11,6 +11,7 @@
 #include "api/json_object.h"
 #include "api/openai_fields.h"
 #include "api/sampling_fields.h"
+#include "api/schema_words.h"
 #include "base/utf8.h"
 
 namespace cllm {
@@ -150,12 +151,19 @@ Prompt WithoutSpecialTokens(Prompt prompt) {
   return prompt;
 }
 
+// As ReadPrompts reads it.
+Json PromptsSchema() {
+  const Json parts = words::ListOf(words::AnyOf({words::TokenId(), words::String()}));
+  return words::AnyOf({words::String(), parts, words::ListOf(words::AnyOf({words::String(), parts}), 1, kMostChoices)});
+}
+
 // One prompt, or a list of prompts: a list with a token id in it is one prompt.
 void ReadPrompts(JsonObject& object, ParsedCall& call) {
-  const Json* json = object.Any("prompt");
-  if (json == nullptr) return object.Reject("prompt", "prompt is missing");
+  const Json* json = object.Any("prompt", PromptsSchema);
+  object.Require("prompt");
   const bool add_special_tokens = object.Bool("add_special_tokens").value_or(true);
   const auto finished = [&](Prompt prompt) { return add_special_tokens ? std::move(prompt) : WithoutSpecialTokens(std::move(prompt)); };
+  if (json == nullptr) return;
   const bool is_list = json->is_array() && !json->empty() && std::ranges::none_of(*json, [](const Json& item) { return item.is_number(); });
   if (!is_list) {
     std::optional<Prompt> prompt = ReadOnePrompt(*json);
@@ -179,18 +187,29 @@ void ReadPrompts(JsonObject& object, ParsedCall& call) {
 
 // How many alternatives are shown; nothing where log-probabilities are not wanted. false is how chats say so.
 std::optional<std::int64_t> ReadLogprobsCount(JsonObject& object) {
-  if (const Json* logprobs = object.Any("logprobs"); logprobs != nullptr && *logprobs == false) return std::nullopt;
+  const auto schema = [] { return words::AnyOf({words::Const(false), words::Integer(0, kMostLogprobs)}); };
+  if (const Json* logprobs = object.Any("logprobs", schema); logprobs != nullptr && *logprobs == false) return std::nullopt;
   return object.Int("logprobs", 0, kMostLogprobs);
+}
+
+Json CompletionFinishSchema() { return words::Enum({"stop", "length"}); }
+
+Json CompletionChoiceSchema(Json finish_reason) {
+  Json numbers = words::AnyObject();
+  numbers["additionalProperties"] = words::Number();
+  const Json logprobs = words::Record({{"tokens", words::ListOf(words::String())},
+                                       {"token_logprobs", words::ListOf(words::Number())},
+                                       {"top_logprobs", words::ListOf(std::move(numbers))},
+                                       {"text_offset", words::ListOf(words::Integer())}});
+  return words::Record({{"text", words::String()},
+                        {"index", words::Integer()},
+                        {"logprobs", words::OrNull(logprobs)},
+                        {"finish_reason", std::move(finish_reason)}});
 }
 
 }  // namespace
 
-Result<ParsedCall> OpenAiCompletionsDialect::Parse(std::string_view body, const StopCheck& stop) const {
-  const Result<Json> json = ParseJsonObject(body, stop);
-  if (!json) return std::unexpected(json.error());
-  IgnoredFields ignored;
-  JsonObject object(*json, {}, defaults_.unknown_fields == "ignore" ? &ignored : nullptr);
-  ParsedCall call;
+Result<OpenAiCompletionsDialect::Read> OpenAiCompletionsDialect::ReadFields(JsonObject& object, ParsedCall& call) const {
   ReadPrompts(object, call);
   object.String("model");
   ReadChoices(object, 1 + static_cast<int>(call.further_prompts.size()), call);
@@ -207,9 +226,31 @@ Result<ParsedCall> OpenAiCompletionsDialect::Parse(std::string_view body, const 
   call.stream = stream.stream;
   PrepareBestOf(object, call);
   if (const Status status = object.Finish(CompletionFields()); !status) return std::unexpected(status.error());
-  call.writer = std::make_unique<CompletionsWriter>(model_, logprobs.has_value(), stream);
+  return Read{.logprobs = logprobs.has_value(), .stream = stream};
+}
+
+Result<ParsedCall> OpenAiCompletionsDialect::Parse(std::string_view body, const StopCheck& stop) const {
+  const Result<Json> json = ParseJsonObject(body, stop);
+  if (!json) return std::unexpected(json.error());
+  IgnoredFields ignored;
+  JsonObject object(*json, {}, defaults_.unknown_fields == "ignore" ? &ignored : nullptr);
+  ParsedCall call;
+  const Result<Read> read = ReadFields(object, call);
+  if (!read) return std::unexpected(read.error());
+  call.writer = std::make_unique<CompletionsWriter>(model_, read->logprobs, read->stream);
   call.ignored_fields = ignored.Take();
   return call;
+}
+
+Operation OpenAiCompletionsDialect::Describe() const {
+  const auto read = [this](JsonObject& object) {
+    ParsedCall unused;
+    static_cast<void>(ReadFields(object, unused));
+  };
+  return {.request = DescribeBody(read, defaults_),
+          .answer = EnvelopeSchema(kObject, CompletionChoiceSchema(CompletionFinishSchema()), true),
+          .frame = StreamSchema(kObject, CompletionChoiceSchema(words::OrNull(CompletionFinishSchema()))),
+          .takes_calls = true};
 }
 
 }  // namespace cllm

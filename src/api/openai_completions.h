@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "api/dialect.h"
+#include "api/json_object.h"
+#include "api/openai_fields.h"
 #include "api/request_defaults.h"
 
 namespace cllm {
@@ -13,8 +15,15 @@ class OpenAiCompletionsDialect : public Dialect {
   explicit OpenAiCompletionsDialect(ModelCard model, RequestDefaults defaults = {})
       : model_(std::move(model)), defaults_(std::move(defaults)) {}
   Result<ParsedCall> Parse(std::string_view body, const StopCheck& stop = {}) const override;
+  Operation Describe() const override;
 
  private:
+  struct Read {
+    bool logprobs = false;
+    StreamSettings stream;
+  };
+  Result<Read> ReadFields(JsonObject& object, ParsedCall& call) const;
+
   ModelCard model_;
   RequestDefaults defaults_;
 };

@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "api/error_body.h"
+#include "api/schema_words.h"
 #include "base/utf8.h"
 
 namespace cllm {
@@ -12,16 +14,10 @@ namespace cllm {
 StreamSettings ReadStreamFields(JsonObject& object) {
   StreamSettings settings;
   settings.stream = object.Bool("stream").value_or(false);
-  const Json* options = object.Any("stream_options");
-  if (options == nullptr) return settings;
-  if (!options->is_object()) {
-    object.Reject("stream_options", "stream_options must be an object");
-    return settings;
-  }
-  JsonObject reader = object.Inner(*options, "stream_options.");
-  settings.include_usage = reader.Bool("include_usage").value_or(false);
-  settings.continuous_usage = reader.Bool("continuous_usage_stats").value_or(false);
-  if (const Status status = reader.Finish(StreamOptionFields()); !status) object.Reject("stream_options", status.error().message);
+  object.Object("stream_options", StreamOptionFields(), [&](JsonObject& options) {
+    settings.include_usage = options.Bool("include_usage").value_or(false);
+    settings.continuous_usage = options.Bool("continuous_usage_stats").value_or(false);
+  });
   return settings;
 }
 
@@ -45,6 +41,37 @@ void PrepareBestOf(JsonObject& object, ParsedCall& call) {
   if (call.stream) object.Reject("best_of", "best_of above n cannot be streamed: which answers are the best is known at their end");
   std::int32_t& logprobs = call.request.sampling.top_logprobs;
   if (logprobs == kNoLogprobs) logprobs = 0;
+}
+
+Json DescribeBody(const std::function<void(JsonObject&)>& read, const RequestDefaults& defaults) {
+  IgnoredFields ignored;
+  return DescribeFields(read, defaults.unknown_fields == "ignore" ? &ignored : nullptr);
+}
+
+Json EnvelopeSchema(const char* object, Json choice, bool is_whole) {
+  const Json count = words::Integer();
+  const Json usage = words::Record({{"prompt_tokens", count},
+                                    {"completion_tokens", count},
+                                    {"total_tokens", count},
+                                    {"prompt_tokens_details", words::Record({{"cached_tokens", count}})},
+                                    {"completion_tokens_details", words::Record({{"reasoning_tokens", count}})}});
+  words::Members required{{"id", words::String()},
+                          {"object", words::Const(object)},
+                          {"created", count},
+                          {"model", words::String()},
+                          {"choices", words::ListOf(std::move(choice))}};
+  words::Members optional{{"system_fingerprint", words::String()}};
+  if (is_whole) {
+    required.emplace_back("usage", usage);
+    required.emplace_back("seed", count);
+  } else {
+    optional.emplace_back("usage", words::OrNull(usage));
+  }
+  return words::Record(required, optional);
+}
+
+Json StreamSchema(const char* object, Json choice) {
+  return words::AnyOf({EnvelopeSchema(object, std::move(choice), false), ErrorBodySchema(ErrorFamily::kOpenAi)});
 }
 
 std::string OpenAiFinishReason(FinishReason reason) { return reason == FinishReason::kLength ? "length" : "stop"; }

@@ -2,11 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <utility>
 
 #include "api/dialect.h"
 #include "api/json_object.h"
+#include "api/request_defaults.h"
 
 namespace cllm {
 
@@ -27,6 +29,13 @@ void ReadChoices(JsonObject& object, int prompts, ParsedCall& call);
 
 // Makes the answers of a call that is read otherwise comparable, where best_of asks for it; refuses a stream of them.
 void PrepareBestOf(JsonObject& object, ParsedCall& call);
+
+// The body that `read` reads, as JsonObject describes it.
+Json DescribeBody(const std::function<void(JsonObject&)>& read, const RequestDefaults& defaults);
+
+// The schemas of a whole answer with `choice`s, of an object of this name, and of the frames of a stream.
+Json EnvelopeSchema(const char* object, Json choice, bool is_whole);
+Json StreamSchema(const char* object, Json choice);
 
 std::string OpenAiFinishReason(FinishReason reason);
 TokenCounts CountsOf(const GenerationEnd& end);

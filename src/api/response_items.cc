@@ -1,11 +1,14 @@
 #include "api/response_items.h"
 
+#include <algorithm>
+#include <optional>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "api/chat_messages.h"
 #include "api/dialect.h"
+#include "api/schema_words.h"
 #include "api/tool_fields.h"
 #include "base/utf8.h"
 
@@ -21,32 +24,29 @@ constexpr KnownField kItemFields[] = {{"id", nullptr},
                                       {"caller", nullptr},
                                       {"cache_control", nullptr}};
 
-// Messages may leave their type out.
-std::string TypeOf(JsonObject& item) {
-  const bool has_role = item.Has("role");
-  return item.String("type").value_or(has_role ? "message" : "");
+Status ReadTextPart(JsonObject& part, std::string& text) {
+  static constexpr KnownField kFields[] = {{"type", nullptr}};
+  if (!text.empty()) text += '\n';
+  text += part.String("text").value_or("");
+  return part.Finish(KnownFields(kFields));
 }
 
 // The texts of [{"type": …, "text": …}], joined.
 std::string TextsOf(JsonObject& item, const char* name, const std::string& path) {
-  static constexpr KnownField kFields[] = {{"type", nullptr}};
-  const Json* list = item.Any(name);
-  if (list == nullptr) return {};
   std::string text;
-  const auto reject = [&] { item.Reject(name, fmt::format("{}.{} must be an array of objects with a text", path, name)); };
-  if (!list->is_array()) {
-    reject();
-    return {};
+  const auto read_part = [](JsonObject& part) {
+    std::string unused;
+    static_cast<void>(ReadTextPart(part, unused));
+  };
+  const Json* list = item.Any(name, [&] { return words::ListOf(item.SchemaOf(read_part)); });
+  if (list == nullptr) return text;
+  if (!list->is_array() || !std::ranges::all_of(*list, [](const Json& part) { return part.is_object(); })) {
+    item.Reject(name, fmt::format("{}.{} must be an array of objects with a text", path, name));
+    return text;
   }
-  for (const Json& part : *list) {
-    if (!part.is_object()) {
-      reject();
-      return {};
-    }
-    JsonObject fields = item.Inner(part, std::string(name) + "[].");
-    if (!text.empty()) text += '\n';
-    text += fields.String("text").value_or("");
-    if (Status status = fields.Finish(KnownFields(kFields)); !status) item.Reject(std::move(status.error()));
+  for (const Json& json : *list) {
+    JsonObject part = item.Inner(json, std::string(name) + "[].");
+    if (Status status = ReadTextPart(part, text); !status) item.Reject(std::move(status.error()));
   }
   return text;
 }
@@ -90,14 +90,10 @@ ChatMessage& ItemReader::AssistantsTurn() {
 }
 
 void ItemReader::AddMessage(JsonObject& item, const std::string& path) {
-  const std::string role = item.String("role").value_or("");
-  if (role != "user" && role != "assistant" && role != "system" && role != "developer") {
-    return item.Reject("role", path + ".role must be user, assistant, system or developer");
-  }
-  const Json* json = item.Any("content");
-  if (json == nullptr) return item.Reject("content", path + ".content must be a string or an array of text parts");
-  Result<MessageContent> content = ReadContent(item, "content", *json, path);
-  if (!content) return item.Reject(std::move(content.error()));
+  item.Require("role", path + ".role must be user, assistant, system or developer");
+  const std::string role = item.Word("role", {"user", "assistant", "system", "developer"}).value_or("");
+  std::optional<MessageContent> content = ReadContent(item, "content", path);
+  if (role.empty() || !content) return;
   if (role != "assistant") {
     is_assistants_turn_ = false;
     messages_.push_back({.role = role, .content = std::move(content->text)});
@@ -122,6 +118,7 @@ void ItemReader::AddReasoning(JsonObject& item, const std::string& path) {
 
 void ItemReader::AddCall(JsonObject& item, const std::string& path) {
   ChatToolCall call = ReadNamedCall(item, path);
+  item.Require("call_id");
   call.id = item.String("call_id").value_or("");
   if (call.id.empty()) return item.Reject("call_id", path + ".call_id is missing");
   call_ids_.insert(call.id);
@@ -130,17 +127,31 @@ void ItemReader::AddCall(JsonObject& item, const std::string& path) {
 
 void ItemReader::AddCallOutput(JsonObject& item, const std::string& path) {
   is_assistants_turn_ = false;
+  item.Require("call_id");
   ChatMessage message{.role = "tool", .tool_call_id = item.String("call_id").value_or("")};
   if (!call_ids_.contains(message.tool_call_id)) {
-    return item.Reject("call_id",
-                       fmt::format("{}.call_id {} is that of no function_call before it", path, Dump(Shortened(message.tool_call_id))));
+    item.Reject("call_id", fmt::format("{}.call_id {} is that of no function_call before it", path, Dump(Shortened(message.tool_call_id))));
   }
-  const Json* json = item.Any("output");
-  if (json == nullptr) return item.Reject("output", path + ".output must be a string or an array of text parts");
-  Result<MessageContent> content = ReadContent(item, "output", *json, path);
-  if (!content) return item.Reject(std::move(content.error()));
+  std::optional<MessageContent> content = ReadContent(item, "output", path);
+  if (!content) return;
   message.content = std::move(content->text);
   messages_.push_back(std::move(message));
+}
+
+// Messages may leave their type out.
+void ItemReader::AddFields(JsonObject& item, const std::string& path) {
+  item.String("id");
+  const std::string said = item.String("type").value_or("");
+  const std::string type = item.Tag("type", {"message", "function_call", "function_call_output", "reasoning"}, "message");
+  if (type == "message") return AddMessage(item, path);
+  if (type == "reasoning") return AddReasoning(item, path);
+  if (type == "function_call") return AddCall(item, path);
+  if (type == "function_call_output") return AddCallOutput(item, path);
+  if (said == "item_reference") {
+    return item.Reject("type", path + ".type item_reference is not supported: send the item itself, or previous_response_id");
+  }
+  item.Reject("type", fmt::format("{}.type must be message, function_call, function_call_output or reasoning, not {}", path,
+                                  Dump(Shortened(said))));
 }
 
 Status ItemReader::Add(const JsonObject& request, const Json& json, const std::string& path) {
@@ -149,23 +160,16 @@ Status ItemReader::Add(const JsonObject& request, const Json& json, const std::s
   }
   if (!json.is_object()) return InvalidArgument(path + " must be an object", path);
   JsonObject item = request.Inner(json, path + ".");
-  item.String("id");
-  const std::string type = TypeOf(item);
-  if (type == "message") {
-    AddMessage(item, path);
-  } else if (type == "reasoning") {
-    AddReasoning(item, path);
-  } else if (type == "function_call") {
-    AddCall(item, path);
-  } else if (type == "function_call_output") {
-    AddCallOutput(item, path);
-  } else if (type == "item_reference") {
-    item.Reject("type", path + ".type item_reference is not supported: send the item itself, or previous_response_id");
-  } else {
-    item.Reject("type", fmt::format("{}.type must be message, function_call, function_call_output or reasoning, not {}", path,
-                                    Dump(Shortened(type))));
-  }
+  AddFields(item, path);
   return item.Finish(KnownFields(kItemFields));
+}
+
+Json ItemReader::ItemSchema(const JsonObject& request) {
+  return request.SchemaOf([](JsonObject& item) {
+    std::vector<ChatMessage> unused;
+    ItemReader(unused).AddFields(item, {});
+    static_cast<void>(item.Finish(KnownFields(kItemFields)));
+  });
 }
 
 Status ItemReader::AddKept(const StoredTurns& turns, const StopCheck& stop) {
@@ -192,7 +196,8 @@ Status ItemReader::AddKept(const StoredTurns& turns, const StopCheck& stop) {
 
 std::vector<StoredItem> ReadInput(JsonObject& object, ItemReader& reader) {
   std::vector<StoredItem> items;
-  const Json* input = object.Any("input");
+  const Json* input =
+      object.Any("input", [&] { return words::AnyOf({words::String(), words::ListOf(ItemReader::ItemSchema(object), 0, kMostMessages)}); });
   if (input == nullptr) return items;
   if (!input->is_string() && (!input->is_array() || input->size() > kMostMessages)) {
     object.Reject("input", fmt::format("input must be a string or an array of at most {} items", kMostMessages));

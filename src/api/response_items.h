@@ -22,10 +22,13 @@ class ItemReader {
 
   // `request` is what the item stands in, at `path`.
   Status Add(const JsonObject& request, const Json& json, const std::string& path);
+  // Of an item in `request`.
+  static Json ItemSchema(const JsonObject& request);
   // What an earlier answer was kept with, and what it was.
   Status AddKept(const StoredTurns& turns, const StopCheck& stop);
 
  private:
+  void AddFields(JsonObject& item, const std::string& path);
   void AddMessage(JsonObject& item, const std::string& path);
   void AddReasoning(JsonObject& item, const std::string& path);
   void AddCall(JsonObject& item, const std::string& path);

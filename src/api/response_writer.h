@@ -47,4 +47,8 @@ class ResponseWriter : public AnswerWriter {
   bool has_begun_ = false;
 };
 
+// What it writes: the whole object, and the data of the frames of a stream.
+Json ResponseSchema();
+Json ResponseEventSchema();
+
 }  // namespace cllm

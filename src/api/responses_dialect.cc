@@ -14,6 +14,7 @@
 #include "api/response_items.h"
 #include "api/response_writer.h"
 #include "api/sampling_fields.h"
+#include "api/schema_words.h"
 #include "api/tool_fields.h"
 #include "base/utf8.h"
 
@@ -27,7 +28,13 @@ constexpr std::size_t kMostMetadataText = 512;
 
 // The answer and whatever goes on from it show these.
 void ReadMetadata(JsonObject& object) {
-  const Json* metadata = object.Any("metadata");
+  const Json* metadata = object.Any("metadata", [] {
+    Json schema = words::AnyObject();
+    schema["maxProperties"] = kMostMetadata;
+    schema["propertyNames"] = {{"maxLength", kMostMetadataName}};
+    schema["additionalProperties"] = words::Text(0, kMostMetadataText);
+    return schema;
+  });
   if (metadata == nullptr) return;
   const auto is_good = [](const auto& item) {
     return item.key().size() <= kMostMetadataName && item.value().is_string() &&
@@ -44,7 +51,7 @@ void ReadMetadata(JsonObject& object) {
 
 // What of an answer is shown beside what always is. Reasoning is shown in the open, which is all that its encrypted form is for.
 void ReadInclude(JsonObject& object) {
-  const Json* include = object.Any("include");
+  const Json* include = object.Any("include", [] { return words::ListOf(words::Const("reasoning.encrypted_content")); });
   if (include == nullptr) return;
   if (!include->is_array()) return object.Reject("include", "include must be an array of strings");
   for (const Json& item : *include) {
@@ -57,12 +64,7 @@ void ReadInclude(JsonObject& object) {
 // {"format": …, "verbosity": …}
 void ReadText(JsonObject& object, GenerateRequest& request) {
   static constexpr KnownField kFields[] = {{"verbosity", R"(["medium"])"}};
-  const Json* json = object.Any("text");
-  if (json == nullptr) return;
-  if (!json->is_object()) return object.Reject("text", "text must be an object");
-  JsonObject text = object.Inner(*json, "text.");
-  ReadSchemaFormat(text, "format", "text.format", request);
-  if (Status status = text.Finish(KnownFields(kFields)); !status) object.Reject(std::move(status.error()));
+  object.Object("text", KnownFields(kFields), [&](JsonObject& text) { ReadSchemaFormat(text, "format", "text.format", request); });
 }
 
 // The field `name` of the object `field`, or null.
@@ -148,17 +150,13 @@ Result<ChatPrompt> ResponsesDialect::ReadConversation(JsonObject& object, Respon
     if (Status status = reader.AddKept(parts.before, stop); !status) return std::unexpected(status.error());
   }
   parts.input = ReadInput(object, reader);
-  if (parts.input.empty() && !previous) object.Reject("input", "input must be a string or an array of at least one item");
+  const char* missing = "input must be a string or an array of at least one item";
+  object.RequireOneOf({"input", "previous_response_id"}, missing);
+  if (parts.input.empty() && !previous) object.Reject("input", missing);
   return prompt;
 }
 
-Result<ParsedCall> ResponsesDialect::ParseFor(const std::string& owner, std::string_view body, const StopCheck& stop) const {
-  const Result<Json> json = ParseJsonObject(body, stop);
-  if (!json) return std::unexpected(json.error());
-  IgnoredFields ignored;
-  JsonObject object(*json, {}, defaults_.unknown_fields == "ignore" ? &ignored : nullptr);
-  ParsedCall call;
-  ResponseWriter::Parts parts{.model = model_, .request_fields = {}, .owner = owner};
+Status ResponsesDialect::ReadFields(JsonObject& object, ResponseWriter::Parts& parts, ParsedCall& call, const StopCheck& stop) const {
   Result<ChatPrompt> prompt = ReadConversation(object, parts, stop);
   if (!prompt) return std::unexpected(prompt.error());
   call.relaxed_schema = ReadTools(object, call.request, *prompt, ToolForm::kFlat).relaxed;
@@ -173,16 +171,34 @@ Result<ParsedCall> ResponsesDialect::ParseFor(const std::string& owner, std::str
   call.request.prompt = std::move(*prompt);
   ReadInclude(object);
   ReadMetadata(object);
-  const bool is_kept = object.Bool("store").value_or(true) && store_->enabled();
+  if (object.Bool("store").value_or(true) && store_->enabled()) parts.store = store_;
   parts.stream = call.stream = ReadStreamFields(object).stream;
-  if (const Status status = object.Finish(ResponseFields()); !status) return std::unexpected(status.error());
-  if (is_kept) parts.store = store_;
-  parts.request_fields = RequestFieldsShown(object, call.request, is_kept);
+  return object.Finish(ResponseFields());
+}
+
+Result<ParsedCall> ResponsesDialect::ParseFor(const std::string& owner, std::string_view body, const StopCheck& stop) const {
+  const Result<Json> json = ParseJsonObject(body, stop);
+  if (!json) return std::unexpected(json.error());
+  IgnoredFields ignored;
+  JsonObject object(*json, {}, defaults_.unknown_fields == "ignore" ? &ignored : nullptr);
+  ParsedCall call;
+  ResponseWriter::Parts parts{.model = model_, .request_fields = {}, .owner = owner};
+  if (const Status status = ReadFields(object, parts, call, stop); !status) return std::unexpected(status.error());
+  parts.request_fields = RequestFieldsShown(object, call.request, parts.store != nullptr);
   call.repeated_bytes = 2 * parts.request_fields.size();
   call.held_bytes = call.repeated_bytes + BytesHeld(parts);
   call.writer = std::make_unique<ResponseWriter>(std::move(parts));
   call.ignored_fields = ignored.Take();
   return call;
+}
+
+Operation ResponsesDialect::Describe() const {
+  const auto read = [this](JsonObject& object) {
+    ResponseWriter::Parts parts;
+    ParsedCall unused;
+    static_cast<void>(ReadFields(object, parts, unused, {}));
+  };
+  return {.request = DescribeBody(read, defaults_), .answer = ResponseSchema(), .frame = ResponseEventSchema(), .takes_calls = true};
 }
 
 }  // namespace cllm

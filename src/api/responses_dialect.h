@@ -23,8 +23,10 @@ class ResponsesDialect : public Dialect {
   Result<ParsedCall> ParseFor(const std::string& owner, std::string_view body, const StopCheck& stop) const override;
   // A request may go on from a long conversation.
   bool ReadsBodyAlone() const override { return false; }
+  Operation Describe() const override;
 
  private:
+  Status ReadFields(JsonObject& object, ResponseWriter::Parts& parts, ParsedCall& call, const StopCheck& stop) const;
   Result<ChatPrompt> ReadConversation(JsonObject& object, ResponseWriter::Parts& parts, const StopCheck& stop) const;
 
   ModelCard model_;
@@ -46,5 +48,10 @@ Result<std::string> KeptResponseBody(const KeptResponseCall& call);
 Result<std::string> DeletedResponseBody(const KeptResponseCall& call);
 Result<std::string> CancelledResponseBody(const KeptResponseCall& call);
 Result<std::string> InputItemsBody(const KeptResponseCall& call);
+
+Operation DescribeKeptResponse();
+Operation DescribeDeletedResponse();
+Operation DescribeCancelledResponse();
+Operation DescribeInputItems();
 
 }  // namespace cllm

@@ -7,6 +7,8 @@
 
 #include <fmt/format.h>
 
+#include "api/schema_words.h"
+
 namespace cllm {
 namespace {
 
@@ -16,7 +18,13 @@ constexpr std::size_t kMostBiases = 1024;
 
 // {"50256": -100}: token ids are keys, so they are strings.
 void ReadLogitBias(JsonObject& object, SamplingParams& sampling) {
-  const Json* biases = object.Any("logit_bias");
+  const Json* biases = object.Any("logit_bias", [] {
+    Json schema = words::AnyObject();
+    schema["maxProperties"] = kMostBiases;
+    schema["propertyNames"] = {{"pattern", "^[0-9]+$"}};
+    schema["additionalProperties"] = words::Number(-kMostBias, kMostBias);
+    return schema;
+  });
   if (biases == nullptr) return;
   const std::string expected =
       fmt::format("logit_bias must be an object of at most {} token ids with numbers from -{} to {}", kMostBiases, kMostBias, kMostBias);
@@ -60,11 +68,14 @@ void ReadSeed(JsonObject& object, GenerateRequest& request) {
 // llama-server's list of samplers, or its string with a letter for each. The order is fixed, and each sampler has a value that
 // turns it off; those that there are not are off in any list.
 void ReadSamplers(JsonObject& object) {
-  const Json* samplers = object.Any("samplers");
-  if (samplers == nullptr) return;
   constexpr std::pair<char, std::string_view> kLetters[] = {{'d', "dry"},         {'k', "top_k"},     {'y', "typ_p"},       {'p', "top_p"},
                                                             {'s', "top_n_sigma"}, {'m', "min_p"},     {'t', "temperature"}, {'x', "xtc"},
                                                             {'e', "penalties"},   {'a', "adaptive_p"}};
+  const Json* samplers = object.Any("samplers", [&] {
+    const std::string off = "[dysxa]*";  // anywhere
+    return words::AnyOf({words::Matching(fmt::format("^{0}e{0}k{0}p{0}m{0}t{0}$", off)), words::ListOf(words::String())});
+  });
+  if (samplers == nullptr) return;
   std::vector<std::string> names;
   if (samplers->is_string()) {
     for (const char letter : samplers->get_ref<const std::string&>()) {
@@ -113,6 +124,7 @@ void ReadSamplingFields(JsonObject& object, GenerateRequest& request) {
   set(sampling.presence_penalty, object.Number("presence_penalty", -kMostAdditivePenalty, kMostAdditivePenalty));
   set(sampling.frequency_penalty, object.Number("frequency_penalty", -kMostAdditivePenalty, kMostAdditivePenalty));
   ReadLogitBias(object, sampling);
+  object.Any("allowed_token_ids", [] { return words::ListOf(words::TokenId(), 1, kMostTokenIds); });
   set(sampling.allowed, object.TokenIds("allowed_token_ids", kMostTokenIds));
   if (object.Has("allowed_token_ids") && sampling.allowed.empty()) {
     object.Reject("allowed_token_ids", "allowed_token_ids must name a token: without one nothing could be sampled");
@@ -145,6 +157,7 @@ Status ReadPriorityHeader(std::string_view value, GenerateRequest& request) {
 void ReadMaxTokens(JsonObject& object, std::initializer_list<const char*> names, GenerateRequest& request) {
   std::optional<std::int64_t> most;
   for (const char* name : names) {
+    object.Any(name, [] { return words::AnyOf({words::Const(kUntilContextEnd), words::Integer(1, kMostTokensField)}); });
     const auto value = object.Int(name, kUntilContextEnd, kMostTokensField);
     if (value == 0) object.Reject(name, fmt::format("{} must be at least 1, or -1 for as many as the context has room for, not 0", name));
     SetOnce(object, name, value, most);

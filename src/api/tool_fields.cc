@@ -1,6 +1,7 @@
 #include "api/tool_fields.h"
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -10,6 +11,7 @@
 
 #include <fmt/format.h>
 
+#include "api/schema_words.h"
 #include "base/log.h"
 #include "schema/closed_objects.h"
 #include "schema/schema_check.h"
@@ -42,11 +44,17 @@ class ToolReader {
 
   void ReadTool(const Json& json, const std::string& path);
   void ReadFunction(const Json& json, const std::string& path);
+  // What these two read.
+  Json ToolSchema() const;
+  Json FunctionSchema() const;
   bool Knows(const std::string& name) const { return checks_.contains(name); }
   ToolChecks TakeChecks() { return std::move(checks_); }
   std::vector<std::string> TakeRelaxed() { return std::move(relaxed_); }
 
  private:
+  const char* TypeName() const { return form_ == ToolForm::kInputSchema ? "custom" : "function"; }
+  const char* SchemaField() const { return form_ == ToolForm::kInputSchema ? "input_schema" : "parameters"; }
+  void ReadFunctionFields(JsonObject& fields, const std::string& path);
   std::string ReadParameters(const Json& schema, const std::string& path, ToolCheck& check);
   void Reject(const std::string& path, std::string message) { object_.Reject({ErrorCode::kInvalidArgument, std::move(message), path}); }
 
@@ -60,36 +68,57 @@ class ToolReader {
 void ToolReader::ReadTool(const Json& json, const std::string& path) {
   if (!json.is_object()) return Reject(path, path + " must be an object");
   const auto type = json.find("type");
-  const char* const expected = form_ == ToolForm::kInputSchema ? "custom" : "function";
-  if (type != json.end() && !type->is_null() && *type != expected) {
+  if (type != json.end() && !type->is_null() && *type != TypeName()) {
     return Reject(path + ".type", fmt::format("{}.type {} is not supported: tools are functions that the client runs", path,
                                               Dump(Shortened(type->is_string() ? type->get<std::string>() : Dump(*type)))));
   }
-  if (form_ == ToolForm::kInputSchema) return ReadFunction(json, path);
   const auto function = json.find("function");
-  if (form_ == ToolForm::kFlat) {
+  if (form_ != ToolForm::kNested) {
     if (function == json.end()) return ReadFunction(json, path);
-    return Reject(path + ".function", path + ".function: here name, description and parameters stand beside the type");
+    return Reject(path + ".function", fmt::format("{}.function: here name, description and {} stand beside the type", path, SchemaField()));
   }
   if (function == json.end()) return Reject(path + ".function", path + ".function is missing");
   ReadFunction(*function, path + ".function");
 }
 
+Json ToolReader::ToolSchema() const {
+  Json schema = form_ == ToolForm::kNested ? words::AnyObject() : FunctionSchema();
+  schema["properties"]["type"] = words::OrNull(words::Const(TypeName()));
+  if (form_ != ToolForm::kNested) return schema;
+  schema["properties"]["function"] = FunctionSchema();
+  schema["required"] = Json::array({"function"});
+  return schema;
+}
+
+Json ToolReader::FunctionSchema() const {
+  return object_.SchemaOf([this](JsonObject& fields) {
+    ChatPrompt unused;
+    ToolReader(fields, unused, form_).ReadFunctionFields(fields, {});
+  });
+}
+
 void ToolReader::ReadFunction(const Json& json, const std::string& path) {
+  if (!json.is_object()) return Reject(path, path + " must be an object");
+  JsonObject fields = object_.Inner(json, path + ".");
+  ReadFunctionFields(fields, path);
+}
+
+void ToolReader::ReadFunctionFields(JsonObject& fields, const std::string& path) {
   static constexpr KnownField kFields[] = {
       {"cache_control", nullptr},  {"type", nullptr},          {"examples", nullptr},       {"returns", nullptr},
       {"response", nullptr},       {"defer_loading", nullptr}, {"input_examples", nullptr}, {"eager_input_streaming", nullptr},
       {"allowed_callers", nullptr}};
-  if (!json.is_object()) return Reject(path, path + " must be an object");
-  JsonObject fields = object_.Inner(json, path + ".");
   ChatTool tool;
+  const std::string wrong_name = fmt::format("{}.name must be 1 to {} letters, digits, and _ - . : /", path, kMostToolNameBytes);
+  fields.Any("name", [] { return words::Matching(fmt::format("^[A-Za-z0-9_.:/-]{{1,{}}}$", kMostToolNameBytes)); });
+  fields.Require("name", wrong_name);
   tool.name = fields.String("name").value_or("");
   tool.description = fields.String("description").value_or("");
-  ToolCheck check{.is_strict = fields.Bool("strict").value_or(false)};
-  const char* const schema_field = form_ == ToolForm::kInputSchema ? "input_schema" : "parameters";
-  const Json* parameters = fields.Any(schema_field);
+  const bool is_strict = fields.Bool("strict").value_or(false);
+  const char* const schema_field = SchemaField();
+  const Json* parameters = fields.Any(schema_field, words::AnyObject);
   if (!IsToolName(tool.name)) {
-    fields.Reject("name", fmt::format("{}.name must be 1 to {} letters, digits, and _ - . : /", path, kMostToolNameBytes));
+    fields.Reject("name", wrong_name);
   } else if (checks_.contains(tool.name)) {
     fields.Reject("name", fmt::format("{}.name {} is another tool's", path, tool.name));
   }
@@ -98,6 +127,8 @@ void ToolReader::ReadFunction(const Json& json, const std::string& path) {
   }
   if (Status status = fields.Finish(KnownFields(kFields)); !status) return object_.Reject(std::move(status.error()));
   static const Json kNoParameters = {{"type", "object"}, {"properties", Json::object()}};
+  ToolCheck check;
+  check.is_strict = is_strict;
   const bool has_parameters = parameters != nullptr && !parameters->empty();
   tool.parameters = Dump(has_parameters ? *parameters : kNoParameters);
   if (has_parameters) tool.enforced = ReadParameters(*parameters, fmt::format("{}.{}", path, schema_field), check);
@@ -129,9 +160,20 @@ std::optional<ToolChoice> ChoiceOf(const std::string& word) {
   return std::nullopt;
 }
 
+// As ReadToolChoice reads it.
+Json ToolChoiceSchema() {
+  const Json type = words::OrNull(words::Const("function"));
+  const Json named{{"type", "object"}, {"properties", {{"name", words::String()}}}, {"required", Json::array({"name"})}};
+  Json nested{{"type", "object"}, {"properties", {{"type", type}, {"function", named}}}, {"required", Json::array({"function"})}};
+  Json flat = named;
+  flat["properties"]["type"] = type;
+  flat["properties"]["function"] = false;
+  return words::AnyOf({words::Enum({"none", "auto", "", "required", "any"}), std::move(nested), std::move(flat)});
+}
+
 // "auto" and so on, or {"type": "function", "function": {"name": …}}; of functions {"name": …}.
 void ReadToolChoice(JsonObject& object, const char* field, const ToolReader& tools, ChatPrompt& prompt) {
-  const Json* json = object.Any(field);
+  const Json* json = object.Any(field, ToolChoiceSchema);
   if (json == nullptr) return;
   const auto reject = [&](const std::string& message) { object.Reject(field, fmt::format("{} {}", field, message)); };
   if (json->is_string()) {
@@ -153,31 +195,30 @@ void ReadToolChoice(JsonObject& object, const char* field, const ToolReader& too
 
 // Anthropic's {"type": "auto" | "any" | "tool" | "none", "name": …, "disable_parallel_tool_use": …}. Gives what it says of parallel calls.
 std::optional<bool> ReadTypedChoice(JsonObject& object, const ToolReader& tools, ChatPrompt& prompt) {
-  const Json* json = object.Any("tool_choice");
-  if (json == nullptr) return std::nullopt;
-  if (!json->is_object()) {
-    object.Reject("tool_choice", "tool_choice must be an object with a type");
-    return std::nullopt;
-  }
-  JsonObject fields = object.Inner(*json, "tool_choice.");
-  const std::string type = fields.String("type").value_or("");
-  const std::string name = fields.String("name").value_or("");
-  const auto is_single = fields.Bool("disable_parallel_tool_use");
-  if (type == "tool") {
-    prompt.tool_choice = {.kind = ToolChoice::Kind::kFunction, .function = name};
-    if (!tools.Knows(name)) fields.Reject("name", fmt::format("tool_choice.name {} is not among the tools", Dump(Shortened(name))));
-  } else if (const auto choice = ChoiceOf(type); choice && !type.empty() && type != "required") {
-    prompt.tool_choice = *choice;
-    if (choice->demands() && prompt.tools.empty()) fields.Reject("type", "tool_choice.type is any, but there are no tools");
-  } else {
-    fields.Reject("type", "tool_choice.type must be auto, any, tool or none");
-  }
-  if (Status status = fields.Finish(); !status) object.Reject(std::move(status.error()));
+  std::optional<bool> is_single;
+  object.Object("tool_choice", {}, [&](JsonObject& fields) {
+    const std::string type = fields.Tag("type", {"auto", "any", "tool", "none"});
+    if (type.empty()) fields.Reject("type", "tool_choice.type must be auto, any, tool or none");
+    is_single = fields.Bool("disable_parallel_tool_use");
+    if (type != "tool") {
+      prompt.tool_choice = ChoiceOf(type).value_or(ToolChoice{});
+      if (prompt.tool_choice.demands() && prompt.tools.empty()) fields.Reject("type", "tool_choice.type is any, but there are no tools");
+      return;
+    }
+    fields.Require("name");
+    prompt.tool_choice = {.kind = ToolChoice::Kind::kFunction, .function = fields.String("name").value_or("")};
+    if (!tools.Knows(prompt.tool_choice.function)) {
+      fields.Reject("name", fmt::format("tool_choice.name {} is not among the tools", Dump(Shortened(prompt.tool_choice.function))));
+    }
+  });
   return is_single ? std::optional(!*is_single) : std::nullopt;
 }
 
-void ReadList(JsonObject& object, const char* field, const std::function<void(const Json&, const std::string&)>& read) {
-  const Json* list = object.Any(field);
+void ReadList(JsonObject& object, const char* field, const std::function<Json()>& item,
+              const std::function<void(const Json&, const std::string&)>& read) {
+  const Json* list = object.Any(field, [&] {
+    return words::AnyOf({words::ListOf(item(), 0, kMostTools), Json{{"type", "object"}, {"maxProperties", 0}}, words::Const("")});
+  });
   if (list == nullptr || (list->is_object() && list->empty()) || *list == "") return;
   if (!list->is_array() || list->size() > kMostTools) {
     return object.Reject(field, fmt::format("{} must be an array of at most {} tools", field, kMostTools));
@@ -209,7 +250,7 @@ std::function<Status(const ChatToolCall&)> MakeCallCheck(ToolChecks checks, cons
 
 // Arguments as text or, as some clients send them back, as an object.
 std::string ArgumentsOf(JsonObject& function, const std::string& path) {
-  const Json* arguments = function.Any("arguments");
+  const Json* arguments = function.Any("arguments", [] { return words::AnyOf({words::String(), words::AnyObject()}); });
   if (arguments == nullptr) return "{}";
   if (arguments->is_object()) return Dump(*arguments);
   if (arguments->is_string()) return arguments->get<std::string>().empty() ? "{}" : arguments->get<std::string>();
@@ -217,19 +258,49 @@ std::string ArgumentsOf(JsonObject& function, const std::string& path) {
   return {};
 }
 
-Result<ChatToolCall> ReadCallOf(JsonObject& message, const Json& json, const std::string& path, const std::string& id) {
+Result<ChatToolCall> ReadCallFields(JsonObject& function, const std::string& path) {
   static constexpr KnownField kFields[] = {{"description", nullptr}, {"parsed_arguments", nullptr}, {"strict", nullptr}};
-  if (!json.is_object()) return InvalidArgument(path + " must be an object", path);
-  JsonObject function = message.Inner(json, path.substr(path.find(".") + 1) + ".");
   ChatToolCall call = ReadNamedCall(function, path);
-  call.id = id;
   if (Status status = function.Finish(KnownFields(kFields)); !status) return std::unexpected(status.error());
   return call;
+}
+
+// The field `name` of `object`, which stands at `path`; nothing where it isn't there, or is rejected.
+std::optional<ChatToolCall> ReadCallIn(JsonObject& object, const char* name, const std::string& path) {
+  const auto read = [](JsonObject& function) { static_cast<void>(ReadCallFields(function, {})); };
+  const Json* json = object.Any(name, [&] { return object.SchemaOf(read); });
+  if (json == nullptr) return std::nullopt;
+  const std::string place = fmt::format("{}.{}", path, name);
+  if (!json->is_object()) {
+    object.Reject(name, place + " must be an object");
+    return std::nullopt;
+  }
+  JsonObject function = object.Inner(*json, std::string(name) + ".");
+  Result<ChatToolCall> call = ReadCallFields(function, place);
+  if (call) return std::move(*call);
+  object.Reject(std::move(call.error()));
+  return std::nullopt;
+}
+
+// {"id": …, "type": "function", "function": {…}}
+Result<ChatToolCall> ReadToolCall(JsonObject& fields, const std::string& path) {
+  static constexpr KnownField kFields[] = {
+      {"index", nullptr}, {"extra_content", nullptr}, {"provider_specific_fields", nullptr}, {"cache_control", nullptr}};
+  const std::string id = fields.String("id").value_or("");
+  fields.Word("type", {"function"});
+  fields.Require("function");
+  auto call = ReadCallIn(fields, "function", path);
+  if (Status status = fields.Finish(KnownFields(kFields)); !status) return std::unexpected(status.error());
+  ChatToolCall read = call ? std::move(*call) : ChatToolCall{};
+  read.id = id;
+  return read;
 }
 
 }  // namespace
 
 ChatToolCall ReadNamedCall(JsonObject& function, const std::string& path) {
+  function.Any("name", [] { return words::Text(1, kMostToolNameBytes); });
+  function.Require("name", path + ".name must be the name of a function");
   ChatToolCall call{.id = {}, .name = function.String("name").value_or(""), .arguments = ArgumentsOf(function, path)};
   if (call.name.empty() || call.name.size() > kMostToolNameBytes) function.Reject("name", path + ".name must be the name of a function");
   return call;
@@ -237,11 +308,15 @@ ChatToolCall ReadNamedCall(JsonObject& function, const std::string& path) {
 
 ToolSettings ReadTools(JsonObject& object, GenerateRequest& request, ChatPrompt& prompt, ToolForm form) {
   ToolReader reader(object, prompt, form);
-  ReadList(object, "tools", [&](const Json& json, const std::string& path) { reader.ReadTool(json, path); });
+  ReadList(
+      object, "tools", [&] { return reader.ToolSchema(); },
+      [&](const Json& json, const std::string& path) { reader.ReadTool(json, path); });
   ToolSettings settings;
   if (form == ToolForm::kNested) {
     const std::size_t tools = prompt.tools.size();
-    ReadList(object, "functions", [&](const Json& json, const std::string& path) { reader.ReadFunction(json, path); });
+    ReadList(
+        object, "functions", [&] { return reader.FunctionSchema(); },
+        [&](const Json& json, const std::string& path) { reader.ReadFunction(json, path); });
     settings.speaks_of_functions = prompt.tools.size() > tools;
   }
   std::optional<bool> parallel;
@@ -260,16 +335,9 @@ ToolSettings ReadTools(JsonObject& object, GenerateRequest& request, ChatPrompt&
 }
 
 void ReadToolCalls(JsonObject& message, const std::string& path, std::vector<ChatToolCall>& calls) {
-  static constexpr KnownField kFields[] = {
-      {"index", nullptr}, {"extra_content", nullptr}, {"provider_specific_fields", nullptr}, {"cache_control", nullptr}};
-  const auto take = [&](Result<ChatToolCall> call) {
-    if (!call) return message.Reject(std::move(call.error()));
-    calls.push_back(std::move(*call));
-  };
-  if (const Json* function = message.Any("function_call"); function != nullptr) {
-    take(ReadCallOf(message, *function, path + ".function_call", ""));
-  }
-  const Json* list = message.Any("tool_calls");
+  if (auto call = ReadCallIn(message, "function_call", path)) calls.push_back(std::move(*call));
+  const auto read = [](JsonObject& call) { static_cast<void>(ReadToolCall(call, {})); };
+  const Json* list = message.Any("tool_calls", [&] { return words::ListOf(message.SchemaOf(read), 0, kMostCalls); });
   if (list == nullptr) return;
   if (!list->is_array() || list->size() > kMostCalls) {
     return message.Reject("tool_calls", fmt::format("{}.tool_calls must be an array of at most {} calls", path, kMostCalls));
@@ -277,14 +345,10 @@ void ReadToolCalls(JsonObject& message, const std::string& path, std::vector<Cha
   for (std::size_t i = 0; i < list->size(); ++i) {
     const std::string where = fmt::format("tool_calls[{}]", i);
     if (!(*list)[i].is_object()) return message.Reject("tool_calls", fmt::format("{}.{} must be an object", path, where));
-    JsonObject call = message.Inner((*list)[i], where + ".");
-    const std::string id = call.String("id").value_or("");
-    const std::string type = call.String("type").value_or("function");
-    if (type != "function") call.Reject("type", fmt::format("{}.{}.type must be function", path, where));
-    const Json* function = call.Any("function");
-    if (Status status = call.Finish(KnownFields(kFields)); !status) return message.Reject(std::move(status.error()));
-    if (function == nullptr) return message.Reject("tool_calls", fmt::format("{}.{}.function is missing", path, where));
-    take(ReadCallOf(message, *function, fmt::format("{}.{}.function", path, where), id));
+    JsonObject fields = message.Inner((*list)[i], where + ".");
+    Result<ChatToolCall> call = ReadToolCall(fields, fmt::format("{}.{}", path, where));
+    if (!call) return message.Reject(std::move(call.error()));
+    calls.push_back(std::move(*call));
   }
 }
 

@@ -8,6 +8,7 @@
 #include "http/client_work.h"
 #include "http/generation_start.h"
 #include "http/metrics_page.h"
+#include "http/openapi.h"
 
 namespace cllm {
 namespace {
@@ -27,6 +28,13 @@ void AnswerProbe(const HttpCall& call, Readiness readiness, std::string body) {
 
 // Both APIs list models at the same path; Anthropic's clients say which version they speak.
 bool IsAnthropics(const HttpCall& call) { return !call.request->getHeader("anthropic-version").empty(); }
+
+// What is long counts as memory of requests while its client takes it.
+void AnswerLong(const HttpCall& call, const FrontDoor& front_door, std::string body) {
+  MemoryShare memory = front_door.NewShare();
+  if (!memory.Resize(body.size())) return call.Fail(NoRoomForAnswer());
+  call.respond(BodyResponse(call.route->content_type, ChunkedText(std::move(body)), std::move(memory)));
+}
 
 }  // namespace
 
@@ -68,6 +76,17 @@ Handlers::Handlers(Settings settings, FrontDoor& front_door, Mailbox& mailbox, C
             .backend = backend_,
             .log_bodies = settings_.log_bodies,
             .keep_alive = settings_.keep_alive} {}
+
+void Handlers::SetBackend(std::shared_ptr<const Backend> backend) {
+  if (backend) description_.store(std::make_shared<const std::string>(OpenApiDocument(*backend, settings_.asks_for_keys)));
+  backend_.store(std::move(backend));
+}
+
+void Handlers::OpenApi(HttpCall call) const {
+  const auto description = description_.load();
+  if (!description) return call.Fail(Unavailable());
+  AnswerLong(call, room_.front_door, *description);
+}
 
 void Handlers::Index(HttpCall call) const { call.Answer(IndexBody(settings_.version, EndpointNames())); }
 
@@ -145,9 +164,7 @@ void Handlers::AnswerFromStore(HttpCall call, KeptAnswer answer) const {
     const auto query = [&](const char* name) { return call.request->getParameter(name); };
     Result<std::string> body = answer({.store = *backend->kept_responses, .owner = owner, .id = call.parameter, .query = query});
     if (!body) return call.Fail(body.error());
-    MemoryShare memory = front_door.NewShare();
-    if (!memory.Resize(body->size())) return call.Fail(NoRoomForAnswer());
-    call.respond(BodyResponse(call.route->content_type, ChunkedText(*std::move(body)), std::move(memory)));
+    AnswerLong(call, front_door, *std::move(body));
   });
 }
 

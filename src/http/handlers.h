@@ -54,6 +54,7 @@ class Handlers {
  public:
   struct Settings {
     std::string version;
+    bool asks_for_keys = false;
     bool log_bodies = false;
     std::chrono::milliseconds keep_alive{};
     std::chrono::nanoseconds stall_timeout{};  // a step of the engine that takes longer has stalled
@@ -62,7 +63,7 @@ class Handlers {
   Handlers(Settings settings, FrontDoor& front_door, Mailbox& mailbox, ConnectionTracker& tracker);
 
   // Any thread: the model is loaded, or, with nullptr, gone.
-  void SetBackend(std::shared_ptr<const Backend> backend) { backend_.store(std::move(backend)); }
+  void SetBackend(std::shared_ptr<const Backend> backend);
 
   // Any thread but the loops', after SetBackend(nullptr): blocks until what is with the workers is on its way to its loop.
   void StopWorkers() { workers_.Stop(); }
@@ -71,6 +72,7 @@ class Handlers {
   void AnnounceEnd() { is_ending_ = true; }
 
   void Index(HttpCall call) const;
+  void OpenApi(HttpCall call) const;
   void Live(HttpCall call) const;
   void Ready(HttpCall call) const;
   void Health(HttpCall call) const;
@@ -112,6 +114,7 @@ class Handlers {
 
   Settings settings_;
   std::atomic<std::shared_ptr<const Backend>> backend_;
+  std::atomic<std::shared_ptr<const std::string>> description_;  // of the API, once a model is loaded
   std::atomic<bool> is_ending_ = false;
   BodyWorkers workers_{kBodyThreads};
   RequestRoom room_;

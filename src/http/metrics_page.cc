@@ -6,6 +6,7 @@
 #include <prometheus/metric_family.h>
 #include <prometheus/text_serializer.h>
 
+#include "api/schema_words.h"
 #include "base/escape.h"
 
 namespace cllm {
@@ -109,5 +110,7 @@ std::string MetricsPage(const Backend& backend) {
   AddHistograms(page, kStepHistograms, service.step_metrics());
   return page.Text();
 }
+
+Operation DescribeMetrics() { return {.answer = words::String()}; }
 
 }  // namespace cllm

@@ -11,5 +11,6 @@ namespace cllm {
 inline constexpr std::string_view kMetricsContentType = "text/plain; version=0.0.4; charset=utf-8";
 
 std::string MetricsPage(const Backend& backend);
+Operation DescribeMetrics();
 
 }  // namespace cllm

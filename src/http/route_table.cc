@@ -13,6 +13,7 @@
 #include "base/nearest_word.h"
 #include "http/handlers.h"
 #include "http/metrics_page.h"
+#include "http/openapi.h"
 
 namespace cllm {
 namespace {
@@ -25,8 +26,21 @@ constexpr auto kOpenAi = ErrorFamily::kOpenAi;
 constexpr auto kAnthropic = ErrorFamily::kAnthropic;
 constexpr std::string_view kSameAsAbove;
 
+// What is the same whatever the backend.
+template <Operation (*kDescribe)()>
+Operation Described(const Backend&) {
+  return kDescribe();
+}
+
+template <Operation (*kDescribe)()>
 constexpr Route Probe(std::string_view path, ErrorFamily errors, void (Handlers::*answer)(HttpCall) const, std::string_view description) {
-  return {.method = kGet, .path = path, .errors = errors, .answer = answer, .description = description, .needs_key = false};
+  return {.method = kGet,
+          .path = path,
+          .errors = errors,
+          .answer = answer,
+          .describe = Described<kDescribe>,
+          .description = description,
+          .needs_key = false};
 }
 
 template <auto kDialect>
@@ -35,25 +49,42 @@ constexpr Route Generating(std::string_view path, ErrorFamily errors, std::strin
           .path = path,
           .errors = errors,
           .answer = &Handlers::Generate<kDialect>,
+          .describe = [](const Backend& backend) { return (backend.*kDialect).Describe(); },
           .description = description,
           .logs_itself = true};
 }
 
-template <auto kAnswer>
+template <auto kAnswer, Operation (*kDescribe)()>
 constexpr Route Kept(RouteMethod method, std::string_view path, std::string_view description) {
-  return {.method = method, .path = path, .errors = kOpenAi, .answer = &Handlers::Kept<kAnswer>, .description = description};
+  return {.method = method,
+          .path = path,
+          .errors = kOpenAi,
+          .answer = &Handlers::Kept<kAnswer>,
+          .describe = Described<kDescribe>,
+          .description = description};
 }
 
 constexpr std::array kRoutes = {
-    Route{.method = kGet, .path = "/", .answer = &Handlers::Index, .description = "name, version, endpoints"},
-    Probe("/health", kCllm, &Handlers::Health,
-          "does the server accept requests and compute; `?level=detailed` (with the key) adds engine, model, queue, KV cache, memory"),
-    Probe("/v1/health", kOpenAi, &Handlers::Health, kSameAsAbove),
-    Probe("/readyz", kCllm, &Handlers::Ready, "should requests be sent here: 503 from the first signal to end on"),
-    Probe("/livez", kCllm, &Handlers::Live, "does the process answer at all"),
+    Route{.method = kGet,
+          .path = "/",
+          .answer = &Handlers::Index,
+          .describe = Described<DescribeIndex>,
+          .description = "name, version, endpoints"},
+    Route{.method = kGet,
+          .path = "/openapi.json",
+          .answer = &Handlers::OpenApi,
+          .describe = Described<DescribeOpenApi>,
+          .description = "what this server answers, in OpenAPI 3.1"},
+    Probe<DescribeHealth>(
+        "/health", kCllm, &Handlers::Health,
+        "does the server accept requests and compute; `?level=detailed` (with the key) adds engine, model, queue, KV cache, memory"),
+    Probe<DescribeHealth>("/v1/health", kOpenAi, &Handlers::Health, kSameAsAbove),
+    Probe<DescribeReady>("/readyz", kCllm, &Handlers::Ready, "should requests be sent here: 503 from the first signal to end on"),
+    Probe<DescribeLive>("/livez", kCllm, &Handlers::Live, "does the process answer at all"),
     Route{.method = kGet,
           .path = "/metrics",
           .answer = &Handlers::Metrics,
+          .describe = Described<DescribeMetrics>,
           .description = "counters and histograms in Prometheus' text format",
           .content_type = kMetricsContentType},
     Generating<&Backend::generate>("/generate", kCllm, "text for a prompt, whole or (with `stream`) in pieces"),
@@ -62,39 +93,56 @@ constexpr std::array kRoutes = {
           .path = "/v1/models",
           .errors = kOpenAi,
           .answer = &Handlers::Models,
+          .describe = Described<DescribeModels>,
           .description = "the served model, as OpenAI lists it"},
-    Route{.method = kGet, .path = "/models", .errors = kOpenAi, .answer = &Handlers::Models, .description = kSameAsAbove},
+    Route{.method = kGet,
+          .path = "/models",
+          .errors = kOpenAi,
+          .answer = &Handlers::Models,
+          .describe = Described<DescribeModels>,
+          .description = kSameAsAbove},
     Route{.method = kGet,
           .path = "/v1/models/{id}",
           .errors = kOpenAi,
           .answer = &Handlers::Model,
+          .describe = Described<DescribeModel>,
           .description = "one model by its id; another id is 404 `model_not_found`"},
-    Route{.method = kGet, .path = "/models/{id}", .errors = kOpenAi, .answer = &Handlers::Model, .description = kSameAsAbove},
+    Route{.method = kGet,
+          .path = "/models/{id}",
+          .errors = kOpenAi,
+          .answer = &Handlers::Model,
+          .describe = Described<DescribeModel>,
+          .description = kSameAsAbove},
     Generating<&Backend::completions>("/v1/completions", kOpenAi, "OpenAI's completions"),
     Generating<&Backend::chat>("/v1/chat/completions", kOpenAi, "OpenAI's chat, through the model's own template"),
     Generating<&Backend::chat>("/chat/completions", kOpenAi, kSameAsAbove),
     Generating<&Backend::responses>("/v1/responses", kOpenAi, "OpenAI's Responses"),
-    Kept<&KeptResponseBody>(kGet, "/v1/responses/{id}", "an answer that was kept"),
-    Kept<&DeletedResponseBody>(kDelete, "/v1/responses/{id}", "forgets it"),
-    Kept<&CancelledResponseBody>(kPost, "/v1/responses/{id}/cancel", "400: there is no background mode"),
-    Kept<&InputItemsBody>(kGet, "/v1/responses/{id}/input_items", "what the model was given for it; `limit`, `order`, `after`"),
+    Kept<&KeptResponseBody, DescribeKeptResponse>(kGet, "/v1/responses/{id}", "an answer that was kept"),
+    Kept<&DeletedResponseBody, DescribeDeletedResponse>(kDelete, "/v1/responses/{id}", "forgets it"),
+    Kept<&CancelledResponseBody, DescribeCancelledResponse>(kPost, "/v1/responses/{id}/cancel", "400: there is no background mode"),
+    Kept<&InputItemsBody, DescribeInputItems>(kGet, "/v1/responses/{id}/input_items",
+                                              "what the model was given for it; `limit`, `order`, `after`"),
     Generating<&Backend::messages>("/v1/messages", kAnthropic, "Anthropic's Messages"),
     Route{.method = kPost,
           .path = "/v1/messages/count_tokens",
           .errors = kAnthropic,
           .answer = &Handlers::Work<CountTokensBody>,
+          .describe = Described<DescribeCountTokens>,
           .description = "how many tokens a request to Messages begins with"},
     Route{.method = kPost,
           .path = "/tokenize",
           .answer = &Handlers::Work<TokenizeBody>,
+          .describe = Described<DescribeTokenize>,
           .description = "text to token ids, as llama-server has it"},
     Route{.method = kPost,
           .path = "/detokenize",
           .answer = &Handlers::Work<DetokenizeBody>,
+          .describe = Described<DescribeDetokenize>,
           .description = "token ids to text, as llama-server has it"},
     Route{.method = kPost,
           .path = "/apply-template",
           .answer = &Handlers::Work<ApplyTemplateBody>,
+          .describe = Described<DescribeApplyTemplate>,
           .description = "the prompt that the model's template makes of messages, as llama-server has it"},
 };
 
@@ -138,8 +186,21 @@ std::size_t CommonLength(auto&& left, auto&& right) {
   return static_cast<std::size_t>(std::ranges::mismatch(left, right).in1 - std::ranges::begin(left));
 }
 
-std::string_view MethodName(const Route& route) {
-  switch (route.method) {
+std::string MethodsOf(auto&& is_meant) {
+  std::string methods;
+  for (const RouteMethod method : {kGet, kPost, kDelete}) {
+    const auto found = std::ranges::find_if(kRoutes, [&](const Route& route) { return route.method == method && is_meant(route); });
+    if (found != kRoutes.end()) methods += fmt::format("{}, {}", MethodName(found->method), method == kGet ? "HEAD, " : "");
+  }
+  return methods + "OPTIONS";
+}
+
+std::string EndpointName(const Route& route) { return fmt::format("{} {}", MethodName(route.method), route.path); }
+
+}  // namespace
+
+std::string_view MethodName(RouteMethod method) {
+  switch (method) {
     case kGet:
       return "GET";
     case kPost:
@@ -149,19 +210,6 @@ std::string_view MethodName(const Route& route) {
   }
   return "DELETE";
 }
-
-std::string MethodsOf(auto&& is_meant) {
-  std::string methods;
-  for (const RouteMethod method : {kGet, kPost, kDelete}) {
-    const auto found = std::ranges::find_if(kRoutes, [&](const Route& route) { return route.method == method && is_meant(route); });
-    if (found != kRoutes.end()) methods += fmt::format("{}, {}", MethodName(*found), method == kGet ? "HEAD, " : "");
-  }
-  return methods + "OPTIONS";
-}
-
-std::string EndpointName(const Route& route) { return fmt::format("{} {}", MethodName(route), route.path); }
-
-}  // namespace
 
 std::span<const Route> Routes() { return kRoutes; }
 
@@ -180,7 +228,7 @@ RouteMatch FindRoute(std::string_view path) {
 }
 
 const Route* RouteFor(const Route& route, std::string_view method) {
-  const auto answers = [&](const Route& other) { return other.path == route.path && MethodName(other) == method; };
+  const auto answers = [&](const Route& other) { return other.path == route.path && MethodName(other.method) == method; };
   const auto found = std::ranges::find_if(kRoutes, answers);
   return found == kRoutes.end() ? nullptr : &*found;
 }

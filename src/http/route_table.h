@@ -1,5 +1,5 @@
-// Which paths there are and what they answer: the one table behind routing, keys, 404s and 405s, errors before routing, the index at /
-// and the table of docs/api.md.
+// Which paths there are and what they answer: the one table behind routing, keys, 404s and 405s, errors before routing, the index at /,
+// /openapi.json and the table of docs/api.md.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +14,8 @@
 namespace cllm {
 
 class Handlers;
+struct Backend;
+struct Operation;
 struct HttpCall;
 
 // The path answers OPTIONS too, and where it answers GET, HEAD.
@@ -31,10 +33,11 @@ struct Route {
   std::string_view path;
   ErrorFamily errors = ErrorFamily::kCllm;
   void (Handlers::*answer)(HttpCall) const = nullptr;
-  std::string_view description;               // one line of Markdown; empty where the path is another name of the row before it
-  std::string_view content_type = kJsonType;  // of an answer that is no error and no stream
-  bool needs_key = true;                      // paths without are probes', whose good answers are logged as debug
-  bool logs_itself = false;                   // its access log line has tokens and timings of the generation
+  Operation (*describe)(const Backend&) = nullptr;  // what it reads and writes, for /openapi.json
+  std::string_view description;                     // one line of Markdown; empty where the path is another name of the row before it
+  std::string_view content_type = kJsonType;        // of an answer that is no error and no stream
+  bool needs_key = true;                            // paths without are probes', whose good answers are logged as debug
+  bool logs_itself = false;                         // its access log line has tokens and timings of the generation
 };
 
 struct RouteMatch {
@@ -64,6 +67,8 @@ std::string AllMethods();
 
 // The path that somebody who asks for `path` may mean: one that ends alike, or is a typo away; empty where none is like it.
 std::string_view NearestPath(std::string_view path);
+
+std::string_view MethodName(RouteMethod method);
 
 // "GET /health" for every route.
 std::vector<std::string> EndpointNames();

@@ -55,7 +55,8 @@ drogon::HttpResponsePtr ErrorAt(const drogon::HttpRequestPtr& request, const Err
 
 drogon::HttpResponsePtr NothingThere(const drogon::HttpRequestPtr& request) {
   std::string message = fmt::format("there is nothing at {}", Shortened(request->path()));
-  if (const auto nearest = NearestPath(request->getOriginalPath()); !nearest.empty()) message += fmt::format("; there is {}", nearest);
+  const auto nearest = NearestPath(request->getOriginalPath());
+  message += nearest.empty() ? "; /openapi.json says what there is" : fmt::format("; there is {}", nearest);
   return ErrorAt(request, {ErrorCode::kNotFound, message, {}});
 }
 
@@ -152,6 +153,7 @@ Status HttpServer::Application::MakeFrontDoor() {
 Status HttpServer::Application::Bind() {
   if (Status status = MakeFrontDoor(); !status) return status;
   handlers_ = std::make_unique<Handlers>(Handlers::Settings{.version = version_,
+                                                            .asks_for_keys = !open_to_all_,
                                                             .log_bodies = options_.log_bodies,
                                                             .keep_alive = std::chrono::milliseconds(options_.keep_alive_ms),
                                                             .stall_timeout = Nanoseconds(options_.stall_timeout_s)},
