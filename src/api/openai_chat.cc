@@ -251,6 +251,7 @@ Operation OpenAiChatDialect::Describe() const {
   return {.request = DescribeBody(read, defaults_),
           .answer = EnvelopeSchema("chat.completion", ChatChoiceSchema("message", ChatMessageSchema(), ChatFinishSchema()), true),
           .frame = StreamSchema(kChunk, ChatChoiceSchema("delta", ChatDeltaSchema(), words::OrNull(ChatFinishSchema()))),
+          .ends_with_done = true,
           .takes_calls = true};
 }
 

@@ -250,6 +250,7 @@ Operation OpenAiCompletionsDialect::Describe() const {
   return {.request = DescribeBody(read, defaults_),
           .answer = EnvelopeSchema(kObject, CompletionChoiceSchema(CompletionFinishSchema()), true),
           .frame = StreamSchema(kObject, CompletionChoiceSchema(words::OrNull(CompletionFinishSchema()))),
+          .ends_with_done = true,
           .takes_calls = true};
 }
 

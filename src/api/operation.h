@@ -15,9 +15,10 @@ struct QueryField {
 };
 
 struct Operation {
-  Json request = nullptr;  // schema of the body; null: there is none
-  Json answer = nullptr;   // schema of a good answer; null: there is none
-  Json frame = nullptr;    // schema of the data of a stream's frames; null: nothing is streamed
+  Json request = nullptr;       // schema of the body; null: there is none
+  Json answer = nullptr;        // schema of a good answer; null: there is none
+  Json frame = nullptr;         // schema of the data of a stream's frames; null: nothing is streamed
+  bool ends_with_done = false;  // the last frame of a stream is [DONE]
   std::vector<QueryField> query = {};
   bool is_probe = false;     // 503 comes with the answer's body
   bool takes_calls = false;  // generates: what comes in headers beside

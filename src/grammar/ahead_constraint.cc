@@ -95,8 +95,8 @@ void AheadConstraint::Fill() {
   };
   is_end_ = allows_end && others() == 0;
   if (!allows_end && std::ranges::all_of(mask_, [](std::uint32_t word) { return word == 0; })) {
-    status_ = Fail(ErrorCode::kInternal, fmt::format("the grammar has no way on after {} tokens: no token of the vocabulary may come",
-                                                     static_cast<std::size_t>(accepted_) + forced_.size()));
+    status_ = InvalidArgument(fmt::format("the grammar has no way on after {} tokens: no token of the vocabulary may come",
+                                          static_cast<std::size_t>(accepted_) + forced_.size()));
   }
 }
 

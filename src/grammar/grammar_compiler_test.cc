@@ -131,6 +131,7 @@ TEST(GrammarCompilerTest, SaysWhereNothingMayCome) {
   const auto then = Patiently(*constraint);
   ASSERT_FALSE(then);
   EXPECT_NE(then.error().message.find("no way on after 1 tokens"), std::string::npos) << then.error().message;
+  EXPECT_EQ(then.error().code, ErrorCode::kInvalidArgument) << "the grammar is the request's";
 }
 
 TEST(GrammarCompilerTest, CompilesOnce) {

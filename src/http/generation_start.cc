@@ -1,6 +1,7 @@
 #include "http/generation_start.h"
 
 #include <algorithm>
+#include <cctype>
 #include <new>
 #include <utility>
 
@@ -16,6 +17,13 @@ namespace {
 
 // What takes less than a millisecond to read, whatever is in it.
 constexpr std::size_t kReadOnLoop = std::size_t{4} << 10;
+
+// One that is empty is there as well.
+const std::string* FindHeader(const drogon::HttpRequest& request, std::string name) {
+  std::ranges::transform(name, name.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  const auto found = request.headers().find(name);
+  return found == request.headers().end() ? nullptr : &found->second;
+}
 
 // The header that names what of a request changed nothing.
 HeaderList IgnoredFieldsHeader(const std::vector<std::string>& fields, const std::string& request_id) {
@@ -88,8 +96,8 @@ void GenerationStart::Submit(Result<ParsedCall> parsed) {
   // The model may have gone while the body was read.
   if (room_.backend.load() != backend_) return Fail({ErrorCode::kUnavailable, "the server is shutting down", {}});
   if (!parsed) return Fail(parsed.error());
-  if (const std::string& priority = call_.request->getHeader(kPriorityHeader); !priority.empty()) {
-    if (Status status = ReadPriorityHeader(priority, parsed->request); !status) return Fail(status.error());
+  if (const std::string* priority = FindHeader(*call_.request, kPriorityHeader)) {
+    if (Status status = ReadPriorityHeader(*priority, parsed->request); !status) return Fail(status.error());
   }
   if (Status status = HoldMemory(*parsed); !status) return Fail(status.error());
   parsed->request.arrived = arrived_;

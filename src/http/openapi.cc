@@ -182,9 +182,8 @@ Json Document::ResponsesOf(const Route& route, const Operation& operation) {
   const std::string type(route.content_type.substr(0, route.content_type.find(';')));
   if (!operation.answer.is_null()) content[type]["schema"] = Named(name + "Answer", operation.answer);
   if (!operation.frame.is_null()) {
-    // Each event; [DONE] may be the last one's data.
-    const Json data{
-        {"type", "string"}, {"contentMediaType", "application/json"}, {"contentSchema", Named(name + "Frame", operation.frame)}};
+    Json data{{"type", "string"}, {"contentMediaType", "application/json"}, {"contentSchema", Named(name + "Frame", operation.frame)}};
+    if (operation.ends_with_done) data = words::AnyOf({words::Const("[DONE]"), std::move(data)});
     content["text/event-stream"]["schema"] = {{"type", "object"}, {"properties", {{"data", data}}}, {"required", Json::array({"data"})}};
   }
   Json responses = Json::object();

@@ -141,6 +141,7 @@ Result<SampledToken> Sampler::Sample(std::span<const float> logits, std::uint64_
 Result<std::int32_t> Sampler::Choose(std::span<const float> logits, LogitRow row, std::uint64_t position, SamplerScratch& scratch,
                                      const TokenMask& mask) const {
   std::span<const float> candidates = logits;
+  const bool has_any = row.Max() > -kInfinity;
   if (!params_.allowed.empty()) candidates = OnlyAllowed(candidates, params_.allowed, scratch.allowed);
   if (!mask.allowed.empty()) candidates = OnlyUnmasked(candidates, mask, scratch.unmasked);
   if (candidates.data() != logits.data()) {
@@ -151,7 +152,8 @@ Result<std::int32_t> Sampler::Choose(std::span<const float> logits, LogitRow row
   BuildPatches(candidates, position < params_.banned_until ? biases_at_first_ : biases_, scratch.patches);
   row.Patch(scratch.patches);
   if (row.Max() == -kInfinity) {
-    return Fail(ErrorCode::kInternal, "no token is left to sample: all are banned or have a logit of -infinity");
+    if (!has_any) return Fail(ErrorCode::kInternal, "no token is left to sample: all have a logit of -infinity");
+    return InvalidArgument("no token is left to sample: what the request allows, bans and constrains excludes all of them");
   }
   return params_.temperature == 0.0 ? row.ArgMax() : Draw(row, UniformAt(params_.seed, choice_, position), scratch.ranking);
 }

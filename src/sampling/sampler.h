@@ -58,7 +58,8 @@ class Sampler {
 
   // Samples the token that follows from `logits` (one for each token of the vocabulary, not changed); `position` is its
   // place in the sequence and chooses the random number. Only tokens that `mask` allows are sampled; one that it forces is taken
-  // whatever else was asked for. kInternal if the row holds NaN or +infinity, or if no token is left that may be sampled.
+  // whatever else was asked for. kInternal if the row holds NaN or +infinity, or nothing but -infinity; kInvalidArgument
+  // if the parameters and the mask leave no token.
   Result<SampledToken> Sample(std::span<const float> logits, std::uint64_t position, SamplerScratch& scratch,
                               const TokenMask& mask = {}) const;
 

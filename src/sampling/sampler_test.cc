@@ -290,7 +290,9 @@ TEST(SamplerTest, ARowWithNothingLeftIsAnError) {
       const auto sampled = SampleOnce({.temperature = temperature, .top_logprobs = top_logprobs}, nothing);
       ASSERT_FALSE(sampled);
       EXPECT_EQ(sampled.error().code, ErrorCode::kInternal);
-      EXPECT_FALSE(SampleOnce({.temperature = temperature, .banned = {0, 1}}, {1.0F, 2.0F}));
+      const auto banned = SampleOnce({.temperature = temperature, .banned = {0, 1}}, {1.0F, 2.0F});
+      ASSERT_FALSE(banned);
+      EXPECT_EQ(banned.error().code, ErrorCode::kInvalidArgument) << "the request asks for it";
     }
     EXPECT_FALSE(SampleOnce({.temperature = temperature}, {}));
   }

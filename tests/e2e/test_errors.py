@@ -125,6 +125,24 @@ def test_wrong_field_of_the_token_endpoints(server: Server, path: str, body: Jso
     check_cllm_error(response.json(), "invalid_argument", field)
 
 
+@pytest.mark.parametrize("fields", [{"allowed_token_ids": [5], "banned_token_ids": [5]},
+                                    {"allowed_token_ids": [5], "stop_token_ids": [5], "min_tokens": 1},
+                                    {"allowed_token_ids": [5], "logit_bias": {"5": 1}, "banned_token_ids": [5]}],
+                         ids=lambda fields: " ".join(fields))
+@pytest.mark.parametrize(("path", "body"), [("/generate", GOOD), ("/v1/completions", GOOD), ("/v1/chat/completions", CHAT)],
+                         ids=lambda value: value if isinstance(value, str) else "")
+def test_who_leaves_no_token_to_sample_is_to_blame(server: Server, path: str, body: Json, fields: Json) -> None:
+    response = server.post(path, {**body, **fields})
+    assert response.status_code == 400 and "no token is left to sample" in response.text, response.text
+
+
+@pytest.mark.parametrize("value", ["", "high", "1.5", "101", "-101", "5,6"])
+@pytest.mark.parametrize("path", ["/generate", "/v1/completions"])
+def test_a_priority_in_a_header_that_is_none(server: Server, path: str, value: str) -> None:
+    response = server.post(path, GOOD, headers={"X-cLLM-Priority": value})
+    assert response.status_code == 400 and "X-cLLM-Priority" in response.text
+
+
 def test_a_missing_prompt_is_named(server: Server) -> None:
     check_cllm_error(server.post("/generate", {}).json(), "invalid_argument", "prompt")
     check_openai_error(server.post("/v1/completions", {}).json(), "invalid_argument", "prompt")
