@@ -8,6 +8,7 @@
 #include "api/anthropic_dialect.h"
 #include "api/cllm_dialect.h"
 #include "api/endpoints.h"
+#include "api/ollama_dialect.h"
 #include "api/openai_chat.h"
 #include "api/openai_completions.h"
 #include "api/responses_dialect.h"
@@ -28,7 +29,9 @@ struct Backend {
         completions(facts.card, defaults),
         kept_responses(std::make_shared<ResponseStore>(kept)),
         responses(facts.card, defaults, kept_responses),
-        messages(facts.card, defaults) {}
+        messages(facts.card, defaults),
+        ollama_chat(OllamaForm::kChat, defaults, the_service.max_context()),
+        ollama_generate(OllamaForm::kGenerate, defaults, the_service.max_context()) {}
 
   // As Service::Submit, for all answers that the call wants.
   Result<std::shared_ptr<RequestControl>> Submit(ParsedCall call, std::shared_ptr<GenerationSink> sink) const {
@@ -46,6 +49,8 @@ struct Backend {
   std::shared_ptr<ResponseStore> kept_responses;
   ResponsesDialect responses;
   AnthropicDialect messages;
+  OllamaDialect ollama_chat;
+  OllamaDialect ollama_generate;
 };
 
 }  // namespace cllm

@@ -44,14 +44,17 @@ void ReadRole(JsonObject& object, const std::string& path, ChatMessage& message)
   if (message.role.empty()) object.Reject("role", fmt::format("{}.role must be system, developer, user, assistant or tool", path));
 }
 
-// What an assistant thought, under the names of DeepSeek and of OpenRouter.
+// What an assistant thought, under the names of DeepSeek, OpenRouter and Ollama.
 void ReadReasoning(JsonObject& object, const std::string& path, ChatMessage& message) {
-  const auto content = object.String("reasoning_content");
-  const auto other = object.String("reasoning");
-  if (content && other && *content != *other) {
-    object.Reject("reasoning", fmt::format("{}.reasoning contradicts another name of the same field", path));
+  std::optional<std::string> thoughts;
+  for (const char* name : {"reasoning_content", "reasoning", "thinking"}) {
+    auto text = object.String(name);
+    if (text && thoughts && *text != *thoughts) {
+      object.Reject(name, fmt::format("{}.{} contradicts another name of the same field", path, name));
+    }
+    if (text) thoughts = std::move(text);
   }
-  if (content || other) message.reasoning_content = content ? *content : *other;
+  message.reasoning_content = std::move(thoughts).value_or("");
 }
 
 struct ReadMessage {
@@ -64,6 +67,7 @@ Result<ReadMessage> ReadOne(JsonObject& object, const std::string& path) {
   ChatMessage& message = read.message;
   ReadRole(object, path, message);
   message.name = object.String("name").value_or("");
+  if (const auto tool = object.String("tool_name"); tool && message.name.empty()) message.name = *tool;  // Ollama's
   ReadReasoning(object, path, message);
   if (message.role == "assistant") ReadToolCalls(object, path, message.tool_calls);
   if (message.role == "tool") message.tool_call_id = object.String("tool_call_id").value_or("");

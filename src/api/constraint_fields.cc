@@ -201,7 +201,7 @@ void ReadSchemaFormat(JsonObject& object, const char* name, const std::string& p
 }
 
 void ReadBareFormat(JsonObject& object, const char* name, GenerateRequest& request) {
-  const Json* format = object.Any(name);
+  const Json* format = object.Any(name, [] { return words::AnyOf({words::Enum({"", "json"}), words::AnyObject()}); });
   if (format == nullptr || *format == "") return;
   ConstraintReader reader(object, request);
   if (*format == "json") return reader.Schema(name, Json{{"type", "object"}});

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -45,6 +46,8 @@ struct ParsedCall {
   int best_of = 1;
   bool stream = false;
   std::unique_ptr<AnswerWriter> writer;
+  // The body of the answer, where nothing has to be computed for it.
+  std::optional<std::string> ready_answer = {};
   // Paths of fields that nobody knows: few, short and of characters that can stand in a header.
   std::vector<std::string> ignored_fields;
   // Where the schemas of its tools ask for what is not kept.
@@ -55,6 +58,7 @@ struct ParsedCall {
   std::size_t repeated_bytes = 0;
 };
 
+inline constexpr std::string_view kLinesType = "application/x-ndjson";  // a JSON document a line
 inline constexpr std::string_view kEventStreamType = "text/event-stream; charset=utf-8";
 
 class Dialect {

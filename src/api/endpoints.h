@@ -20,6 +20,9 @@ struct ServerFacts {
   ModelCard card;
   std::string model_path;
   std::string model_description;  // architecture and quantisation
+  std::string architecture;
+  std::string quantization;
+  std::string chat_template;  // of the file; empty: it has none
   std::int64_t model_parameters = 0;
   std::int64_t model_bytes = 0;
   int vocab_size = 0;

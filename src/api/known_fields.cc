@@ -356,6 +356,40 @@ constexpr KnownField kAnthropicBlockFields[] = {
     {"caller", kHint},
 };
 
+constexpr KnownField kOwnOllamaFields[] = {
+    {"context", kNone, "/api/chat"},
+    {"truncate", kHint},  // what is too long for the context is an error
+    {"shift", kHint},
+    {"width", kZero},
+    {"height", kZero},
+    {"steps", kZero},
+    {"max_tokens", kNever, "options.num_predict"},
+    {"max_completion_tokens", kNever, "options.num_predict"},
+    {"temperature", kNever, "options.temperature"},
+    {"seed", kNever, "options.seed"},
+    {"stop", kNever, "options.stop"},
+    {"top_p", kNever, "options.top_p"},
+    {"top_k", kNever, "options.top_k"},
+    {"response_format", kNone, "format"},
+    {"n", kOne},
+    {"stream_options", kHint},
+};
+
+constexpr KnownField kOllamaOptionFields[] = {
+    {"numa", kHint},         {"num_batch", kHint},
+    {"num_gpu", kHint},      {"main_gpu", kHint},
+    {"low_vram", kHint},     {"f16_kv", kHint},
+    {"logits_all", kHint},   {"vocab_only", kOff},
+    {"use_mmap", kHint},     {"use_mlock", kHint},
+    {"num_thread", kHint},   {"embedding_only", kOff},
+    {"num_keep", kHint},     {"tfs_z", kOne},
+    {"typical_p", kOne},     {"mirostat", kZero},
+    {"mirostat_tau", kHint}, {"mirostat_eta", kHint},
+    {"num_gqa", kHint},      {"rope_frequency_base", kHint},
+    {"penalize_nl", kHint},  {"penalize_newline", kHint},
+    {"num_draft", kHint},    {"draft_num_predict", kHint},
+};
+
 constexpr KnownField kMessageFields[] = {
     {"id", kHint},
     {"annotations", kHint},
@@ -415,6 +449,8 @@ KnownFields CompletionFields() { return KnownFields(kOwnCompletionFields, kShare
 KnownFields ResponseFields() { return KnownFields(kOwnResponseFields, kSharedFields); }
 KnownFields AnthropicFields() { return KnownFields(kOwnAnthropicFields, kSharedFields); }
 KnownFields AnthropicBlockFields() { return KnownFields(kAnthropicBlockFields); }
+KnownFields OllamaFields() { return KnownFields(kOwnOllamaFields, kSharedFields); }
+KnownFields OllamaOptionFields() { return KnownFields(kOllamaOptionFields); }
 KnownFields MessageFields() { return KnownFields(kMessageFields); }
 KnownFields ContentPartFields() { return KnownFields(kContentPartFields); }
 KnownFields StreamOptionFields() { return KnownFields(kStreamOptionFields); }

@@ -45,6 +45,8 @@ KnownFields CompletionFields();
 KnownFields ResponseFields();
 KnownFields AnthropicFields();
 KnownFields AnthropicBlockFields();
+KnownFields OllamaFields();
+KnownFields OllamaOptionFields();
 KnownFields MessageFields();
 KnownFields ContentPartFields();
 KnownFields StreamOptionFields();

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/json.h"
@@ -19,6 +20,8 @@ struct Operation {
   Json answer = nullptr;        // schema of a good answer; null: there is none
   Json frame = nullptr;         // schema of the data of a stream's frames; null: nothing is streamed
   bool ends_with_done = false;  // the last frame of a stream is [DONE]
+  // How a stream is framed: as events, or a JSON document a line.
+  std::string_view stream_type = "text/event-stream";
   std::vector<QueryField> query = {};
   bool is_probe = false;     // 503 comes with the answer's body
   bool takes_calls = false;  // generates: what comes in headers beside

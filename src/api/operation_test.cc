@@ -13,6 +13,7 @@
 #include "api/cllm_dialect.h"
 #include "api/endpoints.h"
 #include "api/error_body.h"
+#include "api/ollama_dialect.h"
 #include "api/openai_chat.h"
 #include "api/openai_completions.h"
 #include "api/responses_dialect.h"
@@ -39,7 +40,9 @@ std::vector<Described> Dialects(const RequestDefaults& defaults = {}) {
           {std::make_shared<OpenAiChatDialect>(card, defaults), Json::parse(kChat)},
           {std::make_shared<ResponsesDialect>(card, defaults, std::make_shared<ResponseStore>(ResponseStoreOptions{})),
            Json::parse(R"({"input": "x"})")},
-          {std::make_shared<AnthropicDialect>(card, defaults), Json::parse(kChat)}};
+          {std::make_shared<AnthropicDialect>(card, defaults), Json::parse(kChat)},
+          {std::make_shared<OllamaDialect>(OllamaForm::kChat, defaults, 100), Json::parse(kChat)},
+          {std::make_shared<OllamaDialect>(OllamaForm::kGenerate, defaults, 100), Json::parse(kPrompt)}};
 }
 
 SchemaValidator ValidatorOf(const Json& schema) {
@@ -69,6 +72,7 @@ const std::set<std::string> kJudgedByMeaning = {"tools",
                                                 "text",
                                                 "response_format",
                                                 "output_format",
+                                                "format",
                                                 "messages",
                                                 "best_of",
                                                 "n",
@@ -177,6 +181,7 @@ TEST(OperationTest, FieldsOfPeersAreInTheSchema) {
   expect_all(3, ChatFields());
   expect_all(4, ResponseFields());
   expect_all(5, AnthropicFields());
+  expect_all(6, OllamaFields());
 }
 
 TEST(OperationTest, WhetherUnknownFieldsAreLetInIsSaid) {
@@ -211,9 +216,15 @@ void ExpectFits(const SchemaValidator& validator, const std::string& text) {
   EXPECT_TRUE(fits) << text << ": " << (fits ? "" : fits.error().message);
 }
 
-// The data of the frames of a stream, whatever event they are.
+// The data of the frames of a stream, whatever event they are; or its lines.
 std::vector<std::string> DataOf(std::string_view stream) {
   std::vector<std::string> all;
+  if (stream.starts_with('{')) {
+    for (std::size_t at = 0; at < stream.size(); at = stream.find('\n', at) + 1) {
+      all.emplace_back(stream.substr(at, stream.find('\n', at) - at));
+    }
+    return all;
+  }
   for (std::size_t at = stream.find("data: "); at != std::string_view::npos; at = stream.find("\ndata: ", at)) {
     at = stream.find("data: ", at) + 6;
     all.emplace_back(stream.substr(at, stream.find('\n', at) - at));

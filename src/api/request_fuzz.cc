@@ -14,6 +14,8 @@
 #include "api/endpoints.h"
 #include "api/error_body.h"
 #include "api/json_object.h"
+#include "api/ollama_dialect.h"
+#include "api/ollama_models.h"
 #include "api/openai_chat.h"
 #include "api/openai_completions.h"
 #include "api/responses_dialect.h"
@@ -49,6 +51,11 @@ void CheckEndpoint(Endpoint endpoint, std::string_view body) {
   if (text) CheckJson(text->TakeAll());
 }
 
+void CheckLook(Result<std::string> (*look)(const ServerFacts&, std::string_view), std::string_view body) {
+  const Result<std::string> text = look(ServerFacts{.card = {.id = "toy"}}, body);
+  if (text) CheckJson(*text);
+}
+
 }  // namespace
 }  // namespace cllm
 
@@ -65,6 +72,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   RequireCheap(size, [&] { CheckDialect(ResponsesDialect(card, defaults, kept), body); });
   RequireCheap(size, [&] { CheckDialect(AnthropicDialect(card, defaults), body); });
   RequireCheap(size, [&] { CheckEndpoint(CountTokensBody, body); });
+  RequireCheap(size, [&] { CheckDialect(OllamaDialect(OllamaForm::kChat, defaults, 4096), body); });
+  RequireCheap(size, [&] { CheckDialect(OllamaDialect(OllamaForm::kGenerate, defaults, 4096), body); });
+  RequireCheap(size, [&] { CheckLook(OllamaShowBody, body); });
+  RequireCheap(size, [&] { CheckLook(OllamaPullBody, body); });
   RequireCheap(size, [&] { CheckEndpoint(TokenizeBody, body); });
   RequireCheap(size, [&] { CheckEndpoint(DetokenizeBody, body); });
   RequireCheap(size, [&] { CheckEndpoint(ApplyTemplateBody, body); });

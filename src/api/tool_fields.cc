@@ -259,7 +259,8 @@ std::string ArgumentsOf(JsonObject& function, const std::string& path) {
 }
 
 Result<ChatToolCall> ReadCallFields(JsonObject& function, const std::string& path) {
-  static constexpr KnownField kFields[] = {{"description", nullptr}, {"parsed_arguments", nullptr}, {"strict", nullptr}};
+  static constexpr KnownField kFields[] = {
+      {"description", nullptr}, {"index", nullptr}, {"parsed_arguments", nullptr}, {"strict", nullptr}};
   ChatToolCall call = ReadNamedCall(function, path);
   if (Status status = function.Finish(KnownFields(kFields)); !status) return std::unexpected(status.error());
   return call;

@@ -99,6 +99,7 @@ void GenerationStart::Submit(Result<ParsedCall> parsed) {
   if (const std::string* priority = FindHeader(*call_.request, kPriorityHeader)) {
     if (Status status = ReadPriorityHeader(*priority, parsed->request); !status) return Fail(status.error());
   }
+  if (parsed->ready_answer) return AnswerAtOnce(*std::move(parsed->ready_answer));
   if (Status status = HoldMemory(*parsed); !status) return Fail(status.error());
   parsed->request.arrived = arrived_;
   const auto exchange = MakeExchange(*parsed);
@@ -137,6 +138,13 @@ std::shared_ptr<Exchange> GenerationStart::MakeExchange(ParsedCall& call) {
           .repeated_bytes = call.repeated_bytes,
           .keep_alive = room_.keep_alive},
       room_.mailbox, room_.tracker, room_.workers);
+}
+
+void GenerationStart::AnswerAtOnce(std::string body) {
+  record_.status = 200;
+  record_.total_s = SecondsOf(call_.request);
+  LogRequest(record_);
+  call_.Answer(std::move(body));
 }
 
 void GenerationStart::Fail(const Error& error) { call_.FailAndLog(error, std::move(record_)); }

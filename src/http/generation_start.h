@@ -24,6 +24,7 @@ class GenerationStart : public std::enable_shared_from_this<GenerationStart> {
   void Submit(Result<ParsedCall> parsed);
   Status HoldMemory(const ParsedCall& call);
   std::shared_ptr<Exchange> MakeExchange(ParsedCall& call);
+  void AnswerAtOnce(std::string body);
   void Fail(const Error& error);
 
   HttpCall call_;

@@ -155,6 +155,24 @@ void Handlers::StartGeneration(HttpCall call, DialectOf dialect_of) const {
   call.FailAndLog(Unavailable(), RecordOf(call.request));
 }
 
+void Handlers::AnswerFromBackend(HttpCall call, BackendAnswer answer) const {
+  const auto backend = backend_.load();
+  if (!backend) return call.Fail(Unavailable());
+  call.Answer(answer(*backend));
+}
+
+// On a worker: whoever sends a short body may send a long one.
+void Handlers::AnswerFromFacts(HttpCall call, FactsAnswer answer) const {
+  auto backend = backend_.load();
+  if (!backend) return call.Fail(Unavailable());
+  auto body = std::make_shared<RequestBody>(room_.front_door.TakeBody(call.request->getConnectionPtr()));
+  room_.workers.Post([call = std::move(call), backend = std::move(backend), answer, body = std::move(body)] {
+    Result<std::string> shown = answer(backend->facts, body->text);
+    if (!shown) return call.Fail(shown.error());
+    call.Answer(*std::move(shown));
+  });
+}
+
 // On a worker: what is kept may be long.
 void Handlers::AnswerFromStore(HttpCall call, KeptAnswer answer) const {
   auto backend = backend_.load();

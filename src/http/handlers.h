@@ -92,6 +92,18 @@ class Handlers {
     StartWork(std::move(call), kAnswer);
   }
 
+  // `kAnswer` shows something of the backend.
+  template <auto kAnswer>
+  void View(HttpCall call) const {
+    AnswerFromBackend(std::move(call), kAnswer);
+  }
+
+  // `kAnswer` looks up what a short body asks for.
+  template <auto kAnswer>
+  void Look(HttpCall call) const {
+    AnswerFromFacts(std::move(call), kAnswer);
+  }
+
   // `kAnswer` looks at an answer that is kept for the call's owner.
   template <auto kAnswer>
   void Kept(HttpCall call) const {
@@ -102,6 +114,8 @@ class Handlers {
   static constexpr int kBodyThreads = 2;
   using DialectOf = const Dialect& (*)(const Backend&);
   using KeptAnswer = Result<std::string> (*)(const KeptResponseCall&);
+  using BackendAnswer = std::string (*)(const Backend&);
+  using FactsAnswer = Result<std::string> (*)(const ServerFacts&, std::string_view body);
   using BodyAnswer = Result<ChunkedText> (*)(const TextModel&, std::string_view, const WorkLimits&);
 
   // `accepts`: whether requests that come now are let in.
@@ -110,6 +124,8 @@ class Handlers {
   Error Unavailable() const;
   void StartGeneration(HttpCall call, DialectOf dialect_of) const;
   void StartWork(HttpCall call, BodyAnswer answer) const;
+  void AnswerFromBackend(HttpCall call, BackendAnswer answer) const;
+  void AnswerFromFacts(HttpCall call, FactsAnswer answer) const;
   void AnswerFromStore(HttpCall call, KeptAnswer answer) const;
 
   Settings settings_;

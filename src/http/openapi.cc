@@ -181,7 +181,9 @@ Json Document::ResponsesOf(const Route& route, const Operation& operation) {
   const std::string name = OperationName(*named_);
   const std::string type(route.content_type.substr(0, route.content_type.find(';')));
   if (!operation.answer.is_null()) content[type]["schema"] = Named(name + "Answer", operation.answer);
-  if (!operation.frame.is_null()) {
+  if (!operation.frame.is_null() && operation.stream_type == kLinesType) {
+    content[std::string(kLinesType)]["schema"] = Named(name + "Line", operation.frame);
+  } else if (!operation.frame.is_null()) {
     Json data{{"type", "string"}, {"contentMediaType", "application/json"}, {"contentSchema", Named(name + "Frame", operation.frame)}};
     if (operation.ends_with_done) data = words::AnyOf({words::Const("[DONE]"), std::move(data)});
     content["text/event-stream"]["schema"] = {{"type", "object"}, {"properties", {{"data", data}}}, {"required", Json::array({"data"})}};

@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "api/endpoints.h"
+#include "api/ollama_models.h"
 #include "base/nearest_word.h"
 #include "http/handlers.h"
 #include "http/metrics_page.h"
@@ -24,6 +25,7 @@ constexpr auto kDelete = RouteMethod::kDelete;
 constexpr auto kCllm = ErrorFamily::kCllm;
 constexpr auto kOpenAi = ErrorFamily::kOpenAi;
 constexpr auto kAnthropic = ErrorFamily::kAnthropic;
+constexpr auto kOllama = ErrorFamily::kOllama;
 constexpr std::string_view kSameAsAbove;
 
 // What is the same whatever the backend.
@@ -63,6 +65,28 @@ constexpr Route Kept(RouteMethod method, std::string_view path, std::string_view
           .describe = Described<kDescribe>,
           .description = description};
 }
+
+template <auto kAnswer, Operation (*kDescribe)()>
+constexpr Route OllamaView(std::string_view path, std::string_view description) {
+  return {.method = kGet,
+          .path = path,
+          .errors = kOllama,
+          .answer = &Handlers::View<kAnswer>,
+          .describe = Described<kDescribe>,
+          .description = description};
+}
+
+template <auto kAnswer, Operation (*kDescribe)()>
+constexpr Route OllamaLook(RouteMethod method, std::string_view path, std::string_view description) {
+  return {.method = method,
+          .path = path,
+          .errors = kOllama,
+          .answer = &Handlers::Look<kAnswer>,
+          .describe = Described<kDescribe>,
+          .description = description};
+}
+
+constexpr std::string_view kModelsManaged = "400: models are managed where the server runs (`cllm pull`, `cllm rm`)";
 
 constexpr std::array kRoutes = {
     Route{.method = kGet,
@@ -129,6 +153,17 @@ constexpr std::array kRoutes = {
           .answer = &Handlers::Work<CountTokensBody>,
           .describe = Described<DescribeCountTokens>,
           .description = "how many tokens a request to Messages begins with"},
+    Generating<&Backend::ollama_chat>("/api/chat", kOllama, "Ollama's chat"),
+    Generating<&Backend::ollama_generate>("/api/generate", kOllama, "Ollama's text for a prompt"),
+    OllamaView<OllamaTagsBody, DescribeOllamaTags>("/api/tags", "the models that there are, as Ollama lists them"),
+    OllamaView<OllamaRunningBody, DescribeOllamaRunning>("/api/ps", "those that are loaded"),
+    OllamaView<OllamaVersionBody, DescribeOllamaVersion>("/api/version", "the version of Ollama whose API is spoken, and this server's"),
+    OllamaLook<OllamaShowBody, DescribeOllamaShow>(kPost, "/api/show", "what a model is"),
+    OllamaLook<OllamaPullBody, DescribeOllamaPull>(kPost, "/api/pull", "`success` for a model that is there, else 400"),
+    OllamaLook<OllamaUnmanagedBody, DescribeOllamaUnmanaged>(kPost, "/api/push", kModelsManaged),
+    OllamaLook<OllamaUnmanagedBody, DescribeOllamaUnmanaged>(kPost, "/api/create", kSameAsAbove),
+    OllamaLook<OllamaUnmanagedBody, DescribeOllamaUnmanaged>(kPost, "/api/copy", kSameAsAbove),
+    OllamaLook<OllamaUnmanagedBody, DescribeOllamaUnmanaged>(kDelete, "/api/delete", kSameAsAbove),
     Route{.method = kPost,
           .path = "/tokenize",
           .answer = &Handlers::Work<TokenizeBody>,

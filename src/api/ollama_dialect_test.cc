@@ -1,0 +1,155 @@
+#include "api/ollama_dialect.h"
+
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "api/ollama_models.h"
+#include "api/testing_json.h"
+
+namespace cllm {
+namespace {
+
+constexpr const char* kLeastOllamaChat = R"({"model": "m", "messages": [{"role": "user", "content": "hi"}]})";
+constexpr const char* kLeastOllamaPrompt = R"({"model": "m", "prompt": "hi"})";
+
+OllamaDialect ChatOf(int max_context = 100) { return {OllamaForm::kChat, {}, max_context}; }
+OllamaDialect GenerateOf(int max_context = 100) { return {OllamaForm::kGenerate, {}, max_context}; }
+
+std::vector<Json> Lines(std::string_view stream) {
+  std::vector<Json> lines;
+  while (!stream.empty()) {
+    const auto end = stream.find('\n');
+    lines.push_back(Json::parse(stream.substr(0, end)));
+    lines.back().erase("created_at");
+    stream.remove_prefix(end + 1);
+  }
+  return lines;
+}
+
+AnswerPart OllamaCall(int call, const char* name, const char* arguments) {
+  AnswerPart part{.kind = AnswerPart::Kind::kToolCall, .text = arguments, .call = call};
+  if (*name != '\0') part.call_id = std::string("id_") + name;
+  part.call_name = name;
+  return part;
+}
+
+TEST(OllamaDialectTest, OptionsAreObeyedOneByOne) {
+  const ParsedCall call = Parsed(ChatOf(), With(kLeastOllamaChat, "options", R"({"temperature": 0.5, "top_k": 3, "seed": 7, "stop": ["x"],
+    "repeat_penalty": 1.1, "num_predict": 9, "num_ctx": 100, "num_gpu": 1, "mirostat": 0})"));
+  EXPECT_EQ(call.request.sampling.temperature, 0.5F);
+  EXPECT_EQ(call.request.sampling.top_k, 3);
+  EXPECT_EQ(call.request.seed, 7U);
+  EXPECT_EQ(call.request.stop, std::vector<std::string>{"x"});
+  EXPECT_EQ(call.request.max_tokens, 9);
+  EXPECT_TRUE(call.stream) << "as Ollama streams";
+  EXPECT_TRUE(call.ignored_fields.empty());
+  EXPECT_EQ(Parsed(ChatOf(), With(kLeastOllamaChat, "options", R"({"num_predict": -2})")).request.max_tokens, kUntilContextEnd);
+}
+
+TEST(OllamaDialectTest, WhatCannotBeHadIsRefusedByName) {
+  struct Case {
+    const char* name;
+    const char* value;
+    const char* field;
+  };
+  for (const auto& [name, value, field] :
+       {Case{"options", R"({"num_ctx": 101})", "options.num_ctx"},
+        {"options", R"({"mirostat": 2})", "options.mirostat"},
+        {"options", R"({"num_thred": 1})", "options.num_thred"},
+        {"options", "3", "options"},
+        {"format", R"("xml")", "format"},
+        {"think", R"("very")", "think"},
+        {"keep_alive", "[]", "keep_alive"},
+        {"temperature", "1", "temperature"},
+        {"messages", R"([{"role": "user", "content": "x", "images": ["aGk="]}])", "messages[0].images"}}) {
+    EXPECT_EQ(ErrorOf(ChatOf(), With(kLeastOllamaChat, name, value)).field, field) << name << ": " << value;
+  }
+  EXPECT_EQ(ErrorOf(GenerateOf(), With(kLeastOllamaPrompt, "images", R"(["aGk="])")).field, "images");
+  EXPECT_EQ(ErrorOf(GenerateOf(), With(kLeastOllamaPrompt, "template", R"("x")")).field, "template");
+  EXPECT_EQ(ErrorOf(GenerateOf(), With(With(kLeastOllamaPrompt, "raw", "true").c_str(), "system", R"("x")")).field, "system");
+}
+
+TEST(OllamaDialectTest, AMessageHasOllamasNames) {
+  const auto prompt = std::get<ChatPrompt>(Parsed(ChatOf(), R"({"messages": [
+    {"role": "assistant", "content": "", "thinking": "hm", "tool_calls": [{"function": {"index": 0, "name": "f", "arguments": {"a": 1}}}]},
+    {"role": "tool", "tool_name": "f", "content": "2"}], "think": false})")
+                                               .request.prompt);
+  EXPECT_EQ(prompt.messages[0].reasoning_content, "hm");
+  EXPECT_EQ(prompt.messages[0].tool_calls[0].arguments, R"({"a":1})");
+  EXPECT_EQ(prompt.messages[1].name, "f");
+  EXPECT_EQ(prompt.template_arguments.at("enable_thinking"), "false");
+}
+
+TEST(OllamaDialectTest, APromptIsAConversationUnlessItIsRaw) {
+  const auto chat = std::get<ChatPrompt>(Parsed(GenerateOf(), With(kLeastOllamaPrompt, "system", R"("be good")")).request.prompt);
+  EXPECT_EQ(chat.messages, (std::vector<ChatMessage>{{.role = "system", .content = "be good"}, {.role = "user", .content = "hi"}}));
+  EXPECT_EQ(std::get<std::string>(Parsed(GenerateOf(), With(kLeastOllamaPrompt, "raw", "true")).request.prompt), "hi");
+}
+
+TEST(OllamaDialectTest, WithoutAPromptTheModelIsLoadedAndNothingElse) {
+  const auto ready = [](const Dialect& dialect, const char* body) {
+    Json answer = Json::parse(Parsed(dialect, body).ready_answer.value_or("{}"));
+    answer.erase("created_at");
+    return answer;
+  };
+  EXPECT_EQ(ready(GenerateOf(), R"({"model": "m"})"), Json::parse(R"({"model":"m","response":"","done":true,"done_reason":"load"})"));
+  EXPECT_EQ(ready(ChatOf(), R"({"model": "m", "messages": [], "keep_alive": 0})"),
+            Json::parse(R"({"model":"m","message":{"role":"assistant","content":""},"done":true,"done_reason":"unload"})"));
+  EXPECT_FALSE(Parsed(GenerateOf(), kLeastOllamaPrompt).ready_answer);
+}
+
+TEST(OllamaWriterTest, CallsAreSentWhole) {
+  OllamaWriter writer({.form = OllamaForm::kChat, .model = "m"});
+  TextDelta first;
+  first.reasoning = "hm";
+  std::string stream = writer.StreamDelta(first);
+  TextDelta pieces;
+  pieces.text = "a";
+  pieces.calls = {OllamaCall(0, "f", R"({"a")"), OllamaCall(0, "", ":1}"), OllamaCall(1, "g", "{")};
+  stream += writer.StreamDelta(pieces);
+  EXPECT_EQ(writer.held_bytes(), 1U);
+  GenerationEnd end = GoodEnd(FinishReason::kStop);
+  end.queue_time_s = 1;
+  end.first_token_time_s = 3;
+  end.response_time_s = 6;
+  end.generation_time_s = 2.5;
+  stream += writer.StreamEnd(end);
+  const std::vector<Json> lines = Lines(stream);
+  ASSERT_EQ(lines.size(), 4U);
+  EXPECT_EQ(lines[0], Json::parse(R"({"model":"m","message":{"role":"assistant","content":"","thinking":"hm"},"done":false})"));
+  EXPECT_EQ(
+      lines[1]["message"],
+      Json::parse(
+          R"({"role":"assistant","content":"a","tool_calls":[{"id":"id_f","function":{"index":0,"name":"f","arguments":{"a":1}}}]})"));
+  EXPECT_EQ(lines[2]["message"]["tool_calls"][0]["function"], Json::parse(R"({"index":1,"name":"g","arguments":{"_incomplete":"{"}})"));
+  EXPECT_EQ(lines[3]["done_reason"], "stop");
+  EXPECT_EQ(lines[3]["prompt_eval_duration"], 2'000'000'000);
+  EXPECT_EQ(lines[3]["eval_duration"], 2'500'000'000);
+  EXPECT_EQ(lines[3]["total_duration"], 6'000'000'000);
+}
+
+TEST(OllamaWriterTest, AStreamThatFailsSaysWhy) {
+  GenerationEnd end;
+  end.status = Fail(ErrorCode::kTimedOut, "too late");
+  EXPECT_EQ(OllamaWriter({.form = OllamaForm::kGenerate}).StreamEnd(end), "{\"error\":\"too late\"}\n");
+}
+
+TEST(OllamaModelsTest, AModelIsKnownWithAndWithoutItsTag) {
+  ServerFacts facts{.card = {.id = "toy"}};
+  facts.architecture = "llama";
+  facts.trained_context = 5;
+  for (const char* body : {R"({"model": "toy"})", R"({"name": "toy:latest", "verbose": true})"}) {
+    const Result<std::string> shown = OllamaShowBody(facts, body);
+    ASSERT_TRUE(shown) << shown.error().message;
+    EXPECT_EQ(Json::parse(*shown)["model_info"]["llama.context_length"], 5);
+    EXPECT_TRUE(OllamaPullBody(facts, body));
+  }
+  EXPECT_EQ(OllamaShowBody(facts, R"({"model": "toy:8b"})").error().code, ErrorCode::kModelNotFound);
+  EXPECT_EQ(OllamaShowBody(facts, "{}").error().message, "model is missing");
+  EXPECT_TRUE(OllamaPullBody(facts, R"({"model": "other"})").error().message.contains("cllm pull"));
+}
+
+}  // namespace
+}  // namespace cllm
