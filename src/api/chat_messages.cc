@@ -1,6 +1,8 @@
 #include "api/chat_messages.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <utility>
@@ -8,6 +10,7 @@
 
 #include <fmt/format.h>
 
+#include "api/sampling_fields.h"
 #include "api/tool_fields.h"
 #include "base/utf8.h"
 
@@ -131,27 +134,43 @@ void SetEffort(JsonObject& object, const char* field, const std::string& effort,
   SetArgument(object, field, "reasoning_effort", effort, prompt);
 }
 
-// OpenRouter's {"effort": …, "enabled": …}.
+// llama-server's, vLLM's, DashScope's.
+constexpr const char* kReasoningBudgetNames[] = {"reasoning_budget", "reasoning_budget_tokens", "thinking_budget_tokens",
+                                                 "thinking_token_budget", "thinking_budget"};
+
+// Most tokens of thoughts; -1: as many as the model likes.
+void ReadBudget(JsonObject& reader, const char* name, ChatPrompt& prompt) {
+  const auto tokens = reader.Int(name, -1, kMostTokensField);
+  if (!tokens || *tokens == -1) return;
+  const int most = static_cast<int>(std::min<std::int64_t>(*tokens, std::numeric_limits<int>::max()));
+  if (prompt.reasoning_budget && *prompt.reasoning_budget != most) {
+    reader.Reject(name, fmt::format("{} contradicts another name of the same field", name));
+  }
+  prompt.reasoning_budget = most;
+}
+
+// OpenRouter's {"effort": …, "enabled": …, "max_tokens": …}.
 void ReadReasoningObject(JsonObject& object, ChatPrompt& prompt) {
   const Json* json = object.Any("reasoning");
   if (json == nullptr) return;
   if (!json->is_object()) return object.Reject("reasoning", "reasoning must be an object");
-  static constexpr KnownField kFields[] = {
-      {"exclude", "[false]"}, {"max_tokens", "[]"}, {"summary", nullptr}, {"generate_summary", nullptr}};
+  static constexpr KnownField kFields[] = {{"exclude", "[false]"}, {"summary", nullptr}, {"generate_summary", nullptr}};
   JsonObject reader = object.Inner(*json, "reasoning.");
   if (const auto effort = reader.String("effort")) SetEffort(object, "reasoning", *effort, prompt);
   if (const auto enabled = reader.Bool("enabled")) SetArgument(object, "reasoning", "enable_thinking", *enabled, prompt);
+  ReadBudget(reader, "max_tokens", prompt);
   if (Status status = reader.Finish(KnownFields(kFields)); !status) object.Reject(std::move(status.error()));
 }
 
-// {"type": "enabled" or "disabled"}, of DeepSeek, Anthropic and others.
+// {"type": "enabled" or "disabled", "budget_tokens": …}, of DeepSeek, Anthropic and others.
 void ReadThinkingObject(JsonObject& object, ChatPrompt& prompt) {
   const Json* json = object.Any("thinking");
   if (json == nullptr) return;
   if (!json->is_object()) return object.Reject("thinking", "thinking must be an object");
-  static constexpr KnownField kFields[] = {{"budget_tokens", "[]"}, {"clear_thinking", "[true]"}};
+  static constexpr KnownField kFields[] = {{"clear_thinking", "[true]"}};
   JsonObject reader = object.Inner(*json, "thinking.");
   const std::string type = reader.String("type").value_or("");
+  ReadBudget(reader, "budget_tokens", prompt);
   if (type == "enabled" || type == "disabled") {
     SetArgument(object, "thinking", "enable_thinking", type == "enabled", prompt);
   } else if (type != "auto" && type != "adaptive") {
@@ -216,6 +235,7 @@ void ReadTemplateArguments(JsonObject& object, ChatPrompt& prompt) {
   if (const auto enabled = object.Bool("enable_thinking")) SetArgument(object, "enable_thinking", "enable_thinking", *enabled, prompt);
   ReadReasoningObject(object, prompt);
   ReadThinkingObject(object, prompt);
+  for (const char* name : kReasoningBudgetNames) ReadBudget(object, name, prompt);
 }
 
 Result<ChatPrompt> ReadChatPrompt(JsonObject& object) {

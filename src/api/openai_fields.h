@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -36,6 +37,10 @@ Json UsageObject(const TokenCounts& counts);
 
 // The bytes of a token as text for JSON: parts of characters become U+FFFD.
 std::string TokenShown(const std::string& bytes);
+
+inline constexpr std::int64_t kMostTopLogprobs = 20;  // OpenAI's bound
+// Tokens with their log-probabilities, as chats and Responses have them.
+Json LogprobEntries(std::span<const TokenText> tokens);
 
 // What the objects of one answer have in common.
 class OpenAiEnvelope {

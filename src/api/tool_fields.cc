@@ -81,7 +81,9 @@ void ToolReader::ReadFunction(const Json& json, const std::string& path) {
   ChatTool tool;
   tool.name = fields.String("name").value_or("");
   tool.description = fields.String("description").value_or("");
-  ToolCheck check{.is_strict = fields.Bool("strict").value_or(false)};
+  tool.is_strict = fields.Bool("strict").value_or(false);
+  ToolCheck check;
+  check.is_strict = tool.is_strict;
   const Json* parameters = fields.Any("parameters");
   if (!IsToolName(tool.name)) {
     fields.Reject("name", fmt::format("{}.name must be 1 to {} letters, digits, and _ - . : /", path, kMostToolNameBytes));
@@ -217,6 +219,11 @@ ToolSettings ReadTools(JsonObject& object, GenerateRequest& request, ChatPrompt&
   // Who demands a call and says nothing else wants one: a small model would make them without end.
   prompt.parallel_tool_calls = object.Bool("parallel_tool_calls").value_or(!prompt.tool_choice.demands()) && !settings.speaks_of_functions;
   settings.relaxed = reader.TakeRelaxed();
+  if (prompt.demands_call() && prompt.continue_final_message) {
+    object.Reject("tool_choice",
+                  "tool_choice demands a call, which cannot go on with a last message of the assistant: with add_generation_prompt: true "
+                  "the answer begins anew");
+  }
   if (!prompt.tools.empty()) request.check_call = MakeCallCheck(reader.TakeChecks(), prompt.tool_choice);
   return settings;
 }
