@@ -268,7 +268,11 @@ std::shared_ptr<const PendingGrammar> Service::BeginToCompile(const AnswerGramma
     return pending;
   }
   grammar_workers_.Post([this, pending, source = grammar.source, stop] {
-    auto compiled = grammars_->Compile(source, stop);
+    PendingGrammar::Outcome compiled = Fail(ErrorCode::kUnavailable, "the server has no memory for the grammar");
+    try {
+      compiled = grammars_->Compile(source, stop);
+    } catch (const std::bad_alloc&) {  // the answers go on without
+    }
     if (!compiled && compiled.error().code == ErrorCode::kInvalidArgument) {
       spdlog::warn("calls of tools that nobody demands are not held to their schemas while they are generated: {}",
                    EscapedForLog(compiled.error().message));
