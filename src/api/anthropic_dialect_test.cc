@@ -97,6 +97,8 @@ TEST(AnthropicMessagesTest, ModelsThinkWhereTheyAreAskedTo) {
   EXPECT_EQ(thinks(With(kLeastMessages, "thinking", R"({"type": "disabled"})")), "false");
   EXPECT_EQ(thinks(With(kLeastMessages, "thinking", R"({"type": "enabled"})")), "true");
   EXPECT_EQ(thinks(With(kLeastMessages, "thinking", R"({"type": "adaptive"})")), "");
+  const ParsedCall bounded = Parsed(Messages(), With(kLeastMessages, "thinking", R"({"type": "enabled", "budget_tokens": 1024})"));
+  EXPECT_EQ(std::get<ChatPrompt>(bounded.request.prompt).reasoning_budget, 1024);
 }
 
 TEST(AnthropicMessagesTest, WhatIsWrongIsNamed) {

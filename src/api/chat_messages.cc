@@ -1,6 +1,8 @@
 #include "api/chat_messages.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <utility>
@@ -8,6 +10,7 @@
 
 #include <fmt/format.h>
 
+#include "api/sampling_fields.h"
 #include "api/schema_words.h"
 #include "api/tool_fields.h"
 #include "base/utf8.h"
@@ -119,21 +122,37 @@ void SetEffort(JsonObject& object, const char* field, const std::string& effort,
   SetTemplateArgument(object, field, "reasoning_effort", effort, prompt);
 }
 
-// OpenRouter's {"effort": …, "enabled": …}.
+// llama-server's, vLLM's, DashScope's.
+constexpr const char* kReasoningBudgetNames[] = {"reasoning_budget", "reasoning_budget_tokens", "thinking_budget_tokens",
+                                                 "thinking_token_budget", "thinking_budget"};
+
+// Most tokens of thoughts; -1: as many as the model likes.
+void ReadBudget(JsonObject& reader, const char* name, ChatPrompt& prompt) {
+  const auto tokens = reader.Int(name, -1, kMostTokensField);
+  if (!tokens || *tokens == -1) return;
+  const int most = static_cast<int>(std::min<std::int64_t>(*tokens, std::numeric_limits<int>::max()));
+  if (prompt.reasoning_budget && *prompt.reasoning_budget != most) {
+    reader.Reject(name, fmt::format("{} contradicts another name of the same field", name));
+  }
+  prompt.reasoning_budget = most;
+}
+
+// OpenRouter's {"effort": …, "enabled": …, "max_tokens": …}.
 void ReadReasoningObject(JsonObject& object, ChatPrompt& prompt) {
-  static constexpr KnownField kFields[] = {
-      {"exclude", "[false]"}, {"max_tokens", "[]"}, {"summary", nullptr}, {"generate_summary", nullptr}};
+  static constexpr KnownField kFields[] = {{"exclude", "[false]"}, {"summary", nullptr}, {"generate_summary", nullptr}};
   object.Object("reasoning", KnownFields(kFields), [&](JsonObject& fields) {
     if (const auto effort = fields.String("effort")) SetEffort(object, "reasoning", *effort, prompt);
     if (const auto enabled = fields.Bool("enabled")) SetTemplateArgument(object, "reasoning", "enable_thinking", *enabled, prompt);
+    ReadBudget(fields, "max_tokens", prompt);
   });
 }
 
-// {"type": "enabled" or "disabled"}, of DeepSeek, Anthropic and others.
+// {"type": "enabled" or "disabled", "budget_tokens": …}, of DeepSeek, Anthropic and others.
 void ReadThinkingObject(JsonObject& object, ChatPrompt& prompt) {
-  static constexpr KnownField kFields[] = {{"budget_tokens", "[]"}, {"clear_thinking", "[true]"}};
+  static constexpr KnownField kFields[] = {{"clear_thinking", "[true]"}, {"display", nullptr}};
   object.Object("thinking", KnownFields(kFields), [&](JsonObject& fields) {
     const std::string type = fields.Tag("type", {"enabled", "disabled", "auto", "adaptive"});
+    ReadBudget(fields, "budget_tokens", prompt);
     if (type.empty()) fields.Reject("type", "thinking.type must be enabled, disabled or auto");
     if (type == "enabled" || type == "disabled") SetTemplateArgument(object, "thinking", "enable_thinking", type == "enabled", prompt);
   });
@@ -218,6 +237,7 @@ void ReadTemplateArguments(JsonObject& object, ChatPrompt& prompt) {
     SetTemplateArgument(object, "enable_thinking", "enable_thinking", *enabled, prompt);
   ReadReasoningObject(object, prompt);
   ReadThinkingObject(object, prompt);
+  for (const char* name : kReasoningBudgetNames) ReadBudget(object, name, prompt);
 }
 
 ChatPrompt ReadChatPrompt(JsonObject& object) {

@@ -37,7 +37,7 @@ class ConstraintReader {
   void SchemaOrText(const std::string& field, const Json& value);
   void Regex(const std::string& field, const std::string& regex);
   void Choice(const std::string& field, const Json& texts);
-  void Ebnf(const std::string& field, const std::string& grammar);
+  void Rules(GrammarPart::Kind kind, const std::string& field, const std::string& grammar);
   void Reject(const std::string& field, std::string message) { object_.Reject({ErrorCode::kInvalidArgument, std::move(message), field}); }
 
  private:
@@ -100,7 +100,7 @@ std::string Literal(std::string_view text) {
     if (c == '"' || c == '\\') {
       literal += {'\\', c};
     } else if (byte < 0x20 || byte == 0x7F) {
-      literal += fmt::format("\\x{:02x}", byte);
+      literal += fmt::format("\\u{:04x}", byte);  // "\\x" would take further digits
     } else {
       literal += c;
     }
@@ -129,9 +129,9 @@ void ConstraintReader::Choice(const std::string& field, const Json& texts) {
   Set({.grammar = {.kind = GrammarPart::Kind::kEbnf, .text = std::move(grammar)}, .field = field, .check = check});
 }
 
-void ConstraintReader::Ebnf(const std::string& field, const std::string& grammar) {
+void ConstraintReader::Rules(GrammarPart::Kind kind, const std::string& field, const std::string& grammar) {
   if (grammar.size() > kMostGrammarBytes) return Reject(field, fmt::format("{} has more than {} bytes", field, kMostGrammarBytes));
-  Set({.grammar = {.kind = GrammarPart::Kind::kEbnf, .text = grammar}, .field = field});
+  Set({.grammar = {.kind = kind, .text = grammar}, .field = field});
 }
 
 // {"type": "text" | "json_object" | "json_schema", …}, with a schema in json_schema or, as OpenAI's Responses and llama-server have it,
@@ -172,7 +172,7 @@ void ReadStructuredOutputs(JsonObject& object, ConstraintReader& reader) {
     if (const Json* schema = fields.Any("json", SchemaOrTextSchema)) reader.SchemaOrText("structured_outputs.json", *schema);
     if (const auto regex = fields.String("regex")) reader.Regex("structured_outputs.regex", *regex);
     if (const Json* choice = fields.Any("choice", ChoiceTextsSchema)) reader.Choice("structured_outputs.choice", *choice);
-    if (const auto grammar = fields.String("grammar")) reader.Ebnf("structured_outputs.grammar", *grammar);
+    if (const auto grammar = fields.String("grammar")) reader.Rules(GrammarPart::Kind::kEbnf, "structured_outputs.grammar", *grammar);
     if (fields.Bool("json_object").value_or(false)) reader.Schema("structured_outputs.json_object", Json{{"type", "object"}});
   });
 }
@@ -190,8 +190,10 @@ void ReadConstraint(JsonObject& object, GenerateRequest& request) {
     if (const auto regex = object.String(name); regex && !regex->empty()) reader.Regex(name, *regex);
   }
   if (const Json* choice = object.Any("guided_choice", ChoiceTextsSchema)) reader.Choice("guided_choice", *choice);
-  for (const char* name : {"guided_grammar", "ebnf", "grammar"}) {
-    if (const auto grammar = object.String(name); grammar && !grammar->empty()) reader.Ebnf(name, *grammar);
+  // vLLM's and SGLang's clients write for the library that makes our masks, too; llama-server's for llama.cpp.
+  for (const auto& [name, kind] : {std::pair("guided_grammar", GrammarPart::Kind::kEbnf), std::pair("ebnf", GrammarPart::Kind::kEbnf),
+                                   std::pair("grammar", GrammarPart::Kind::kGbnf)}) {
+    if (const auto grammar = object.String(name); grammar && !grammar->empty()) reader.Rules(kind, name, *grammar);
   }
 }
 

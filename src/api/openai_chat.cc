@@ -1,6 +1,8 @@
 #include "api/openai_chat.h"
 
+#include <map>
 #include <set>
+#include <string>
 
 #include <fmt/format.h>
 
@@ -17,27 +19,7 @@
 namespace cllm {
 namespace {
 
-constexpr std::int64_t kMostTopLogprobs = 20;  // OpenAI's bound
-
-Json LogprobEntry(const std::string& bytes, float logprob) {
-  Json list = Json::array();
-  for (const unsigned char byte : bytes) list.push_back(byte);
-  return {{"token", TokenShown(bytes)}, {"logprob", logprob}, {"bytes", list}};
-}
-
-Json LogprobsObject(const std::vector<TokenText>& tokens) {
-  Json content = Json::array();
-  for (const TokenText& token : tokens) {
-    Json entry = LogprobEntry(token.bytes, token.token.logprob);
-    Json top = Json::array();
-    for (std::size_t i = 0; i < token.token.top.size(); ++i) {
-      top.push_back(LogprobEntry(token.top_bytes[i], token.token.top[i].logprob));
-    }
-    entry["top_logprobs"] = std::move(top);
-    content.push_back(std::move(entry));
-  }
-  return {{"content", std::move(content)}, {"refusal", nullptr}};
-}
+Json LogprobsObject(const std::vector<TokenText>& tokens) { return {{"content", LogprobEntries(tokens)}, {"refusal", nullptr}}; }
 
 constexpr const char* kChunk = "chat.completion.chunk";
 
@@ -47,6 +29,7 @@ class ChatWriter : public AnswerWriter {
     bool logprobs = false;
     bool shows_reasoning = true;
     bool speaks_of_functions = false;  // as ToolSettings has it
+    bool shows_raw = false;
   };
   ChatWriter(ModelCard model, Settings settings, StreamSettings stream)
       : envelope_("chatcmpl-", std::move(model), stream), settings_(settings) {}
@@ -59,8 +42,9 @@ class ChatWriter : public AnswerWriter {
     if (!delta.reasoning.empty() && settings_.shows_reasoning) fields["reasoning_content"] = delta.reasoning;
     if (!delta.text.empty() || delta.empty()) fields["content"] = delta.text;
     if (!delta.calls.empty()) AddCallPieces(delta, fields);
+    if (settings_.shows_raw) raw_[delta.choice] += delta.raw;
     if (fields.empty()) return frames;
-    return frames + Chunk(delta.choice, std::move(fields), LogprobsOf(delta), nullptr, delta.counts);
+    return frames + Chunk(delta.choice, std::move(fields), LogprobsOf(delta), delta.counts);
   }
 
   std::string StreamEnd(const GenerationEnd& end) override {
@@ -69,7 +53,12 @@ class ChatWriter : public AnswerWriter {
     std::string frames;
     for (int choice = 0; choice < end.choices(); ++choice) {
       frames += Opening(choice, counts);
-      frames += Chunk(choice, Json::object(), nullptr, ReasonOf(end.reason_of(choice), calling_.contains(choice)), counts);
+      Json last{{"index", choice},
+                {"delta", Json::object()},
+                {"logprobs", nullptr},
+                {"finish_reason", ReasonOf(end.reason_of(choice), calling_.contains(choice))}};
+      if (settings_.shows_raw) last["raw_text"] = raw_[choice];
+      frames += envelope_.Chunk(kChunk, std::move(last), counts);
     }
     return frames + envelope_.End(kChunk, end);
   }
@@ -78,10 +67,12 @@ class ChatWriter : public AnswerWriter {
     Json body = envelope_.Object("chat.completion");
     body["choices"] = Json::array();
     for (const TextDelta& answer : answers) {
-      body["choices"].push_back({{"index", answer.choice},
-                                 {"message", MessageOf(answer)},
-                                 {"logprobs", LogprobsOf(answer)},
-                                 {"finish_reason", ReasonOf(end.reason_of(answer.choice), !answer.calls.empty())}});
+      Json choice{{"index", answer.choice},
+                  {"message", MessageOf(answer)},
+                  {"logprobs", LogprobsOf(answer)},
+                  {"finish_reason", ReasonOf(end.reason_of(answer.choice), !answer.calls.empty())}};
+      if (settings_.shows_raw) choice["raw_text"] = answer.raw;
+      body["choices"].push_back(std::move(choice));
     }
     body["usage"] = UsageObject(end);
     body["seed"] = SeedShown(end.seed);
@@ -134,20 +125,19 @@ class ChatWriter : public AnswerWriter {
   // OpenAI's first chunk of a choice names the role before any text.
   std::string Opening(int choice, const TokenCounts& counts) {
     if (!opened_.insert(choice).second) return {};
-    return Chunk(choice, {{"role", "assistant"}, {"content", ""}}, nullptr, nullptr, counts);
+    return Chunk(choice, {{"role", "assistant"}, {"content", ""}}, nullptr, counts);
   }
 
-  std::string Chunk(int choice, Json delta, Json logprobs, Json finish_reason, const TokenCounts& counts) const {
+  std::string Chunk(int choice, Json delta, Json logprobs, const TokenCounts& counts) const {
     return envelope_.Chunk(
-        kChunk,
-        {{"index", choice}, {"delta", std::move(delta)}, {"logprobs", std::move(logprobs)}, {"finish_reason", std::move(finish_reason)}},
-        counts);
+        kChunk, {{"index", choice}, {"delta", std::move(delta)}, {"logprobs", std::move(logprobs)}, {"finish_reason", nullptr}}, counts);
   }
 
   OpenAiEnvelope envelope_;
   Settings settings_;
-  std::set<int> opened_;   // choices
-  std::set<int> calling_;  // choices with calls
+  std::map<int, std::string> raw_;  // by choice
+  std::set<int> opened_;            // choices
+  std::set<int> calling_;           // choices with calls
 };
 
 // logprobs is a switch here, top_logprobs the number of alternatives.
@@ -184,14 +174,12 @@ Json ChatDeltaSchema() {
 
 // A choice with its text under `name`.
 Json ChatChoiceSchema(const char* name, Json text, Json finish_reason) {
-  const words::Members entry{{"token", words::String()}, {"logprob", words::Number()}, {"bytes", words::ListOf(words::Integer(0, 255))}};
-  words::Members token = entry;
-  token.emplace_back("top_logprobs", words::ListOf(words::Record(entry)));
-  const Json logprobs = words::Record({{"content", words::ListOf(words::Record(token))}, {"refusal", words::Null()}});
+  const Json logprobs = words::Record({{"content", words::ListOf(TokenLogprobSchema())}, {"refusal", words::Null()}});
   return words::Record({{"index", words::Integer()},
                         {name, std::move(text)},
                         {"logprobs", words::OrNull(logprobs)},
-                        {"finish_reason", std::move(finish_reason)}});
+                        {"finish_reason", std::move(finish_reason)}},
+                       {{"raw_text", words::String()}});
 }
 
 ChatPrompt ReadTemplateFields(JsonObject& object) {
@@ -217,6 +205,7 @@ Result<OpenAiChatDialect::Read> OpenAiChatDialect::ReadFields(JsonObject& object
   call.request.prompt = std::move(prompt);
   read.logprobs = ReadLogprobs(object, call.request.sampling);
   read.shows_reasoning = object.Bool("include_reasoning").value_or(true);
+  call.request.wants_raw = object.Bool("return_raw").value_or(false);
   read.stream = ReadStreamFields(object);
   call.stream = read.stream.stream;
   ReadChoices(object, 1, call);
@@ -234,11 +223,12 @@ Result<ParsedCall> OpenAiChatDialect::Parse(std::string_view body, const StopChe
   const Result<Read> read = ReadFields(object, call);
   if (!read) return std::unexpected(read.error());
   call.relaxed_schema = read->tools.relaxed;
-  call.writer = std::make_unique<ChatWriter>(
-      model_,
-      ChatWriter::Settings{
-          .logprobs = read->logprobs, .shows_reasoning = read->shows_reasoning, .speaks_of_functions = read->tools.speaks_of_functions},
-      read->stream);
+  call.writer = std::make_unique<ChatWriter>(model_,
+                                             ChatWriter::Settings{.logprobs = read->logprobs,
+                                                                  .shows_reasoning = read->shows_reasoning,
+                                                                  .speaks_of_functions = read->tools.speaks_of_functions,
+                                                                  .shows_raw = call.request.wants_raw},
+                                             read->stream);
   call.ignored_fields = ignored.Take();
   return call;
 }

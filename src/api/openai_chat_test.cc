@@ -278,6 +278,46 @@ TEST(OpenAiChatTest, UnknownFieldsOfMessagesAreNamedByTheirPath) {
   EXPECT_EQ(std::get<ChatPrompt>(call.request.prompt).template_arguments.at("made_up"), "null") << "data is left as it is";
 }
 
+TEST(OpenAiChatTest, ThoughtsHaveABudgetUnderManyNames) {
+  const auto budget = [](const char* name, const char* value) { return PromptOf(With(kLeastChat, name, value)).reasoning_budget; };
+  for (const char* name :
+       {"reasoning_budget", "reasoning_budget_tokens", "thinking_budget_tokens", "thinking_token_budget", "thinking_budget"}) {
+    EXPECT_EQ(budget(name, "7"), 7) << name;
+    EXPECT_EQ(budget(name, "0"), 0) << name;
+    EXPECT_EQ(budget(name, "-1"), std::nullopt) << name;
+    EXPECT_EQ(budget(name, "null"), std::nullopt) << name;
+    EXPECT_EQ(budget(name, "4294967295"), std::numeric_limits<int>::max()) << name;
+    for (const char* wrong : {"-2", "1.5", "\"5\"", "true", "[]"}) {
+      EXPECT_EQ(ErrorOf(Chat(), With(kLeastChat, name, wrong)).field, name) << wrong;
+    }
+  }
+  EXPECT_EQ(budget("reasoning", R"({"max_tokens": 9})"), 9);
+  EXPECT_EQ(ErrorOf(Chat(), With(kLeastChat, "reasoning", R"({"max_tokens": "9"})")).field, "reasoning.max_tokens");
+  EXPECT_EQ(budget("thinking", R"({"type": "enabled", "budget_tokens": 5})"), 5);
+  EXPECT_EQ(ErrorOf(Chat(), With(kLeastChat, "thinking", R"({"type": "enabled", "budget_tokens": {}})")).field, "thinking.budget_tokens");
+  EXPECT_EQ(ErrorOf(Chat(), With(With(kLeastChat, "thinking_budget", "3").c_str(), "reasoning_budget", "4")).field, "thinking_budget");
+  EXPECT_EQ(ErrorOf(Chat(), With(kLeastChat, "reasoning_budget_message", "\"Enough.\"")).field, "reasoning_budget_message");
+}
+
+TEST(OpenAiChatTest, TheTextAsItCameIsShownToWhoAsks) {
+  const ParsedCall call = Parsed(Chat(), With(kLeastChat, "return_raw", "true"));
+  EXPECT_TRUE(call.request.wants_raw);
+  TextDelta one{.text = "a"};
+  one.raw = "<think>";
+  TextDelta other{.text = "b"};
+  other.raw = "x</think>ab";
+  std::string stream = call.writer->StreamDelta(one);
+  stream += call.writer->StreamDelta(other);
+  stream += call.writer->StreamEnd(GoodEnd());
+  const std::vector<Json> frames = Frames(stream);
+  EXPECT_EQ(frames[frames.size() - 2]["choices"][0]["raw_text"], "<think>x</think>ab") << "in the last chunk of the choice";
+  for (std::size_t i = 0; i + 2 < frames.size(); ++i) EXPECT_FALSE(frames[i]["choices"][0].contains("raw_text")) << i;
+  one.Append(other);
+  const Json whole = Json::parse(Parsed(Chat(), With(kLeastChat, "return_raw", "true")).writer->Whole({one}, GoodEnd()));
+  EXPECT_EQ(whole["choices"][0]["raw_text"], "<think>x</think>ab");
+  EXPECT_FALSE(Json::parse(Parsed(Chat(), kLeastChat).writer->Whole({one}, GoodEnd()))["choices"][0].contains("raw_text"));
+}
+
 TEST(OpenAiChatTest, TheTemplateIsToldOfThinking) {
   const auto arguments = [](const char* name, const char* value) { return PromptOf(With(kLeastChat, name, value)).template_arguments; };
   using Arguments = std::map<std::string, std::string>;
@@ -288,7 +328,7 @@ TEST(OpenAiChatTest, TheTemplateIsToldOfThinking) {
   EXPECT_EQ(arguments("reasoning", R"({"effort": "high", "enabled": true})"),
             (Arguments{{"enable_thinking", "true"}, {"reasoning_effort", "\"high\""}}));
   EXPECT_EQ(arguments("thinking", R"({"type": "disabled"})"), (Arguments{{"enable_thinking", "false"}}));
-  EXPECT_EQ(ErrorOf(Chat(), With(kLeastChat, "thinking", R"({"type": "enabled", "budget_tokens": 5})")).field, "thinking.budget_tokens");
+  EXPECT_EQ(arguments("thinking", R"({"type": "enabled", "budget_tokens": 5})"), (Arguments{{"enable_thinking", "true"}}));
   EXPECT_EQ(
       ErrorOf(Chat(), With(With(kLeastChat, "enable_thinking", "true").c_str(), "chat_template_kwargs", R"({"enable_thinking": false})")),
       (Error{ErrorCode::kInvalidArgument, "enable_thinking contradicts enable_thinking of another field", "enable_thinking"}));

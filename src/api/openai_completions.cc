@@ -140,6 +140,13 @@ std::optional<Prompt> ReadOnePrompt(const Json& json) {
   return prompt.parts.empty() ? std::vector<TokenId>() : std::get<std::vector<TokenId>>(std::move(prompt.parts.front()));
 }
 
+// The beginning of a text that has a gap before `suffix`; nothing where it is no text.
+std::optional<Prompt> WithSuffix(const Prompt& prompt, const std::string& suffix, bool add_special_tokens) {
+  const auto* text = std::get_if<std::string>(&prompt);
+  if (text == nullptr) return std::nullopt;
+  return GapPrompt{.prefix = *text, .suffix = suffix, .middle = {}, .add_special_tokens = add_special_tokens};
+}
+
 // A text whose tokens are to have nothing around them.
 Prompt WithoutSpecialTokens(Prompt prompt) {
   if (auto* text = std::get_if<std::string>(&prompt)) {
@@ -162,7 +169,13 @@ void ReadPrompts(JsonObject& object, ParsedCall& call) {
   const Json* json = object.Any("prompt", PromptsSchema);
   object.Require("prompt");
   const bool add_special_tokens = object.Bool("add_special_tokens").value_or(true);
-  const auto finished = [&](Prompt prompt) { return add_special_tokens ? std::move(prompt) : WithoutSpecialTokens(std::move(prompt)); };
+  const std::string suffix = object.String("suffix").value_or("");
+  const auto finished = [&](Prompt prompt) {
+    if (suffix.empty()) return add_special_tokens ? std::move(prompt) : WithoutSpecialTokens(std::move(prompt));
+    std::optional<Prompt> gap = WithSuffix(prompt, suffix, add_special_tokens);
+    if (!gap) object.Reject("suffix", "suffix needs a prompt that is a text");
+    return gap ? std::move(*gap) : std::move(prompt);
+  };
   if (json == nullptr) return;
   const bool is_list = json->is_array() && !json->empty() && std::ranges::none_of(*json, [](const Json& item) { return item.is_number(); });
   if (!is_list) {

@@ -46,6 +46,17 @@ TEST(OpenAiCompletionsTest, FieldsArrive) {
   EXPECT_EQ(call.request.stop, std::vector<std::string>{"a"});
 }
 
+TEST(OpenAiCompletionsTest, ASuffixMakesAGap) {
+  const ParsedCall call = Parsed(Completions(), R"({"prompt": ["a", "b"], "suffix": "z", "add_special_tokens": false})");
+  const auto& first = std::get<GapPrompt>(call.request.prompt);
+  EXPECT_EQ(first.prefix + "|" + first.suffix + "|" + first.middle, "a|z|");
+  EXPECT_FALSE(first.add_special_tokens);
+  ASSERT_EQ(call.further_prompts.size(), 1U);
+  EXPECT_EQ(std::get<GapPrompt>(call.further_prompts[0]).prefix, "b");
+  EXPECT_EQ(ErrorOf(Completions(), R"({"prompt": [1, 2], "suffix": "z"})"),
+            (Error{ErrorCode::kInvalidArgument, "suffix needs a prompt that is a text", "suffix"}));
+}
+
 TEST(OpenAiCompletionsTest, SettingsHoldWhereTheRequestSaysNothing) {
   const OpenAiCompletionsDialect dialect({.id = "toy"}, {.sampling = {.temperature = 0.25, .top_k = 3, .top_p = 0.5}, .max_tokens = 9});
   const ParsedCall least = Parsed(dialect, kLeastCompletion);
@@ -108,7 +119,9 @@ TEST(OpenAiCompletionsTest, WrongFieldsAreNamed) {
                      {"logprobs", "true", "logprobs must be an integer from 0 to 5, not true"},
                      {"best_of", "129", "best_of must be an integer from 1 to 128, not 129"},
                      {"echo", "1", "echo must be true or false, not 1"},
-                     {"suffix", "\"x\"", "suffix is not supported"},
+                     {"suffix", "5", "suffix must be a string, not 5"},
+                     {"return_raw", "true", "return_raw is not supported"},
+                     {"reasoning_budget", "5", "reasoning_budget other than -1 is not supported; use /v1/chat/completions instead"},
                      {"max_tokens", "0", "max_tokens must be at least 1, or -1 for as many as the context has room for, not 0"},
                      {"messages", "[]", "messages is not supported; use prompt, or /v1/chat/completions instead"}});
   EXPECT_EQ(ErrorOf(Completions(), "{}"), (Error{ErrorCode::kInvalidArgument, "prompt is missing", "prompt"}));

@@ -10,6 +10,15 @@
 #include "base/utf8.h"
 
 namespace cllm {
+namespace {
+
+Json LogprobEntry(const std::string& bytes, float logprob) {
+  Json list = Json::array();
+  for (const unsigned char byte : bytes) list.push_back(byte);
+  return {{"token", TokenShown(bytes)}, {"logprob", logprob}, {"bytes", list}};
+}
+
+}  // namespace
 
 StreamSettings ReadStreamFields(JsonObject& object) {
   StreamSettings settings;
@@ -90,10 +99,31 @@ TokenCounts CountsOf(const GenerationEnd& end) {
 
 Json UsageObject(const GenerationEnd& end) { return UsageObject(CountsOf(end)); }
 
+Json TokenLogprobSchema() {
+  const words::Members entry{{"token", words::String()}, {"logprob", words::Number()}, {"bytes", words::ListOf(words::Integer(0, 255))}};
+  words::Members token = entry;
+  token.emplace_back("top_logprobs", words::ListOf(words::Record(entry)));
+  return words::Record(token);
+}
+
 std::string TokenShown(const std::string& bytes) {
   Utf8Assembler assembler;
   std::string text = assembler.Push(bytes);
   return text + assembler.Finish();
+}
+
+Json LogprobEntries(std::span<const TokenText> tokens) {
+  Json entries = Json::array();
+  for (const TokenText& token : tokens) {
+    Json entry = LogprobEntry(token.bytes, token.token.logprob);
+    Json top = Json::array();
+    for (std::size_t i = 0; i < token.token.top.size(); ++i) {
+      top.push_back(LogprobEntry(token.top_bytes[i], token.token.top[i].logprob));
+    }
+    entry["top_logprobs"] = std::move(top);
+    entries.push_back(std::move(entry));
+  }
+  return entries;
 }
 
 OpenAiEnvelope::OpenAiEnvelope(const char* id_prefix, ModelCard model, StreamSettings stream)

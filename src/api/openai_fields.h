@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -43,8 +44,15 @@ TokenCounts CountsOf(const GenerationEnd& end);
 Json UsageObject(const GenerationEnd& end);
 Json UsageObject(const TokenCounts& counts);
 
+// A token with its log-probability, as chats and Responses write it.
+Json TokenLogprobSchema();
+
 // The bytes of a token as text for JSON: parts of characters become U+FFFD.
 std::string TokenShown(const std::string& bytes);
+
+inline constexpr std::int64_t kMostTopLogprobs = 20;  // OpenAI's bound
+// Tokens with their log-probabilities, as chats and Responses have them.
+Json LogprobEntries(std::span<const TokenText> tokens);
 
 // What the objects of one answer have in common.
 class OpenAiEnvelope {

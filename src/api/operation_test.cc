@@ -236,9 +236,10 @@ std::vector<std::string> DataOf(std::string_view stream) {
 TEST(OperationTest, AnswersFitTheirSchemas) {
   for (auto& [dialect, least] : Dialects()) {
     const Operation operation = dialect->Describe();
-    for (const char* more :
-         {"{}", R"({"logprobs": 2})", R"({"logprobs": true, "top_logprobs": 2})", R"({"stream_options": {"include_usage": true}})",
-          R"({"functions": [{"name": "f"}]})", R"({"reasoning": {"effort": "low"}, "metadata": {"a": "b"}})"}) {
+    for (const char* more : {"{}", R"({"logprobs": 2})", R"({"logprobs": true, "top_logprobs": 2})",
+                             R"({"stream_options": {"include_usage": true}})", R"({"functions": [{"name": "f"}]})",
+                             R"({"return_raw": true})", R"({"include": ["message.output_text.logprobs"], "top_logprobs": 1})",
+                             R"({"reasoning": {"effort": "low"}, "metadata": {"a": "b"}})"}) {
       for (const bool stream : {false, true}) {
         Json body = least;
         body.update(Json::parse(more));

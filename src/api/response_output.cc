@@ -1,12 +1,27 @@
 #include "api/response_output.h"
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
 #include "api/dialect.h"
+#include "api/openai_fields.h"
 
 namespace cllm {
+
+namespace {
+
+Json ContentLogprobs(const TextDelta& delta) {
+  std::vector<TokenText> tokens;
+  const auto is_shown = [](const TokenText& token) { return token.is_content && token.in_text; };
+  std::ranges::copy_if(delta.tokens, std::back_inserter(tokens), is_shown);
+  return LogprobEntries(tokens);
+}
+
+}  // namespace
 
 void EventStream::AddFrame(std::string_view type, std::string_view fields) {
   frames_ += fmt::format("event: {}\ndata: {{\"type\":\"{}\",\"sequence_number\":{},{}\n\n", type, type, next_number_++, fields);
@@ -21,8 +36,10 @@ void EventStream::AddResponse(std::string_view type, std::string_view object) { 
 std::string EventStream::Take() { return std::exchange(frames_, {}); }
 
 void ResponseOutput::Add(const TextDelta& delta) {
-  if (!delta.reasoning.empty()) Grow(Kind::kReasoning, delta.reasoning);
-  if (!delta.text.empty()) Grow(Kind::kMessage, delta.text);
+  if (!delta.reasoning.empty()) Grow(Kind::kReasoning, delta.reasoning, Json::array());
+  if (!delta.text.empty()) {
+    Grow(Kind::kMessage, delta.text, shows_logprobs_ ? ContentLogprobs(delta) : Json::array());
+  }
   for (const AnswerPart& piece : delta.calls) GrowCall(piece);
 }
 
@@ -31,15 +48,15 @@ void ResponseOutput::End(bool is_cut) {
   if (open_) Close(is_cut ? "incomplete" : "completed");
 }
 
-Json ResponseOutput::PartJson(const Item& item, const std::string& text) {
+Json ResponseOutput::PartJson(const Item& item, const std::string& text, Json logprobs) {
   if (item.kind == Kind::kReasoning) return {{"type", "reasoning_text"}, {"text", text}};
-  return {{"type", "output_text"}, {"text", text}, {"annotations", Json::array()}, {"logprobs", Json::array()}};
+  return {{"type", "output_text"}, {"text", text}, {"annotations", Json::array()}, {"logprobs", std::move(logprobs)}};
 }
 
 Json ResponseOutput::ItemJson(const Item& item, const char* status) {
   const bool has_begun = std::string_view(status) != "in_progress";
   Json parts = Json::array();
-  if (has_begun && item.kind != Kind::kCall) parts.push_back(PartJson(item, item.text));
+  if (has_begun && item.kind != Kind::kCall) parts.push_back(PartJson(item, item.text, item.logprobs));
   switch (item.kind) {
     case Kind::kReasoning:
       return {{"id", item.id}, {"type", "reasoning"}, {"status", status}, {"summary", Json::array()}, {"content", std::move(parts)}};
@@ -52,14 +69,17 @@ Json ResponseOutput::ItemJson(const Item& item, const char* status) {
           {"call_id", item.call_id}, {"name", item.call_name},  {"arguments", item.text}};
 }
 
-void ResponseOutput::Grow(Kind kind, const std::string& text) {
+void ResponseOutput::Grow(Kind kind, const std::string& text, Json logprobs) {
   if (!open_ || open_->kind != kind) {
     Open({.kind = kind, .id = (kind == Kind::kReasoning ? "rs_" : "msg_") + RandomHexId()});
   }
   Append(text);
   const char* type = kind == Kind::kReasoning ? "response.reasoning_text.delta" : "response.output_text.delta";
   Json fields{{"content_index", 0}, {"delta", text}};
-  if (kind == Kind::kMessage) fields["logprobs"] = Json::array();
+  constexpr std::size_t kOfALogprob = 128;
+  bytes_ += logprobs.size() * kOfALogprob;
+  for (const Json& entry : logprobs) open_->logprobs.push_back(entry);
+  if (kind == Kind::kMessage) fields["logprobs"] = std::move(logprobs);
   Tell(type, std::move(fields));
 }
 
@@ -84,7 +104,8 @@ void ResponseOutput::Open(Item item) {
   bytes_ += kOfAnItem;
   if (events_ == nullptr) return;
   events_->Add("response.output_item.added", {{"output_index", items_.size()}, {"item", ItemJson(*open_, "in_progress")}});
-  if (open_->kind != Kind::kCall) Tell("response.content_part.added", {{"content_index", 0}, {"part", PartJson(*open_, "")}});
+  if (open_->kind != Kind::kCall)
+    Tell("response.content_part.added", {{"content_index", 0}, {"part", PartJson(*open_, "", Json::array())}});
 }
 
 void ResponseOutput::Close(const char* status) {
@@ -93,12 +114,13 @@ void ResponseOutput::Close(const char* status) {
       Tell("response.reasoning_text.done", {{"content_index", 0}, {"text", open_->text}});
       break;
     case Kind::kMessage:
-      Tell("response.output_text.done", {{"content_index", 0}, {"text", open_->text}, {"logprobs", Json::array()}});
+      Tell("response.output_text.done", {{"content_index", 0}, {"text", open_->text}, {"logprobs", open_->logprobs}});
       break;
     case Kind::kCall:
       Tell("response.function_call_arguments.done", {{"name", open_->call_name}, {"arguments", open_->text}});
   }
-  if (open_->kind != Kind::kCall) Tell("response.content_part.done", {{"content_index", 0}, {"part", PartJson(*open_, open_->text)}});
+  if (open_->kind != Kind::kCall)
+    Tell("response.content_part.done", {{"content_index", 0}, {"part", PartJson(*open_, open_->text, open_->logprobs)}});
   Json item = ItemJson(*open_, status);
   StoredItem kept{.id = open_->id, .json = Dump(item)};
   if (events_ != nullptr) events_->Add("response.output_item.done", {{"output_index", items_.size()}, {"item", std::move(item)}});

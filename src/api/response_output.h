@@ -30,8 +30,8 @@ class EventStream {
 
 class ResponseOutput {
  public:
-  // `events` hears of what changes and outlives this; nullptr: nobody does.
-  explicit ResponseOutput(EventStream* events) : events_(events) {}
+  // `events` hears of what changes and outlives this; nullptr: nobody does. `logprobs`: messages show those of their tokens.
+  explicit ResponseOutput(EventStream* events, bool logprobs = false) : events_(events), shows_logprobs_(logprobs) {}
 
   void Add(const TextDelta& delta);
   // Nothing further comes. `is_cut`: there would have been more. An answer without any item gets an empty message.
@@ -47,14 +47,15 @@ class ResponseOutput {
     Kind kind;
     std::string id;
     std::string text = {};  // of a call, its arguments
+    Json logprobs = Json::array();
     int call = 0;
     std::string call_id = {};
     std::string call_name = {};
   };
 
   static Json ItemJson(const Item& item, const char* status);
-  static Json PartJson(const Item& item, const std::string& text);
-  void Grow(Kind kind, const std::string& text);
+  static Json PartJson(const Item& item, const std::string& text, Json logprobs);
+  void Grow(Kind kind, const std::string& text, Json logprobs);
   void GrowCall(const AnswerPart& piece);
   void Append(const std::string& text);
   void Open(Item item);
@@ -63,6 +64,7 @@ class ResponseOutput {
   void Tell(std::string_view type, Json fields);
 
   EventStream* events_;
+  bool shows_logprobs_;
   std::vector<StoredItem> items_;  // the closed ones
   std::optional<Item> open_;
   std::size_t bytes_ = 0;

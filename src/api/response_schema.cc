@@ -2,6 +2,7 @@
 #include <initializer_list>
 #include <utility>
 
+#include "api/openai_fields.h"
 #include "api/response_writer.h"
 #include "api/schema_words.h"
 
@@ -12,8 +13,8 @@ Json ResponsePartSchema() {
   return words::AnyOf({words::Record({{"type", words::Const("reasoning_text")}, {"text", words::String()}}),
                        words::Record({{"type", words::Const("output_text")},
                                       {"text", words::String()},
-                                      {"annotations", words::ListOf(Json::object(), 0, 0)},
-                                      {"logprobs", words::ListOf(Json::object(), 0, 0)}})});
+                                      {"annotations", words::ListOf(TokenLogprobSchema())},
+                                      {"logprobs", words::ListOf(TokenLogprobSchema())}})});
 }
 
 Json ResponseItemSchema() {
@@ -24,7 +25,7 @@ Json ResponseItemSchema() {
     return words::Record(members);
   };
   const Json parts = words::ListOf(ResponsePartSchema());
-  return words::AnyOf({item("reasoning", {{"summary", words::ListOf(Json::object(), 0, 0)}, {"content", parts}}),
+  return words::AnyOf({item("reasoning", {{"summary", words::ListOf(TokenLogprobSchema())}, {"content", parts}}),
                        item("message", {{"role", words::Const("assistant")}, {"content", parts}}),
                        item("function_call", {{"call_id", words::String()}, {"name", words::String()}, {"arguments", words::String()}})});
 }
@@ -97,7 +98,7 @@ Json ResponseEventSchema() {
   const std::pair<const char*, Json> text{"text", words::String()};
   const std::pair<const char*, Json> delta{"delta", words::String()};
   const std::pair<const char*, Json> content_index{"content_index", words::Integer()};
-  const std::pair<const char*, Json> logprobs{"logprobs", words::ListOf(Json::object(), 0, 0)};
+  const std::pair<const char*, Json> logprobs{"logprobs", words::ListOf(TokenLogprobSchema())};
   const std::pair<const char*, Json> part{"part", ResponsePartSchema()};
   return words::AnyOf(
       {EventSchema({"response.created", "response.in_progress", "response.completed", "response.incomplete", "response.failed"},

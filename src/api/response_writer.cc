@@ -45,7 +45,10 @@ std::string FieldsOf(const Json& object) {
 }  // namespace
 
 ResponseWriter::ResponseWriter(Parts parts)
-    : parts_(std::move(parts)), id_("resp_" + RandomHexId()), created_(std::time(nullptr)), output_(parts_.stream ? &events_ : nullptr) {}
+    : parts_(std::move(parts)),
+      id_("resp_" + RandomHexId()),
+      created_(std::time(nullptr)),
+      output_(parts_.stream ? &events_ : nullptr, parts_.shows_logprobs) {}
 
 std::string ResponseWriter::Object(const GenerationEnd* end) const {
   Json head{{"id", id_},

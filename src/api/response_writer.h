@@ -18,6 +18,7 @@ class ResponseWriter : public AnswerWriter {
     ModelCard model;
     std::string request_fields;  // what the answer repeats of its request: fields of an object, without its braces
     bool stream = false;
+    bool shows_logprobs = false;
     std::shared_ptr<ResponseStore> store = nullptr;  // nullptr: the answer is not kept
     std::string owner = {};
     StoredTurns before = {};

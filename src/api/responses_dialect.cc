@@ -49,16 +49,38 @@ void ReadMetadata(JsonObject& object) {
                                         kMostMetadata, kMostMetadataName, kMostMetadataText));
 }
 
-// What of an answer is shown beside what always is. Reasoning is shown in the open, which is all that its encrypted form is for.
-void ReadInclude(JsonObject& object) {
-  const Json* include = object.Any("include", [] { return words::ListOf(words::Const("reasoning.encrypted_content")); });
-  if (include == nullptr) return;
-  if (!include->is_array()) return object.Reject("include", "include must be an array of strings");
+// What of an answer is shown beside what always is: log-probabilities are. Reasoning is shown in the open, which is all that its encrypted
+// form is for.
+bool ReadInclude(JsonObject& object) {
+  bool logprobs = false;
+  const Json* include =
+      object.Any("include", [] { return words::ListOf(words::Enum({"reasoning.encrypted_content", "message.output_text.logprobs"})); });
+  if (include == nullptr) return logprobs;
+  if (!include->is_array()) {
+    object.Reject("include", "include must be an array of strings");
+    return logprobs;
+  }
   for (const Json& item : *include) {
     if (item == "reasoning.encrypted_content") continue;
-    return object.Reject(
-        "include", fmt::format("include: {} is not supported", Dump(Shortened(item.is_string() ? item.get<std::string>() : Dump(item)))));
+    if (item == "message.output_text.logprobs") {
+      logprobs = true;
+      continue;
+    }
+    object.Reject("include",
+                  fmt::format("include: {} is not supported", Dump(Shortened(item.is_string() ? item.get<std::string>() : Dump(item)))));
   }
+  return logprobs;
+}
+
+// top_logprobs is the number of alternatives.
+bool ReadTextLogprobs(JsonObject& object, SamplingParams& sampling) {
+  const bool wanted = ReadInclude(object);
+  const auto top = object.Int("top_logprobs", 0, kMostTopLogprobs);
+  if (top.value_or(0) > 0 && !wanted) {
+    object.Reject("top_logprobs", R"(top_logprobs needs "message.output_text.logprobs" in include)");
+  }
+  if (wanted) sampling.top_logprobs = static_cast<std::int32_t>(top.value_or(0));
+  return wanted;
 }
 
 // {"format": …, "verbosity": …}
@@ -113,7 +135,7 @@ std::string RequestFieldsShown(JsonObject& object, const GenerateRequest& reques
       {"text", {{"format", std::move(format)}, {"verbosity", "medium"}}},
       {"tool_choice", sent("tool_choice", "auto")},
       {"tools", ToolsShown(object)},
-      {"top_logprobs", 0},
+      {"top_logprobs", std::max(request.sampling.top_logprobs, 0)},
       {"top_p", request.sampling.top_p},
       {"truncation", "disabled"},
       {"user", sent("user")},
@@ -169,7 +191,7 @@ Status ResponsesDialect::ReadFields(JsonObject& object, ResponseWriter::Parts& p
   ReadText(object, call.request);
   prompt->is_constrained = call.request.constraint.has_value();
   call.request.prompt = std::move(*prompt);
-  ReadInclude(object);
+  parts.shows_logprobs = ReadTextLogprobs(object, call.request.sampling);
   ReadMetadata(object);
   if (object.Bool("store").value_or(true) && store_->enabled()) parts.store = store_;
   parts.stream = call.stream = ReadStreamFields(object).stream;

@@ -130,6 +130,35 @@ TEST_F(ResponsesTest, FieldsArrive) {
   EXPECT_TRUE(call.ignored_fields.empty());
 }
 
+TEST_F(ResponsesTest, LogProbabilitiesAreShownWhereTheyAreIncluded) {
+  const std::string body = With(With(kLeastResponse, "include", R"(["message.output_text.logprobs"])").c_str(), "top_logprobs", "2");
+  EXPECT_EQ(Parsed(dialect_, body).request.sampling.top_logprobs, 2);
+  EXPECT_EQ(Parsed(dialect_, kLeastResponse).request.sampling.top_logprobs, kNoLogprobs);
+  EXPECT_EQ(ErrorOf(dialect_, With(kLeastResponse, "top_logprobs", "2")).field, "top_logprobs");
+  EXPECT_EQ(ErrorOf(dialect_, With(kLeastResponse, "top_logprobs", "21")).field, "top_logprobs");
+
+  TextDelta answer = ThoughtPiece("hm");
+  answer.tokens = {{.bytes = "hm", .token = {.token = 1, .logprob = -1, .top = {}}, .top_bytes = {}, .is_content = false}};
+  TextDelta text = TextPiece("hé");
+  text.tokens = {{.bytes = "h", .token = {.token = 2, .logprob = -2, .top = {{2, -2}, {3, -3}}}, .top_bytes = {"h", "i"}},
+                 {.bytes = "é", .token = {.token = 4, .logprob = -4, .top = {}}, .top_bytes = {}},
+                 {.bytes = "<end>", .token = {.token = 5, .logprob = -5, .top = {}}, .top_bytes = {}, .in_text = false}};
+  const Json expected = Json::parse(R"([
+      {"token": "h", "logprob": -2.0, "bytes": [104], "top_logprobs": [{"token": "h", "logprob": -2.0, "bytes": [104]},
+                                                                       {"token": "i", "logprob": -3.0, "bytes": [105]}]},
+      {"token": "é", "logprob": -4.0, "bytes": [195, 169], "top_logprobs": []}])");
+  const ParsedCall streamed = Parsed(dialect_, With(body.c_str(), "stream", "true"));
+  std::string stream = streamed.writer->StreamDelta(answer);
+  stream += streamed.writer->StreamDelta(text);
+  EXPECT_EQ(stream.find("\"token\":\"hm\""), std::string::npos) << "thoughts have none";
+  EXPECT_NE(stream.find("\"logprobs\":" + expected.dump()), std::string::npos) << stream;
+  answer.Append(text);
+  const Json whole = Answer(body, answer);
+  EXPECT_EQ(whole["output"][1]["content"][0]["logprobs"], expected);
+  EXPECT_EQ(whole["top_logprobs"], 2);
+  EXPECT_EQ(Answer(kLeastResponse, answer)["output"][1]["content"][0]["logprobs"], Json::array());
+}
+
 TEST_F(ResponsesTest, AWholeAnswerHasAnItemForEachKind) {
   TextDelta answer = ThoughtPiece("hm");
   answer.Append(TextPiece("hello"));

@@ -109,7 +109,7 @@ std::shared_ptr<const CompiledGrammar> CompiledSchema(GrammarCompiler& compiler,
 }
 
 TEST(SchemaGrammarTest, LetsNothingThroughThatIsNotValid) {
-  GrammarCompiler compiler(ByteVocabulary(), {.compile_command = {CLLM_GRAMMAR_CHILD}});
+  GrammarCompiler compiler(ByteVocabulary, {.compile_command = {CLLM_GRAMMAR_CHILD}});
   int valid = 0;
   int let_through = 0;
   int invalid = 0;
@@ -137,7 +137,7 @@ TEST(SchemaGrammarTest, LetsNothingThroughThatIsNotValid) {
 }
 
 TEST(SchemaGrammarTest, WhatComesByChanceIsValid) {
-  GrammarCompiler compiler(ByteVocabulary(), {.compile_command = {CLLM_GRAMMAR_CHILD}});
+  GrammarCompiler compiler(ByteVocabulary, {.compile_command = {CLLM_GRAMMAR_CHILD}});
   int ended = 0;
   for (const SuiteGroup& group : EnforcedGroups()) {
     const auto grammar = CompiledSchema(compiler, WithClosedObjects(CheckSchema(group.schema, SchemaMode::kStrict)->enforced), group.name);
@@ -158,7 +158,7 @@ TEST(SchemaGrammarTest, WhatComesByChanceIsValid) {
 
 // Each with a value that has to come.
 TEST(SchemaGrammarTest, PatternsMeanWhatTheySay) {
-  GrammarCompiler compiler(ByteVocabulary(), {.compile_command = {CLLM_GRAMMAR_CHILD}});
+  GrammarCompiler compiler(ByteVocabulary, {.compile_command = {CLLM_GRAMMAR_CHILD}});
   for (const auto& [pattern, value] :
        std::vector<std::pair<std::string, std::string>>{{R"(^\d+\.\d+$)", "12.5"},
                                                         {R"(^\w+@\w+\.com$)", "a@b.com"},
@@ -245,7 +245,7 @@ class RandomPattern {
 };
 
 TEST(SchemaGrammarTest, PatternsAreThoseOfTheValidator) {
-  GrammarCompiler compiler(ByteVocabulary(), {.compile_command = {CLLM_GRAMMAR_CHILD}});
+  GrammarCompiler compiler(ByteVocabulary, {.compile_command = {CLLM_GRAMMAR_CHILD}});
   int compared = 0;
   int matched = 0;
   for (std::uint64_t seed = 0; seed < 150; ++seed) {

@@ -114,7 +114,7 @@ void ToolReader::ReadFunctionFields(JsonObject& fields, const std::string& path)
   fields.Require("name", wrong_name);
   tool.name = fields.String("name").value_or("");
   tool.description = fields.String("description").value_or("");
-  const bool is_strict = fields.Bool("strict").value_or(false);
+  tool.is_strict = fields.Bool("strict").value_or(false);
   const char* const schema_field = SchemaField();
   const Json* parameters = fields.Any(schema_field, words::AnyObject);
   if (!IsToolName(tool.name)) {
@@ -128,7 +128,7 @@ void ToolReader::ReadFunctionFields(JsonObject& fields, const std::string& path)
   if (Status status = fields.Finish(KnownFields(kFields)); !status) return object_.Reject(std::move(status.error()));
   static const Json kNoParameters = {{"type", "object"}, {"properties", Json::object()}};
   ToolCheck check;
-  check.is_strict = is_strict;
+  check.is_strict = tool.is_strict;
   const bool has_parameters = parameters != nullptr && !parameters->empty();
   tool.parameters = Dump(has_parameters ? *parameters : kNoParameters);
   if (has_parameters) tool.enforced = ReadParameters(*parameters, fmt::format("{}.{}", path, schema_field), check);
@@ -331,6 +331,11 @@ ToolSettings ReadTools(JsonObject& object, GenerateRequest& request, ChatPrompt&
   // Who demands a call and says nothing else wants one: a small model would make them without end.
   prompt.parallel_tool_calls = parallel.value_or(!prompt.tool_choice.demands()) && !settings.speaks_of_functions;
   settings.relaxed = reader.TakeRelaxed();
+  if (prompt.demands_call() && prompt.continue_final_message) {
+    object.Reject("tool_choice",
+                  "tool_choice demands a call, which cannot go on with a last message of the assistant: with add_generation_prompt: true "
+                  "the answer begins anew");
+  }
   if (!prompt.tools.empty()) request.check_call = MakeCallCheck(reader.TakeChecks(), prompt.tool_choice);
   return settings;
 }

@@ -39,6 +39,8 @@ TEST(ToolFieldsTest, ToolsAreWhatTheModelIsTold) {
   EXPECT_TRUE(Json::parse(chat.tools[0].enforced).contains("properties"));
   EXPECT_EQ(chat.tool_choice.kind, ToolChoice::Kind::kAuto);
   EXPECT_TRUE(chat.parallel_tool_calls);
+  EXPECT_FALSE(chat.tools[0].is_strict);
+  EXPECT_TRUE(ChatOf(Read(R"({"tools": [{"type": "function", "function": {"name": "look", "strict": true}}]})")).tools[0].is_strict);
   EXPECT_TRUE(call.relaxed_schema.empty());
 }
 
@@ -50,6 +52,22 @@ TEST(ToolFieldsTest, ChoicesAreRead) {
   EXPECT_TRUE(ChatOf(Read(WithTool(R"(, "tool_choice": "required", "parallel_tool_calls": true)"))).parallel_tool_calls);
   const ParsedCall named = Read(WithTool(R"(, "tool_choice": {"type": "function", "function": {"name": "look"}})"));
   EXPECT_EQ(ChatOf(named).tool_choice, (ToolChoice{.kind = ToolChoice::Kind::kFunction, .function = "look"}));
+}
+
+TEST(ToolFieldsTest, ADemandedCallBeginsAnAnswer) {
+  const auto body = [](const std::string& fields) {
+    Json json = Json::parse(R"({"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "So"}]})");
+    json.update(Json::parse(WithTool(fields)));
+    return json.dump();
+  };
+  for (const char* choice : {R"("required")", R"({"type": "function", "function": {"name": "look"}})"}) {
+    const std::string demand = std::string(R"(, "tool_choice": )") + choice;
+    const Error error = ErrorOf(Dialect(), body(demand));
+    EXPECT_EQ(error.field, "tool_choice");
+    EXPECT_NE(error.message.find("cannot go on with a last message of the assistant"), std::string::npos) << error.message;
+    EXPECT_TRUE(Dialect().Parse(body(demand + R"(, "add_generation_prompt": true)")));
+  }
+  EXPECT_TRUE(Dialect().Parse(body("")));
 }
 
 TEST(ToolFieldsTest, ACallThatIsDemandedHasToKeepItsSchema) {

@@ -8,14 +8,17 @@
 namespace cllm {
 namespace {
 
+// `tokenizer` outlives it.
 std::unique_ptr<GrammarCompiler> MakeGrammarCompiler(const Tokenizer& tokenizer, const GrammarLimits& limits) {
-  Vocabulary vocabulary{.ends = tokenizer.end_of_generation_tokens()};
-  for (int token = 0; token < tokenizer.vocab_size(); ++token) vocabulary.pieces.push_back(tokenizer.Piece(token, false));
+  const auto vocabulary = [&tokenizer] {
+    Vocabulary made{.ends = tokenizer.end_of_generation_tokens()};
+    for (int token = 0; token < tokenizer.vocab_size(); ++token) made.pieces.push_back(tokenizer.Piece(token, false));
+    return made;
+  };
   return std::make_unique<GrammarCompiler>(
-      std::move(vocabulary),
-      GrammarOptions{.compile_command = {"/proc/self/exe", kCompileGrammarCommand, std::to_string(limits.max_compile_mb),
-                                         std::to_string(limits.compile_timeout_s)},
-                     .limits = limits});
+      vocabulary, GrammarOptions{.compile_command = {"/proc/self/exe", kCompileGrammarCommand, std::to_string(limits.max_compile_mb),
+                                                     std::to_string(limits.compile_timeout_s)},
+                                 .limits = limits});
 }
 
 }  // namespace

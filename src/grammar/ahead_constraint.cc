@@ -30,8 +30,10 @@ DLTensor TensorOf(std::vector<std::uint32_t>& mask, std::int64_t& words) {
 
 }  // namespace
 
-AheadConstraint::AheadConstraint(std::shared_ptr<const CompiledGrammar> grammar, const Vocabulary& vocabulary, MaskWorkers& workers)
+AheadConstraint::AheadConstraint(std::shared_ptr<const CompiledGrammar> grammar, std::string begun, const Vocabulary& vocabulary,
+                                 MaskWorkers& workers)
     : grammar_(std::move(grammar)),
+      begun_(std::move(begun)),
       vocabulary_(vocabulary),
       workers_(workers),
       matcher_(grammar_->grammar(), vocabulary.ends),
@@ -54,7 +56,7 @@ void AheadConstraint::Post(std::optional<std::int32_t> accepted) {
 
 void AheadConstraint::Work(std::optional<std::int32_t> accepted) {
   try {
-    if (!accepted && !grammar_->begun().empty() && !matcher_.AcceptString(grammar_->begun())) {
+    if (!accepted && !begun_.empty() && !matcher_.AcceptString(begun_)) {
       status_ = Fail(ErrorCode::kInternal, "the prompt does not end as the grammar of its answer begins");
       return;
     }

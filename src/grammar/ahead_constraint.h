@@ -20,13 +20,16 @@ class CompiledGrammar {
  public:
   CompiledGrammar(xgrammar::CompiledGrammar grammar, std::string begun) : grammar_(std::move(grammar)), begun_(std::move(begun)) {}
   const xgrammar::CompiledGrammar& grammar() const { return grammar_; }
-  // What comes before the answer.
+  // What of it comes before the answer.
   const std::string& begun() const { return begun_; }
 
  private:
   xgrammar::CompiledGrammar grammar_;
   std::string begun_;
 };
+
+// Four bounds for each doubling, so that a median says something.
+inline constexpr double kQuarterStep = 1.189207115002721;
 
 class MaskWorkers {
  public:
@@ -36,13 +39,14 @@ class MaskWorkers {
   const Histogram& mask_seconds() const { return mask_seconds_; }
 
  private:
-  Histogram mask_seconds_{GeometricBounds(0.000005, 2, 22)};  // up to 10 s
+  Histogram mask_seconds_{GeometricBounds(0.000005, kQuarterStep, 85)};  // up to 10 s
   WorkerPool pool_;
 };
 
 class AheadConstraint : public TokenConstraint, public std::enable_shared_from_this<AheadConstraint> {
  public:
-  AheadConstraint(std::shared_ptr<const CompiledGrammar> grammar, const Vocabulary& vocabulary, MaskWorkers& workers);
+  // `begun`: what of the grammar has come before.
+  AheadConstraint(std::shared_ptr<const CompiledGrammar> grammar, std::string begun, const Vocabulary& vocabulary, MaskWorkers& workers);
   // Begins to work out what may come first.
   void Begin() { Post({}); }
 
@@ -57,6 +61,7 @@ class AheadConstraint : public TokenConstraint, public std::enable_shared_from_t
   bool AllowsEnd() const;
 
   const std::shared_ptr<const CompiledGrammar> grammar_;
+  const std::string begun_;
   const Vocabulary& vocabulary_;
   MaskWorkers& workers_;
   // Touched by the one who has the turn: a worker between Post and its end, else the sequence.

@@ -15,10 +15,13 @@
 #include <exception>
 #include <new>
 #include <optional>
+#include <stdexcept>
 #include <utility>
 #include <vector>
 
+#include "base/replace_all.h"
 #include "grammar/frame.h"
+#include "grammar/gbnf.h"
 #include "grammar/xgrammar_vocabulary.h"
 
 namespace cllm {
@@ -113,6 +116,11 @@ xgrammar::Grammar PartGrammar(const GrammarPart& part) {
                                                /*strict_mode=*/false, kMostWhitespace);
     case GrammarPart::Kind::kRegex:
       return xgrammar::Grammar::FromRegex(part.text);
+    case GrammarPart::Kind::kGbnf: {
+      const Result<std::string> rules = FromGbnf(part.text);
+      if (!rules) throw std::invalid_argument(rules.error().message);
+      return xgrammar::Grammar::FromEBNF(*rules);
+    }
     case GrammarPart::Kind::kEbnf:
       break;
   }
@@ -180,7 +188,7 @@ Result<CompileJob> ReadCompileJob(std::string_view bytes) {
   bool is_good = true;
   for (std::uint32_t left = reader.Number(); left > 0 && reader.ok(); --left) {
     const std::uint32_t kind = reader.Number();
-    is_good = is_good && kind <= static_cast<std::uint32_t>(GrammarPart::Kind::kEbnf);
+    is_good = is_good && kind <= static_cast<std::uint32_t>(GrammarPart::Kind::kGbnf);
     job.source.parts.push_back({.kind = static_cast<GrammarPart::Kind>(kind), .text = reader.Text(), .place = {}});
     job.source.parts.back().place = reader.Text();
   }

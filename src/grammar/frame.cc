@@ -52,15 +52,8 @@ std::string WithPrefixedRules(std::string_view rules, std::string_view prefix) {
   return renamed;
 }
 
-std::string ReplaceAll(std::string_view text, std::string_view from, std::string_view to) {
-  std::string replaced;
-  while (true) {
-    const auto at = text.find(from);
-    replaced += text.substr(0, at);
-    if (at == std::string_view::npos) return replaced;
-    replaced += to;
-    text.remove_prefix(at + from.size());
-  }
+std::string EitherGrammar(std::string_view one, std::string_view other) {
+  return "root ::= one-root | other-root\n" + WithPrefixedRules(one, "one-") + "\n" + WithPrefixedRules(other, "other-");
 }
 
 }  // namespace cllm

@@ -11,7 +11,7 @@ namespace cllm {
 // The rules of a grammar with `prefix` before each of their names.
 std::string WithPrefixedRules(std::string_view rules, std::string_view prefix);
 
-// All places of `text` that are `from`, replaced.
-std::string ReplaceAll(std::string_view text, std::string_view from, std::string_view to);
+// A grammar whose root is the root of the one or of the other.
+std::string EitherGrammar(std::string_view one, std::string_view other);
 
 }  // namespace cllm

@@ -57,18 +57,22 @@ Error TooMuch(const char* what) {
 
 }  // namespace
 
-struct GrammarCompiler::VocabularyInfo {
+struct GrammarCompiler::KnownVocabulary {
+  explicit KnownVocabulary(Vocabulary made) : vocabulary(std::move(made)), info(ToXGrammar(vocabulary)) {}
+  Vocabulary vocabulary;
   xgrammar::TokenizerInfo info;
 };
 
-GrammarCompiler::GrammarCompiler(Vocabulary vocabulary, GrammarOptions options)
-    : vocabulary_(std::move(vocabulary)), options_(std::move(options)), workers_(std::make_unique<MaskWorkers>(options_.mask_threads)) {}
+GrammarCompiler::GrammarCompiler(std::function<Vocabulary()> vocabulary, GrammarOptions options)
+    : make_vocabulary_(std::move(vocabulary)),
+      options_(std::move(options)),
+      workers_(std::make_unique<MaskWorkers>(options_.mask_threads)) {}
 
 GrammarCompiler::~GrammarCompiler() = default;
 
-const GrammarCompiler::VocabularyInfo& GrammarCompiler::Info() {
-  std::call_once(info_made_, [this] { info_ = std::make_unique<const VocabularyInfo>(VocabularyInfo{ToXGrammar(vocabulary_)}); });
-  return *info_;
+const GrammarCompiler::KnownVocabulary& GrammarCompiler::Known() {
+  std::call_once(known_made_, [this] { known_ = std::make_unique<const KnownVocabulary>(make_vocabulary_()); });
+  return *known_;
 }
 
 Result<std::shared_ptr<const CompiledGrammar>> GrammarCompiler::Compile(const GrammarSource& source, const StopCheck& stop) {
@@ -86,20 +90,20 @@ GrammarCompiler::Outcome GrammarCompiler::CompileAnew(const GrammarSource& sourc
   const Result<std::string> written = RunChildFor(source, stop);
   if (!written) return std::unexpected(written.error());
   if (written->front() != kCompiled) return InvalidArgument(written->substr(1));
-  auto read = xgrammar::CompiledGrammar::DeserializeJSON(written->substr(1), Info().info);
+  auto read = xgrammar::CompiledGrammar::DeserializeJSON(written->substr(1), Known().info);
   auto* const compiled = std::get_if<xgrammar::CompiledGrammar>(&read);
   if (compiled == nullptr) return Fail(ErrorCode::kInternal, "the compiled grammar cannot be read");
   return std::make_shared<const CompiledGrammar>(std::move(*compiled), source.begun);
 }
 
 // What the child wrote; at least one byte.
-Result<std::string> GrammarCompiler::RunChildFor(const GrammarSource& source, const StopCheck& stop) const {
+Result<std::string> GrammarCompiler::RunChildFor(const GrammarSource& source, const StopCheck& stop) {
   std::size_t size = source.frame.size();
   for (const GrammarPart& part : source.parts) size += part.text.size();
   if (size > options_.most_source_bytes) {
     return InvalidArgument(fmt::format("the grammar has {} bytes, more than the {} that it may", size, options_.most_source_bytes));
   }
-  const MemoryFile job(WriteCompileJob(source, vocabulary_));
+  const MemoryFile job(WriteCompileJob(source, Known().vocabulary));
   if (job.file() < 0) return Fail(ErrorCode::kUnavailable, "the server has no memory for the grammar");
   std::string written;
   const auto take = [&](std::string_view bytes) -> Status {
@@ -146,8 +150,10 @@ void GrammarCompiler::Keep(std::string key, const Outcome& outcome, std::size_t 
   }
 }
 
-std::shared_ptr<TokenConstraint> GrammarCompiler::Constrain(std::shared_ptr<const CompiledGrammar> grammar) {
-  auto constraint = std::make_shared<AheadConstraint>(std::move(grammar), vocabulary_, *workers_);
+std::shared_ptr<TokenConstraint> GrammarCompiler::Constrain(std::shared_ptr<const CompiledGrammar> grammar,
+                                                            std::optional<std::string> begun) {
+  std::string text = begun ? std::move(*begun) : grammar->begun();
+  auto constraint = std::make_shared<AheadConstraint>(std::move(grammar), std::move(text), Known().vocabulary, *workers_);
   constraint->Begin();
   return constraint;
 }

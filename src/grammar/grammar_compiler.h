@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <list>
 #include <memory>
 #include <mutex>
@@ -50,15 +51,17 @@ struct GrammarStats {
 // Thread safe.
 class GrammarCompiler {
  public:
-  GrammarCompiler(Vocabulary vocabulary, GrammarOptions options);
+  // `vocabulary` is asked once, for the first grammar.
+  GrammarCompiler(std::function<Vocabulary()> vocabulary, GrammarOptions options);
   ~GrammarCompiler();
 
   // Blocks while a child compiles. A grammar that can't be compiled, or takes more time or memory than it may, is an error; `stop` is
   // asked now and then, and its error is passed on.
   Result<std::shared_ptr<const CompiledGrammar>> Compile(const GrammarSource& source, const StopCheck& stop);
 
-  // For one sequence, which is at its beginning. What may come first is being worked out from now on.
-  std::shared_ptr<TokenConstraint> Constrain(std::shared_ptr<const CompiledGrammar> grammar);
+  // For one sequence, which is at its beginning; or where `begun` has come of what the grammar describes. What may come next is being
+  // worked out from now on.
+  std::shared_ptr<TokenConstraint> Constrain(std::shared_ptr<const CompiledGrammar> grammar, std::optional<std::string> begun = {});
 
   GrammarStats stats() const;
   // Of each mask, in seconds.
@@ -71,18 +74,18 @@ class GrammarCompiler {
     Outcome outcome;  // what is refused once is refused again, without a child
     std::size_t bytes = 0;
   };
-  struct VocabularyInfo;
+  struct KnownVocabulary;
 
   std::optional<Outcome> Find(const std::string& key);
   Outcome CompileAnew(const GrammarSource& source, const StopCheck& stop);
   void Keep(std::string key, const Outcome& outcome, std::size_t bytes);
-  Result<std::string> RunChildFor(const GrammarSource& source, const StopCheck& stop) const;
-  const VocabularyInfo& Info();
+  Result<std::string> RunChildFor(const GrammarSource& source, const StopCheck& stop);
+  const KnownVocabulary& Known();
 
-  const Vocabulary vocabulary_;
+  const std::function<Vocabulary()> make_vocabulary_;
   const GrammarOptions options_;
-  std::once_flag info_made_;
-  std::unique_ptr<const VocabularyInfo> info_;  // made for the first grammar
+  std::once_flag known_made_;
+  std::unique_ptr<const KnownVocabulary> known_;
   mutable std::mutex mutex_;
   std::list<Entry> entries_;  // the last used first
   std::unordered_map<std::string, std::list<Entry>::iterator> by_key_;

@@ -59,7 +59,7 @@ constexpr char kPerson[] = R"({"type":"object","properties":{"name":{"type":"str
                            R"("required":["name","age"],"additionalProperties":false})";
 
 TEST(GrammarCompilerTest, LetsWhatKeepsTheSchemaCome) {
-  GrammarCompiler compiler(Bytes(), WithChild());
+  GrammarCompiler compiler(Bytes, WithChild());
   const GrammarSource schema = Of(Kind::kJsonSchema, kPerson);
   const std::string good = R"({"name":"Zoë","age":3})";
   EXPECT_EQ(Walk(compiler, schema, good), good + "$");
@@ -72,7 +72,7 @@ TEST(GrammarCompilerTest, LetsWhatKeepsTheSchemaCome) {
 }
 
 TEST(GrammarCompilerTest, KnowsRegularExpressionsAndRules) {
-  GrammarCompiler compiler(Bytes(), WithChild());
+  GrammarCompiler compiler(Bytes, WithChild());
   EXPECT_EQ(Walk(compiler, Of(Kind::kRegex, "[a-c]{2,3}x?"), "abx"), "abx$");
   EXPECT_EQ(Walk(compiler, Of(Kind::kRegex, "[a-c]{2,3}x?"), "ad"), "a");
   EXPECT_EQ(Walk(compiler, Of(Kind::kEbnf, "root ::= \"yes\" | \"no\""), "no"), "no$");
@@ -80,7 +80,7 @@ TEST(GrammarCompilerTest, KnowsRegularExpressionsAndRules) {
 }
 
 TEST(GrammarCompilerTest, PutsPartsIntoAFrame) {
-  GrammarCompiler compiler(Bytes(), WithChild());
+  GrammarCompiler compiler(Bytes, WithChild());
   GrammarSource source{.parts = {{Kind::kJsonSchema, kPerson, "\"#0\""},
                                  {Kind::kRegex, "\\[root ::= [a-z]+\\]", "\"#1\""},
                                  {Kind::kEbnf, "root ::= other{2}\nother ::= [xy\"]", "\"#2\""}}};
@@ -97,14 +97,14 @@ TEST(GrammarCompilerTest, PutsPartsIntoAFrame) {
 }
 
 TEST(GrammarCompilerTest, BoundsWhitespace) {
-  GrammarCompiler compiler(Bytes(), WithChild());
+  GrammarCompiler compiler(Bytes, WithChild());
   const std::string got = Walk(compiler, Of(Kind::kJsonSchema, kPerson), "{" + std::string(1000, '\n'));
   EXPECT_LT(got.size(), 40U);
   EXPECT_GT(got.size(), 8U);
 }
 
 TEST(GrammarCompilerTest, ForcesWhatHasToCome) {
-  GrammarCompiler compiler(Bytes(), WithChild());
+  GrammarCompiler compiler(Bytes, WithChild());
   const auto grammar = compiler.Compile(Of(Kind::kRegex, "x(hello|help)"), {});
   ASSERT_TRUE(grammar) << grammar.error().message;
   const auto constraint = compiler.Constrain(*grammar);
@@ -121,7 +121,7 @@ TEST(GrammarCompilerTest, ForcesWhatHasToCome) {
 
 TEST(GrammarCompilerTest, SaysWhereNothingMayCome) {
   Vocabulary letters{.pieces = {"a", ""}, .ends = {1}};
-  GrammarCompiler compiler(letters, WithChild());
+  GrammarCompiler compiler([letters] { return letters; }, WithChild());
   const auto grammar = compiler.Compile(Of(Kind::kRegex, "[ab][bc]"), {});
   ASSERT_TRUE(grammar) << grammar.error().message;
   const auto constraint = compiler.Constrain(*grammar);
@@ -135,7 +135,7 @@ TEST(GrammarCompilerTest, SaysWhereNothingMayCome) {
 }
 
 TEST(GrammarCompilerTest, CompilesOnce) {
-  GrammarCompiler compiler(Bytes(), WithChild());
+  GrammarCompiler compiler(Bytes, WithChild());
   const auto first = compiler.Compile(Of(Kind::kRegex, "a+"), {});
   const auto again = compiler.Compile(Of(Kind::kRegex, "a+"), {});
   const auto other = compiler.Compile(Of(Kind::kEbnf, "root ::= \"a+\""), {});
@@ -150,13 +150,13 @@ TEST(GrammarCompilerTest, CompilesOnce) {
 TEST(GrammarCompilerTest, KeepsNoMoreThanItMay) {
   GrammarOptions options = WithChild();
   options.limits.max_cache_mb = 0;
-  GrammarCompiler compiler(Bytes(), options);
+  GrammarCompiler compiler(Bytes, options);
   ASSERT_TRUE(compiler.Compile(Of(Kind::kRegex, "a+"), {}));
   EXPECT_EQ(compiler.stats().cache_bytes, 0);
 }
 
 TEST(GrammarCompilerTest, ABadGrammarIsAnErrorThatSaysWhy) {
-  GrammarCompiler compiler(Bytes(), WithChild());
+  GrammarCompiler compiler(Bytes, WithChild());
   for (const GrammarSource& source : {Of(Kind::kEbnf, "root ::= other"), Of(Kind::kEbnf, "no rules"), Of(Kind::kRegex, "(unclosed"),
                                       Of(Kind::kJsonSchema, R"({"type":"nothing"})"), Of(Kind::kEbnf, "")}) {
     const auto grammar = compiler.Compile(source, {});
@@ -170,7 +170,7 @@ TEST(GrammarCompilerTest, ABadGrammarIsAnErrorThatSaysWhy) {
 TEST(GrammarCompilerTest, WhatIsRefusedOnceNeedsNoChildAgain) {
   GrammarOptions slow{.compile_command = {"/bin/sh", "-c", "exec sleep 1000"}};
   slow.limits.compile_timeout_s = 0.02;
-  GrammarCompiler compiler(Bytes(), slow);
+  GrammarCompiler compiler(Bytes, slow);
   const auto first = compiler.Compile(Of(Kind::kRegex, "a"), {});
   ASSERT_FALSE(first);
   // A child would be stopped at once, with this error.
@@ -183,16 +183,16 @@ TEST(GrammarCompilerTest, WhatIsRefusedOnceNeedsNoChildAgain) {
 TEST(GrammarCompilerTest, AChildThatDoesNotEndOrDiesIsAnError) {
   GrammarOptions slow{.compile_command = {"/bin/sh", "-c", "exec sleep 1000"}};
   slow.limits.compile_timeout_s = 0.02;
-  const auto late = GrammarCompiler(Bytes(), slow).Compile(Of(Kind::kRegex, "a"), {});
+  const auto late = GrammarCompiler(Bytes, slow).Compile(Of(Kind::kRegex, "a"), {});
   ASSERT_FALSE(late);
   EXPECT_NE(late.error().message.find("time"), std::string::npos);
-  const auto dead = GrammarCompiler(Bytes(), {.compile_command = {"/bin/sh", "-c", "kill -SEGV $$"}}).Compile(Of(Kind::kRegex, "a"), {});
+  const auto dead = GrammarCompiler(Bytes, {.compile_command = {"/bin/sh", "-c", "kill -SEGV $$"}}).Compile(Of(Kind::kRegex, "a"), {});
   ASSERT_FALSE(dead);
   EXPECT_EQ(dead.error().code, ErrorCode::kInvalidArgument);
 }
 
 TEST(GrammarCompilerTest, AStopEndsTheChild) {
-  GrammarCompiler compiler(Bytes(), {.compile_command = {"/bin/sh", "-c", "exec sleep 1000"}});
+  GrammarCompiler compiler(Bytes, {.compile_command = {"/bin/sh", "-c", "exec sleep 1000"}});
   const auto stopped = compiler.Compile(Of(Kind::kRegex, "a"), [] { return Status(Fail(ErrorCode::kCancelled, "enough")); });
   ASSERT_FALSE(stopped);
   EXPECT_EQ(stopped.error().code, ErrorCode::kCancelled);
@@ -201,7 +201,7 @@ TEST(GrammarCompilerTest, AStopEndsTheChild) {
 // Exponential, deep and huge grammars: refused, or compiled; never more than the bounds.
 TEST(GrammarCompilerTest, AHostileGrammarEndsWithinItsBounds) {
   GrammarOptions options = WithChild();
-  GrammarCompiler compiler(Bytes(), options);
+  GrammarCompiler compiler(Bytes, options);
   std::string nested = "a";
   for (int i = 0; i < 12; ++i) nested = "(" + nested + "){1,50}";
   std::string deep(20'000, '(');

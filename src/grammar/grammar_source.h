@@ -13,7 +13,8 @@ struct GrammarPart {
   enum class Kind : std::uint8_t {
     kJsonSchema,  // of which every keyword is enforced; see schema/schema_check.h
     kRegex,       // the whole answer matches it
-    kEbnf,        // GBNF: rules "name ::= …", of which "root" is the first
+    kEbnf,        // rules "name ::= …" as xgrammar reads them, of which "root" is the first
+    kGbnf,        // rules as llama.cpp reads them
   };
   Kind kind = Kind::kJsonSchema;
   std::string text = {};

@@ -24,6 +24,14 @@ std::string WithoutSpaces(std::string_view text) {
   return std::string(text.substr(begin, text.find_last_not_of(kSpaces) + 1 - begin));
 }
 
+// Whether the last thoughts that the text has begun are open.
+bool EndsInThoughts(const std::string& text, const std::string& start, const std::vector<std::string>& ends) {
+  if (ends.empty()) return false;
+  const std::size_t begin = start.empty() ? 0 : text.rfind(start);
+  if (begin == std::string::npos) return false;
+  return std::ranges::none_of(ends, [&](const std::string& end) { return text.find(end, begin + start.size()) != std::string::npos; });
+}
+
 }  // namespace
 
 std::string RandomCallId() {
@@ -54,7 +62,9 @@ std::shared_ptr<const AnswerFormat> AnswerFormat::Make(const common_chat_params&
       format->call_marker_ = WithoutSpaces(trigger.value);
   }
   format->thinking_start_ = params.thinking_start_tag;
-  if (!params.thinking_end_tags.empty()) format->thinking_end_ = params.thinking_end_tags.front();
+  format->thinking_ends_ = params.thinking_end_tags;
+  std::erase(format->thinking_ends_, "");
+  format->opens_thoughts_ = EndsInThoughts(params.generation_prompt, format->thinking_start_, format->thinking_ends_);
   try {
     format->grammar_ = std::make_unique<const AnswerGrammar>(params);
   } catch (const std::exception& failure) {
@@ -73,8 +83,9 @@ std::string AnswerFormat::Description() const {
   if (is_plain()) return "plain content";
   std::string calls = "no calls";
   if (settings_.reads_calls) calls = call_marker_.empty() ? "calls" : fmt::format("calls after {}", call_marker_);
-  if (thinking_end_.empty()) return calls;
-  return fmt::format("{}, reasoning from {} to {}", calls, thinking_start_.empty() ? "the beginning" : thinking_start_, thinking_end_);
+  if (thinking_ends_.empty()) return calls;
+  return fmt::format("{}, reasoning from {} to {}", calls, thinking_start_.empty() ? "the beginning" : thinking_start_,
+                     thinking_ends_.front());
 }
 
 }  // namespace cllm

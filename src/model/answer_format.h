@@ -83,6 +83,12 @@ class AnswerFormat {
   const std::vector<std::string>& preserved_tokens() const { return preserved_tokens_; }
   // Texts that end an answer beside the model's own tokens.
   const std::vector<std::string>& additional_stops() const { return additional_stops_; }
+  // What opens thoughts, which the model or the prompt may write, and what closes them, the usual text first. No end: there are no
+  // thoughts; no start: an answer begins with them.
+  const std::string& thinking_start() const { return thinking_start_; }
+  const std::vector<std::string>& thinking_ends() const { return thinking_ends_; }
+  // The prompt ends within thoughts.
+  bool opens_thoughts() const { return opens_thoughts_; }
   // Whether reading its calls needs the tools' parameters.
   bool reads_parameters() const;
   // For people: "calls after <tool_call>, reasoning from <think> to </think>".
@@ -101,7 +107,8 @@ class AnswerFormat {
   std::vector<std::string> additional_stops_;
   std::string call_marker_;
   std::string thinking_start_;
-  std::string thinking_end_;
+  std::vector<std::string> thinking_ends_;
+  bool opens_thoughts_ = false;
 };
 
 // One answer. What it gives depends on its text alone, not on the pieces in which that comes. All parsing together reads at most

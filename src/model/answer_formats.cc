@@ -9,17 +9,16 @@
 
 #include "base/json_text.h"
 #include "base/log.h"
+#include "model/answer_frames.h"
 #include "model/common_chat.h"
 
 namespace cllm {
 namespace {
 
-constexpr std::size_t kMostFormats = 64;
 // Of all tools of a request: llama.cpp takes 20 us for each byte. Calls of tools beyond that are content where a format needs to know
 // their parameters.
 constexpr std::size_t kMostShapeBytes = std::size_t{32} << 10;
 constexpr char kAnyParameters[] = R"({"type":"object"})";
-constexpr std::size_t kMostKeyBytes = std::size_t{1} << 20;
 
 // What decides how answers are built, apart from how the prompt ends.
 std::string KeyOf(const ChatPrompt& prompt) {
@@ -132,7 +131,9 @@ Result<std::shared_ptr<const AnswerFormat>> AnswerFormats::For(const common_chat
                 "llama.cpp cannot tell how answers of the chat template are built, so they are plain content: {}",
                 EscapedForLog(format->problem()));
   }
-  Keep(key, format);
+  const std::lock_guard lock(mutex_);
+  ++built_;
+  formats_.Keep(key, format);
   return format;
 }
 
@@ -155,28 +156,30 @@ bool AnswerFormats::ReadsParameters(const common_chat_templates* templates, cons
 }
 
 std::shared_ptr<const AnswerFormat> AnswerFormats::Find(const std::string& key, const std::string& text) {
+  using Format = std::shared_ptr<const AnswerFormat>;
   const std::lock_guard lock(mutex_);
-  auto best = entries_.end();
-  for (auto entry = entries_.begin(); entry != entries_.end(); ++entry) {
-    if (entry->key != key || !text.ends_with(entry->format->generation_prompt())) continue;
-    const bool is_longer = best == entries_.end() || entry->format->generation_prompt().size() > best->format->generation_prompt().size();
-    if (is_longer) best = entry;
-  }
-  if (best == entries_.end()) return nullptr;
-  entries_.splice(entries_.begin(), entries_, best);
-  return best->format;
+  return formats_
+      .Find(
+          key, [&text](const Format& format) { return text.ends_with(format->generation_prompt()); },
+          [](const Format& one, const Format& other) { return one->generation_prompt().size() > other->generation_prompt().size(); })
+      .value_or(nullptr);
 }
 
-void AnswerFormats::Keep(std::string key, std::shared_ptr<const AnswerFormat> format) {
-  const std::lock_guard lock(mutex_);
-  ++built_;
-  if (key.empty() || key.size() > kMostKeyBytes / 4) return;
-  key_bytes_ += key.size();
-  entries_.push_front({.key = std::move(key), .format = std::move(format)});
-  while (entries_.size() > kMostFormats || key_bytes_ > kMostKeyBytes) {
-    key_bytes_ -= entries_.back().key.size();
-    entries_.pop_back();
+Result<std::shared_ptr<const AnswerFrame>> AnswerFormats::Frame(const common_chat_templates* templates, const ChatPrompt& prompt,
+                                                                const StopCheck& stop) {
+  using Frame = std::shared_ptr<const AnswerFrame>;
+  if (!prompt.may_call() && !prompt.is_constrained) return nullptr;
+  std::string key = fmt::format("{} {} ", prompt.is_constrained, prompt.continue_final_message) + KeyOf(prompt);
+  {
+    const std::lock_guard lock(mutex_);
+    const auto any = [](const auto&...) { return true; };
+    if (const auto known = frames_.Find(key, any, any)) return *known;
   }
+  Result<Frame> made = FrameFor(templates, prompt, stop);
+  if (!made) return made;
+  const std::lock_guard lock(mutex_);
+  frames_.Keep(std::move(key), *made);
+  return made;
 }
 
 std::size_t AnswerFormats::built() const {

@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "base/replace_all.h"
+
 namespace cllm {
 namespace {
 
@@ -36,17 +38,11 @@ bool TakeUntil(std::string_view& text) {
   return true;
 }
 
-std::string Replaced(std::string text, std::string_view from, std::string_view to) {
-  for (std::size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size()) text.replace(at, from.size(), to);
-  return text;
-}
-
-// llama.cpp writes an empty alternative as nothing, which not every reader of its grammars takes.
-std::string WithWrittenEmptiness(std::string grammar) {
-  return Replaced(Replaced(std::move(grammar), "::= |", "::= \"\" |"), "| )", "| \"\")");
-}
-
 }  // namespace
+
+std::string WithWrittenEmptiness(std::string_view grammar) {
+  return ReplaceAll(ReplaceAll(grammar, "::= |", "::= \"\" |"), "| )", "| \"\")");
+}
 
 std::string PlaceInFrame(std::size_t part) { return fmt::format(R"("\"@@{}@@\"")", part); }
 
@@ -64,9 +60,9 @@ std::string CallsAlone(const std::string& grammar, int most_calls) {
     alone = std::string(before) + std::string(root.substr(calls));
   }
   const std::string all = grammar.substr(0, begin) + alone + grammar.substr(end);
-  return WithWrittenEmptiness(Replaced(all, kRepeatedCalls, fmt::format("(tool-call space){{1,{}}}", most_calls)));
+  return WithWrittenEmptiness(ReplaceAll(all, kRepeatedCalls, fmt::format("(tool-call space){{1,{}}}", most_calls)));
 }
 
-std::string WithoutFences(const std::string& grammar) { return WithWrittenEmptiness(Replaced(grammar, kFenced, "")); }
+std::string WithoutFences(const std::string& grammar) { return WithWrittenEmptiness(ReplaceAll(grammar, kFenced, "")); }
 
 }  // namespace cllm

@@ -12,8 +12,8 @@ struct common_chat_templates;
 
 namespace cllm {
 
-// Nothing where the prompt demands nothing of its answer, where constrained content is the whole answer, and where llama.cpp makes no
-// grammar: then it is left to those who look at the answer. An error is that of `stop` alone.
+// Nothing where the answer may be anything, where constrained content is the whole answer, and where llama.cpp makes no grammar: then it
+// is left to those who look at the answer. An error is that of `stop` alone.
 Result<std::shared_ptr<const AnswerFrame>> FrameFor(const common_chat_templates* templates, const ChatPrompt& prompt,
                                                     const StopCheck& stop);
 

@@ -31,35 +31,38 @@ std::vector<common_peg_parser_id> ChildrenOf(const common_peg_arena& arena, comm
       arena.get(id));
 }
 
-// The delimiters of all texts that are searched for their end below `root`.
-void CollectDelimiters(const common_peg_arena& arena, common_peg_parser_id root, std::set<std::string>& delimiters) {
+// `root` and all parsers below it, each once, until `visit` says that it has seen enough.
+template <typename Visit>
+bool AnyBelow(const common_peg_arena& arena, common_peg_parser_id root, const Visit& visit) {
   std::set<common_peg_parser_id> seen;
   std::vector<common_peg_parser_id> open = {root};
   while (!open.empty()) {
     const common_peg_parser_id id = open.back();
     open.pop_back();
     if (!seen.insert(id).second) continue;
-    if (const auto* until = std::get_if<common_peg_until_parser>(&arena.get(id))) {
-      for (const std::string& delimiter : until->delimiters) {
-        if (!delimiter.empty()) delimiters.insert(delimiter);
-      }
-    }
-    for (const common_peg_parser_id child : ChildrenOf(arena, id)) open.push_back(child);
-  }
-}
-
-bool HoldsTag(const common_peg_arena& arena, common_peg_parser_id root, const std::string& tag) {
-  std::set<common_peg_parser_id> seen;
-  std::vector<common_peg_parser_id> open = {root};
-  while (!open.empty()) {
-    const common_peg_parser_id id = open.back();
-    open.pop_back();
-    if (!seen.insert(id).second) continue;
-    const auto* tagged = std::get_if<common_peg_tag_parser>(&arena.get(id));
-    if (tagged != nullptr && tagged->tag == tag) return true;
+    if (visit(arena.get(id))) return true;
     for (const common_peg_parser_id child : ChildrenOf(arena, id)) open.push_back(child);
   }
   return false;
+}
+
+// The delimiters of all texts that are searched for their end below `root`.
+void CollectDelimiters(const common_peg_arena& arena, common_peg_parser_id root, std::set<std::string>& delimiters) {
+  AnyBelow(arena, root, [&delimiters](const auto& parser) {
+    const auto* until = std::get_if<common_peg_until_parser>(&parser);
+    if (until == nullptr) return false;
+    for (const std::string& delimiter : until->delimiters) {
+      if (!delimiter.empty()) delimiters.insert(delimiter);
+    }
+    return false;
+  });
+}
+
+bool HoldsTag(const common_peg_arena& arena, common_peg_parser_id root, const std::string& tag) {
+  return AnyBelow(arena, root, [&tag](const auto& parser) {
+    const auto* tagged = std::get_if<common_peg_tag_parser>(&parser);
+    return tagged != nullptr && tagged->tag == tag;
+  });
 }
 
 // The library lets a call's id be missing, but not the comma that parts it from its neighbour, and without a grammar that makes them

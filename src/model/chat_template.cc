@@ -10,7 +10,6 @@
 #include <fmt/format.h>
 
 #include "model/answer_formats.h"
-#include "model/answer_frames.h"
 #include "model/builtin_template.h"
 #include "model/common_chat.h"
 #include "model/generic_tools.h"
@@ -297,10 +296,12 @@ Result<RenderedChat> ChatTemplate::Prepare(const ChatPrompt& prompt, const StopC
   const bool is_generic = !engine_->knows_tools && !prompt.tools.empty() && !prompt.continue_final_message;
   if (!is_open || (!builtin_.empty() && !is_generic)) return RenderedChat{.prompt = std::move(*text), .format = AnswerFormat::Plain()};
   const common_chat_templates* templates = (is_generic ? engine_->generic : engine_->templates).get();
-  auto format = is_generic ? engine_->generic_formats.For(templates, GenericPrompt(prompt), kGenericAnswerBegins, stop)
-                           : engine_->formats.For(templates, prompt, text->text, stop);
+  AnswerFormats& formats = is_generic ? engine_->generic_formats : engine_->formats;
+  const ChatPrompt generic = is_generic ? GenericPrompt(prompt) : ChatPrompt();
+  const ChatPrompt& asked = is_generic ? generic : prompt;
+  auto format = formats.For(templates, asked, is_generic ? kGenericAnswerBegins : text->text, stop);
   if (!format) return std::unexpected(format.error());
-  auto frame = FrameFor(templates, is_generic ? GenericPrompt(prompt) : prompt, stop);
+  auto frame = formats.Frame(templates, asked, stop);
   if (!frame) return std::unexpected(frame.error());
   return RenderedChat{.prompt = std::move(*text), .format = std::move(*format), .frame = std::move(*frame)};
 }

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -43,6 +44,7 @@ struct ChatTool {
   std::string description = {};
   std::string parameters = {};  // a JSON schema, as text
   std::string enforced = {};    // as much of it as a grammar keeps; empty: any object
+  bool is_strict = false;       // a call that breaks its schema is an error, whoever asked for it
 };
 
 // Which tools an answer may call.
@@ -79,6 +81,8 @@ struct ChatPrompt {
   ReasoningFormat reasoning_format = ReasoningFormat::kApart;
   // The content of the answer has to fit a grammar.
   bool is_constrained = false;
+  // Most tokens of thoughts: then they are closed. Absent: as many as the model likes.
+  std::optional<int> reasoning_budget = {};
 
   bool may_call() const { return !tools.empty() && tool_choice.kind != ToolChoice::Kind::kNone; }
   bool demands_call() const { return !tools.empty() && tool_choice.demands(); }
@@ -87,8 +91,8 @@ struct ChatPrompt {
 struct RenderedChat {
   MarkedText prompt;
   std::shared_ptr<const AnswerFormat> format;
-  // Where calls are demanded, or content that has to fit a grammar stands behind something else. Its part i are the arguments of the
-  // prompt's tool i, the part after those is the content.
+  // Where calls may come, or content that has to fit a grammar stands behind something else. Its part i are the arguments of the prompt's
+  // tool i, the part after those is the content.
   std::shared_ptr<const AnswerFrame> frame = nullptr;
 };
 

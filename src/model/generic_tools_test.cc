@@ -103,7 +103,8 @@ TEST(GenericTools, TheirCallsAreRead) {
   for (const AnswerPart& part : parts) (part.kind == AnswerPart::Kind::kToolCall ? arguments : content) += part.text;
   EXPECT_TRUE(content.starts_with("Let me see.")) << content;
   EXPECT_EQ(arguments, R"({"at": "Bonn"})");
-  EXPECT_EQ(prepared->frame, nullptr) << "nothing is demanded";
+  ASSERT_TRUE(prepared->frame);
+  EXPECT_EQ(prepared->frame->triggers, std::vector<std::string>{"<tool_call>"}) << "what a call is decides when one begins";
 }
 
 TEST(GenericTools, ADemandedCallHasAFrame) {
@@ -113,6 +114,7 @@ TEST(GenericTools, ADemandedCallHasAFrame) {
   chat.parallel_tool_calls = false;
   const auto prepared = made->Prepare(chat);
   ASSERT_TRUE(prepared && prepared->frame);
+  EXPECT_EQ(made->Prepare(chat)->frame, prepared->frame) << "llama.cpp is asked once";
   const std::string& grammar = prepared->frame->grammar;
   EXPECT_NE(grammar.find(PlaceInFrame(0)), std::string::npos) << grammar;
   EXPECT_NE(grammar.find("(tool-call space){1,1}"), std::string::npos) << grammar;

@@ -115,6 +115,18 @@ std::string Tokenizer::Detokenize(std::span<const std::int32_t> tokens) const {
   return text;
 }
 
+std::optional<InfillTokens> Tokenizer::infill_tokens() const {
+  const InfillTokens tokens{
+      .prefix = llama_vocab_fim_pre(vocab_), .suffix = llama_vocab_fim_suf(vocab_), .middle = llama_vocab_fim_mid(vocab_)};
+  const bool has_all = tokens.prefix != LLAMA_TOKEN_NULL && tokens.suffix != LLAMA_TOKEN_NULL && tokens.middle != LLAMA_TOKEN_NULL;
+  return has_all ? std::optional(tokens) : std::nullopt;
+}
+
+std::optional<std::int32_t> Tokenizer::beginning() const {
+  const std::int32_t token = llama_vocab_bos(vocab_);
+  return llama_vocab_get_add_bos(vocab_) && token != LLAMA_TOKEN_NULL ? std::optional(token) : std::nullopt;
+}
+
 std::optional<std::int32_t> Tokenizer::ControlToken(std::string_view text) const {
   const auto found = std::ranges::find(control_tokens_, text, &std::pair<std::string, std::int32_t>::first);
   return found == control_tokens_.end() ? std::nullopt : std::optional(found->second);

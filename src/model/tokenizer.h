@@ -18,6 +18,13 @@ struct llama_vocab;
 
 namespace cllm {
 
+// Tokens that mark what stands before and after a gap, and where the text in it begins.
+struct InfillTokens {
+  std::int32_t prefix;
+  std::int32_t suffix;
+  std::int32_t middle;
+};
+
 class Tokenizer {
  public:
   // `vocab` belongs to the model, which outlives the tokenizer.
@@ -44,6 +51,11 @@ class Tokenizer {
 
   // The pieces of all tokens in turn, control tokens included.
   std::string Detokenize(std::span<const std::int32_t> tokens) const;
+
+  // Nothing where the model was not made to fill gaps.
+  std::optional<InfillTokens> infill_tokens() const;
+  // The token before each text, where the model wants one.
+  std::optional<std::int32_t> beginning() const;
 
   // The control token with exactly this text.
   std::optional<std::int32_t> ControlToken(std::string_view text) const;

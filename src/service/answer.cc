@@ -2,11 +2,30 @@
 
 #include <algorithm>
 #include <iterator>
+#include <ranges>
 #include <utility>
 
 #include <fmt/format.h>
 
 namespace cllm {
+namespace {
+
+// Which tokens of a piece are its content. Calls stand behind it, thoughts and what ends them before it.
+void MarkContent(TextDelta& delta) {
+  for (TokenText& token : delta.tokens) token.is_content = false;
+  std::size_t bytes = 0;
+  const auto mark = [&](TokenText& token) {
+    token.is_content = token.in_text && bytes < delta.text.size();
+    if (token.in_text) bytes += token.bytes.size();
+  };
+  if (delta.calls.empty()) {
+    std::ranges::for_each(delta.tokens | std::views::reverse, mark);
+  } else {
+    std::ranges::for_each(delta.tokens, mark);
+  }
+}
+
+}  // namespace
 
 Answer::Answer(Settings settings, std::shared_ptr<RequestControl> control, std::shared_ptr<GenerationSink> sink, RequestMetrics& metrics)
     : settings_(std::move(settings)),
@@ -90,7 +109,8 @@ Status Answer::SendEnd(FinishReason reason, bool to_the_end) {
   last.tokens = std::exchange(held_tokens_, {});
   // Also the tokens that have no text of their own; but not those of a stop string.
   if (to_the_end) std::ranges::move(TakeTokens(std::string::npos), std::back_inserter(last.tokens));
-  if (status && !last.tokens.empty()) Deliver(std::move(last));
+  if (parser_) MarkContent(last);
+  if (status && (!last.tokens.empty() || !held_raw_.empty())) Deliver(std::move(last));
   return status ? Check(reason) : status;
 }
 
@@ -109,6 +129,7 @@ Status Answer::Check(FinishReason reason) {
 void Answer::Send(std::string text) {
   if (text.empty()) return;
   sent_ += text.size();
+  if (settings_.wants_raw) held_raw_ += text;
   if (parser_) return SendParts(parser_->Add(text));
   Deliver({.text = std::move(text), .tokens = TakeTokens(sent_)});
 }
@@ -123,11 +144,13 @@ void Answer::SendParts(std::vector<AnswerPart> parts) {
   for (TokenText& token : TakeTokens(sent_)) held_tokens_.push_back(std::move(token));
   if (delta.empty()) return;
   delta.tokens = std::exchange(held_tokens_, {});
+  MarkContent(delta);
   Deliver(std::move(delta));
 }
 
 void Answer::Deliver(TextDelta delta) {
   delta.counts = counts();
+  delta.raw = std::exchange(held_raw_, {});
   if (settings_.check || settings_.check_call) checked_.Append({.text = delta.text, .calls = delta.calls});
   sink_->OnText(std::move(delta));
 }

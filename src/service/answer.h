@@ -34,6 +34,7 @@ class Answer {
     std::string echo = {};      // comes before the answer; valid UTF-8
     int min_tokens = 0;         // the text of so many first tokens isn't searched for stop strings
     bool wants_tokens = false;  // deltas carry TokenText
+    bool wants_raw = false;     // as in GenerateRequest
     int prompt_tokens = 0;
     std::uint64_t seed = 0;
     std::optional<int> cut_max_tokens = {};
@@ -96,6 +97,7 @@ class Answer {
   // Content and calls so far, where they will be checked.
   TextDelta checked_;
   std::vector<TokenText> held_tokens_;  // whose text the parser has
+  std::string held_raw_;                // no delta has it so far
   int reasoning_ = 0;                   // tokens
   CachedResult kept_;                   // so far, where they are wanted
   std::optional<TimePoint> started_;

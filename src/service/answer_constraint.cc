@@ -1,24 +1,34 @@
 #include "service/answer_constraint.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include <fmt/format.h>
+
+#include "grammar/frame.h"
+
 namespace cllm {
 namespace {
 
+const ChatPrompt* ChatOf(const GenerateRequest& request) { return std::get_if<ChatPrompt>(&request.prompt); }
+
+bool HasStrictTool(const ChatPrompt& chat) { return std::ranges::any_of(chat.tools, &ChatTool::is_strict); }
+
 // Whether the answer may call a tool instead of having content.
 bool MayCallTools(const GenerateRequest& request) {
-  const auto* chat = std::get_if<ChatPrompt>(&request.prompt);
+  const ChatPrompt* chat = ChatOf(request);
   return chat != nullptr && chat->may_call();
 }
 
 GrammarSource InFrame(const AnswerFrame& frame, const ChatPrompt& chat, const std::optional<AnswerConstraint>& constraint) {
   GrammarSource source{.parts = {}, .frame = frame.grammar, .begun = frame.begun};
+  if (!frame.content_grammar.empty()) source.frame = EitherGrammar(frame.grammar, frame.content_grammar);
   const auto add = [&](GrammarPart part, std::size_t number) {
     part.place = PlaceInFrame(number);
-    if (frame.grammar.contains(part.place)) source.parts.push_back(std::move(part));
+    if (source.frame.contains(part.place)) source.parts.push_back(std::move(part));
   };
   for (std::size_t i = 0; i < chat.tools.size(); ++i) {
     const std::string& enforced = chat.tools[i].enforced;
@@ -30,19 +40,41 @@ GrammarSource InFrame(const AnswerFrame& frame, const ChatPrompt& chat, const st
 
 }  // namespace
 
-bool WantsGrammar(const GenerateRequest& request) {
-  const auto* chat = std::get_if<ChatPrompt>(&request.prompt);
-  return request.constraint || (chat != nullptr && chat->demands_call());
+std::string AnswerGrammarSource::Key() const {
+  std::string key = source.Key();
+  for (const std::string& trigger : triggers) key += fmt::format("{}:{}", trigger.size(), trigger);
+  return key + (once ? ".once" : "");
+}
+
+bool WaitsForGrammar(const GenerateRequest& request) {
+  const ChatPrompt* chat = ChatOf(request);
+  return request.constraint || (chat != nullptr && chat->may_call() && (chat->demands_call() || HasStrictTool(*chat)));
 }
 
 std::optional<AnswerGrammarSource> GrammarOf(const GenerateRequest& request, const EncodedPrompt& encoded) {
   if (encoded.frame) {
-    const auto& chat = std::get<ChatPrompt>(request.prompt);
-    return AnswerGrammarSource{InFrame(*encoded.frame, chat, request.constraint),
-                               chat.demands_call() ? "tools" : request.constraint->field};
+    const ChatPrompt& chat = *ChatOf(request);
+    const AnswerFrame& frame = *encoded.frame;
+    const bool is_triggered = !frame.triggers.empty();
+    return AnswerGrammarSource{.source = InFrame(frame, chat, request.constraint),
+                               .field = request.constraint && !chat.demands_call() ? request.constraint->field : "tools",
+                               .triggers = frame.triggers,
+                               .once = is_triggered && !chat.parallel_tool_calls,
+                               .is_needed = !is_triggered || HasStrictTool(chat)};
   }
   if (!request.constraint || MayCallTools(request)) return std::nullopt;
-  return AnswerGrammarSource{GrammarSource{.parts = {request.constraint->grammar}}, request.constraint->field};
+  return AnswerGrammarSource{.source = {.parts = {request.constraint->grammar}}, .field = request.constraint->field};
+}
+
+ThoughtMarks ThoughtsOf(const EncodedPrompt& encoded) {
+  if (!encoded.format) return {};
+  const AnswerFormat& format = *encoded.format;
+  return {.start = format.thinking_start(), .ends = format.thinking_ends(), .is_open = format.opens_thoughts()};
+}
+
+std::optional<int> ThoughtBudgetOf(const GenerateRequest& request, const EncodedPrompt& encoded) {
+  const ChatPrompt* chat = ChatOf(request);
+  return chat == nullptr || ThoughtsOf(encoded).ends.empty() ? std::nullopt : chat->reasoning_budget;
 }
 
 }  // namespace cllm

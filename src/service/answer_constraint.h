@@ -2,22 +2,36 @@
 #pragma once
 
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "grammar/grammar_source.h"
+#include "grammar/thoughts.h"
 #include "service/generation.h"
 #include "service/shared_request.h"
 
 namespace cllm {
 
-// Whether the request demands something of its answers that may be a grammar's to enforce.
-bool WantsGrammar(const GenerateRequest& request);
+// Whether an answer can't begin before its grammar is compiled.
+bool WaitsForGrammar(const GenerateRequest& request);
 
 // The grammar, and the field of the request that asks for it. Nothing where any text may come: what the answer has to be is looked at
 // then when it is there.
 struct AnswerGrammarSource {
-  GrammarSource source;
-  std::string field;
+  GrammarSource source = {};
+  std::string field = {};
+  std::vector<std::string> triggers = {};  // as in AnswerFrame
+  bool once = false;                       // where there are triggers: as in TriggeredConstraint
+  bool is_needed = true;                   // else an answer may do without, if the grammar can't be compiled
+
+  // Different for what constrains an answer differently.
+  std::string Key() const;
 };
 std::optional<AnswerGrammarSource> GrammarOf(const GenerateRequest& request, const EncodedPrompt& encoded);
+
+// How thoughts of the answer look.
+ThoughtMarks ThoughtsOf(const EncodedPrompt& encoded);
+// How many tokens they may have, where there may be some and somebody says.
+std::optional<int> ThoughtBudgetOf(const GenerateRequest& request, const EncodedPrompt& encoded);
 
 }  // namespace cllm

@@ -49,9 +49,10 @@ GenerateRequest Asking(const ToolChoice& choice, bool with_tools, bool constrain
   return request;
 }
 
-// What the grammar makes of every template of llama.cpp's collection can be compiled, and something may come.
-int CompiledFor(const GenerateRequest& request) {
-  GrammarCompiler compiler(ByteVocabulary(), {.compile_command = {CLLM_GRAMMAR_CHILD}});
+// What the grammar makes of every template of llama.cpp's collection can be compiled, and something may come. `triggered`: grammars that
+// hold from a trigger on, which they begin with.
+int CompiledFor(const GenerateRequest& request, bool triggered = false) {
+  GrammarCompiler compiler(ByteVocabulary, {.compile_command = {CLLM_GRAMMAR_CHILD}});
   int compiled_frames = 0;
   // Under a sanitizer llama.cpp's look at a template takes a second.
   constexpr std::size_t kEach = kIsSanitized ? 6 : 1;
@@ -68,8 +69,13 @@ int CompiledFor(const GenerateRequest& request) {
     const auto compiled = compiler.Compile(grammar->source, {});
     EXPECT_TRUE(compiled) << path << ": " << (compiled ? "" : compiled.error().message) << "\n" << grammar->source.frame;
     if (!compiled) continue;
-    const auto next = compiler.Constrain(*compiled)->Next(std::chrono::seconds(60));
-    EXPECT_TRUE(next && *next) << path << ": " << (next ? "" : next.error().message);
+    EXPECT_EQ(!grammar->triggers.empty(), triggered) << path;
+    bool may_begin = false;
+    for (const std::string& begun : triggered ? grammar->triggers : std::vector{grammar->source.begun}) {
+      const auto next = compiler.Constrain(*compiled, begun)->Next(std::chrono::seconds(60));
+      may_begin = may_begin || (next && *next);
+    }
+    EXPECT_TRUE(may_begin) << path << "\n" << grammar->source.frame;
     compiled_frames += static_cast<int>(kEach);
   }
   return compiled_frames;
@@ -81,6 +87,25 @@ TEST(AnswerConstraintTest, DemandedCallsCompileForEveryTemplate) {
 }
 
 TEST(AnswerConstraintTest, ContentBehindThoughtsCompilesForEveryTemplate) { EXPECT_GT(CompiledFor(Asking({}, false, true)), 20); }
+
+TEST(AnswerConstraintTest, CallsThatMayComeCompileFromTheirTriggerOn) { EXPECT_GT(CompiledFor(Asking({}, true, false), true), 45); }
+
+TEST(AnswerConstraintTest, ContentOrCallsCompileForEveryTemplate) { EXPECT_GT(CompiledFor(Asking({}, true, true)), 40); }
+
+TEST(AnswerConstraintTest, WhatNobodyInsistsOnMayBeDoneWithout) {
+  EncodedPrompt encoded;
+  encoded.frame = std::make_shared<const AnswerFrame>(AnswerFrame{.grammar = "root ::= \"<call>\"", .triggers = {"<call>"}});
+  GenerateRequest request = Asking({}, true, false);
+  const auto relaxed = GrammarOf(request, encoded);
+  ASSERT_TRUE(relaxed);
+  EXPECT_FALSE(relaxed->is_needed);
+  EXPECT_TRUE(relaxed->once) << "no calls beside each other";
+  std::get<ChatPrompt>(request.prompt).tools[1].is_strict = true;
+  EXPECT_TRUE(GrammarOf(request, encoded)->is_needed);
+  std::get<ChatPrompt>(request.prompt).parallel_tool_calls = true;
+  EXPECT_FALSE(GrammarOf(request, encoded)->once);
+  EXPECT_NE(GrammarOf(request, encoded)->Key(), relaxed->Key());
+}
 
 TEST(AnswerConstraintTest, WithoutAFrameTheConstraintIsTheWholeAnswer) {
   const auto grammar = GrammarOf(Asking({}, false, true), {});

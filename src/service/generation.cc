@@ -6,7 +6,7 @@
 namespace cllm {
 
 std::size_t TextDelta::bytes() const {
-  std::size_t bytes = text.size() + reasoning.size();
+  std::size_t bytes = text.size() + reasoning.size() + raw.size();
   for (const AnswerPart& part : calls) bytes += sizeof(part) + part.text.size() + part.call_name.size();
   return bytes;
 }
@@ -15,6 +15,7 @@ std::size_t TextDelta::bytes() const {
 void TextDelta::Append(TextDelta next) {
   text += next.text;
   reasoning += next.reasoning;
+  raw += next.raw;
   for (AnswerPart& part : next.calls) {
     if (!calls.empty() && calls.back().call == part.call) {
       calls.back().text += part.text;

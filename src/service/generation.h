@@ -26,7 +26,15 @@ struct PromptParts {
   bool add_special_tokens = true;
 };
 
-using Prompt = std::variant<std::string, std::vector<TokenId>, ChatPrompt, PromptParts>;
+// The answer fills the gap between two texts.
+struct GapPrompt {
+  std::string prefix = {};
+  std::string suffix = {};
+  std::string middle = {};         // what the answer goes on with
+  bool add_special_tokens = true;  // as in PromptParts
+};
+
+using Prompt = std::variant<std::string, std::vector<TokenId>, ChatPrompt, PromptParts, GapPrompt>;
 
 // As max_tokens: whatever the context has room for.
 inline constexpr int kUntilContextEnd = -1;
@@ -54,6 +62,7 @@ struct GenerateRequest {
   bool show_special_tokens = false;  // control tokens have their text in the answer
   bool echo = false;                 // the answer begins with the text of its prompt, which is no chat
   bool ignore_eos = false;
+  bool wants_raw = false;            // deltas carry the text as it came, before it was told apart
   int min_tokens = 0;                // before them nothing ends the answer
   std::vector<TokenId> stop_tokens;  // beside the model's own ends of text; also under ignore_eos
   std::optional<double> timeout_s;   // less than the server's request_timeout
@@ -68,6 +77,7 @@ struct TokenText {
   SampledToken token;
   std::vector<std::string> top_bytes;  // as token.top
   bool in_text = true;                 // false: a control token, which the answer's text leaves out
+  bool is_content = true;              // false: of thoughts, calls and their marks
 };
 
 struct TokenCounts {
@@ -86,6 +96,7 @@ struct TextDelta {
   TokenCounts counts = {};             // of this answer so far
   std::string reasoning = {};          // what the model thinks, where that is told apart
   std::vector<AnswerPart> calls = {};  // pieces of calls of tools, in their order
+  std::string raw = {};                // the text as it came, where that is wanted
 
   bool empty() const { return text.empty() && reasoning.empty() && calls.empty(); }
   std::size_t bytes() const;

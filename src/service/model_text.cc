@@ -6,6 +6,8 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include "model/infill.h"
+
 namespace cllm {
 
 Result<std::unique_ptr<ModelText>> ModelText::Create(const Model& model, const std::string& chat_template_override) {
@@ -56,6 +58,14 @@ Result<EncodedPrompt> ModelText::EncodeParts(const PromptParts& prompt, std::siz
   return all;
 }
 
+Result<EncodedPrompt> ModelText::EncodeGap(const GapPrompt& prompt, std::size_t most_tokens, const StopCheck& stop) const {
+  const std::size_t fewest = tokenizer_.FewestTokens(prompt.prefix.size() + prompt.suffix.size() + prompt.middle.size());
+  if (fewest > most_tokens) return EncodedPrompt{.tokens = {}, .fewest_tokens = fewest};
+  auto tokens = TokenizeGap(tokenizer_, prompt.prefix, prompt.suffix, prompt.middle, prompt.add_special_tokens, stop);
+  if (!tokens) return std::unexpected(tokens.error());
+  return EncodedPrompt{.tokens = std::move(*tokens)};
+}
+
 Result<std::string> ModelText::RenderChat(const ChatPrompt& chat, const StopCheck& stop) const {
   Result<MarkedText> rendered = chat_template_->Render(chat, stop);
   if (!rendered) return std::unexpected(rendered.error());
@@ -80,6 +90,7 @@ Result<EncodedPrompt> ModelText::EncodeChat(const ChatPrompt& chat, std::size_t 
 }
 
 Result<EncodedPrompt> ModelText::Encode(const Prompt& prompt, std::size_t most_tokens, const StopCheck& stop) const {
+  if (const auto* gap = std::get_if<GapPrompt>(&prompt)) return EncodeGap(*gap, most_tokens, stop);
   if (const auto* parts = std::get_if<PromptParts>(&prompt)) return EncodeParts(*parts, most_tokens, stop);
   if (const auto* text = std::get_if<std::string>(&prompt)) return EncodeText(*text, true, most_tokens, stop);
   if (const auto* tokens = std::get_if<std::vector<TokenId>>(&prompt)) {

@@ -25,6 +25,7 @@ class ModelText : public TextModel {
   Result<EncodedPrompt> EncodeText(std::string_view text, bool add_special, std::size_t most_tokens, const StopCheck& stop) const;
   Result<EncodedPrompt> EncodeChat(const ChatPrompt& chat, std::size_t most_tokens, const StopCheck& stop) const;
   Status CheckTokens(std::span<const TokenId> tokens, const char* field) const;
+  Result<EncodedPrompt> EncodeGap(const GapPrompt& prompt, std::size_t most_tokens, const StopCheck& stop) const;
   Result<EncodedPrompt> EncodeParts(const PromptParts& prompt, std::size_t most_tokens, const StopCheck& stop) const;
   ModelText(const Model& model, std::unique_ptr<ChatTemplate> chat_template)
       : tokenizer_(model.tokenizer()), chat_template_(std::move(chat_template)) {}

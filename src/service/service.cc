@@ -7,9 +7,14 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
+#include "base/log.h"
 #include "base/rng.h"
 #include "base/utf8.h"
+#include "grammar/pending_grammar.h"
+#include "grammar/thoughts.h"
+#include "grammar/triggered_constraint.h"
 #include "scheduler/admission.h"
 #include "service/context_length.h"
 
@@ -39,6 +44,7 @@ struct Service::Accepted {
   std::uint32_t choice = 0;
   std::shared_ptr<GenerationSink> sink;
   std::shared_ptr<RequestControl> control;
+  std::shared_ptr<const RequestControl> all;  // what ends all answers to the request
   TimePoint time;
 };
 
@@ -101,13 +107,14 @@ Result<std::shared_ptr<RequestControl>> Service::Submit(std::shared_ptr<const Sh
                                                       .choice = choice.number,
                                                       .sink = std::move(sink),
                                                       .control = std::make_shared<RequestControl>(choice.group),
+                                                      .all = choice.group,
                                                       .time = arrived != TimePoint() ? arrived : std::chrono::steady_clock::now()});
   WorkersFor(accepted->shared->fields()).Post([this, accepted] { Prepare(accepted); });
   return accepted->control;
 }
 
 WorkerPool& Service::WorkersFor(const GenerateRequest& request) {
-  if (WantsGrammar(request)) return grammar_workers_;
+  if (WaitsForGrammar(request)) return grammar_workers_;
   return std::holds_alternative<ChatPrompt>(request.prompt) ? chat_workers_ : workers_;
 }
 
@@ -167,7 +174,9 @@ Status Service::PrepareAnswer(Accepted& accepted) {
   if (!echo) return std::unexpected(echo.error());
   const EncodedPrompt& encoded = accepted.shared->encoded();
   const std::optional<AnswerGrammarSource> grammar = GrammarOf(request, encoded);
-  if (grammar) sequence.grammar = grammar->source.Key();
+  if (grammar) sequence.grammar = grammar->Key();
+  const std::optional<int> budget = ThoughtBudgetOf(request, encoded);
+  if (budget) sequence.grammar += fmt::format(" thoughts {}", *budget);
   std::vector<std::string> stop = request.stop;
   std::shared_ptr<const StopStrings> stops = accepted.shared->stops();
   if (encoded.format && !encoded.format->additional_stops().empty()) {
@@ -182,6 +191,7 @@ Status Service::PrepareAnswer(Accepted& accepted) {
                             .echo = std::move(*echo),
                             .min_tokens = request.min_tokens,
                             .wants_tokens = sequence.sampling.top_logprobs != kNoLogprobs,
+                            .wants_raw = request.wants_raw,
                             .prompt_tokens = static_cast<int>(sequence.prompt.size()),
                             .seed = sequence.sampling.seed,
                             .cut_max_tokens = CutMaxTokens(request, sequence.max_tokens),
@@ -203,6 +213,9 @@ Status Service::PrepareAnswer(Accepted& accepted) {
   if (!known && grammar) {
     if (Status status = PrepareConstraint(accepted, *grammar, sequence); !status) return status;
   }
+  if (!known && budget) {
+    if (Status status = BoundThoughts(encoded, *budget, grammar && grammar->triggers.empty(), sequence); !status) return status;
+  }
   auto answer = std::make_unique<Answer>(std::move(settings), accepted.control, accepted.sink, request_metrics_);
   text_stage_.Register(sequence.id, std::move(answer));
   if (known) {
@@ -214,15 +227,74 @@ Status Service::PrepareAnswer(Accepted& accepted) {
 }
 
 Status Service::PrepareConstraint(Accepted& accepted, const AnswerGrammarSource& grammar, SequenceRequest& sequence) {
-  if (grammars_ == nullptr) return InvalidArgument("answers can't be constrained by a grammar here", grammar.field);
-  const auto& compiled =
-      accepted.shared->Compiled([&] { return grammars_->Compile(grammar.source, StopOf(sequence.deadline, accepted.control)); });
-  if (!compiled) {
-    Error error = compiled.error();
-    if (error.code == ErrorCode::kInvalidArgument) error = {error.code, fmt::format("{}: {}", grammar.field, error.message), grammar.field};
-    return std::unexpected(std::move(error));
+  if (grammars_ == nullptr) {
+    return grammar.is_needed ? InvalidArgument("answers can't be constrained by a grammar here", grammar.field) : Status();
   }
-  sequence.constraint = grammars_->Constrain(*compiled);
+  const StopCheck stop = StopOf(sequence.deadline, accepted.all ? accepted.all : accepted.control);
+  const std::shared_ptr<const PendingGrammar> pending = accepted.shared->Compiled([&] { return BeginToCompile(grammar, stop); });
+  if (grammar.is_needed) {
+    std::optional<PendingGrammar::Outcome> outcome;
+    while (!outcome) outcome = pending->Wait(std::chrono::hours(1));
+    if (!*outcome) {
+      Error error = outcome->error();
+      if (error.code == ErrorCode::kInvalidArgument)
+        error = {error.code, fmt::format("{}: {}", grammar.field, error.message), grammar.field};
+      return std::unexpected(std::move(error));
+    }
+    if (grammar.triggers.empty()) {
+      sequence.constraint = grammars_->Constrain(**outcome);
+      return {};
+    }
+  }
+  sequence.constraint = std::make_shared<TriggeredConstraint>(TriggeredConstraint::Settings{
+      .triggers = grammar.triggers,
+      .marks = ThoughtsOf(accepted.shared->encoded()),
+      .once = grammar.once,
+      .ends = model_.end_of_generation_tokens(),
+      .bytes = [this](TokenId token) { return model_.Piece(token, true); },
+      .begin =
+          [this, pending](std::string begun) {
+            return std::make_shared<PendingConstraint>(
+                pending, [this, begun = std::move(begun)](auto compiled) { return grammars_->Constrain(std::move(compiled), begun); });
+          }});
+  return {};
+}
+
+// Once for all answers to a request. What an answer may do without is compiled elsewhere, since most answers call nothing.
+std::shared_ptr<const PendingGrammar> Service::BeginToCompile(const AnswerGrammarSource& grammar, const StopCheck& stop) {
+  auto pending = std::make_shared<PendingGrammar>();
+  if (grammar.is_needed) {
+    pending->Set(grammars_->Compile(grammar.source, stop));
+    return pending;
+  }
+  grammar_workers_.Post([this, pending, source = grammar.source, stop] {
+    PendingGrammar::Outcome compiled = Fail(ErrorCode::kUnavailable, "the server has no memory for the grammar");
+    try {
+      compiled = grammars_->Compile(source, stop);
+    } catch (const std::bad_alloc&) {  // the answers go on without
+    }
+    if (!compiled && compiled.error().code == ErrorCode::kInvalidArgument) {
+      spdlog::warn("calls of tools that nobody demands are not held to their schemas while they are generated: {}",
+                   EscapedForLog(compiled.error().message));
+    }
+    pending->Set(std::move(compiled));
+  });
+  return pending;
+}
+
+// `in_grammar`: the end of the thoughts has to come as text, since a grammar lets no control token come.
+Status Service::BoundThoughts(const EncodedPrompt& encoded, int most_tokens, bool in_grammar, SequenceRequest& sequence) const {
+  ThoughtMarks marks = ThoughtsOf(encoded);
+  Result<std::vector<TokenId>> closing = model_.Tokenize(marks.ends.front(), false, true, {});
+  const auto is_control = [this](TokenId token) { return model_.Piece(token, false).empty(); };
+  if (closing && in_grammar && std::ranges::any_of(*closing, is_control)) closing = model_.Tokenize(marks.ends.front(), false, false, {});
+  if (!closing) return std::unexpected(closing.error());
+  sequence.constraint =
+      std::make_shared<ThoughtBudget>(ThoughtBudget::Settings{.marks = std::move(marks),
+                                                              .most_tokens = most_tokens,
+                                                              .closing = std::move(*closing),
+                                                              .bytes = [this](TokenId token) { return model_.Piece(token, true); }},
+                                      std::move(sequence.constraint));
   return {};
 }
 
@@ -307,6 +379,7 @@ Result<std::string> Service::EchoOf(const Prompt& prompt) const {
   Status status;
   if (const auto* whole = std::get_if<std::string>(&prompt)) status = add(*whole);
   if (const auto* tokens = std::get_if<std::vector<TokenId>>(&prompt)) status = add(*tokens);
+  if (const auto* gap = std::get_if<GapPrompt>(&prompt)) status = add(gap->prefix);
   if (const auto* mixed = std::get_if<PromptParts>(&prompt)) {
     for (const auto& part : mixed->parts) {
       if (status) status = std::visit(add, part);

@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "grammar/grammar_compiler.h"
+#include "grammar/pending_grammar.h"
 #include "service/generation.h"
 #include "service/stop_matcher.h"
 
@@ -40,7 +40,7 @@ class SharedRequest {
   const GenerateRequest& fields() const { return fields_; }
   const std::shared_ptr<const StopStrings>& stops() const { return stops_; }
 
-  using CompiledConstraint = std::shared_ptr<const CompiledGrammar>;
+  using Grammar = std::shared_ptr<const PendingGrammar>;
 
   // The prompt as `encode` makes tokens of it, for whoever asks first. Others wait for it and get the same.
   const Result<EncodedPrompt>& Encoded(const std::function<Result<EncodedPrompt>()>& encode) const { return Once(encoded_, encode); }
@@ -49,10 +49,8 @@ class SharedRequest {
     const std::lock_guard lock(mutex_);
     return **encoded_;
   }
-  // Its constraint, likewise.
-  const Result<CompiledConstraint>& Compiled(const std::function<Result<CompiledConstraint>()>& compile) const {
-    return Once(compiled_, compile);
-  }
+  // Its grammar, likewise.
+  const Grammar& Compiled(const std::function<Grammar()>& compile) const { return Once(grammar_, compile); }
 
  private:
   template <typename Value>
@@ -66,7 +64,7 @@ class SharedRequest {
   std::shared_ptr<const StopStrings> stops_;
   mutable std::mutex mutex_;
   mutable std::optional<Result<EncodedPrompt>> encoded_;
-  mutable std::optional<Result<CompiledConstraint>> compiled_;
+  mutable std::optional<Grammar> grammar_;
 };
 
 }  // namespace cllm

@@ -43,6 +43,7 @@ class ToyTextModel : public TextModel {
       }
       return EncodedPrompt{.tokens = all};
     }
+    if (std::holds_alternative<GapPrompt>(prompt)) return InvalidArgument("a toy fills no gaps", "suffix");
     std::string text;
     for (const ChatMessage& message : std::get<ChatPrompt>(prompt).messages) text += message.content;
     return EncodedPrompt{.tokens = Tokens(text)};

@@ -180,6 +180,17 @@ def test_answers_are_kept_and_forgotten(client: openai.OpenAI) -> None:
     assert error.value.code == "previous_response_not_found" and error.value.param == "previous_response_id"
 
 
+def test_log_probabilities_of_a_message(client: openai.OpenAI) -> None:
+    fields = {"model": "any", "input": ASK, "max_output_tokens": 8, "temperature": 0, "include": ["message.output_text.logprobs"], "top_logprobs": 3}
+    answer = client.responses.create(**fields)
+    (part,) = answer.output[0].content
+    assert "".join(entry.token for entry in part.logprobs) == part.text and len(part.logprobs) == 8
+    assert all(len(entry.top_logprobs) == 3 and entry.top_logprobs[0].token == entry.token for entry in part.logprobs), "greedy"
+    with client.responses.stream(**fields) as stream:
+        told = [entry for event in stream if event.type == "response.output_text.delta" for entry in event.logprobs]
+    assert [(entry.token, entry.logprob) for entry in told] == [(entry.token, entry.logprob) for entry in part.logprobs]
+
+
 def test_what_is_not_to_be_stored_is_not(client: openai.OpenAI) -> None:
     answer = client.responses.create(model="any", input=ASK, max_output_tokens=8, store=False)
     assert answer.store is False
@@ -251,8 +262,8 @@ def test_a_deadline_within_a_stream_is_an_event(server: Server) -> None:
     ({"max_output_token": 5}, "max_output_token", "did you mean max_output_tokens"),
     ({"response_format": {"type": "json_object"}}, "response_format", "text.format"),
     ({"truncation": "auto"}, "truncation", "disabled"),
-    ({"include": ["message.output_text.logprobs"]}, "include", "logprobs"),
-    ({"top_logprobs": 3}, "top_logprobs", "not supported"),
+    ({"include": ["file_search_call.results"]}, "include", "file_search_call.results"),
+    ({"top_logprobs": 3}, "top_logprobs", "message.output_text.logprobs"),
     ({"metadata": {"a": 1}}, "metadata", "strings"),
     ({"text": {"format": {"type": "json_schema", "name": "x"}}}, "text.format", "text.format.schema is missing"),
     ({"text": {"verbosity": "low"}}, "text.verbosity", "medium"),

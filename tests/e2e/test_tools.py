@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import openai
 import pytest
@@ -105,6 +106,91 @@ def test_functions_as_they_were(client: openai.OpenAI) -> None:
     (choice,) = answer.choices
     assert choice.finish_reason == "function_call" and choice.message.function_call.name == "get_weather"
     json.loads(choice.message.function_call.arguments)
+
+
+def called_before(arguments: dict | None = None) -> list[dict]:
+    """A conversation after which the model calls again, with arguments that its tool doesn't take if nobody keeps it from that."""
+    messages: list[dict] = []
+    for number, city in enumerate(("Rome", "Oslo", "Lima")):
+        call = {"name": "get_weather", "arguments": json.dumps(arguments or {"town": city})}
+        messages += [
+            {"role": "user", "content": f"What is the weather in {city}?"},
+            {"role": "assistant", "content": "", "tool_calls": [{"id": f"c{number}", "type": "function", "function": call}]},
+            {"role": "tool", "tool_call_id": f"c{number}", "content": '{"sky": "clear"}'},
+            {"role": "assistant", "content": "Clear."},
+        ]
+    return [*messages, *ASK]
+
+
+def calling(server: Server, **fields) -> dict:
+    """An answer to it. A small model takes up the results of calls, too, unless it can't write the word."""
+    (word,) = server.post("/tokenize", {"content": "response"}).json()["tokens"]
+    return choice_of(post(server, messages=called_before(), tools=[WEATHER], banned_token_ids=[word], **fields))
+
+
+@pytest.fixture
+def roomy(serve: Callable[..., Server]) -> Server:
+    return serve("-c", 1024)
+
+
+def test_a_call_that_may_come_keeps_its_schema_from_its_beginning_on(roomy: Server) -> None:
+    for seed in range(8):
+        answer = calling(roomy, temperature=1, seed=seed, return_raw=True, parallel_tool_calls=False)
+        if "tool_calls" not in answer["message"]:
+            assert "<tool_call>" not in answer["raw_text"], answer
+            continue
+        (call,) = answer["message"]["tool_calls"]
+        check_weather(call)
+        assert answer["raw_text"].startswith("<tool_call>") and answer["raw_text"].endswith("</tool_call>"), "the one call is the end"
+    greedy = calling(roomy)
+    for call in greedy["message"]["tool_calls"]:
+        check_weather(call)
+    assert greedy["finish_reason"] == "tool_calls"
+
+
+def test_such_a_call_is_the_same_in_streams_with_logprobs_and_again(roomy: Server) -> None:
+    def calls(**fields) -> list[dict]:
+        return [call["function"] for call in calling(roomy, **fields)["message"]["tool_calls"]]
+
+    first = calls()
+    assert first == calls() == calls(logprobs=True)
+    (word,) = roomy.post("/tokenize", {"content": "response"}).json()["tokens"]
+    client = openai.OpenAI(base_url=roomy.url + "/v1", api_key="none", max_retries=0)
+    chunks = client.chat.completions.create(
+        model="any", messages=called_before(), tools=[WEATHER], max_tokens=256, temperature=0, stream=True,
+        extra_body={"banned_token_ids": [word], "return_raw": True})
+    texts: dict[int, str] = {}
+    for chunk in chunks:
+        for call in (chunk.choices[0].delta.tool_calls or []) if chunk.choices else []:
+            texts[call.index] = texts.get(call.index, "") + (call.function.arguments or "")
+        if chunk.choices and chunk.choices[0].finish_reason:
+            assert chunk.choices[0].raw_text.startswith("<tool_call>")
+    assert list(texts.values()) == [call["arguments"] for call in first]
+
+
+def test_an_answer_is_a_call_or_keeps_the_schema_of_its_content(roomy: Server) -> None:
+    schema = {"type": "object", "properties": {"sky": {"enum": ["clear", "grey"]}}, "required": ["sky"]}
+    fields = {"response_format": {"type": "json_schema", "json_schema": {"name": "sky", "schema": schema}}, "temperature": 1, "parallel_tool_calls": False}
+    (mark,) = roomy.post("/tokenize", {"content": "<"}).json()["tokens"]
+    kinds = set()
+    for seed in range(4):
+        for answer in (calling(roomy, **fields, seed=seed), choice_of(post(roomy, **fields, seed=seed, banned_token_ids=[mark]))):
+            calls = answer["message"].get("tool_calls", [])
+            for call in calls:
+                if call["function"]["name"] == "get_weather":
+                    check_weather(call)
+            if not calls:
+                assert json.loads(answer["message"]["content"])["sky"] in ("clear", "grey")
+            kinds.add(bool(calls))
+    assert kinds == {True, False}, "both may come"
+
+
+def test_a_demanded_call_cannot_go_on_with_an_answer(server: Server) -> None:
+    begun = [*ASK, {"role": "assistant", "content": "Let me see."}]
+    refused = post(server, messages=begun, tool_choice="required")
+    assert refused.status_code == 400 and refused.json()["error"]["param"] == "tool_choice", refused.text
+    assert choice_of(post(server, messages=begun, tools=[WEATHER], tool_choice="required", add_generation_prompt=True))["message"]["tool_calls"]
+    assert post(server, messages=begun, max_tokens=8).status_code == 200
 
 
 def test_tools_that_nobody_has_to_call_leave_an_answer(server: Server) -> None:
