@@ -6,9 +6,11 @@
 #include <utility>
 
 #include "api/cllm_dialect.h"
+#include "api/embedding_dialects.h"
 #include "api/endpoints.h"
 #include "api/openai_chat.h"
 #include "api/openai_completions.h"
+#include "api/rerank_dialects.h"
 #include "api/responses_dialect.h"
 #include "service/best_of.h"
 #include "service/choices.h"
@@ -26,7 +28,11 @@ struct Backend {
         chat(facts.card, defaults),
         completions(facts.card, defaults),
         kept_responses(std::make_shared<ResponseStore>(kept)),
-        responses(facts.card, defaults, kept_responses) {}
+        responses(facts.card, defaults, kept_responses),
+        embeddings(facts.card, defaults, the_service.embedding_size()),
+        llama_embeddings(defaults, the_service.embedding_size()),
+        rerank(facts.card, defaults),
+        score(facts.card, defaults) {}
 
   // As Service::Submit, for all answers that the call wants.
   Result<std::shared_ptr<RequestControl>> Submit(ParsedCall call, std::shared_ptr<GenerationSink> sink) const {
@@ -43,6 +49,10 @@ struct Backend {
   OpenAiCompletionsDialect completions;
   std::shared_ptr<ResponseStore> kept_responses;
   ResponsesDialect responses;
+  OpenAiEmbeddingDialect embeddings;
+  LlamaEmbeddingDialect llama_embeddings;
+  RerankDialect rerank;
+  ScoreDialect score;
 };
 
 }  // namespace cllm

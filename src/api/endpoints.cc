@@ -35,7 +35,8 @@ Json ModelObject(const ServerFacts& facts) {
           {"description", facts.model_description},
           {"parameters", facts.model_parameters},
           {"bytes", facts.model_bytes},
-          {"trained_context", facts.trained_context}};
+          {"trained_context", facts.trained_context},
+          {"capabilities", facts.capabilities}};
 }
 
 // As OpenAI lists a model.
@@ -44,6 +45,7 @@ Json ModelEntry(const ServerFacts& facts, int max_context) {
           {"object", "model"},
           {"created", facts.card.created_unix_s},
           {"owned_by", "cllm"},
+          {"capabilities", facts.capabilities},
           {"meta",
            {{"n_vocab", facts.vocab_size},
             {"n_ctx", max_context},

@@ -40,6 +40,8 @@ class KnownFields {
 KnownFields ChatFields();
 KnownFields CompletionFields();
 KnownFields ResponseFields();
+KnownFields EmbeddingFields();
+KnownFields RerankFields();
 KnownFields MessageFields();
 KnownFields ContentPartFields();
 KnownFields StreamOptionFields();

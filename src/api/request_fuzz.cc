@@ -10,10 +10,13 @@
 #include <string_view>
 
 #include "api/cllm_dialect.h"
+#include "api/embedding_dialects.h"
+#include "api/embedding_fields.h"
 #include "api/endpoints.h"
 #include "api/json_object.h"
 #include "api/openai_chat.h"
 #include "api/openai_completions.h"
+#include "api/rerank_dialects.h"
 #include "api/responses_dialect.h"
 #include "base/testing_fuzz.h"
 #include "base/utf8.h"
@@ -38,6 +41,18 @@ void CheckDialect(const Dialect& dialect, std::string_view body) {
   }
 }
 
+void CheckEmbeddings(const EmbeddingDialect& dialect, std::string_view body) {
+  const Result<EmbeddingCall> call = dialect.Parse(body);
+  if (!call) return Require(!call.error().message.empty());
+  Require(!call->request.texts.empty() && call->request.texts.size() <= kMostTexts);
+  const StopCheck stop = [] { return Status(); };
+  MemoryShare memory;
+  const EmbeddingAnswer answer{.embeddings = std::vector<std::vector<float>>(call->request.texts.size(), {0.5F}), .prompt_tokens = 1};
+  Result<ChunkedText> text = call->writer->Write(answer, WorkLimits{stop, memory});
+  Require(text.has_value());
+  CheckJson(text->TakeAll());
+}
+
 template <typename Endpoint>
 void CheckEndpoint(Endpoint endpoint, std::string_view body) {
   const StopCheck stop = [] { return Status(); };
@@ -60,6 +75,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   RequireCheap(size, [&] { CheckDialect(OpenAiChatDialect(card, defaults), body); });
   const auto kept = std::make_shared<ResponseStore>(ResponseStoreOptions{});
   RequireCheap(size, [&] { CheckDialect(ResponsesDialect(card, defaults, kept), body); });
+  RequireCheap(size, [&] { CheckEmbeddings(OpenAiEmbeddingDialect(card, defaults, 1), body); });
+  RequireCheap(size, [&] { CheckEmbeddings(LlamaEmbeddingDialect(defaults, 1), body); });
+  RequireCheap(size, [&] { CheckEmbeddings(RerankDialect(card, defaults), body); });
+  RequireCheap(size, [&] { CheckEmbeddings(ScoreDialect(card, defaults), body); });
   RequireCheap(size, [&] { CheckEndpoint(TokenizeBody, body); });
   RequireCheap(size, [&] { CheckEndpoint(DetokenizeBody, body); });
   RequireCheap(size, [&] { CheckEndpoint(ApplyTemplateBody, body); });

@@ -110,6 +110,7 @@ ServerFacts Facts(const ServeOptions& options, const ServedModel& model, const s
           .vocab_size = engine.vocab_size,
           .embedding_size = static_cast<int>(facts.embedding_size),
           .trained_context = static_cast<int>(facts.trained_context),
+          .capabilities = CapabilityNames(facts, model.pooling()),
           .engine_name = engine.name,
           .kv_bytes_per_token = model.kv_bytes_per_token(),
           .kv_tokens_capacity = static_cast<std::int64_t>(engine.max_sequences) * engine.max_context};

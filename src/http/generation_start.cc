@@ -89,7 +89,7 @@ void GenerationStart::Submit(Result<ParsedCall> parsed) {
   if (room_.backend.load() != backend_) return Fail({ErrorCode::kUnavailable, "the server is shutting down", {}});
   if (!parsed) return Fail(parsed.error());
   if (const std::string& priority = call_.request->getHeader(kPriorityHeader); !priority.empty()) {
-    if (Status status = ReadPriorityHeader(priority, parsed->request); !status) return Fail(status.error());
+    if (Status status = ReadPriorityHeader(priority, parsed->request.priority); !status) return Fail(status.error());
   }
   if (Status status = HoldMemory(*parsed); !status) return Fail(status.error());
   parsed->request.arrived = arrived_;

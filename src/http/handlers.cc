@@ -5,6 +5,7 @@
 #include "api/error_body.h"
 #include "http/answer_head.h"
 #include "http/client_work.h"
+#include "http/embedding_work.h"
 #include "http/generation_start.h"
 #include "http/metrics_page.h"
 
@@ -125,6 +126,12 @@ void Handlers::StartGeneration(HttpCall call, DialectOf dialect_of) const {
     return std::make_shared<GenerationStart>(std::move(call), std::move(backend), dialect_of, room_)->Begin();
   }
   call.FailAndLog(Unavailable(), RecordOf(call.request));
+}
+
+void Handlers::StartEmbedding(HttpCall call, EmbeddingDialectOf dialect_of) const {
+  auto backend = backend_.load();
+  if (!backend) return call.Fail(Unavailable());
+  std::make_shared<EmbeddingWork>(std::move(call), std::move(backend), dialect_of, room_)->Begin();
 }
 
 // On a worker: what is kept may be long.

@@ -39,6 +39,11 @@ constexpr Route Generating(std::string_view path, ErrorFamily errors, std::strin
           .logs_itself = true};
 }
 
+template <auto kDialect>
+constexpr Route Embedding(std::string_view path, std::string_view description) {
+  return {.method = kPost, .path = path, .errors = kOpenAi, .answer = &Handlers::Embed<kDialect>, .description = description};
+}
+
 template <auto kAnswer>
 constexpr Route Kept(RouteMethod method, std::string_view path, std::string_view description) {
   return {.method = method, .path = path, .errors = kOpenAi, .answer = &Handlers::Kept<kAnswer>, .description = description};
@@ -78,6 +83,15 @@ constexpr std::array kRoutes = {
     Kept<&DeletedResponseBody>(kDelete, "/v1/responses/{id}", "forgets it"),
     Kept<&CancelledResponseBody>(kPost, "/v1/responses/{id}/cancel", "400: there is no background mode"),
     Kept<&InputItemsBody>(kGet, "/v1/responses/{id}/input_items", "what the model was given for it; `limit`, `order`, `after`"),
+    Embedding<&Backend::embeddings>("/v1/embeddings", "OpenAI's embeddings"),
+    Embedding<&Backend::llama_embeddings>("/embedding", "embeddings as llama-server has them"),
+    Embedding<&Backend::llama_embeddings>("/embeddings", kSameAsAbove),
+    Embedding<&Backend::rerank>("/v1/rerank", "how well documents answer a query, the best first, as Jina and llama-server have it"),
+    Embedding<&Backend::rerank>("/rerank", kSameAsAbove),
+    Embedding<&Backend::rerank>("/v1/reranking", kSameAsAbove),
+    Embedding<&Backend::rerank>("/reranking", kSameAsAbove),
+    Embedding<&Backend::score>("/score", "how well one text answers another, as vLLM has it"),
+    Embedding<&Backend::score>("/v1/score", kSameAsAbove),
     Route{.method = kPost,
           .path = "/tokenize",
           .answer = &Handlers::Work<TokenizeBody>,

@@ -1,0 +1,187 @@
+#include "api/rerank_dialects.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <numeric>
+#include <optional>
+
+#include <fmt/format.h>
+
+#include "api/embedding_fields.h"
+#include "api/embedding_output.h"
+#include "api/json_object.h"
+
+namespace cllm {
+namespace {
+
+// Between 0 and 1. A classifier of one number gives the logarithm of the odds; one of several gives their shares already.
+double ScoreOf(const std::vector<float>& outputs, bool is_raw) {
+  const double score = outputs.front();
+  return is_raw || outputs.size() > 1 ? score : 1 / (1 + std::exp(-score));
+}
+
+std::string Usage(const EmbeddingAnswer& answer) {
+  return fmt::format(R"("usage":{{"prompt_tokens":{},"total_tokens":{}}})", answer.prompt_tokens, answer.prompt_tokens);
+}
+
+struct RerankForm {
+  std::size_t most = 0;
+  bool is_raw = false;
+  bool is_tei = false;                      // a list and nothing around it, as text-embeddings-inference has it
+  std::vector<std::string> documents = {};  // where they are to be returned
+};
+
+class RerankWriter : public EmbeddingWriter {
+ public:
+  RerankWriter(std::string model, RerankForm form) : model_(std::move(model)), form_(std::move(form)) {}
+
+  Result<ChunkedText> Write(const EmbeddingAnswer& answer, const WorkLimits& limits) override {
+    std::vector<std::size_t> order(answer.embeddings.size());
+    std::iota(order.begin(), order.end(), 0);
+    std::ranges::stable_sort(order, std::greater(), [&](std::size_t i) { return answer.embeddings[i].front(); });
+    order.resize(std::min(order.size(), form_.most));
+    EmbeddingOutput output(limits, HeldBytes(answer));
+    if (!form_.is_tei) {
+      output.Add(fmt::format(R"({{"id":"rerank-{}","model":{},"object":"list",{},"results":)", RandomHexId(), Dump(model_), Usage(answer)));
+    }
+    output.Add("[");
+    for (std::size_t place = 0; place < order.size(); ++place) {
+      const std::size_t i = order[place];
+      output.Add(fmt::format(R"({}{{"index":{},"{}":{})", place > 0 ? "," : "", i, form_.is_tei ? "score" : "relevance_score",
+                             ScoreOf(answer.embeddings[i], form_.is_raw)));
+      if (!form_.documents.empty()) AddDocument(output, form_.documents[i]);
+      output.Add("}");
+      if (Status status = output.Check(); !status) return std::unexpected(status.error());
+    }
+    output.Add(form_.is_tei ? "]" : "]}");
+    return output.Take();
+  }
+
+ private:
+  void AddDocument(EmbeddingOutput& output, const std::string& document) const {
+    output.Add(form_.is_tei ? fmt::format(R"(,"text":{})", Dump(document)) : fmt::format(R"(,"document":{{"text":{}}})", Dump(document)));
+  }
+
+  std::string model_;
+  RerankForm form_;
+};
+
+class ScoreWriter : public EmbeddingWriter {
+ public:
+  ScoreWriter(std::string model, bool is_raw) : model_(std::move(model)), is_raw_(is_raw) {}
+
+  Result<ChunkedText> Write(const EmbeddingAnswer& answer, const WorkLimits& limits) override {
+    EmbeddingOutput output(limits, HeldBytes(answer));
+    const auto now = std::chrono::system_clock::now().time_since_epoch();
+    output.Add(fmt::format(R"({{"id":"score-{}","object":"list","created":{},"model":{},{},"data":[)", RandomHexId(),
+                           std::chrono::duration_cast<std::chrono::seconds>(now).count(), Dump(model_), Usage(answer)));
+    for (std::size_t i = 0; i < answer.embeddings.size(); ++i) {
+      output.Add(
+          fmt::format(R"({}{{"index":{},"object":"score","score":{}}})", i > 0 ? "," : "", i, ScoreOf(answer.embeddings[i], is_raw_)));
+    }
+    output.Add("]}");
+    if (Status status = output.Check(); !status) return std::unexpected(status.error());
+    return output.Take();
+  }
+
+ private:
+  std::string model_;
+  bool is_raw_;
+};
+
+// A string, or an object with one in `text`.
+std::optional<std::string> TextOf(const Json& json) {
+  if (json.is_string()) return json.get<std::string>();
+  if (!json.is_object() || json.size() != 1) return std::nullopt;
+  const auto text = json.find("text");
+  return text != json.end() && text->is_string() ? std::optional(text->get<std::string>()) : std::nullopt;
+}
+
+// One text, or a list of them.
+std::vector<std::string> ReadTextList(JsonObject& object, const char* name) {
+  std::vector<std::string> texts;
+  const Json* json = object.Any(name);
+  if (json == nullptr) {
+    object.Reject(name, fmt::format("{} is missing", name));
+    return texts;
+  }
+  const bool is_list = json->is_array();
+  const std::size_t count = is_list ? json->size() : 1;
+  if (count == 0 || count > kMostTexts) object.Reject(name, fmt::format("{} has {} entries, it may have 1 to {}", name, count, kMostTexts));
+  for (std::size_t i = 0; i < std::min(count, kMostTexts); ++i) {
+    auto text = TextOf(is_list ? (*json)[i] : *json);
+    const std::string place = is_list ? fmt::format("{}[{}]", name, i) : name;
+    if (!text) object.Reject(name, fmt::format("{} must be a string, or an object with one in text", place));
+    if (text && text->empty()) object.Reject(name, fmt::format("{} is empty", place));
+    texts.push_back(std::move(text).value_or(""));
+  }
+  return texts;
+}
+
+void ReadRerankFields(JsonObject& object, EmbeddingRequest& request, RerankForm& form) {
+  const auto query = object.String("query");
+  if (!query) object.Reject("query", "query is missing");
+  if (query && query->empty()) object.Reject("query", "query is empty");
+  form.is_tei = object.Has("texts");
+  const char* field = form.is_tei ? "texts" : "documents";
+  request.field = field;
+  request.is_list = true;
+  std::vector<std::string> documents = ReadTextList(object, field);
+  if (object.Bool(form.is_tei ? "return_text" : "return_documents").value_or(false)) form.documents = documents;
+  for (std::string& document : documents) request.texts.emplace_back(TextPair{query.value_or(""), std::move(document)});
+  form.most = static_cast<std::size_t>(object.Int("top_n", 1, INT32_MAX).value_or(INT32_MAX));
+  form.is_raw = object.Bool("raw_scores").value_or(false);
+}
+
+// One to many, many to one, or one to one.
+void ReadPairs(JsonObject& object, EmbeddingRequest& request) {
+  const std::vector<std::string> first = ReadTextList(object, "text_1");
+  const std::vector<std::string> second = ReadTextList(object, "text_2");
+  if (first.size() != second.size() && first.size() != 1 && second.size() != 1) {
+    object.Reject("text_2", fmt::format("text_1 has {} texts and text_2 {}: one of them must have one, or both as many", first.size(),
+                                        second.size()));
+    return;
+  }
+  request.field = second.size() == 1 && first.size() > 1 ? "text_1" : "text_2";
+  request.is_list = std::max(first.size(), second.size()) > 1;
+  for (std::size_t i = 0; i < std::max(first.size(), second.size()) && !first.empty() && !second.empty(); ++i) {
+    request.texts.emplace_back(TextPair{first[first.size() == 1 ? 0 : i], second[second.size() == 1 ? 0 : i]});
+  }
+}
+
+}  // namespace
+
+Result<EmbeddingCall> RerankDialect::Parse(std::string_view body, const StopCheck& stop) const {
+  const Result<Json> json = ParseJsonObject(body, stop);
+  if (!json) return std::unexpected(json.error());
+  IgnoredFields ignored;
+  JsonObject object(*json, {}, defaults_.unknown_fields == "ignore" ? &ignored : nullptr);
+  EmbeddingCall call;
+  RerankForm form;
+  ReadRerankFields(object, call.request, form);
+  object.String("model");
+  ReadEmbeddingLimits(object, call.request);
+  if (const Status status = object.Finish(RerankFields()); !status) return std::unexpected(status.error());
+  call.writer = std::make_unique<RerankWriter>(model_.id, std::move(form));
+  call.ignored_fields = ignored.Take();
+  return call;
+}
+
+Result<EmbeddingCall> ScoreDialect::Parse(std::string_view body, const StopCheck& stop) const {
+  const Result<Json> json = ParseJsonObject(body, stop);
+  if (!json) return std::unexpected(json.error());
+  IgnoredFields ignored;
+  JsonObject object(*json, {}, defaults_.unknown_fields == "ignore" ? &ignored : nullptr);
+  EmbeddingCall call;
+  ReadPairs(object, call.request);
+  const bool is_raw = object.Bool("raw_scores").value_or(false);
+  object.String("model");
+  ReadEmbeddingLimits(object, call.request);
+  if (const Status status = object.Finish(RerankFields()); !status) return std::unexpected(status.error());
+  call.writer = std::make_unique<ScoreWriter>(model_.id, is_raw);
+  call.ignored_fields = ignored.Take();
+  return call;
+}
+
+}  // namespace cllm
