@@ -14,7 +14,7 @@ class OpenAiEmbeddingWriter : public EmbeddingWriter {
   OpenAiEmbeddingWriter(std::string model, VectorForm form, bool base64) : model_(std::move(model)), form_(form), base64_(base64) {}
 
   Result<ChunkedText> Write(const EmbeddingAnswer& answer, const WorkLimits& limits) override {
-    EmbeddingOutput output(limits, HeldBytes(answer));
+    EmbeddingOutput output(limits);
     output.Add(R"({"object":"list","data":[)");
     for (std::size_t i = 0; i < answer.embeddings.size(); ++i) {
       output.Add(fmt::format(R"({}{{"object":"embedding","index":{},"embedding":)", i > 0 ? "," : "", i));
@@ -40,7 +40,7 @@ class LlamaEmbeddingWriter : public EmbeddingWriter {
   explicit LlamaEmbeddingWriter(VectorForm form) : form_(form) {}
 
   Result<ChunkedText> Write(const EmbeddingAnswer& answer, const WorkLimits& limits) override {
-    EmbeddingOutput output(limits, HeldBytes(answer));
+    EmbeddingOutput output(limits);
     output.Add("[");
     for (std::size_t i = 0; i < answer.embeddings.size(); ++i) {
       output.Add(fmt::format(R"({}{{"index":{},"embedding":[)", i > 0 ? "," : "", i));

@@ -180,7 +180,7 @@ TEST(ScoreTest, OneToManyManyToOneAndOneToOne) {
   const auto pairs = [](std::string_view body) {
     std::vector<std::string> read;
     for (const EmbeddingText& text : ReadTextsOf(kScore, body).request.texts) {
-      read.push_back(std::get<TextPair>(text).query + ">" + std::get<TextPair>(text).document);
+      read.push_back(*std::get<TextPair>(text).query + ">" + *std::get<TextPair>(text).document);
     }
     return read;
   };

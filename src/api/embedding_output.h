@@ -12,8 +12,8 @@ namespace cllm {
 
 class EmbeddingOutput {
  public:
-  // The answer that is written is `held` bytes in memory.
-  EmbeddingOutput(const WorkLimits& limits, std::size_t held) : limits_(limits), held_(limits.memory.bytes() + held) {}
+  // What the share holds already is the request's and that of the answer that is written.
+  explicit EmbeddingOutput(const WorkLimits& limits) : limits_(limits), held_(limits.memory.bytes()) {}
 
   void Add(std::string_view text) { text_.Append(text); }
   // [0.25,-1,…]

@@ -41,7 +41,7 @@ class RerankWriter : public EmbeddingWriter {
     std::iota(order.begin(), order.end(), 0);
     std::ranges::stable_sort(order, std::greater(), [&](std::size_t i) { return answer.embeddings[i].front(); });
     order.resize(std::min(order.size(), form_.most));
-    EmbeddingOutput output(limits, HeldBytes(answer));
+    EmbeddingOutput output(limits);
     if (!form_.is_tei) {
       output.Add(fmt::format(R"({{"id":"rerank-{}","model":{},"object":"list",{},"results":)", RandomHexId(), Dump(model_), Usage(answer)));
     }
@@ -72,7 +72,7 @@ class ScoreWriter : public EmbeddingWriter {
   ScoreWriter(std::string model, bool is_raw) : model_(std::move(model)), is_raw_(is_raw) {}
 
   Result<ChunkedText> Write(const EmbeddingAnswer& answer, const WorkLimits& limits) override {
-    EmbeddingOutput output(limits, HeldBytes(answer));
+    EmbeddingOutput output(limits);
     const auto now = std::chrono::system_clock::now().time_since_epoch();
     output.Add(fmt::format(R"({{"id":"score-{}","object":"list","created":{},"model":{},{},"data":[)", RandomHexId(),
                            std::chrono::duration_cast<std::chrono::seconds>(now).count(), Dump(model_), Usage(answer)));
@@ -129,15 +129,24 @@ void ReadRerankFields(JsonObject& object, EmbeddingRequest& request, RerankForm&
   request.is_list = true;
   std::vector<std::string> documents = ReadTextList(object, field);
   if (object.Bool(form.is_tei ? "return_text" : "return_documents").value_or(false)) form.documents = documents;
-  for (std::string& document : documents) request.texts.emplace_back(TextPair{query.value_or(""), std::move(document)});
+  const auto shared_query = std::make_shared<const std::string>(query.value_or(""));
+  for (std::string& document : documents) {
+    request.texts.emplace_back(TextPair(shared_query, std::make_shared<const std::string>(std::move(document))));
+  }
   form.most = static_cast<std::size_t>(object.Int("top_n", 1, INT32_MAX).value_or(INT32_MAX));
   form.is_raw = object.Bool("raw_scores").value_or(false);
 }
 
+std::vector<std::shared_ptr<const std::string>> Shared(std::vector<std::string> texts) {
+  std::vector<std::shared_ptr<const std::string>> shared;
+  for (std::string& text : texts) shared.push_back(std::make_shared<const std::string>(std::move(text)));
+  return shared;
+}
+
 // One to many, many to one, or one to one.
 void ReadPairs(JsonObject& object, EmbeddingRequest& request) {
-  const std::vector<std::string> first = ReadTextList(object, "text_1");
-  const std::vector<std::string> second = ReadTextList(object, "text_2");
+  const std::vector<std::shared_ptr<const std::string>> first = Shared(ReadTextList(object, "text_1"));
+  const std::vector<std::shared_ptr<const std::string>> second = Shared(ReadTextList(object, "text_2"));
   if (first.size() != second.size() && first.size() != 1 && second.size() != 1) {
     object.Reject("text_2", fmt::format("text_1 has {} texts and text_2 {}: one of them must have one, or both as many", first.size(),
                                         second.size()));
@@ -146,7 +155,7 @@ void ReadPairs(JsonObject& object, EmbeddingRequest& request) {
   request.field = second.size() == 1 && first.size() > 1 ? "text_1" : "text_2";
   request.is_list = std::max(first.size(), second.size()) > 1;
   for (std::size_t i = 0; i < std::max(first.size(), second.size()) && !first.empty() && !second.empty(); ++i) {
-    request.texts.emplace_back(TextPair{first[first.size() == 1 ? 0 : i], second[second.size() == 1 ? 0 : i]});
+    request.texts.emplace_back(TextPair(first[first.size() == 1 ? 0 : i], second[second.size() == 1 ? 0 : i]));
   }
 }
 

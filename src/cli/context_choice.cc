@@ -11,13 +11,11 @@ constexpr int kLeastContext = 512;
 // The bound of model.max_context_length; a file may claim anything.
 constexpr std::int64_t kMostContext = 1 << 24;
 
-// Texts that are in a step: they only stand in line there.
-constexpr int kMostTexts = 32;
 // Of a pair of tokens: masks in 32 and 16 bits.
 constexpr std::int64_t kBytesOfAPair = 6;
 
 Result<ContextChoice> ChooseTextLength(const ServeOptions& options, const ModelFacts& model, std::int64_t available_bytes) {
-  ContextChoice choice{.context = options.model.max_context_length, .kv = {.sequences = kMostTexts}, .why = {}};
+  ContextChoice choice{.context = options.model.max_context_length, .kv = {.sequences = options.llama_cpp.n_seq_max}, .why = {}};
   const auto trained = static_cast<int>(std::clamp<std::int64_t>(model.trained_context, 1, kMostContext));
   if (choice.context > trained) {
     return InvalidArgument(fmt::format("the model can take texts of {} tokens at most, max_context_length is {}", trained, choice.context),

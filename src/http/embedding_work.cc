@@ -74,15 +74,16 @@ void EmbeddingWork::Submit() {
   if (Status status = backend_->service.Embed(std::move(request), shared_from_this(), control_); !status) Fail(status.error());
 }
 
-// What was read of the body stays, with its tokens, which are no more than its bytes; and so do the embeddings until they are written.
+// What was read of the body stays (documents twice, where they go back), with its tokens, which are no more than its bytes, or what the
+// context holds of each pair; and so do the embeddings until they are written.
 Status EmbeddingWork::HoldMemory() {
   constexpr std::size_t kOfAText = 256;
   const std::size_t texts = parsed_->request.texts.size();
   const auto size = static_cast<std::size_t>(backend_->service.embedding_size());
-  const std::size_t shared = texts * parsed_->request.shared_bytes();
-  if (body_.memory.Resize(body_.memory.bytes() + shared + body_bytes_ * sizeof(TokenId) + texts * (kOfAText + size * sizeof(float)))) {
-    return {};
-  }
+  const std::size_t of_a_pair = std::min(body_bytes_, static_cast<std::size_t>(backend_->service.max_context()));
+  const std::size_t tokens = parsed_->request.wants_scores() ? texts * of_a_pair : body_bytes_;
+  const std::size_t more = body_bytes_ + tokens * sizeof(TokenId) + texts * (kOfAText + size * sizeof(float));
+  if (body_.memory.Resize(body_.memory.bytes() + more)) return {};
   Error error{ErrorCode::kQueueFull, "the requests that are open leave no room for this one in http.max_memory_mb: try again later", {}};
   error.retry_after_s = 1;
   return std::unexpected(error);

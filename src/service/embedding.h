@@ -2,8 +2,10 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -12,10 +14,15 @@
 
 namespace cllm {
 
-// A text and what it may be an answer to.
+// A text and what it may be an answer to. Either may be a part of many pairs, and long.
 struct TextPair {
-  std::string query;
-  std::string document;
+  TextPair(std::string a_query, std::string a_document)
+      : TextPair(std::make_shared<const std::string>(std::move(a_query)), std::make_shared<const std::string>(std::move(a_document))) {}
+  TextPair(std::shared_ptr<const std::string> a_query, std::shared_ptr<const std::string> a_document)
+      : query(std::move(a_query)), document(std::move(a_document)) {}
+
+  std::shared_ptr<const std::string> query;
+  std::shared_ptr<const std::string> document;
 };
 
 using EmbeddingText = std::variant<std::string, std::vector<TokenId>, TextPair>;
@@ -35,8 +42,6 @@ struct EmbeddingRequest {
   std::optional<int> priority = {};      // seconds, as in SequenceRequest
   TimePoint arrived{};                   // when it was there as a whole; not set: when it is submitted
 
-  // A query stands once in a body and once in each pair.
-  std::size_t shared_bytes() const { return wants_scores() ? std::get<TextPair>(texts.front()).query.size() * (1 + sizeof(TokenId)) : 0; }
   bool wants_scores() const { return !texts.empty() && std::holds_alternative<TextPair>(texts.front()); }
   std::string NameOf(std::size_t text) const { return is_list ? field + "[" + std::to_string(text) + "]" : field; }
 };
@@ -47,13 +52,6 @@ struct EmbeddingAnswer {
   std::vector<std::vector<float>> embeddings;
   int prompt_tokens = 0;  // of all texts
 };
-
-// What it takes in memory.
-inline std::size_t HeldBytes(const EmbeddingAnswer& answer) {
-  std::size_t bytes = 0;
-  for (const std::vector<float>& embedding : answer.embeddings) bytes += sizeof(embedding) + embedding.size() * sizeof(float);
-  return bytes;
-}
 
 // Hears of the end exactly once, on a thread of the service; must not block.
 class EmbeddingSink {

@@ -22,7 +22,7 @@ class ModelText : public TextModel {
   Result<std::string> Detokenize(std::span<const TokenId> tokens) const override;
   std::size_t FewestTokens(std::size_t bytes) const override { return tokenizer_.FewestTokens(bytes); }
   Result<std::vector<TokenId>> EncodePair(const TextPair& pair, std::size_t most_tokens, const StopCheck& stop) const override {
-    return pairs_.Encode(pair.query, pair.document, most_tokens, stop);
+    return pairs_.Encode(*pair.query, *pair.document, most_tokens, stop);
   }
   const std::vector<TokenId>& end_of_generation_tokens() const override { return tokenizer_.end_of_generation_tokens(); }
 

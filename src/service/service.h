@@ -145,6 +145,11 @@ class Service {
   void PrepareTexts(const std::shared_ptr<AcceptedTexts>& accepted);
   Status SubmitTexts(const std::shared_ptr<AcceptedTexts>& accepted);
   Result<std::vector<TokenId>> TokensOf(const AcceptedTexts& accepted, std::size_t text) const;
+  // At most `bound` of them, where the request lets texts be cut.
+  Result<std::vector<TokenId>> TokensOfWords(const EmbeddingRequest& request, const std::string& text, std::size_t bound,
+                                             const StopCheck& stop) const;
+  Result<std::vector<TokenId>> CheckedIds(const EmbeddingRequest& request, std::size_t text, std::size_t bound) const;
+  Error TooLong(const EmbeddingRequest& request, std::size_t text, std::size_t tokens, bool at_least) const;
   Status SubmitText(const AcceptedTexts& accepted, const std::shared_ptr<EmbeddingBatch>& batch, std::size_t text,
                     std::vector<TokenId> tokens);
   void EndTexts(const AcceptedTexts& accepted, Result<EmbeddingAnswer> answer);

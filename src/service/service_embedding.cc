@@ -14,6 +14,19 @@ namespace {
 // send comes after a few of them.
 constexpr std::size_t kTextsPerPlace = 2;
 
+// Of all pairs together, each with its own query and document: a long text that stands in many of them is read as often.
+constexpr std::size_t kMostPairBytes = std::size_t{64} << 20;
+
+Status CheckPairs(const EmbeddingRequest& request) {
+  std::size_t bytes = 0;
+  for (const EmbeddingText& text : request.texts) {
+    if (const auto* pair = std::get_if<TextPair>(&text)) bytes += pair->query->size() + pair->document->size();
+  }
+  if (bytes <= kMostPairBytes) return {};
+  return InvalidArgument(fmt::format("the pairs of {} are {} bytes together, more than {}", request.field, bytes, kMostPairBytes),
+                         request.field);
+}
+
 TimePoint SecondsAfter(TimePoint time, double seconds) {
   return time + std::chrono::duration_cast<TimePoint::duration>(std::chrono::duration<double>(seconds));
 }
@@ -70,6 +83,7 @@ Status Service::CheckEmbeds(bool wants_scores) const {
 
 Status Service::Embed(EmbeddingRequest request, std::shared_ptr<EmbeddingSink> sink, std::shared_ptr<const RequestControl> client) {
   if (Status status = CheckEmbeds(request.wants_scores()); !status) return status;
+  if (Status status = CheckPairs(request); !status) return status;
   const double timeout_s = std::min(options_.request_timeout, request.timeout_s.value_or(options_.request_timeout));
   if (Status status = OpenRequest(timeout_s); !status) return status;
   ++accepted_;
@@ -115,46 +129,55 @@ Status Service::SubmitTexts(const std::shared_ptr<AcceptedTexts>& accepted) {
 
 Result<std::vector<TokenId>> Service::TokensOf(const AcceptedTexts& accepted, std::size_t number) const {
   const EmbeddingRequest& request = accepted.request;
-  const EmbeddingText& text = request.texts[number];
   const StopCheck stop = StopOf(accepted.deadline, accepted.control);
   if (const Status wanted = stop(); !wanted) return std::unexpected(wanted.error());
   const std::size_t most = MostPromptTokens();
-  const int asked = request.most_tokens.value_or(kUntilTextEnd);
-  const std::size_t bound = asked == kUntilTextEnd ? most : std::min(most, static_cast<std::size_t>(asked));
-  const auto too_long = [&](std::size_t tokens, bool at_least) {
-    return Fail(ErrorCode::kContextLength,
-                fmt::format("{} has {}{} tokens, more than the {} that a text may have here: shorten it, or let it be cut with "
-                            "truncate_prompt_tokens",
-                            request.NameOf(number), at_least ? "at least " : "", tokens, most),
-                request.field);
-  };
+  const std::size_t bound =
+      request.most_tokens.value_or(kUntilTextEnd) == kUntilTextEnd ? most : std::min(most, static_cast<std::size_t>(*request.most_tokens));
+  const auto* text = std::get_if<std::string>(&request.texts[number]);
+  const std::size_t fewest = text != nullptr ? model_.FewestTokens(text->size()) : 0;
+  if (fewest > most && !request.most_tokens) return std::unexpected(TooLong(request, number, fewest, true));
   Result<std::vector<TokenId>> tokens;
-  if (const auto* ids = std::get_if<std::vector<TokenId>>(&text)) {
-    tokens = *ids;
-    const auto wrong = std::ranges::find_if(*tokens, [this](TokenId token) { return token < 0 || token >= vocab_size_; });
-    if (wrong != tokens->end()) {
-      return InvalidArgument(fmt::format("{} names token {}, the vocabulary has {} tokens", request.NameOf(number), *wrong, vocab_size_),
-                             request.field);
-    }
-    if (tokens->size() > bound && request.most_tokens) *tokens = CutTokens(*tokens, *tokens, bound, request.cuts_front);
-  } else if (const auto* pair = std::get_if<TextPair>(&text)) {
+  if (text != nullptr) {
+    tokens = TokensOfWords(request, *text, bound, stop);
+  } else if (const auto* pair = std::get_if<TextPair>(&request.texts[number])) {
     tokens = model_.EncodePair(*pair, request.most_tokens ? bound : 0, stop);
   } else {
-    const auto& words = std::get<std::string>(text);
-    const std::size_t fewest = model_.FewestTokens(words.size());
-    if (fewest > most && !request.most_tokens) return too_long(fewest, true);
-    // A text that somebody sends is never a control token.
-    tokens = model_.Tokenize(words, true, false, stop);
-    if (tokens && tokens->size() > bound && request.most_tokens) {
-      const auto bare = model_.Tokenize(words, false, false, stop);
-      if (!bare) return bare;
-      *tokens = CutTokens(*tokens, *bare, bound, request.cuts_front);
-    }
+    tokens = CheckedIds(request, number, bound);
   }
   if (!tokens) return tokens;
   if (tokens->empty()) return InvalidArgument(fmt::format("{} is empty", request.NameOf(number)), request.field);
-  if (tokens->size() > most) return too_long(tokens->size(), false);
+  if (tokens->size() > most) return std::unexpected(TooLong(request, number, tokens->size(), false));
   return tokens;
+}
+
+// In OpenAI's words, as ContextLengthError.
+Error Service::TooLong(const EmbeddingRequest& request, std::size_t number, std::size_t tokens, bool at_least) const {
+  return {ErrorCode::kContextLength,
+          fmt::format("This model's maximum context length is {} tokens. However, {} has {}{} tokens. Please shorten it, or let it be cut "
+                      "with truncate_prompt_tokens: the text is too long.",
+                      MostPromptTokens(), request.NameOf(number), at_least ? "at least " : "", tokens),
+          request.field};
+}
+
+// A text that somebody sends is never a control token.
+Result<std::vector<TokenId>> Service::TokensOfWords(const EmbeddingRequest& request, const std::string& text, std::size_t bound,
+                                                    const StopCheck& stop) const {
+  Result<std::vector<TokenId>> tokens = model_.Tokenize(text, true, false, stop);
+  if (!tokens || !request.most_tokens || tokens->size() <= bound) return tokens;
+  const auto bare = model_.Tokenize(text, false, false, stop);
+  if (!bare) return bare;
+  return CutTokens(*tokens, *bare, bound, request.cuts_front);
+}
+
+Result<std::vector<TokenId>> Service::CheckedIds(const EmbeddingRequest& request, std::size_t number, std::size_t bound) const {
+  const auto& tokens = std::get<std::vector<TokenId>>(request.texts[number]);
+  const auto wrong = std::ranges::find_if(tokens, [this](TokenId token) { return token < 0 || token >= vocab_size_; });
+  if (wrong != tokens.end()) {
+    return InvalidArgument(fmt::format("{} names token {}, the vocabulary has {} tokens", request.NameOf(number), *wrong, vocab_size_),
+                           request.field);
+  }
+  return request.most_tokens && tokens.size() > bound ? CutTokens(tokens, tokens, bound, request.cuts_front) : tokens;
 }
 
 // Each text takes its turn by the time at which it is handed on, so that a long request doesn't stand before all that comes later.
@@ -166,6 +189,7 @@ Status Service::SubmitText(const AcceptedTexts& accepted, const std::shared_ptr<
   sequence.embeds = true;
   sequence.arrived = std::chrono::steady_clock::now();
   sequence.priority = accepted.request.priority.value_or(0);
+  if (options_.queue_timeout > 0) sequence.start_by = SecondsAfter(sequence.arrived, options_.queue_timeout);
   sequence.deadline = accepted.deadline;
   sequence.control = accepted.control;
   const std::lock_guard lock(ending_mutex_);

@@ -106,7 +106,7 @@ TEST_F(ServiceEmbeddingTest, ATextMayFillTheContextAndNoMore) {
   const Error error = ErrorOf({.texts = {"a", "abcd"}, .is_list = true});
   EXPECT_EQ(error.code, ErrorCode::kContextLength);
   EXPECT_EQ(error.field, "input");
-  EXPECT_TRUE(error.message.starts_with("input[1] has 5 tokens, more than the 4")) << error.message;
+  EXPECT_TRUE(error.message.contains("maximum context length is 4 tokens. However, input[1] has 5 tokens.")) << error.message;
 }
 
 TEST_F(ServiceEmbeddingTest, ALongTextIsCutWhereThatIsWanted) {
@@ -177,6 +177,17 @@ TEST_F(ServiceEmbeddingTest, AnEncoderGeneratesNothing) {
   EXPECT_EQ(refused.error().code, ErrorCode::kInvalidArgument);
   EXPECT_TRUE(refused.error().message.contains("/v1/embeddings")) << refused.error().message;
   EXPECT_TRUE(service_->CheckEmbeds(true).error().message.contains("rank"));
+}
+
+TEST_F(ServiceEmbeddingTest, ALongTextOfManyPairsIsRefusedUnread) {
+  Start({.embedding_size = 1, .scores = true});
+  const auto query = std::make_shared<const std::string>(std::size_t{1} << 20, 'q');
+  const auto document = std::make_shared<const std::string>("d");
+  EmbeddingRequest request{.texts = {}, .field = "documents", .is_list = true, .most_tokens = kUntilTextEnd};
+  for (int i = 0; i < 64; ++i) request.texts.emplace_back(TextPair(query, document));
+  const Status status = service_->Embed(std::move(request), std::make_shared<WaitingSink>());
+  ASSERT_FALSE(status);
+  EXPECT_EQ(status.error().field, "documents");
 }
 
 TEST_F(ServiceEmbeddingTest, ARankerScoresPairsAndNothingElse) {

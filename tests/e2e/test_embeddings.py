@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +13,7 @@ import minilm
 import numpy as np
 import openai
 import pytest
+from clients import wait_until
 from conftest import Program, Server
 
 REFERENCE = Path(__file__).parent / "data/minilm_reference.f16"
@@ -155,6 +157,38 @@ def test_an_encoder_says_what_it_can_do(encoder: Server) -> None:
     refused = encoder.post("/v1/rerank", {"query": "q", "documents": ["d"]})
     assert refused.status_code == 400
     assert "rank" in refused.json()["error"]["message"]
+
+
+def test_a_client_that_leaves_ends_its_request(encoder: Server) -> None:
+    body = json.dumps({"input": ["word " * 500] * 2048}).encode()
+    head = f"POST /v1/embeddings HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    before = encoder.health()["engine"]["embeddings"]
+    with socket.create_connection(("127.0.0.1", encoder.port)) as client:
+        client.sendall(head.encode() + body)
+        wait_until(lambda: encoder.health()["engine"]["embeddings"] > before, 60, "the first texts are computed")
+    encoder.wait_idle()
+    assert encoder.health()["engine"]["embeddings"] - before < 2048
+
+
+def test_a_long_request_lets_others_pass(encoder: Server) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        long = pool.submit(embed, encoder, ["word " * 60] * 100)
+        wait_until(lambda: encoder.queue()["open"] > 0, 60, "the long request is open")
+        embed(encoder, ["short"])
+        assert not long.done()
+        assert len(long.result()) == 100
+
+
+def test_what_requests_hold_is_bounded(program: Program) -> None:
+    server = start(program, "Q8_0", "--max-memory-mb", 16)
+    try:
+        assert server.post("/v1/embeddings", {"input": ["a"] * 100}).status_code == 200
+        refused = server.post("/v1/embeddings", {"input": "word " * 800_000})
+        assert refused.status_code == 429
+        assert "http.max_memory_mb" in refused.json()["error"]["message"]
+    finally:
+        program.servers.remove(server)
+        server.stop()
 
 
 def test_embeddings_are_counted(encoder: Server) -> None:
