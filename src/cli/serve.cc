@@ -113,7 +113,7 @@ ServerFacts Facts(const ServeOptions& options, const ServedModel& model, const s
           .capabilities = CapabilityNames(facts, model.pooling()),
           .engine_name = engine.name,
           .kv_bytes_per_token = model.kv_bytes_per_token(),
-          .kv_tokens_capacity = static_cast<std::int64_t>(engine.max_sequences) * engine.max_context};
+          .kv_tokens_capacity = engine.generates ? static_cast<std::int64_t>(engine.max_sequences) * engine.max_context : 0};
 }
 
 // The model side of the server, from loading to the last answer. Runs beside the HTTP loops.

@@ -146,6 +146,12 @@ def test_what_is_wrong_is_named(encoder: Server, fields: dict[str, object], word
     assert words in response.json()["error"]["message"]
 
 
+def test_fields_that_nobody_knows_are_named(encoder: Server) -> None:
+    response = encoder.post("/v1/embeddings", {"input": "a", "user": "me", "never_heard_of": 1})
+    assert response.status_code == 200
+    assert response.headers["X-cLLM-Ignored-Fields"] == "never_heard_of"
+
+
 def test_an_encoder_says_what_it_can_do(encoder: Server) -> None:
     assert encoder.get("/v1/models").json()["data"][0]["capabilities"] == ["embedding"]
     assert encoder.health()["model"]["capabilities"] == ["embedding"]
