@@ -313,8 +313,8 @@ int LlamaCppEngine::ComputeText(const StepPlan& plan, const SequenceWork& work, 
       context_->AddRow(plan.tokens[work.first_row + end], work.computed + end, work.slot, gives_output);
     }
     llama_set_embeddings(context_->handle, gives_output);
-    const int code = context_->Compute();
-    if (code == 0 && gives_output) AddToPool(work, end - first, pool);
+    int code = context_->Compute();
+    if (code == 0 && gives_output && !AddToPool(work, end - first, pool)) code = -1;
     llama_set_embeddings(context_->handle, false);
     if (code != 0) return code;
     first = end;
@@ -322,11 +322,14 @@ int LlamaCppEngine::ComputeText(const StepPlan& plan, const SequenceWork& work, 
   return 0;
 }
 
-void LlamaCppEngine::AddToPool(const SequenceWork& work, int rows, TextPool& pool) {
+bool LlamaCppEngine::AddToPool(const SequenceWork& work, int rows, TextPool& pool) {
   const auto size = static_cast<std::size_t>(capabilities_.embedding_size);
-  if (capabilities_.scores) return pool.Add({llama_get_embeddings_seq(context_->handle, work.slot), size});
-  const float* output = llama_get_embeddings(context_->handle);
-  for (int row = 0; row < rows; ++row) pool.Add({output + static_cast<std::size_t>(row) * size, size});
+  const float* output =
+      capabilities_.scores ? llama_get_embeddings_seq(context_->handle, work.slot) : llama_get_embeddings(context_->handle);
+  if (output == nullptr) return false;
+  const int count = capabilities_.scores ? 1 : rows;
+  for (int row = 0; row < count; ++row) pool.Add({output + static_cast<std::size_t>(row) * size, size});
+  return true;
 }
 
 }  // namespace cllm

@@ -68,8 +68,8 @@ class LlamaCppEngine : public Engine {
   // The sequences whose embeddings are wanted, one by one.
   void Embed(const StepPlan& plan, Sequences sequences, StepResult& result);
   int ComputeText(const StepPlan& plan, const SequenceWork& work, TextPool& pool);
-  // What came out for the row that was computed last, or for `rows` of them.
-  void AddToPool(const SequenceWork& work, int rows, TextPool& pool);
+  // What came out for the `rows` that were computed last; false where nothing did.
+  bool AddToPool(const SequenceWork& work, int rows, TextPool& pool);
 
   std::unique_ptr<StreamOrigins> origins_;  // the attention of the context reads it
   std::unique_ptr<ModelContext> context_;
