@@ -173,12 +173,12 @@ TEST(CllmDialectTest, WrongValuesNameTheirFieldAndBounds) {
 
 TEST(PriorityHeaderTest, ItIsForBodiesThatNameNone) {
   GenerateRequest request;
-  EXPECT_TRUE(ReadPriorityHeader("-7", request));
+  EXPECT_TRUE(ReadPriorityHeader("-7", request.priority));
   EXPECT_EQ(request.priority, -7);
-  EXPECT_TRUE(ReadPriorityHeader("9", request));
+  EXPECT_TRUE(ReadPriorityHeader("9", request.priority));
   EXPECT_EQ(request.priority, -7);
   for (const char* wrong : {"", "x", "1x", " 1", "+1", "1.5", "101", "-101", "99999999999"}) {
-    const Status status = ReadPriorityHeader(wrong, request);
+    const Status status = ReadPriorityHeader(wrong, request.priority);
     ASSERT_FALSE(status) << wrong;
     EXPECT_EQ(status.error().field, "X-cLLM-Priority");
     EXPECT_EQ(status.error().message, "X-cLLM-Priority must be an integer from -100 to 100");

@@ -36,7 +36,8 @@ Json ModelObject(const ServerFacts& facts) {
           {"description", facts.model_description},
           {"parameters", facts.model_parameters},
           {"bytes", facts.model_bytes},
-          {"trained_context", facts.trained_context}};
+          {"trained_context", facts.trained_context},
+          {"capabilities", facts.capabilities}};
 }
 
 // As OpenAI lists a model.
@@ -45,6 +46,7 @@ Json ModelEntry(const ServerFacts& facts, int max_context) {
           {"object", "model"},
           {"created", facts.card.created_unix_s},
           {"owned_by", "cllm"},
+          {"capabilities", facts.capabilities},
           {"meta",
            {{"n_vocab", facts.vocab_size},
             {"n_ctx", max_context},
@@ -161,8 +163,12 @@ Json ModelEntrySchema() {
   const Json count = words::Integer();
   const Json meta = words::Record(
       {{"n_vocab", count}, {"n_ctx", count}, {"n_ctx_train", count}, {"n_embd", count}, {"n_params", count}, {"size", count}});
-  return words::Record(
-      {{"id", words::String()}, {"object", words::Const("model")}, {"created", count}, {"owned_by", words::Const("cllm")}, {"meta", meta}});
+  return words::Record({{"id", words::String()},
+                        {"object", words::Const("model")},
+                        {"created", count},
+                        {"owned_by", words::Const("cllm")},
+                        {"capabilities", words::ListOf(words::String())},
+                        {"meta", meta}});
 }
 
 }  // namespace
@@ -237,7 +243,8 @@ Operation DescribeHealth() {
                                     {"description", words::String()},
                                     {"parameters", words::Integer()},
                                     {"bytes", words::Integer()},
-                                    {"trained_context", words::Integer()}});
+                                    {"trained_context", words::Integer()},
+                                    {"capabilities", words::ListOf(words::String())}});
   Json figures = words::AnyObject();
   figures["additionalProperties"] = words::Number();
   Json engine = figures;

@@ -28,6 +28,7 @@ struct ServerFacts {
   int vocab_size = 0;
   int embedding_size = 0;
   int trained_context = 0;
+  std::vector<std::string> capabilities = {};  // what the model can do: completion, embedding, rerank
   std::string engine_name;
   std::int64_t kv_bytes_per_token = 0;
   std::int64_t kv_tokens_capacity = 0;

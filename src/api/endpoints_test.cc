@@ -35,6 +35,7 @@ ServerFacts Facts() {
           .vocab_size = 256,
           .embedding_size = 8,
           .trained_context = 4096,
+          .capabilities = {"completion", "embedding"},
           .engine_name = "fake",
           .kv_bytes_per_token = 10,
           .kv_tokens_capacity = 1000};
@@ -51,6 +52,7 @@ TEST(EndpointsTest, HealthIsExact) {
 
 TEST(EndpointsTest, DetailedHealthHasEveryFigure) {
   ServiceStats stats{.accepted = 11,
+                     .embedding_requests = 9,
                      .refused = 4,
                      .open_requests = 6,
                      .max_running = 8,
@@ -61,6 +63,8 @@ TEST(EndpointsTest, DetailedHealthHasEveryFigure) {
                               .prompt_tokens = 70,
                               .cached_prompt_tokens = 7,
                               .generated_tokens = 80,
+                              .embeddings = 12,
+                              .embedding_tokens = 34,
                               .preemptions = 1,
                               .queued = 2,
                               .running = 3,
@@ -73,17 +77,17 @@ TEST(EndpointsTest, DetailedHealthHasEveryFigure) {
   body["data"].erase("memory");
   using Unordered = nlohmann::json;
   EXPECT_EQ(Unordered(body), Unordered::parse(R"({"data":{"model_loaded":true,"status":"healthy","version":"1.2.3",
-    "model":{"id":"toy","path":"models/toy.gguf","description":"toy Q4","parameters":100,"bytes":50,"trained_context":4096},
-    "engine":{"name":"fake","steps":5,"prompt_tokens":70,"cached_prompt_tokens":7,"generated_tokens":80,"preemptions":1,"computing_s":3.0,"idle_with_work_s":1.0,
+    "model":{"id":"toy","path":"models/toy.gguf","description":"toy Q4","parameters":100,"bytes":50,"trained_context":4096,"capabilities":["completion","embedding"]},
+    "engine":{"name":"fake","steps":5,"prompt_tokens":70,"cached_prompt_tokens":7,"generated_tokens":80,"embeddings":12,"embedding_tokens":34,"preemptions":1,"computing_s":3.0,"idle_with_work_s":1.0,
       "threads":3,"idle_with_work_share":0.25},
-    "queue":{"running":3,"queued":2,"open":6,"max_running":8,"max_open":20,"accepted":11,"refused":4},
+    "queue":{"running":3,"queued":2,"open":6,"max_running":8,"max_open":20,"accepted":11,"embedding_requests":9,"refused":4},
     "kv":{"tokens":90,"idle_tokens":30,"capacity_tokens":1000,"bytes":900,"capacity_bytes":10000}},"success":true})"));
   EXPECT_EQ(Json::parse(DetailedHealthBody(Readiness::kHealthy, Facts(), {}))["data"]["engine"]["idle_with_work_share"], 0.0);
 }
 
 TEST(EndpointsTest, ModelsListTheOne) {
   EXPECT_EQ(Json::parse(ModelsBody(Facts(), 2048)), Json::parse(R"({"object":"list","data":[{"id":"toy","object":"model",
-    "created":17,"owned_by":"cllm","meta":{"n_vocab":256,"n_ctx":2048,"n_ctx_train":4096,"n_embd":8,"n_params":100,"size":50}}]})"));
+    "created":17,"owned_by":"cllm","capabilities":["completion","embedding"],"meta":{"n_vocab":256,"n_ctx":2048,"n_ctx_train":4096,"n_embd":8,"n_params":100,"size":50}}]})"));
 }
 
 // File names on Linux are bytes, not text.

@@ -390,6 +390,37 @@ constexpr KnownField kOllamaOptionFields[] = {
     {"num_draft", kHint},    {"draft_num_predict", kHint},
 };
 
+constexpr KnownField kOwnEmbeddingFields[] = {
+    {"content", kNever, "input"},
+    {"messages", kNever, "input"},
+    {"prompt", kNever, "input"},
+    {"task", kNone, "the task's words in the texts"},
+    {"task_type", kNone, "the task's words in the texts"},
+    {"input_type", kNone, "the task's words in the texts"},
+    {"prompt_name", kNone, "the prompt's words in the texts"},
+    {"instruction", kNoText, "its words in the texts"},
+    {"output_dtype", R"(["float"])"},
+    {"output_dimension", kNever, "dimensions"},
+    {"embedding_type", R"(["float"])", "encoding_format"},
+    {"embedding_types", R"([["float"]])", "encoding_format"},
+    {"embed_dtype", R"(["float32"])"},
+    {"endianness", R"(["native", "little"])"},
+    {"late_chunking", kOff},
+    {"add_special_tokens", "[true]"},
+    {"normalized", "[true]", "normalize"},
+};
+
+constexpr KnownField kOwnRerankFields[] = {
+    {"input", kNever, "query and documents"},
+    {"max_chunks_per_doc", kNever, "truncate_prompt_tokens"},
+    {"max_tokens_per_doc", kNever, "truncate_prompt_tokens"},
+    {"rank_fields", kNone},
+    {"instruction", kNoText, "its words in the query"},
+    {"activation", kNever, "raw_scores"},
+    {"use_activation", "[true]", "raw_scores"},
+    {"add_special_tokens", "[true]"},
+};
+
 constexpr KnownField kMessageFields[] = {
     {"id", kHint},
     {"annotations", kHint},
@@ -451,6 +482,8 @@ KnownFields AnthropicFields() { return KnownFields(kOwnAnthropicFields, kSharedF
 KnownFields AnthropicBlockFields() { return KnownFields(kAnthropicBlockFields); }
 KnownFields OllamaFields() { return KnownFields(kOwnOllamaFields, kSharedFields); }
 KnownFields OllamaOptionFields() { return KnownFields(kOllamaOptionFields); }
+KnownFields EmbeddingFields() { return KnownFields(kOwnEmbeddingFields, kSharedFields); }
+KnownFields RerankFields() { return KnownFields(kOwnRerankFields, kSharedFields); }
 KnownFields MessageFields() { return KnownFields(kMessageFields); }
 KnownFields ContentPartFields() { return KnownFields(kContentPartFields); }
 KnownFields StreamOptionFields() { return KnownFields(kStreamOptionFields); }

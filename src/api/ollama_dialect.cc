@@ -63,7 +63,7 @@ Prompt ReadPrompt(JsonObject& object) {
   return chat;
 }
 
-bool IsEmpty(const Prompt& prompt) {
+bool AsksForNothing(const Prompt& prompt) {
   const auto* chat = std::get_if<ChatPrompt>(&prompt);
   return chat != nullptr ? chat->messages.back().content.empty() : std::get<std::string>(prompt).empty();
 }
@@ -93,7 +93,7 @@ Result<OllamaDialect::Read> OllamaDialect::ReadFields(JsonObject& object, Parsed
   read.writer.model = object.String("model").value_or("");
   if (form_ == OllamaForm::kGenerate) {
     call.request.prompt = ReadPrompt(object);
-    read.is_load = IsEmpty(call.request.prompt);
+    read.is_load = AsksForNothing(call.request.prompt);
   } else if (object.Any("messages"); !HasMessages(object)) {
     read.is_load = true;
   } else {

@@ -1,5 +1,6 @@
 #include "api/ollama_models.h"
 
+#include <algorithm>
 #include <cstdint>
 
 #include <fmt/chrono.h>
@@ -142,8 +143,11 @@ Result<std::string> OllamaShowBody(const ServerFacts& facts, std::string_view bo
     return Fail(ErrorCode::kModelNotFound, fmt::format("model {} is not served here; there is {}", Dump(Shortened(*name)), facts.card.id),
                 "model");
   }
-  Json capabilities = Json::array({"completion", "tools"});
-  if (facts.chat_template.contains("think")) capabilities.push_back("thinking");
+  Json capabilities = facts.capabilities;
+  if (std::ranges::find(facts.capabilities, "completion") != facts.capabilities.end()) {
+    capabilities.push_back("tools");
+    if (facts.chat_template.contains("think")) capabilities.push_back("thinking");
+  }
   const std::string& family = facts.architecture;
   return Dump(Json{{"modelfile", ""},
                    {"parameters", ""},

@@ -138,11 +138,15 @@ void ReadSamplingFields(JsonObject& object, GenerateRequest& request) {
   request.show_special_tokens = !object.Bool("skip_special_tokens").value_or(true);
   set(request.ignore_eos, object.Bool("ignore_eos"));
   set(request.min_tokens, AsLength(object.Int("min_tokens", 0, kMostTokensField)));
-  request.timeout_s = object.Number("timeout", 0.001, 1e9);
-  set(request.priority, object.Int("priority", -kMostPriority, kMostPriority));
+  ReadTurnFields(object, request.timeout_s, request.priority);
 }
 
-Status ReadPriorityHeader(std::string_view value, GenerateRequest& request) {
+void ReadTurnFields(JsonObject& object, std::optional<double>& timeout_s, std::optional<int>& priority) {
+  timeout_s = object.Number("timeout", 0.001, 1e9);
+  if (const auto seconds = object.Int("priority", -kMostPriority, kMostPriority)) priority = static_cast<int>(*seconds);
+}
+
+Status ReadPriorityHeader(std::string_view value, std::optional<int>& wanted) {
   int priority = 0;
   const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), priority);
   const bool is_number = error == std::errc() && end == value.data() + value.size();
@@ -150,7 +154,7 @@ Status ReadPriorityHeader(std::string_view value, GenerateRequest& request) {
     return InvalidArgument(fmt::format("{} must be an integer from -{} to {}", kPriorityHeader, kMostPriority, kMostPriority),
                            kPriorityHeader);
   }
-  if (!request.priority) request.priority = priority;
+  if (!wanted) wanted = priority;
   return {};
 }
 

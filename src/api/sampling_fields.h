@@ -26,9 +26,12 @@ void ReadSamplingFields(JsonObject& object, GenerateRequest& request);
 // A seed as answers show it, so that it can be sent again.
 std::int64_t SeedShown(std::uint64_t seed);
 
-// The header X-cLLM-Priority, for a proxy that sets it; the body's `priority` comes first.
+// Of these timeout and priority alone.
+void ReadTurnFields(JsonObject& object, std::optional<double>& timeout_s, std::optional<int>& priority);
+
+// The header X-cLLM-Priority, for a proxy that sets it; what the body says, `wanted`, comes first.
 inline constexpr const char* kPriorityHeader = "X-cLLM-Priority";
-Status ReadPriorityHeader(std::string_view value, GenerateRequest& request);
+Status ReadPriorityHeader(std::string_view value, std::optional<int>& wanted);
 
 // max_tokens under any of `names`: at least 1, or -1 for as many as the context has room for.
 void ReadMaxTokens(JsonObject& object, std::initializer_list<const char*> names, GenerateRequest& request);

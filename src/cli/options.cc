@@ -121,6 +121,12 @@ void DeclareModel(ServeOptions& options, OptionTable& table) {
                 .placeholder = "NAME|TEXT"});
   table.String("model.chat_template_file", &options.model.chat_template_file,
                {.help = "File with the chat template instead of the model file's.", .placeholder = "FILE"});
+  table.Enum(
+      "model.pooling", &options.model.pooling,
+      {.choices = {"auto", "none", "mean", "cls", "last", "rank"},
+       .help = "What the embedding of a text is made of: the mean of all tokens, the first one, the last one, or a classifier's score "
+               "for /v1/rerank. 'auto' is what the file says; a model that generates text gives embeddings only where its file or "
+               "this says so, none where this is none."});
   table.Int("model.default_max_tokens", &options.defaults.generate_max_tokens,
             {.min = 1,
              .max = kMostTokens,

@@ -113,9 +113,10 @@ ServerFacts Facts(const ServeOptions& options, const ServedModel& model, const s
           .vocab_size = engine.vocab_size,
           .embedding_size = static_cast<int>(facts.embedding_size),
           .trained_context = static_cast<int>(facts.trained_context),
+          .capabilities = CapabilityNames(facts, model.pooling()),
           .engine_name = engine.name,
           .kv_bytes_per_token = model.kv_bytes_per_token(),
-          .kv_tokens_capacity = static_cast<std::int64_t>(engine.max_sequences) * engine.max_context};
+          .kv_tokens_capacity = engine.generates ? static_cast<std::int64_t>(engine.max_sequences) * engine.max_context : 0};
 }
 
 // The model side of the server, from loading to the last answer. Runs beside the HTTP loops.
@@ -145,7 +146,7 @@ class ModelThread {
     http_.SetBackend(std::make_shared<Backend>(service, Facts(options_, **model, version_), options_.defaults, options_.responses));
     http_.WaitUntilListening();  // a small model can be ready first
     signals_.SetLoading(false);
-    PrintReady();
+    PrintReady(service);
     signals_.Wait(1);
     LetBalancersLeave();
     spdlog::info("shutting down: no new requests, {} may finish", service.stats().open_requests);
@@ -154,12 +155,16 @@ class ModelThread {
     return {};
   }
 
-  void PrintReady() const {
+  void PrintReady(const Service& service) const {
     const std::string host = options_.http.host == "0.0.0.0" || options_.http.host == "::" ? "localhost" : options_.http.host;
     const char* scheme = options_.http.tls_certificate.empty() ? "http" : "https";
     spdlog::info("serving on {}://{}:{} with {} event loops; try:", scheme, options_.http.host, http_.port(), http_.loops());
-    spdlog::info("  curl {}://{}:{}/generate -d '{{\"prompt\": \"The capital of France is\", \"max_tokens\": 16}}'", scheme, host,
-                 http_.port());
+    const bool generates = service.CheckGenerates().has_value();
+    const char* path = generates ? "/generate" : service.CheckEmbeds(false) ? "/v1/embeddings" : "/v1/rerank";
+    const char* body = generates                    ? R"({"prompt": "The capital of France is", "max_tokens": 16})"
+                       : service.CheckEmbeds(false) ? R"({"input": "The capital of France"})"
+                                                    : R"({"query": "What is the capital of France?", "documents": ["Paris", "a panda"]})";
+    spdlog::info("  curl {}://{}:{}{} -d '{}'", scheme, host, http_.port(), path, body);
   }
 
   // From the first signal on /readyz says no; requests are refused a moment later, or at the second signal.

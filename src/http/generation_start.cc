@@ -97,7 +97,7 @@ void GenerationStart::Submit(Result<ParsedCall> parsed) {
   if (room_.backend.load() != backend_) return Fail({ErrorCode::kUnavailable, "the server is shutting down", {}});
   if (!parsed) return Fail(parsed.error());
   if (const std::string* priority = FindHeader(*call_.request, kPriorityHeader)) {
-    if (Status status = ReadPriorityHeader(*priority, parsed->request); !status) return Fail(status.error());
+    if (Status status = ReadPriorityHeader(*priority, parsed->request.priority); !status) return Fail(status.error());
   }
   if (parsed->ready_answer) return AnswerAtOnce(*std::move(parsed->ready_answer));
   if (Status status = HoldMemory(*parsed); !status) return Fail(status.error());

@@ -6,6 +6,7 @@
 #include "api/error_body.h"
 #include "http/answer_head.h"
 #include "http/client_work.h"
+#include "http/embedding_work.h"
 #include "http/generation_start.h"
 #include "http/metrics_page.h"
 #include "http/openapi.h"
@@ -171,6 +172,12 @@ void Handlers::AnswerFromFacts(HttpCall call, FactsAnswer answer) const {
     if (!shown) return call.Fail(shown.error());
     call.Answer(*std::move(shown));
   });
+}
+
+void Handlers::StartEmbedding(HttpCall call, EmbeddingDialectOf dialect_of) const {
+  auto backend = backend_.load();
+  if (!backend) return call.Fail(Unavailable());
+  std::make_shared<EmbeddingWork>(std::move(call), std::move(backend), dialect_of, room_)->Begin();
 }
 
 // On a worker: what is kept may be long.

@@ -86,6 +86,12 @@ class Handlers {
     StartGeneration(std::move(call), [](const Backend& backend) -> const Dialect& { return backend.*kDialect; });
   }
 
+  // `kDialect` is the Backend's member for it.
+  template <auto kDialect>
+  void Embed(HttpCall call) const {
+    StartEmbedding(std::move(call), [](const Backend& backend) -> const EmbeddingDialect& { return backend.*kDialect; });
+  }
+
   // `kAnswer` makes one body of another on a thread of the service.
   template <auto kAnswer>
   void Work(HttpCall call) const {
@@ -113,6 +119,7 @@ class Handlers {
  private:
   static constexpr int kBodyThreads = 2;
   using DialectOf = const Dialect& (*)(const Backend&);
+  using EmbeddingDialectOf = const EmbeddingDialect& (*)(const Backend&);
   using KeptAnswer = Result<std::string> (*)(const KeptResponseCall&);
   using BackendAnswer = std::string (*)(const Backend&);
   using FactsAnswer = Result<std::string> (*)(const ServerFacts&, std::string_view body);
@@ -123,6 +130,7 @@ class Handlers {
   // Why there is no backend.
   Error Unavailable() const;
   void StartGeneration(HttpCall call, DialectOf dialect_of) const;
+  void StartEmbedding(HttpCall call, EmbeddingDialectOf dialect_of) const;
   void StartWork(HttpCall call, BodyAnswer answer) const;
   void AnswerFromBackend(HttpCall call, BackendAnswer answer) const;
   void AnswerFromFacts(HttpCall call, FactsAnswer answer) const;

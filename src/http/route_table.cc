@@ -56,6 +56,16 @@ constexpr Route Generating(std::string_view path, ErrorFamily errors, std::strin
           .logs_itself = true};
 }
 
+template <auto kDialect>
+constexpr Route Embedding(std::string_view path, std::string_view description, ErrorFamily errors = kOpenAi) {
+  return {.method = kPost,
+          .path = path,
+          .errors = errors,
+          .answer = &Handlers::Embed<kDialect>,
+          .describe = [](const Backend& backend) { return (backend.*kDialect).Describe(); },
+          .description = description};
+}
+
 template <auto kAnswer, Operation (*kDescribe)()>
 constexpr Route Kept(RouteMethod method, std::string_view path, std::string_view description) {
   return {.method = method,
@@ -155,6 +165,8 @@ constexpr std::array kRoutes = {
           .description = "how many tokens a request to Messages begins with"},
     Generating<&Backend::ollama_chat>("/api/chat", kOllama, "Ollama's chat"),
     Generating<&Backend::ollama_generate>("/api/generate", kOllama, "Ollama's text for a prompt"),
+    Embedding<&Backend::ollama_embed>("/api/embed", "Ollama's embeddings", kOllama),
+    Embedding<&Backend::ollama_embeddings>("/api/embeddings", "the same for one text, as it was before", kOllama),
     OllamaView<OllamaTagsBody, DescribeOllamaTags>("/api/tags", "the models that there are, as Ollama lists them"),
     OllamaView<OllamaRunningBody, DescribeOllamaRunning>("/api/ps", "those that are loaded"),
     OllamaView<OllamaVersionBody, DescribeOllamaVersion>("/api/version", "the version of Ollama whose API is spoken, and this server's"),
@@ -164,6 +176,15 @@ constexpr std::array kRoutes = {
     OllamaLook<OllamaUnmanagedBody, DescribeOllamaUnmanaged>(kPost, "/api/create", kSameAsAbove),
     OllamaLook<OllamaUnmanagedBody, DescribeOllamaUnmanaged>(kPost, "/api/copy", kSameAsAbove),
     OllamaLook<OllamaUnmanagedBody, DescribeOllamaUnmanaged>(kDelete, "/api/delete", kSameAsAbove),
+    Embedding<&Backend::embeddings>("/v1/embeddings", "OpenAI's embeddings"),
+    Embedding<&Backend::llama_embeddings>("/embedding", "embeddings as llama-server has them"),
+    Embedding<&Backend::llama_embeddings>("/embeddings", kSameAsAbove),
+    Embedding<&Backend::rerank>("/v1/rerank", "how well documents answer a query, the best first, as Jina and llama-server have it"),
+    Embedding<&Backend::rerank>("/rerank", kSameAsAbove),
+    Embedding<&Backend::rerank>("/v1/reranking", kSameAsAbove),
+    Embedding<&Backend::rerank>("/reranking", kSameAsAbove),
+    Embedding<&Backend::score>("/score", "how well one text answers another, as vLLM has it"),
+    Embedding<&Backend::score>("/v1/score", kSameAsAbove),
     Route{.method = kPost,
           .path = "/tokenize",
           .answer = &Handlers::Work<TokenizeBody>,

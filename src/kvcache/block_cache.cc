@@ -78,10 +78,17 @@ void BlockCache::AddBlock(Slot& slot) {
 }
 
 std::optional<SlotGrant> BlockCache::Admit(std::span<const TokenId> tokens, std::vector<KvOperation>& operations) {
+  return Start(tokens, Find(tokens), operations);
+}
+
+std::optional<SlotGrant> BlockCache::AdmitAnew(std::span<const TokenId> tokens, std::vector<KvOperation>& operations) {
+  return Start(tokens, {}, operations);
+}
+
+std::optional<SlotGrant> BlockCache::Start(std::span<const TokenId> tokens, const Match& match, std::vector<KvOperation>& operations) {
   CheckInvariant(!tokens.empty(), "a sequence has a token");
   const int size = static_cast<int>(tokens.size());
   const int number = FreeSlot();
-  const Match match = Find(tokens);
   if (number < 0 || !HasRoomBehind(match, size)) return std::nullopt;
   Slot& slot = At(number);
   slot.runs = true;

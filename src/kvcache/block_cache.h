@@ -30,6 +30,7 @@ class BlockCache : public KvCache {
   bool IsWorthWaiting(std::span<const TokenId> tokens) const override;
   bool HasRoom(std::span<const TokenId> tokens, int most_tokens) const override;
   std::optional<SlotGrant> Admit(std::span<const TokenId> tokens, std::vector<KvOperation>& operations) override;
+  std::optional<SlotGrant> AdmitAnew(std::span<const TokenId> tokens, std::vector<KvOperation>& operations) override;
   bool Reserve(int slot, int rows) override;
   void TakeNewBlocks(int slot, std::vector<BlockId>& blocks) override;
   void Append(int slot, std::span<const TokenId> tokens) override;
@@ -64,6 +65,7 @@ class BlockCache : public KvCache {
   int MostCached(std::span<const TokenId> tokens) const;
   Match Find(std::span<const TokenId> tokens) const;
   bool HasRoomBehind(const Match& match, int most_tokens) const;
+  std::optional<SlotGrant> Start(std::span<const TokenId> tokens, const Match& match, std::vector<KvOperation>& operations);
   int FreeSlot() const;
   void AddBlock(Slot& slot);
   Slot& At(int slot) { return slots_.at(static_cast<std::size_t>(slot)); }

@@ -162,6 +162,20 @@ TEST(BlockCacheTest, WithoutSharingNothingStays) {
   EXPECT_FALSE(rig.cache.IsWorthWaiting(prompt));
 }
 
+TEST(BlockCacheTest, WhoComputesAllAnewSharesNothingAndLeavesTheOthersTheirs) {
+  Rig rig(8);
+  const Tokens prompt = TokensFrom(1, 8);
+  rig.Release(rig.Start(prompt).slot);
+  std::vector<KvOperation> operations;
+  const auto anew = rig.cache.AdmitAnew(prompt, operations);
+  ASSERT_TRUE(anew);
+  EXPECT_EQ(anew->cached_tokens, 0);
+  rig.cache.Append(anew->slot, prompt);
+  rig.cache.CheckInvariants();
+  rig.cache.Release(anew->slot, /*keep=*/false, operations);
+  EXPECT_EQ(rig.Start(TokensFrom(1, 9)).cached_tokens, 8);
+}
+
 TEST(BlockCacheTest, WhatFailedIsNotFound) {
   Rig rig(8);
   rig.Release(rig.Start(TokensFrom(1, 8)).slot, /*keep=*/false);

@@ -56,6 +56,9 @@ class KvCache {
   // token is never cached: its logits are wanted.
   virtual std::optional<SlotGrant> Admit(std::span<const TokenId> tokens, std::vector<KvOperation>& operations) = 0;
 
+  // The same for one that has to compute all of its tokens. It finds room where HasRoom says so for no tokens.
+  virtual std::optional<SlotGrant> AdmitAnew(std::span<const TokenId> tokens, std::vector<KvOperation>& operations) = 0;
+
   // Room for `rows` tokens behind those that the slot's sequence has computed. False where there is none: then nothing
   // changes, and a running sequence has to give way.
   virtual bool Reserve(int slot, int rows) = 0;

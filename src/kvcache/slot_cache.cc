@@ -95,8 +95,18 @@ bool SlotCache::IsWorthWaiting(std::span<const TokenId> tokens) const {
 
 std::optional<SlotGrant> SlotCache::Admit(std::span<const TokenId> tokens, std::vector<KvOperation>& operations) {
   CheckInvariant(!tokens.empty(), "a sequence has a token");
+  return Start(tokens, Matches(tokens), operations);
+}
+
+std::optional<SlotGrant> SlotCache::AdmitAnew(std::span<const TokenId> tokens, std::vector<KvOperation>& operations) {
+  CheckInvariant(!tokens.empty(), "a sequence has a token");
+  return Start(tokens, std::vector<int>(slots_.size(), 0), operations);
+}
+
+std::optional<SlotGrant> SlotCache::Start(std::span<const TokenId> tokens, const std::vector<int>& matches,
+                                          std::vector<KvOperation>& operations) {
   if (in_use_ == count()) return std::nullopt;
-  const Way way = BestWay(tokens);
+  const Way way = BestWay(tokens, matches);
   Slot& granted = At(way.slot);
   if (way.source == way.slot) {
     granted.tokens.resize(static_cast<std::size_t>(way.cached));
@@ -116,8 +126,7 @@ std::optional<SlotGrant> SlotCache::Admit(std::span<const TokenId> tokens, std::
   return SlotGrant{.slot = way.slot, .cached_tokens = way.cached};
 }
 
-SlotCache::Way SlotCache::BestWay(std::span<const TokenId> tokens) const {
-  const std::vector<int> matches = Matches(tokens);
+SlotCache::Way SlotCache::BestWay(std::span<const TokenId> tokens, const std::vector<int>& matches) const {
   const std::vector<int> shared = SharedTokens();
   Way best;
   // Where two cost the same, the one that computes less.

@@ -38,6 +38,7 @@ class SlotCache : public KvCache {
   bool IsWorthWaiting(std::span<const TokenId> tokens) const override;
   bool HasRoom(std::span<const TokenId> /*tokens*/, int /*most_tokens*/) const override { return in_use_ < count(); }
   std::optional<SlotGrant> Admit(std::span<const TokenId> tokens, std::vector<KvOperation>& operations) override;
+  std::optional<SlotGrant> AdmitAnew(std::span<const TokenId> tokens, std::vector<KvOperation>& operations) override;
   bool Reserve(int /*slot*/, int /*rows*/) override { return true; }
   void TakeNewBlocks(int /*slot*/, std::vector<BlockId>& /*blocks*/) override {}
   void Append(int slot, std::span<const TokenId> tokens) override;
@@ -84,7 +85,9 @@ class SlotCache : public KvCache {
   // Of losing what an idle slot holds beyond its first `kept` tokens.
   double PriceOfLoss(int slot, int kept) const;
 
-  Way BestWay(std::span<const TokenId> tokens) const;
+  std::optional<SlotGrant> Start(std::span<const TokenId> tokens, const std::vector<int>& matches, std::vector<KvOperation>& operations);
+  // `matches`: how many first tokens it may have of each slot.
+  Way BestWay(std::span<const TokenId> tokens, const std::vector<int>& matches) const;
   Way BestCopy(std::span<const TokenId> tokens, const std::vector<int>& matches, int slot) const;
   // Slots in which a sequence may start.
   std::vector<int> Places() const;

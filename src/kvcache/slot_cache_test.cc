@@ -116,6 +116,17 @@ class SlotRig {
   std::map<Kind, int> counts_;
 };
 
+TEST(SlotCacheTest, WhoComputesAllAnewSharesNothing) {
+  SlotRig rig(2);
+  rig.Release(rig.Run(Prompt(1, 100)).slot);
+  std::vector<KvOperation> operations;
+  const auto anew = rig.cache.AdmitAnew(Prompt(1, 100), operations);
+  ASSERT_TRUE(anew);
+  EXPECT_EQ(anew->cached_tokens, 0);
+  EXPECT_EQ(rig.cache.idle_tokens(), 100) << "it goes where nothing is lost";
+  rig.cache.CheckInvariants();
+}
+
 TEST(SlotCacheTest, ARepeatedPromptNeedsItsLastTokenOnly) {
   SlotRig rig(2);
   rig.Release(rig.Run(Prompt(1, 100)).slot);

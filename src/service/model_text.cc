@@ -13,7 +13,9 @@ namespace cllm {
 Result<std::unique_ptr<ModelText>> ModelText::Create(const Model& model, const std::string& chat_template_override) {
   auto chat_template = ChatTemplate::FromModel(model, chat_template_override);
   if (!chat_template) return std::unexpected(chat_template.error());
-  for (const std::string& warning : (*chat_template)->warnings()) spdlog::warn("{}", warning);
+  if (model.facts().generates) {
+    for (const std::string& warning : (*chat_template)->warnings()) spdlog::warn("{}", warning);
+  }
   return std::unique_ptr<ModelText>(new ModelText(model, std::move(*chat_template)));
 }
 

@@ -51,6 +51,7 @@ struct Service::Accepted {
 Service::Service(const TextModel& model, Engine& engine, const SchedulerOptions& options, std::function<void()> on_step_sent,
                  int max_input_tokens, const ResultCacheOptions& result_cache, GrammarCompiler* grammars)
     : model_(model),
+      engine_(engine.capabilities()),
       options_(options),
       max_context_(engine.capabilities().max_context),
       max_input_tokens_(max_input_tokens),
@@ -64,12 +65,14 @@ Service::Service(const TextModel& model, Engine& engine, const SchedulerOptions&
       workers_(kPrepareThreads),
       chat_workers_(kPrepareThreads),
       grammar_workers_(kGrammarThreads),
+      embedding_workers_(kPrepareThreads),
       job_workers_(kJobThreads, /*steps_back=*/true) {
   max_open_ = loop_.max_running() + options.max_queue_size;
 }
 
 Service::~Service() {
   StopAccepting();
+  const std::lock_guard lock(ending_mutex_);
   ending_ = true;
 }
 
@@ -100,6 +103,7 @@ Status Service::CheckOpen(int open_before, double timeout_s) {
 
 Result<std::shared_ptr<RequestControl>> Service::Submit(std::shared_ptr<const SharedRequest> request, const Choice& choice,
                                                         std::shared_ptr<GenerationSink> sink) {
+  if (Status status = CheckGenerates(); !status) return std::unexpected(status.error());
   if (Status status = OpenRequest(TimeoutOf(request->fields())); !status) return std::unexpected(status.error());
   ++accepted_;
   const TimePoint arrived = request->fields().arrived;
@@ -429,6 +433,7 @@ ServiceStats Service::stats() const {
   const EngineLoopStats loop = loop_.stats();
   const std::int64_t open = open_;
   return {.accepted = accepted_,
+          .embedding_requests = embedding_requests_,
           .refused = refused_,
           .open_requests = open,
           .waiting = std::max(std::int64_t{0}, open - loop.running),

@@ -72,6 +72,10 @@ class ToyTextModel : public TextModel {
     }
     return text;
   }
+  // The two with a new line between them.
+  Result<std::vector<TokenId>> EncodePair(const TextPair& pair, std::size_t /*most_tokens*/, const StopCheck& /*stop*/) const override {
+    return Tokens(*pair.query + "\n" + *pair.document);
+  }
   const std::vector<TokenId>& end_of_generation_tokens() const override { return end_tokens_; }
 
  private:
