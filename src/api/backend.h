@@ -8,6 +8,7 @@
 #include "api/anthropic_dialect.h"
 #include "api/cllm_dialect.h"
 #include "api/endpoints.h"
+#include "api/llama_dialect.h"
 #include "api/ollama_dialect.h"
 #include "api/openai_chat.h"
 #include "api/openai_completions.h"
@@ -31,7 +32,9 @@ struct Backend {
         responses(facts.card, defaults, kept_responses),
         messages(facts.card, defaults),
         ollama_chat(OllamaForm::kChat, defaults, the_service.max_context()),
-        ollama_generate(OllamaForm::kGenerate, defaults, the_service.max_context()) {}
+        ollama_generate(OllamaForm::kGenerate, defaults, the_service.max_context()),
+        llama_completion(LlamaForm::kCompletion, LlamaModel(), defaults),
+        llama_infill(LlamaForm::kInfill, LlamaModel(), defaults) {}
 
   // As Service::Submit, for all answers that the call wants.
   Result<std::shared_ptr<RequestControl>> Submit(ParsedCall call, std::shared_ptr<GenerationSink> sink) const {
@@ -51,6 +54,13 @@ struct Backend {
   AnthropicDialect messages;
   OllamaDialect ollama_chat;
   OllamaDialect ollama_generate;
+  LlamaDialect llama_completion;
+  LlamaDialect llama_infill;
+
+ private:
+  LlamaDialect::Model LlamaModel() const {
+    return {.card = facts.card, .ends = service.model().end_of_generation_tokens(), .knows_gaps = facts.knows_gaps};
+  }
 };
 
 }  // namespace cllm

@@ -19,6 +19,7 @@
 #include "api/openai_chat.h"
 #include "api/openai_completions.h"
 #include "api/responses_dialect.h"
+#include "api/token_endpoints.h"
 #include "base/testing_fuzz.h"
 #include "base/utf8.h"
 #include "service/testing_toys.h"

@@ -15,6 +15,7 @@ namespace {
 constexpr double kMostAdditivePenalty = 2.0;
 constexpr double kMostBias = 100.0;
 constexpr std::size_t kMostBiases = 1024;
+constexpr std::size_t kMostSaltBytes = 1024;
 
 // {"50256": -100}: token ids are keys, so they are strings.
 void ReadLogitBias(JsonObject& object, SamplingParams& sampling) {
@@ -95,6 +96,20 @@ void ReadSamplers(JsonObject& object) {
                 "turned off by its value");
 }
 
+// vLLM's name and SGLang's for what keeps the caches of one's requests apart from those of others.
+void ReadCacheSalt(JsonObject& object, GenerateRequest& request) {
+  std::optional<std::string> salt;
+  for (const char* name : {"cache_salt", "extra_key"}) {
+    object.Any(name, [] { return words::Text(1, kMostSaltBytes); });
+    const auto value = object.String(name);
+    if (value && (value->empty() || value->size() > kMostSaltBytes)) {
+      object.Reject(name, fmt::format("{} must have 1 to {} bytes", name, kMostSaltBytes));
+    }
+    SetOnce(object, name, value, salt);
+  }
+  if (salt) request.cache_salt = *salt;
+}
+
 }  // namespace
 
 void ApplyDefaults(const RequestDefaults& defaults, GenerateRequest& request) {
@@ -139,6 +154,7 @@ void ReadSamplingFields(JsonObject& object, GenerateRequest& request) {
   set(request.ignore_eos, object.Bool("ignore_eos"));
   set(request.min_tokens, AsLength(object.Int("min_tokens", 0, kMostTokensField)));
   request.timeout_s = object.Number("timeout", 0.001, 1e9);
+  ReadCacheSalt(object, request);
   set(request.priority, object.Int("priority", -kMostPriority, kMostPriority));
 }
 

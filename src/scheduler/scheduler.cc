@@ -274,18 +274,19 @@ void Scheduler::Preempt(Sequence& sequence) {
 // In turn; but who would compute what a running sequence is computing already lets others pass.
 void Scheduler::Admit() {
   for (auto next = queue_.begin(); next != queue_.end() && running() < max_running_;) {
-    if (cache_->IsWorthWaiting((*next)->tokens)) {
+    const RootedTokens prompt((*next)->tokens, (*next)->request.cache_root);
+    if (cache_->IsWorthWaiting(prompt)) {
       ++next;
       continue;
     }
-    if (!cache_->HasRoom((*next)->tokens, (*next)->needed())) return;
+    if (!cache_->HasRoom(prompt, (*next)->needed())) return;
     Start(std::move(*next));
     next = queue_.erase(next);
   }
 }
 
 void Scheduler::Start(std::unique_ptr<Sequence> sequence) {
-  const auto grant = cache_->Admit(sequence->tokens, pending_operations_);
+  const auto grant = cache_->Admit({sequence->tokens, sequence->request.cache_root}, pending_operations_);
   CheckInvariant(grant.has_value(), "what has room is admitted");
   sequence->slot = grant->slot;
   sequence->computed = grant->cached_tokens;

@@ -241,7 +241,7 @@ TEST(SchedulerEndTest, ARequestThatNoTokenIsLeftForFailsAlone) {
   const RequestId other = rig.Add({2, 1}, 5);
   rig.RunToEnd();
   EXPECT_EQ(rig.end(failing).state, RequestState::kFailed);
-  EXPECT_EQ(rig.end(failing).error.code, ErrorCode::kInternal);
+  EXPECT_EQ(rig.end(failing).error.code, ErrorCode::kInvalidArgument);
   EXPECT_FALSE(rig.end(failing).error.message.empty());
   EXPECT_EQ(rig.tokens(other), FakeAnswer({2, 1}, 5, {}, 4));
 }
