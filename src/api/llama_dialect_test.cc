@@ -64,6 +64,15 @@ TEST(LlamaDialectTest, PromptsMayBeObjectsWithAText) {
   EXPECT_EQ(ErrorOf(Llama(), R"({"prompt": {"prompt_string": "b", "multimodal_data": ["x"]}})").field, "prompt");
 }
 
+TEST(LlamaDialectTest, BiasesMayBePairs) {
+  const SamplingParams sampling = Parsed(Llama(), With(kLeastLlama, "logit_bias", "[[5, -1.5], [6, false]]")).request.sampling;
+  EXPECT_EQ(sampling.logit_bias, (std::vector<std::pair<TokenId, float>>{{5, -1.5F}}));
+  EXPECT_EQ(sampling.banned, std::vector<TokenId>{6});
+  for (const char* wrong : {"[[5]]", "[[5, true]]", "[[-1, 1]]", "[[5, 101]]", "[[\"a\", 1]]", "[5]", "[[5, 1, 1]]"}) {
+    EXPECT_EQ(ErrorOf(Llama(), With(kLeastLlama, "logit_bias", wrong)).field, "logit_bias") << wrong;
+  }
+}
+
 TEST(LlamaDialectTest, WhatThereIsNotIsRefusedByName) {
   for (const char* field : {"post_sampling_probs", "timings_per_token", "return_progress", "echo"}) {
     EXPECT_EQ(ErrorOf(Llama(), With(kLeastLlama, field, "true")).field, field);

@@ -14,6 +14,7 @@
 #include "api/endpoints.h"
 #include "api/error_body.h"
 #include "api/json_object.h"
+#include "api/llama_dialect.h"
 #include "api/ollama_dialect.h"
 #include "api/ollama_models.h"
 #include "api/openai_chat.h"
@@ -75,6 +76,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   RequireCheap(size, [&] { CheckEndpoint(CountTokensBody, body); });
   RequireCheap(size, [&] { CheckDialect(OllamaDialect(OllamaForm::kChat, defaults, 4096), body); });
   RequireCheap(size, [&] { CheckDialect(OllamaDialect(OllamaForm::kGenerate, defaults, 4096), body); });
+  const LlamaDialect::Model gaps{.card = card, .knows_gaps = true};
+  RequireCheap(size, [&] { CheckDialect(LlamaDialect(LlamaForm::kCompletion, gaps, defaults), body); });
+  RequireCheap(size, [&] { CheckDialect(LlamaDialect(LlamaForm::kInfill, gaps, defaults), body); });
   RequireCheap(size, [&] { CheckLook(OllamaShowBody, body); });
   RequireCheap(size, [&] { CheckLook(OllamaPullBody, body); });
   RequireCheap(size, [&] { CheckEndpoint(TokenizeBody, body); });
