@@ -9,6 +9,7 @@
 #include "api/cllm_dialect.h"
 #include "api/embedding_dialects.h"
 #include "api/endpoints.h"
+#include "api/llama_dialect.h"
 #include "api/ollama_dialect.h"
 #include "api/ollama_embed.h"
 #include "api/openai_chat.h"
@@ -40,7 +41,9 @@ struct Backend {
         ollama_embed(OllamaEmbedDialect::Form::kEmbed, defaults, the_service.embedding_size()),
         ollama_embeddings(OllamaEmbedDialect::Form::kEmbeddings, defaults, the_service.embedding_size()),
         rerank(facts.card, defaults),
-        score(facts.card, defaults) {}
+        score(facts.card, defaults),
+        llama_completion(LlamaForm::kCompletion, LlamaModel(), defaults),
+        llama_infill(LlamaForm::kInfill, LlamaModel(), defaults) {}
 
   // As Service::Submit, for all answers that the call wants.
   Result<std::shared_ptr<RequestControl>> Submit(ParsedCall call, std::shared_ptr<GenerationSink> sink) const {
@@ -66,6 +69,13 @@ struct Backend {
   OllamaEmbedDialect ollama_embeddings;
   RerankDialect rerank;
   ScoreDialect score;
+  LlamaDialect llama_completion;
+  LlamaDialect llama_infill;
+
+ private:
+  LlamaDialect::Model LlamaModel() const {
+    return {.card = facts.card, .ends = service.model().end_of_generation_tokens(), .knows_gaps = facts.knows_gaps};
+  }
 };
 
 }  // namespace cllm

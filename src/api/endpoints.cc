@@ -1,15 +1,12 @@
 #include "api/endpoints.h"
 
-#include <span>
 #include <variant>
 
 #include <fmt/format.h>
 
-#include "api/body_frame.h"
 #include "api/json_object.h"
 #include "api/schema_words.h"
 #include "base/machine.h"
-#include "base/utf8.h"
 
 namespace cllm {
 namespace {
@@ -76,82 +73,6 @@ Json HealthObject(Readiness readiness) {
 
 Json Envelope(Readiness readiness, Json data) { return {{"data", std::move(data)}, {"success", readiness == Readiness::kHealthy}}; }
 
-// A piece of a token as llama-server shows it: text, or the bytes where they are not valid UTF-8.
-Json PieceValue(const std::string& piece) {
-  if (IsValidUtf8(piece)) return piece;
-  Json bytes = Json::array();
-  for (const unsigned char byte : piece) bytes.push_back(byte);
-  return bytes;
-}
-
-// {"tokens": […]}, written token by token: a document of them all would be many times as large.
-class TokenList {
- public:
-  TokenList(const TextModel& model, bool with_pieces) : model_(model), with_pieces_(with_pieces) {}
-
-  Result<ChunkedText> Write(std::span<const TokenId> tokens, const WorkLimits& limits) {
-    constexpr std::size_t kBetweenLooks = 4096;
-    const std::size_t held = limits.memory.bytes() + tokens.size_bytes();
-    text_.Append(R"({"tokens":[)");
-    for (std::size_t i = 0; i < tokens.size(); ++i) {
-      if (i > 0) text_.Append(",");
-      Add(tokens[i]);
-      if (i % kBetweenLooks != 0) continue;
-      if (Status status = limits.stop(); !status) return std::unexpected(status.error());
-      if (Status status = limits.Hold(held + text_.size()); !status) return std::unexpected(status.error());
-    }
-    text_.Append("]}");
-    return std::move(text_);
-  }
-
- private:
-  void Add(TokenId token) {
-    if (!with_pieces_) return text_.Append(std::to_string(token));
-    const auto piece = model_.Detokenize(std::span(&token, 1));
-    text_.Append(Dump(Json{{"id", token}, {"piece", PieceValue(piece.value_or(""))}}));
-  }
-
-  const TextModel& model_;
-  bool with_pieces_;
-  ChunkedText text_;
-};
-
-struct TokenizeFields {
-  std::string content;
-  bool add_special = false;
-  bool parse_special = true;
-  bool with_pieces = false;
-};
-
-TokenizeFields ReadTokenize(JsonObject& object) {
-  object.Require("content");
-  return {.content = object.String("content").value_or(""),
-          .add_special = object.Bool("add_special").value_or(false),
-          .parse_special = object.Bool("parse_special").value_or(true),
-          .with_pieces = object.Bool("with_pieces").value_or(false)};
-}
-
-std::vector<TokenId> ReadDetokenize(JsonObject& object) {
-  object.Require("tokens");
-  std::vector<TokenId> tokens;
-  const Json* list = object.Any("tokens", [] { return words::ListOf(words::TokenId()); });
-  if (list == nullptr) return tokens;
-  const auto reject = [&] { object.Reject("tokens", "tokens must be an array of token ids"); };
-  if (!list->is_array()) {
-    reject();
-    return tokens;
-  }
-  for (const Json& item : *list) {
-    const auto id = AsTokenId(item);
-    if (!id) {
-      reject();
-      break;
-    }
-    tokens.push_back(*id);
-  }
-  return tokens;
-}
-
 // The schemas of what is above.
 words::Members HealthMembers() {
   return {{"model_loaded", words::Bool()}, {"status", words::Enum({"healthy", "loading", "draining", "stalled"})}};
@@ -211,23 +132,6 @@ std::string IndexBody(const std::string& version, const std::vector<std::string>
   return Dump(Json{{"name", "cLLM"}, {"version", version}, {"endpoints", endpoints}});
 }
 
-Result<ChunkedText> TokenizeBody(const TextModel& model, std::string_view body, const WorkLimits& limits) {
-  return AnswerBody(body, limits, ReadTokenize, [&](const TokenizeFields& fields) -> Result<ChunkedText> {
-    const auto tokens = model.Tokenize(fields.content, fields.add_special, fields.parse_special, limits.stop);
-    if (!tokens) return std::unexpected(tokens.error());
-    return TokenList(model, fields.with_pieces).Write(*tokens, limits);
-  });
-}
-
-Result<ChunkedText> DetokenizeBody(const TextModel& model, std::string_view body, const WorkLimits& limits) {
-  return AnswerBody(body, limits, ReadDetokenize, [&](const std::vector<TokenId>& tokens) -> Result<ChunkedText> {
-    const auto text = model.Detokenize(tokens);
-    if (!text) return std::unexpected(text.error());
-    if (Status status = limits.Hold(limits.memory.bytes() + text->size()); !status) return std::unexpected(status.error());
-    return ChunkedText(Dump(Json{{"content", *text}}));
-  });
-}
-
 Operation DescribeIndex() {
   return {.answer =
               words::Record({{"name", words::Const("cLLM")}, {"version", words::String()}, {"endpoints", words::ListOf(words::String())}})};
@@ -261,15 +165,5 @@ Operation DescribeModels() {
 }
 
 Operation DescribeModel() { return {.answer = ModelEntrySchema()}; }
-
-Operation DescribeTokenize() {
-  const Json piece = words::AnyOf({words::String(), words::ListOf(words::Integer(0, 255))});
-  const Json token = words::AnyOf({words::TokenId(), words::Record({{"id", words::TokenId()}, {"piece", piece}})});
-  return {.request = DescribeBodyOf(ReadTokenize), .answer = words::Record({{"tokens", words::ListOf(token)}})};
-}
-
-Operation DescribeDetokenize() {
-  return {.request = DescribeBodyOf(ReadDetokenize), .answer = words::Record({{"content", words::String()}})};
-}
 
 }  // namespace cllm

@@ -6,6 +6,7 @@
 
 #include "api/backend.h"
 #include "api/testing_json.h"
+#include "api/token_endpoints.h"
 #include "engine/fake/fake_engine.h"
 #include "service/testing_toys.h"
 
@@ -17,7 +18,7 @@ template <typename Endpoint>
 Result<std::string> Answer(Endpoint endpoint, const TextModel& model, std::string_view body) {
   const StopCheck stop = [] { return Status(); };
   MemoryShare memory;
-  Result<ChunkedText> text = endpoint(model, body, WorkLimits{stop, memory});
+  Result<ChunkedText> text = endpoint(model, body, WorkLimits{stop, memory, 100});
   if (!text) return std::unexpected(text.error());
   return text->TakeAll();
 }
@@ -127,6 +128,18 @@ TEST(EndpointsTest, Tokenize) {
             R"({"tokens":[{"id":97,"piece":"a"},{"id":195,"piece":[195]},{"id":169,"piece":[169]}]})");
 }
 
+TEST(EndpointsTest, TokenizeAsVllmHasIt) {
+  const ToyTextModel model;
+  EXPECT_EQ(Tokenized(model, R"({"model": "m", "prompt": "ab"})"),
+            R"({"count":3,"max_model_len":100,"tokens":[1,97,98],"token_strs":null})");
+  EXPECT_EQ(Tokenized(model, R"({"prompt": "é", "add_special_tokens": false, "return_token_strs": true})"),
+            "{\"count\":2,\"max_model_len\":100,\"tokens\":[195,169],\"token_strs\":[\"\xEF\xBF\xBD\",\"\xEF\xBF\xBD\"]}");
+  EXPECT_EQ(Tokenized(model, R"({"messages": [{"role": "user", "content": "ab"}]})"),
+            R"({"count":2,"max_model_len":100,"tokens":[97,98],"token_strs":null})");
+  EXPECT_FALSE(Answer(TokenizeBody, model, R"({"prompt": "a", "content": "b"})"));
+  EXPECT_FALSE(Answer(TokenizeBody, model, R"({"messages": [{"role": "nobody"}]})"));
+}
+
 TEST(EndpointsTest, TokenizeErrorsNameTheirField) {
   const ToyTextModel model;
   struct Case {
@@ -135,7 +148,7 @@ TEST(EndpointsTest, TokenizeErrorsNameTheirField) {
     const char* field;
   };
   for (const auto& [body, message, field] :
-       {Case{"{}", "content is missing", "content"},
+       {Case{"{}", "content is missing (or prompt or messages, as vLLM has it)", "content"},
         {R"({"content": 5})", "content must be a string, not 5", "content"},
         {R"({"content": "x", "add_special": 1})", "add_special must be true or false, not 1", "add_special"},
         {R"({"content": "x", "parse_special": 1})", "parse_special must be true or false, not 1", "parse_special"},
@@ -150,9 +163,10 @@ TEST(EndpointsTest, TokenizeErrorsNameTheirField) {
 
 TEST(EndpointsTest, Detokenize) {
   const ToyTextModel model;
-  EXPECT_EQ(Detokenized(model, R"({"tokens": [97, 195, 169], "model": "x"})"), R"({"content":"aé"})");
-  EXPECT_EQ(Detokenized(model, R"({"tokens": []})"), R"({"content":""})");
-  EXPECT_EQ(Detokenized(model, R"({"tokens": [97, 195]})"), "{\"content\":\"a\xEF\xBF\xBD\"}");
+  EXPECT_EQ(Detokenized(model, R"({"tokens": [97, 195, 169], "model": "x"})"), R"({"content":"aé","prompt":"aé"})")
+      << "both APIs' name for it";
+  EXPECT_EQ(Detokenized(model, R"({"tokens": []})"), R"({"content":"","prompt":""})");
+  EXPECT_EQ(Detokenized(model, R"({"tokens": [97, 195]})"), "{\"content\":\"a\xEF\xBF\xBD\",\"prompt\":\"a\xEF\xBF\xBD\"}");
 }
 
 TEST(EndpointsTest, DetokenizeErrorsNameTheirField) {
@@ -170,7 +184,7 @@ TEST(EndpointsTest, DetokenizeErrorsNameTheirField) {
   }
   EXPECT_EQ(message(R"({"tokens": [300]})"), "tokens: no such token") << "the model's own word";
   EXPECT_EQ(message(R"({"token": [1]})"), "tokens: tokens is missing");
-  EXPECT_EQ(Detokenized(model, R"({"tokens": [97.0], "wat": 1})"), R"({"content":"a"})");
+  EXPECT_EQ(Detokenized(model, R"({"tokens": [97.0], "wat": 1})"), R"({"content":"a","prompt":"a"})");
 }
 
 TEST(EndpointsTest, ABackendHoldsTheDialectsOfItsModel) {

@@ -68,7 +68,6 @@ constexpr KnownField kSharedFields[] = {
     {"return_prompt_text", kOff},
     {"return_mm_kwargs", kHint},
     {"routed_experts_prompt_start", kZero},
-    {"cache_salt", kNever, "a server of its own, or cache.prefix: false"},
     {"kv_transfer_params", kNone},
     {"ec_transfer_params", kNone},
     {"vllm_xargs", kNone},
@@ -91,7 +90,6 @@ constexpr KnownField kSharedFields[] = {
     {"data_parallel_rank", kHint},
     {"disagg_prefill_dp_rank", kHint},
     {"rid", kHint},
-    {"extra_key", kNever, "a server of its own, or cache.prefix: false"},
     {"ngram_corpus_id", kNever},
     {"return_hidden_states", kOff},
     {"return_routed_experts", kOff},
@@ -265,7 +263,12 @@ constexpr KnownField kOwnChatFields[] = {
     {"echo", kOff, "/v1/completions"},
 };
 
+// Those of one dialect of completions that the other doesn't read, too.
 constexpr KnownField kOwnCompletionFields[] = {
+    {"echo", kOff, "the answer's prompt"},
+    {"logprobs", kZero, "n_probs"},
+    {"suffix", kNoText, "input_suffix"},
+    {"stream_options", kHint},
     {"tools", kNone, "/v1/chat/completions"},
     {"tool_choice", R"(["none", "auto"])", "/v1/chat/completions"},
     {"functions", kNone, "/v1/chat/completions"},
@@ -357,6 +360,8 @@ constexpr KnownField kAnthropicBlockFields[] = {
 };
 
 constexpr KnownField kOwnOllamaFields[] = {
+    {"cache_salt", kNever, "options.cache_salt"},
+    {"extra_key", kNever, "options.extra_key"},
     {"context", kNone, "/api/chat"},
     {"truncate", kHint},  // what is too long for the context is an error
     {"shift", kHint},

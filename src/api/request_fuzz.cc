@@ -16,12 +16,14 @@
 #include "api/endpoints.h"
 #include "api/error_body.h"
 #include "api/json_object.h"
+#include "api/llama_dialect.h"
 #include "api/ollama_dialect.h"
 #include "api/ollama_models.h"
 #include "api/openai_chat.h"
 #include "api/openai_completions.h"
 #include "api/rerank_dialects.h"
 #include "api/responses_dialect.h"
+#include "api/token_endpoints.h"
 #include "base/testing_fuzz.h"
 #include "base/utf8.h"
 #include "service/testing_toys.h"
@@ -89,6 +91,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   RequireCheap(size, [&] { CheckEndpoint(CountTokensBody, body); });
   RequireCheap(size, [&] { CheckDialect(OllamaDialect(OllamaForm::kChat, defaults, 4096), body); });
   RequireCheap(size, [&] { CheckDialect(OllamaDialect(OllamaForm::kGenerate, defaults, 4096), body); });
+  const LlamaDialect::Model gaps{.card = card, .knows_gaps = true};
+  RequireCheap(size, [&] { CheckDialect(LlamaDialect(LlamaForm::kCompletion, gaps, defaults), body); });
+  RequireCheap(size, [&] { CheckDialect(LlamaDialect(LlamaForm::kInfill, gaps, defaults), body); });
   RequireCheap(size, [&] { CheckLook(OllamaShowBody, body); });
   RequireCheap(size, [&] { CheckLook(OllamaPullBody, body); });
   RequireCheap(size, [&] { CheckEmbeddings(OpenAiEmbeddingDialect(card, defaults, 1), body); });

@@ -19,8 +19,8 @@ void ApplyDefaults(const RequestDefaults& defaults, GenerateRequest& request);
 
 // temperature, top_p, top_k, min_p, repetition_penalty (and llama.cpp's repeat_penalty, repeat_last_n), presence_penalty,
 // frequency_penalty, logit_bias, allowed_token_ids, banned_token_ids, seed, stop, stop_token_ids, ignore_eos, min_tokens,
-// include_stop_str_in_output, skip_special_tokens, random_seed, samplers, timeout, priority. A field that is absent leaves
-// `request` as it is.
+// include_stop_str_in_output, skip_special_tokens, random_seed, samplers, timeout, priority, cache_salt (and SGLang's extra_key). A field
+// that is absent leaves `request` as it is.
 void ReadSamplingFields(JsonObject& object, GenerateRequest& request);
 
 // A seed as answers show it, so that it can be sent again.

@@ -261,6 +261,11 @@ void DeclareCaches(ServeOptions& options, OptionTable& table) {
   table.Section("cache", "Caches");
   table.Bool("cache.prefix", &options.scheduler.prefix_cache,
              {.help = "Keys and values of earlier and of running requests are used where prompts begin with the same tokens."});
+  table.Enum("cache.share", &options.http.cache_share,
+             {.choices = {"keys", "all"},
+              .help = "Where there are several API keys: each one's requests use what its own requests have computed, of prefixes and of "
+                      "results, or what anybody's have. By the time that an answer takes, or by X-cLLM-Cache, it shows what is there.",
+              .flags = {"--cache-share"}});
   table.Int("cache.result_max_memory_mb", &options.result_cache.max_memory_mb,
             {.min = 0,
              .max = 1 << 20,

@@ -99,6 +99,8 @@ std::string Fingerprint(const ServeOptions& options, const ServedModel& model, c
 ServerFacts Facts(const ServeOptions& options, const ServedModel& model, const std::string& version) {
   const ModelFacts& facts = model.facts();
   const EngineCapabilities& engine = model.engine();
+  const Tokenizer& tokenizer = model.tokenizer();
+  const auto piece = [&](std::optional<TokenId> token) { return token ? tokenizer.Piece(*token, true) : std::string(); };
   return {.version = version,
           .card = {.id = options.alias.empty() ? std::filesystem::path(options.model.path).stem().string() : options.alias,
                    .created_unix_s = ModifiedUnixSeconds(options.model.path),
@@ -107,6 +109,9 @@ ServerFacts Facts(const ServeOptions& options, const ServedModel& model, const s
           .model_description = fmt::format("{} {}", facts.architecture, facts.quantization),
           .architecture = facts.architecture,
           .quantization = facts.quantization,
+          .bos_token = piece(tokenizer.beginning()),
+          .eos_token = piece(tokenizer.end()),
+          .knows_gaps = tokenizer.infill_tokens().has_value(),
           .chat_template = facts.chat_template,
           .model_parameters = facts.parameters,
           .model_bytes = facts.weight_bytes,

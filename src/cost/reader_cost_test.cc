@@ -15,6 +15,7 @@
 #include "api/endpoints.h"
 #include "api/openai_chat.h"
 #include "api/openai_completions.h"
+#include "api/token_endpoints.h"
 #include "base/json.h"
 #include "base/utf8.h"
 #include "chat/sse_parser.h"

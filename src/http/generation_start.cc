@@ -102,6 +102,7 @@ void GenerationStart::Submit(Result<ParsedCall> parsed) {
   if (parsed->ready_answer) return AnswerAtOnce(*std::move(parsed->ready_answer));
   if (Status status = HoldMemory(*parsed); !status) return Fail(status.error());
   parsed->request.arrived = arrived_;
+  if (room_.caches_by_key) parsed->request.cache_owner = owner_;
   const auto exchange = MakeExchange(*parsed);
   auto control = backend_->Submit(*std::move(parsed), exchange);
   if (control) return exchange->Track(*control);

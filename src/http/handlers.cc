@@ -76,6 +76,7 @@ Handlers::Handlers(Settings settings, FrontDoor& front_door, Mailbox& mailbox, C
             .workers = workers_,
             .backend = backend_,
             .log_bodies = settings_.log_bodies,
+            .caches_by_key = settings_.caches_by_key,
             .keep_alive = settings_.keep_alive} {}
 
 void Handlers::SetBackend(std::shared_ptr<const Backend> backend) {
@@ -160,6 +161,14 @@ void Handlers::AnswerFromBackend(HttpCall call, BackendAnswer answer) const {
   const auto backend = backend_.load();
   if (!backend) return call.Fail(Unavailable());
   call.Answer(answer(*backend));
+}
+
+void Handlers::AnswerFromQuery(HttpCall call, QueryAnswer answer) const {
+  const auto backend = backend_.load();
+  if (!backend) return call.Fail(Unavailable());
+  Result<std::string> body = answer(*backend, [&](const char* name) { return call.request->getParameter(name); });
+  if (!body) return call.Fail(body.error());
+  call.Answer(*std::move(body));
 }
 
 // On a worker: whoever sends a short body may send a long one.

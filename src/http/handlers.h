@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -47,6 +48,7 @@ struct RequestRoom {
   BodyWorkers& workers;
   const std::atomic<std::shared_ptr<const Backend>>& backend;  // as it is now
   bool log_bodies = false;
+  bool caches_by_key = false;
   std::chrono::milliseconds keep_alive{};  // as Exchange::Parts has it
 };
 
@@ -56,6 +58,7 @@ class Handlers {
     std::string version;
     bool asks_for_keys = false;
     bool log_bodies = false;
+    bool caches_by_key = false;  // what one key's requests compute is not used for another's
     std::chrono::milliseconds keep_alive{};
     std::chrono::nanoseconds stall_timeout{};  // a step of the engine that takes longer has stalled
   };
@@ -104,6 +107,12 @@ class Handlers {
     AnswerFromBackend(std::move(call), kAnswer);
   }
 
+  // The same, by the query.
+  template <auto kAnswer>
+  void Ask(HttpCall call) const {
+    AnswerFromQuery(std::move(call), kAnswer);
+  }
+
   // `kAnswer` looks up what a short body asks for.
   template <auto kAnswer>
   void Look(HttpCall call) const {
@@ -122,6 +131,7 @@ class Handlers {
   using EmbeddingDialectOf = const EmbeddingDialect& (*)(const Backend&);
   using KeptAnswer = Result<std::string> (*)(const KeptResponseCall&);
   using BackendAnswer = std::string (*)(const Backend&);
+  using QueryAnswer = Result<std::string> (*)(const Backend&, const std::function<std::string(const char*)>& query);
   using FactsAnswer = Result<std::string> (*)(const ServerFacts&, std::string_view body);
   using BodyAnswer = Result<ChunkedText> (*)(const TextModel&, std::string_view, const WorkLimits&);
 
@@ -133,6 +143,7 @@ class Handlers {
   void StartEmbedding(HttpCall call, EmbeddingDialectOf dialect_of) const;
   void StartWork(HttpCall call, BodyAnswer answer) const;
   void AnswerFromBackend(HttpCall call, BackendAnswer answer) const;
+  void AnswerFromQuery(HttpCall call, QueryAnswer answer) const;
   void AnswerFromFacts(HttpCall call, FactsAnswer answer) const;
   void AnswerFromStore(HttpCall call, KeptAnswer answer) const;
 

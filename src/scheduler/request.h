@@ -13,6 +13,7 @@
 #include "base/fields.h"
 #include "base/status.h"
 #include "engine/engine.h"
+#include "kvcache/kv_cache.h"
 #include "sampling/sampler.h"
 #include "sampling/token_constraint.h"
 
@@ -68,6 +69,7 @@ struct SequenceRequest {
   bool embeds = false;               // the embedding of the prompt is wanted, and no answer
   // Which tokens may come, where not all may. Of this sequence alone.
   std::shared_ptr<TokenConstraint> constraint = nullptr;
+  CacheRoot cache_root = kCommonRoot;  // below which it finds and leaves keys and values, and its answer
   TimePoint arrived{};
   // A request is served as if it had arrived this many seconds earlier. So what came much earlier is never overtaken for ever.
   int priority = 0;
@@ -76,10 +78,10 @@ struct SequenceRequest {
   std::shared_ptr<RequestControl> control;
 };
 
-// What decides the answer, if it is computed to its end, and what doesn't. Each field is in one of the two.
+// What decides the answer, if it is computed to its end, or who may have it; and what doesn't. Each field is in one of the two.
 inline auto FieldsOfAnswer(const SequenceRequest& request) {
   return std::tie(request.prompt, request.max_tokens, request.sampling, request.choice, request.stop_tokens, request.grammar,
-                  request.embeds);
+                  request.embeds, request.cache_root);
 }
 inline auto FieldsOfService(const SequenceRequest& request) {
   return std::tie(request.id, request.arrived, request.priority, request.start_by, request.deadline, request.control, request.constraint);

@@ -292,20 +292,22 @@ void Scheduler::Preempt(Sequence& sequence) {
 // In turn; but who would compute what a running sequence is computing already lets others pass.
 void Scheduler::Admit() {
   for (auto next = queue_.begin(); next != queue_.end() && running() < max_running_;) {
-    const std::span<const TokenId> reusable = (*next)->request.embeds ? std::span<const TokenId>() : (*next)->tokens;
-    if (!reusable.empty() && cache_->IsWorthWaiting(reusable)) {
+    const bool reuses = !(*next)->request.embeds;
+    const std::span<const TokenId> reusable = reuses ? std::span<const TokenId>((*next)->tokens) : std::span<const TokenId>();
+    const RootedTokens prompt(reusable, (*next)->request.cache_root);
+    if (reuses && cache_->IsWorthWaiting(prompt)) {
       ++next;
       continue;
     }
-    if (!cache_->HasRoom(reusable, (*next)->needed())) return;
+    if (!cache_->HasRoom(prompt, (*next)->needed())) return;
     Start(std::move(*next));
     next = queue_.erase(next);
   }
 }
 
 void Scheduler::Start(std::unique_ptr<Sequence> sequence) {
-  const auto grant = sequence->request.embeds ? cache_->AdmitAnew(sequence->tokens, pending_operations_)
-                                              : cache_->Admit(sequence->tokens, pending_operations_);
+  const RootedTokens prompt(sequence->tokens, sequence->request.cache_root);
+  const auto grant = sequence->request.embeds ? cache_->AdmitAnew(prompt, pending_operations_) : cache_->Admit(prompt, pending_operations_);
   CheckInvariant(grant.has_value(), "what has room is admitted");
   sequence->slot = grant->slot;
   sequence->computed = grant->cached_tokens;

@@ -61,9 +61,11 @@ Result<EncodedPrompt> ModelText::EncodeParts(const PromptParts& prompt, std::siz
 }
 
 Result<EncodedPrompt> ModelText::EncodeGap(const GapPrompt& prompt, std::size_t most_tokens, const StopCheck& stop) const {
-  const std::size_t fewest = tokenizer_.FewestTokens(prompt.prefix.size() + prompt.suffix.size() + prompt.middle.size());
+  std::size_t bytes = prompt.prefix.size() + prompt.suffix.size() + prompt.middle.size();
+  for (const GapFile& file : prompt.files) bytes += file.text.size();
+  const std::size_t fewest = tokenizer_.FewestTokens(bytes);
   if (fewest > most_tokens) return EncodedPrompt{.tokens = {}, .fewest_tokens = fewest};
-  auto tokens = TokenizeGap(tokenizer_, prompt.prefix, prompt.suffix, prompt.middle, prompt.add_special_tokens, stop);
+  auto tokens = TokenizeGap(tokenizer_, prompt, stop);
   if (!tokens) return std::unexpected(tokens.error());
   return EncodedPrompt{.tokens = std::move(*tokens)};
 }

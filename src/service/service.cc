@@ -174,7 +174,7 @@ Status Service::PrepareAnswer(Accepted& accepted) {
   SequenceRequest sequence;
   if (Status status = PrepareTokens(accepted, sequence); !status) return status;
   const GenerateRequest& request = accepted.shared->fields();
-  Result<std::string> echo = request.echo ? EchoOf(request.prompt) : Result<std::string>();
+  Result<std::string> echo = request.echo || request.wants_prompt ? TextOf(request.prompt) : Result<std::string>();
   if (!echo) return std::unexpected(echo.error());
   const EncodedPrompt& encoded = accepted.shared->encoded();
   const std::optional<AnswerGrammarSource> grammar = GrammarOf(request, encoded);
@@ -192,10 +192,12 @@ Status Service::PrepareAnswer(Accepted& accepted) {
                             .show_special_tokens = request.show_special_tokens,
                             .shown_tokens = encoded.shown_tokens,
                             .format = encoded.format,
-                            .echo = std::move(*echo),
+                            .echo = request.echo ? *echo : std::string(),
+                            .prompt = request.wants_prompt ? *std::move(echo) : std::string(),
                             .min_tokens = request.min_tokens,
-                            .wants_tokens = sequence.sampling.top_logprobs != kNoLogprobs,
+                            .wants_tokens = request.wants_tokens || sequence.sampling.top_logprobs != kNoLogprobs,
                             .wants_raw = request.wants_raw,
+                            .most_generation_s = request.most_generation_s,
                             .prompt_tokens = static_cast<int>(sequence.prompt.size()),
                             .seed = sequence.sampling.seed,
                             .cut_max_tokens = CutMaxTokens(request, sequence.max_tokens),
@@ -347,6 +349,7 @@ Status Service::PrepareTokens(Accepted& accepted, SequenceRequest& sequence) {
   sequence.choice = accepted.choice;
   sequence.sampling.seed = request.seed ? *request.seed : RandomSeed();
   SetEnds(request, sequence);
+  sequence.cache_root = cache_roots_.Of(request.cache_owner, request.cache_salt);
   sequence.arrived = accepted.time;
   sequence.priority = request.priority.value_or(0);
   if (options_.queue_timeout > 0) sequence.start_by = After(accepted.time, options_.queue_timeout);
@@ -366,8 +369,8 @@ Status Service::SetLength(const GenerateRequest& request, SequenceRequest& seque
   return {};
 }
 
-// The text of a prompt as an answer repeats it. A text is itself, without what its tokens have around it.
-Result<std::string> Service::EchoOf(const Prompt& prompt) const {
+// The text of a prompt as an answer repeats it or names it. A text is itself, without what its tokens have around it.
+Result<std::string> Service::TextOf(const Prompt& prompt) const {
   std::string text;
   const auto add = [&](const auto& part) -> Status {
     if constexpr (std::is_same_v<std::decay_t<decltype(part)>, std::string>) {

@@ -17,6 +17,7 @@
 #include "model/model.h"
 #include "scheduler/scheduler.h"
 #include "service/answer_constraint.h"
+#include "service/cache_roots.h"
 #include "service/embedding.h"
 #include "service/embedding_batch.h"
 #include "service/engine_loop.h"
@@ -134,7 +135,7 @@ class Service {
   Status CheckTokenIds(const GenerateRequest& request) const;
   void SetEnds(const GenerateRequest& request, SequenceRequest& sequence) const;
   Status SetLength(const GenerateRequest& request, SequenceRequest& sequence) const;
-  Result<std::string> EchoOf(const Prompt& prompt) const;
+  Result<std::string> TextOf(const Prompt& prompt) const;
   double TimeoutOf(const GenerateRequest& request) const;
   Status CheckOpen(int open_before, double timeout_s);
   Status PrepareTokens(Accepted& accepted, SequenceRequest& sequence);
@@ -175,6 +176,7 @@ class Service {
   std::atomic<RequestId> next_id_ = 1;
   std::function<void()> on_step_sent_;
   RequestMetrics request_metrics_;
+  CacheRoots cache_roots_;
   ResultCache result_cache_;
   GrammarCompiler* grammars_;
   // Destroyed from the last to the first: no new jobs, then no new events, then the last texts.

@@ -88,6 +88,13 @@ class ToyTextModel : public TextModel {
   std::vector<TokenId> end_tokens_{kEndToken};
 };
 
+// How each of several answers ended.
+inline std::vector<FinishReason> ReasonsOf(const GenerationEnd& end) {
+  std::vector<FinishReason> reasons;
+  for (const GenerationEnd& each : end.each) reasons.push_back(each.reason);
+  return reasons;
+}
+
 // Remembers an answer; WaitForEnd is how a test waits for it.
 class RememberingSink : public GenerationSink {
  public:
