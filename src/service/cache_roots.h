@@ -15,7 +15,7 @@ namespace cllm {
 // Thread safe. What is forgotten gets a new root when it comes again: then nothing is found, and never another's.
 class CacheRoots {
  public:
-  static constexpr std::size_t kMost = 4096;
+  static constexpr std::size_t kMost = 4096;  // with salts; the owners are as many as there are keys
 
   // Both empty: the common root.
   CacheRoot Of(const std::string& owner, const std::string& salt);
@@ -27,7 +27,8 @@ class CacheRoots {
   };
 
   std::mutex mutex_;
-  std::map<std::pair<std::string, std::string>, Entry> entries_;
+  std::map<std::string, Entry> owners_;
+  std::map<std::pair<std::string, std::string>, Entry> salted_;  // by owner and salt
   CacheRoot last_ = kCommonRoot;
   std::uint64_t clock_ = 0;
 };

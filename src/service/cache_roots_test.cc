@@ -17,14 +17,15 @@ TEST(CacheRootsTest, EachOwnerAndSaltHasOneRoot) {
 
 TEST(CacheRootsTest, WhatIsForgottenGetsANewRoot) {
   CacheRoots roots;
-  const CacheRoot forgotten = roots.Of("first", "");
-  const CacheRoot used = roots.Of("second", "");
-  std::set<CacheRoot> all{forgotten, used};
+  const CacheRoot owners = roots.Of("owner", "");
+  const CacheRoot used = roots.Of("owner", "second");
+  std::set<CacheRoot> all{owners, used, roots.Of("owner", "first")};
   for (std::size_t i = 0; i < CacheRoots::kMost; ++i) {
     EXPECT_TRUE(all.insert(roots.Of("", std::to_string(i))).second);
-    EXPECT_EQ(roots.Of("second", ""), used);
+    EXPECT_EQ(roots.Of("owner", "second"), used);
   }
-  EXPECT_TRUE(all.insert(roots.Of("first", "")).second) << "a root is never another's again";
+  EXPECT_TRUE(all.insert(roots.Of("owner", "first")).second) << "a root is never another's again";
+  EXPECT_EQ(roots.Of("owner", ""), owners) << "nobody's salts push an owner's own root out";
 }
 
 }  // namespace
