@@ -28,7 +28,7 @@ RENAMED = {
     "--cors-origins": "--cors-origins",
 }
 # What asks for nothing here: there is no page, no slot list and nothing to download, templates are always Jinja, rows always batched.
-WITHOUT_EFFECT = {"--offline", "--no-slots", "--no-ui", "--jinja", "--no-jinja", "--cont-batching", "--kv-unified"}
+WITHOUT_EFFECT = {"--offline", "--no-slots", "--no-ui", "--jinja", "--no-jinja", "--cont-batching", "--kv-unified", "--slots", "--metrics"}
 # The text models of those tests, in whose place ours is served.
 TEXT_MODELS = {"ggml-org/test-model-stories260K"}
 
@@ -51,6 +51,9 @@ def translated(arguments: list[str]) -> list[str]:
         elif word == "--n-predict":
             if (most := int(next(words))) > 0:
                 options += ["--scheduler-default-max-tokens", str(most)]
+        elif word == "--reasoning":
+            if next(words) != "auto":  # which is how it is anyway
+                raise ValueError("no option like --reasoning")
         elif word in RENAMED:
             value = next(words)
             slots = int(value) if word == "--parallel" else slots
