@@ -108,6 +108,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         row = item.stash[OUTCOME] = outcome_of(item.nodeid.removeprefix("unit/"))
         if row.kind in (Kind.MISSING, Kind.DIFFERING):
             item.add_marker(pytest.mark.xfail(reason=row.reason, strict=True))
+        if row.kind is Kind.NOT_APPLICABLE:
+            item.add_marker(pytest.mark.skip(reason=row.reason))
         loosen(item)
     if unused := set(OUTCOMES) - {item.stash[OUTCOME] for item in items}:
         raise pytest.UsageError(f"rows of outcomes.py without a test: {sorted(row.tests for row in unused)}")

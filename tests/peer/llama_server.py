@@ -29,7 +29,8 @@ RENAMED = {
     "--pooling": "--pooling",
 }
 # What asks for nothing here: there is no page, no slot list and nothing to download, templates are always Jinja, rows always batched.
-WITHOUT_EFFECT = {"--embedding", "--offline", "--no-slots", "--no-ui", "--jinja", "--no-jinja", "--cont-batching", "--kv-unified"}
+WITHOUT_EFFECT = {"--embedding", "--offline", "--no-slots", "--no-ui", "--jinja", "--no-jinja", "--cont-batching", "--kv-unified", "--slots",
+                  "--metrics"}
 # The same with a value: there is no second size of batches.
 VALUES_WITHOUT_EFFECT = {"--ubatch-size"}
 # The models of those tests in whose place ours are served, and what of the environment names them.
@@ -61,6 +62,9 @@ def translated(arguments: list[str]) -> list[str]:
         elif word == "--n-predict":
             if (most := int(next(words))) > 0:
                 options += ["--scheduler-default-max-tokens", str(most)]
+        elif word == "--reasoning":
+            if next(words) != "auto":  # which is how it is anyway
+                raise ValueError("no option like --reasoning")
         elif word in RENAMED:
             value = next(words)
             slots = int(value) if word == "--parallel" else slots
