@@ -38,6 +38,10 @@ def in_parallel(function: Callable[[T], U], arguments: list[T]) -> list[U]:
         return list(pool.map(function, arguments))
 
 
+# What a stream says while there is nothing to say: a comment.
+WAITING = b": waiting"
+
+
 class Stream:
     """An open stream of server-sent events. Frames are bytes until they are decoded one by one, strictly as UTF-8."""
 
@@ -71,6 +75,8 @@ class Stream:
             pending += chunk
             *frames, pending = pending.split(b"\n\n")
             for frame in frames:
+                if frame == WAITING:
+                    continue
                 self.times.append(now)
                 yield event_data(frame)
         assert pending == b"", "the stream ended inside a frame"

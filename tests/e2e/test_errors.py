@@ -54,7 +54,7 @@ SAMPLING_ERRORS = [
     ("ignore_eos", [1, "true", []]),
     ("stream", [1, "true", "yes"]),
     ("timeout", ["1", 0, -1]),
-    ("logit_bias", [1, [], {"x": 1}, {"1": "1"}, {"1": 101}, {"-1": 1}]),
+    ("logit_bias", [1, [1], [[1]], {"x": 1}, {"1": "1"}, {"1": 101}, {"-1": 1}]),
     ("temprature", [1]),
 ]
 GENERATE_ERRORS = [("no_such_field", [1]), ("prompt", [None, 1, True, {}, [], ["a"], [1, 2], ""])]

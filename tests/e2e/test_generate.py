@@ -205,4 +205,4 @@ def test_null_fields_mean_the_default(server: Server) -> None:
 
 def test_tokenize_and_detokenize_are_inverse(server: Server) -> None:
     for text in (STORY, CHINESE, EMOJI):
-        assert server.post("/detokenize", {"tokens": server.tokens(text)}).json() == {"content": text}
+        assert server.post("/detokenize", {"tokens": server.tokens(text)}).json()["content"] == text
