@@ -146,7 +146,7 @@ def test_one_model(server: Server, start: str) -> None:
         assert error["type"] == "invalid_request_error" and listed["id"] in error["message"]
 
 
-@pytest.mark.parametrize(("path", "nearest"), [("/completions", "/v1/completions"), ("/v1/v1/chat/completions", "/v1/chat/completions"),
+@pytest.mark.parametrize(("path", "nearest"), [("/v2/completions", "/v1/completions"), ("/v1/v1/chat/completions", "/v1/chat/completions"),
                                                ("/v1/generate", "/generate"), ("/health/", "/health")])
 def test_a_path_that_is_not_there_names_one_that_is(server: Server, path: str, nearest: str) -> None:
     response = server.get(path)

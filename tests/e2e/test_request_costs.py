@@ -41,7 +41,9 @@ SHAPES = {
 @pytest.mark.parametrize("path", ["/generate", "/v1/chat/completions", "/tokenize"])
 def test_a_long_body_of_any_shape_is_answered(narrow: Server, shape: str, path: str) -> None:
     response = narrow.post_bytes(path, SHAPES[shape].encode())
-    assert response.status_code in (200, 400), response.text[:200]
+    # Of a text that is read the tokens may need more memory than there is.
+    expected = (200, 400, 503) if path == "/tokenize" else (200, 400)
+    assert response.status_code in expected, response.text[:200]
     assert len(response.content) < 1000
     narrow.wait_idle()
 
