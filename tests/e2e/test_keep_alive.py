@@ -17,7 +17,7 @@ ASK = [{"role": "user", "content": "hi"}]
 @pytest.fixture
 def busy(serve: Callable[..., Server]) -> Iterator[Server]:
     """A server whose only place is taken."""
-    server = serve("-np", 1, "--max-context-length", 4096, "--keep-alive-ms", 100)
+    server = serve("-np", 1, "--max-context-length", 4096, "--keep-alive-ms", 500)
     with server.open_stream(**LONG) as stream:
         frames = iter(stream)
         next(frames)
@@ -34,7 +34,7 @@ def lines_of(server: Server, path: str, body: Json) -> tuple[requests.Response, 
     ("/v1/messages", "event: ping"),
 ])
 def test_a_stream_that_waits_says_so(busy: Server, path: str, word: str) -> None:
-    response, lines = lines_of(busy, path, {"messages": ASK, "max_tokens": 2, "timeout": 1.5})
+    response, lines = lines_of(busy, path, {"messages": ASK, "max_tokens": 2, "timeout": 3})
     with response:
         assert response.status_code == 200 and response.headers["content-type"].startswith("text/event-stream")
         read = list(lines)
