@@ -76,15 +76,11 @@ Status AnthropicDialect::ReadFields(JsonObject& object, ParsedCall& call) const 
 }
 
 Result<ParsedCall> AnthropicDialect::Parse(std::string_view body, const StopCheck& stop) const {
-  const Result<Json> json = ParseJsonObject(body, stop);
-  if (!json) return std::unexpected(json.error());
-  IgnoredFields ignored;
-  JsonObject object(*json, {}, defaults_.unknown_fields == "ignore" ? &ignored : nullptr);
-  ParsedCall call;
-  if (const Status status = ReadFields(object, call); !status) return std::unexpected(status.error());
-  call.writer = std::make_unique<AnthropicWriter>(model_);
-  call.ignored_fields = ignored.Take();
-  return call;
+  return ReadBody<ParsedCall>(body, stop, defaults_, [&](JsonObject& object, ParsedCall& call) -> Status {
+    if (const Status status = ReadFields(object, call); !status) return std::unexpected(status.error());
+    call.writer = std::make_unique<AnthropicWriter>(model_);
+    return {};
+  });
 }
 
 Operation AnthropicDialect::Describe() const {

@@ -7,14 +7,8 @@
 namespace cllm {
 
 Result<EmbeddingCall> EmbeddingDialect::Parse(std::string_view body, const StopCheck& stop) const {
-  const Result<Json> json = ParseJsonObject(body, stop);
-  if (!json) return std::unexpected(json.error());
-  IgnoredFields ignored;
-  JsonObject object(*json, {}, defaults_.unknown_fields == "ignore" ? &ignored : nullptr);
-  EmbeddingCall call;
-  if (const Status status = ReadFields(object, call); !status) return std::unexpected(status.error());
-  call.ignored_fields = ignored.Take();
-  return call;
+  return ReadBody<EmbeddingCall>(body, stop, defaults_,
+                                 [this](JsonObject& object, EmbeddingCall& call) { return ReadFields(object, call); });
 }
 
 Operation EmbeddingDialect::Describe() const {

@@ -106,18 +106,14 @@ Result<ParsedCall> LlamaDialect::Parse(std::string_view body, const StopCheck& s
   if (form_ == LlamaForm::kInfill && !model_.knows_gaps) {
     return Fail(ErrorCode::kNotSupported, "Infill is not supported by this model: it has no tokens for prefix, suffix and middle");
   }
-  const Result<Json> json = ParseJsonObject(body, stop);
-  if (!json) return std::unexpected(json.error());
-  IgnoredFields ignored;
-  JsonObject object(*json, {}, defaults_.unknown_fields == "ignore" ? &ignored : nullptr);
-  ParsedCall call;
-  Result<LlamaWriter::Settings> settings = ReadFields(object, call);
-  if (!settings) return std::unexpected(settings.error());
-  call.writer = std::make_unique<LlamaWriter>(std::move(*settings));
-  call.ignored_fields = ignored.Take();
-  // Each answer has the prompt and all settings in it.
-  call.repeated_bytes = body.size() * static_cast<std::size_t>(call.choices) * (1 + call.further_prompts.size());
-  return call;
+  return ReadBody<ParsedCall>(body, stop, defaults_, [&](JsonObject& object, ParsedCall& call) -> Status {
+    Result<LlamaWriter::Settings> settings = ReadFields(object, call);
+    if (!settings) return std::unexpected(settings.error());
+    call.writer = std::make_unique<LlamaWriter>(std::move(*settings));
+    // Each answer has the prompt and all settings in it.
+    call.repeated_bytes = body.size() * static_cast<std::size_t>(call.choices) * (1 + call.further_prompts.size());
+    return {};
+  });
 }
 
 Operation LlamaDialect::Describe() const {

@@ -116,17 +116,13 @@ Result<OllamaDialect::Read> OllamaDialect::ReadFields(JsonObject& object, Parsed
 }
 
 Result<ParsedCall> OllamaDialect::Parse(std::string_view body, const StopCheck& stop) const {
-  const Result<Json> json = ParseJsonObject(body, stop);
-  if (!json) return std::unexpected(json.error());
-  IgnoredFields ignored;
-  JsonObject object(*json, {}, defaults_.unknown_fields == "ignore" ? &ignored : nullptr);
-  ParsedCall call;
-  Result<Read> read = ReadFields(object, call);
-  if (!read) return std::unexpected(read.error());
-  if (read->is_load) call.ready_answer = OllamaLoadedBody(form_, read->writer.model, read->is_unload ? "unload" : "load");
-  call.writer = std::make_unique<OllamaWriter>(std::move(read->writer));
-  call.ignored_fields = ignored.Take();
-  return call;
+  return ReadBody<ParsedCall>(body, stop, defaults_, [&](JsonObject& object, ParsedCall& call) -> Status {
+    Result<Read> read = ReadFields(object, call);
+    if (!read) return std::unexpected(read.error());
+    if (read->is_load) call.ready_answer = OllamaLoadedBody(form_, read->writer.model, read->is_unload ? "unload" : "load");
+    call.writer = std::make_unique<OllamaWriter>(std::move(read->writer));
+    return {};
+  });
 }
 
 Operation OllamaDialect::Describe() const {

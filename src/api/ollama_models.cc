@@ -90,7 +90,7 @@ std::string ReadNamed(JsonObject& object) {
   return ReadName(object);
 }
 
-Result<std::string> ReadBody(std::string (*read)(JsonObject&), std::string_view body) {
+Result<std::string> ReadNameOf(std::string (*read)(JsonObject&), std::string_view body) {
   const Result<Json> json = ParseJsonObject(body);
   if (!json) return std::unexpected(json.error());
   IgnoredFields ignored;
@@ -137,7 +137,7 @@ Operation DescribeOllamaRunning() {
 }
 
 Result<std::string> OllamaShowBody(const ServerFacts& facts, std::string_view body) {
-  const Result<std::string> name = ReadBody(ReadShown, body);
+  const Result<std::string> name = ReadNameOf(ReadShown, body);
   if (!name) return std::unexpected(name.error());
   if (!IsNamed(facts, *name)) {
     return Fail(ErrorCode::kModelNotFound, fmt::format("model {} is not served here; there is {}", Dump(Shortened(*name)), facts.card.id),
@@ -174,7 +174,7 @@ Operation DescribeOllamaShow() {
 }
 
 Result<std::string> OllamaPullBody(const ServerFacts& facts, std::string_view body) {
-  const Result<std::string> name = ReadBody(ReadNamed, body);
+  const Result<std::string> name = ReadNameOf(ReadNamed, body);
   if (!name) return std::unexpected(name.error());
   if (!IsNamed(facts, *name)) return OllamaUnmanagedBody(facts, body);
   return Dump(Json{{"status", "success"}}) + "\n";

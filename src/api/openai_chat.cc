@@ -215,22 +215,18 @@ Result<OpenAiChatDialect::Read> OpenAiChatDialect::ReadFields(JsonObject& object
 }
 
 Result<ParsedCall> OpenAiChatDialect::Parse(std::string_view body, const StopCheck& stop) const {
-  const Result<Json> json = ParseJsonObject(body, stop);
-  if (!json) return std::unexpected(json.error());
-  IgnoredFields ignored;
-  JsonObject object(*json, {}, defaults_.unknown_fields == "ignore" ? &ignored : nullptr);
-  ParsedCall call;
-  const Result<Read> read = ReadFields(object, call);
-  if (!read) return std::unexpected(read.error());
-  call.relaxed_schema = read->tools.relaxed;
-  call.writer = std::make_unique<ChatWriter>(model_,
-                                             ChatWriter::Settings{.logprobs = read->logprobs,
-                                                                  .shows_reasoning = read->shows_reasoning,
-                                                                  .speaks_of_functions = read->tools.speaks_of_functions,
-                                                                  .shows_raw = call.request.wants_raw},
-                                             read->stream);
-  call.ignored_fields = ignored.Take();
-  return call;
+  return ReadBody<ParsedCall>(body, stop, defaults_, [&](JsonObject& object, ParsedCall& call) -> Status {
+    const Result<Read> read = ReadFields(object, call);
+    if (!read) return std::unexpected(read.error());
+    call.relaxed_schema = read->tools.relaxed;
+    call.writer = std::make_unique<ChatWriter>(model_,
+                                               ChatWriter::Settings{.logprobs = read->logprobs,
+                                                                    .shows_reasoning = read->shows_reasoning,
+                                                                    .speaks_of_functions = read->tools.speaks_of_functions,
+                                                                    .shows_raw = call.request.wants_raw},
+                                               read->stream);
+    return {};
+  });
 }
 
 Operation OpenAiChatDialect::Describe() const {

@@ -165,16 +165,12 @@ Result<OpenAiCompletionsDialect::Read> OpenAiCompletionsDialect::ReadFields(Json
 }
 
 Result<ParsedCall> OpenAiCompletionsDialect::Parse(std::string_view body, const StopCheck& stop) const {
-  const Result<Json> json = ParseJsonObject(body, stop);
-  if (!json) return std::unexpected(json.error());
-  IgnoredFields ignored;
-  JsonObject object(*json, {}, defaults_.unknown_fields == "ignore" ? &ignored : nullptr);
-  ParsedCall call;
-  const Result<Read> read = ReadFields(object, call);
-  if (!read) return std::unexpected(read.error());
-  call.writer = std::make_unique<CompletionsWriter>(model_, read->logprobs, read->stream);
-  call.ignored_fields = ignored.Take();
-  return call;
+  return ReadBody<ParsedCall>(body, stop, defaults_, [&](JsonObject& object, ParsedCall& call) -> Status {
+    const Result<Read> read = ReadFields(object, call);
+    if (!read) return std::unexpected(read.error());
+    call.writer = std::make_unique<CompletionsWriter>(model_, read->logprobs, read->stream);
+    return {};
+  });
 }
 
 Operation OpenAiCompletionsDialect::Describe() const {

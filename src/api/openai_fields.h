@@ -31,6 +31,19 @@ void ReadChoices(JsonObject& object, int prompts, ParsedCall& call);
 // Makes the answers of a call that is read otherwise comparable, where best_of asks for it; refuses a stream of them.
 void PrepareBestOf(JsonObject& object, ParsedCall& call);
 
+// Reads a body, with fields that nobody knows as `defaults` has them. `read(object, call)` reads to the end, Finish included.
+template <typename Call, typename Read>
+Result<Call> ReadBody(std::string_view body, const StopCheck& stop, const RequestDefaults& defaults, Read read) {
+  const Result<Json> json = ParseJsonObject(body, stop);
+  if (!json) return std::unexpected(json.error());
+  IgnoredFields ignored;
+  JsonObject object(*json, {}, defaults.unknown_fields == "ignore" ? &ignored : nullptr);
+  Call call;
+  if (const Status status = read(object, call); !status) return std::unexpected(status.error());
+  call.ignored_fields = ignored.Take();
+  return call;
+}
+
 // The body that `read` reads, as JsonObject describes it.
 Json DescribeBody(const std::function<void(JsonObject&)>& read, const RequestDefaults& defaults);
 

@@ -199,19 +199,15 @@ Status ResponsesDialect::ReadFields(JsonObject& object, ResponseWriter::Parts& p
 }
 
 Result<ParsedCall> ResponsesDialect::ParseFor(const std::string& owner, std::string_view body, const StopCheck& stop) const {
-  const Result<Json> json = ParseJsonObject(body, stop);
-  if (!json) return std::unexpected(json.error());
-  IgnoredFields ignored;
-  JsonObject object(*json, {}, defaults_.unknown_fields == "ignore" ? &ignored : nullptr);
-  ParsedCall call;
-  ResponseWriter::Parts parts{.model = model_, .request_fields = {}, .owner = owner};
-  if (const Status status = ReadFields(object, parts, call, stop); !status) return std::unexpected(status.error());
-  parts.request_fields = RequestFieldsShown(object, call.request, parts.store != nullptr);
-  call.repeated_bytes = 2 * parts.request_fields.size();
-  call.held_bytes = call.repeated_bytes + BytesHeld(parts);
-  call.writer = std::make_unique<ResponseWriter>(std::move(parts));
-  call.ignored_fields = ignored.Take();
-  return call;
+  return ReadBody<ParsedCall>(body, stop, defaults_, [&](JsonObject& object, ParsedCall& call) -> Status {
+    ResponseWriter::Parts parts{.model = model_, .request_fields = {}, .owner = owner};
+    if (const Status status = ReadFields(object, parts, call, stop); !status) return std::unexpected(status.error());
+    parts.request_fields = RequestFieldsShown(object, call.request, parts.store != nullptr);
+    call.repeated_bytes = 2 * parts.request_fields.size();
+    call.held_bytes = call.repeated_bytes + BytesHeld(parts);
+    call.writer = std::make_unique<ResponseWriter>(std::move(parts));
+    return {};
+  });
 }
 
 Operation ResponsesDialect::Describe() const {
