@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "api/anthropic_dialect.h"
+#include "api/body_model.h"
 #include "api/cllm_dialect.h"
 #include "api/endpoints.h"
 #include "api/error_body.h"
@@ -51,9 +52,18 @@ void CheckEndpoint(Endpoint endpoint, std::string_view body) {
   if (text) CheckJson(text->TakeAll());
 }
 
-void CheckLook(Result<std::string> (*look)(const ServerFacts&, std::string_view), std::string_view body) {
-  const Result<std::string> text = look(ServerFacts{.card = {.id = "toy"}}, body);
+void CheckLook(Result<std::string> (*look)(const FindModel&, std::string_view), std::string_view body) {
+  const Result<std::string> text = look([](std::string_view) -> Result<ListedModel> { return ListedModel{}; }, body);
   if (text) CheckJson(*text);
+}
+
+// The model is found as the dialects find it.
+void CheckModelOfBody(std::string_view body) {
+  const std::string found = ModelOfBody(body);
+  const Result<Json> json = ParseJsonObject(body);
+  if (!json || !json->contains("model") || !(*json)["model"].is_string()) return;
+  const auto& model = (*json)["model"].get_ref<const std::string&>();
+  if (model.size() <= 512 && found != model) std::abort();
 }
 
 }  // namespace
@@ -74,6 +84,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   RequireCheap(size, [&] { CheckEndpoint(CountTokensBody, body); });
   RequireCheap(size, [&] { CheckDialect(OllamaDialect(OllamaForm::kChat, defaults, 4096), body); });
   RequireCheap(size, [&] { CheckDialect(OllamaDialect(OllamaForm::kGenerate, defaults, 4096), body); });
+  RequireCheap(size, [&] { CheckModelOfBody(body); });
   RequireCheap(size, [&] { CheckLook(OllamaShowBody, body); });
   RequireCheap(size, [&] { CheckLook(OllamaPullBody, body); });
   RequireCheap(size, [&] { CheckEndpoint(TokenizeBody, body); });

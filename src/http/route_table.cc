@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "api/endpoints.h"
+#include "api/managed_model.h"
 #include "api/ollama_models.h"
 #include "base/nearest_word.h"
 #include "http/handlers.h"
@@ -71,7 +72,7 @@ constexpr Route OllamaView(std::string_view path, std::string_view description) 
   return {.method = kGet,
           .path = path,
           .errors = kOllama,
-          .answer = &Handlers::View<kAnswer>,
+          .answer = &Handlers::List<kAnswer>,
           .describe = Described<kDescribe>,
           .description = description};
 }
@@ -84,6 +85,10 @@ constexpr Route OllamaLook(RouteMethod method, std::string_view path, std::strin
           .answer = &Handlers::Look<kAnswer>,
           .describe = Described<kDescribe>,
           .description = description};
+}
+
+constexpr Route Managing(void (Handlers::*answer)(HttpCall) const, std::string_view path, std::string_view description) {
+  return {.method = kPost, .path = path, .answer = answer, .describe = Described<DescribeManagedModel>, .description = description};
 }
 
 constexpr std::string_view kModelsManaged = "400: models are managed where the server runs (`cllm pull`, `cllm rm`)";
@@ -118,7 +123,7 @@ constexpr std::array kRoutes = {
           .errors = kOpenAi,
           .answer = &Handlers::Models,
           .describe = Described<DescribeModels>,
-          .description = "the served model, as OpenAI lists it"},
+          .description = "the served models, as OpenAI lists them"},
     Route{.method = kGet,
           .path = "/models",
           .errors = kOpenAi,
@@ -130,13 +135,15 @@ constexpr std::array kRoutes = {
           .errors = kOpenAi,
           .answer = &Handlers::Model,
           .describe = Described<DescribeModel>,
-          .description = "one model by its id; another id is 404 `model_not_found`"},
+          .description = "one model by its id or alias; another id is 404 `model_not_found`"},
     Route{.method = kGet,
           .path = "/models/{id}",
           .errors = kOpenAi,
           .answer = &Handlers::Model,
           .describe = Described<DescribeModel>,
           .description = kSameAsAbove},
+    Managing(&Handlers::LoadModel, "/models/load", "loads a model `{\"model\": NAME}`, for the administrator; answers when it is there"),
+    Managing(&Handlers::UnloadModel, "/models/unload", "takes it out of memory when its open requests have ended"),
     Generating<&Backend::completions>("/v1/completions", kOpenAi, "OpenAI's completions"),
     Generating<&Backend::chat>("/v1/chat/completions", kOpenAi, "OpenAI's chat, through the model's own template"),
     Generating<&Backend::chat>("/chat/completions", kOpenAi, kSameAsAbove),

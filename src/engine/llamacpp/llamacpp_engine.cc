@@ -23,6 +23,7 @@ namespace {
 
 // From this many rows of a sequence on, ggml's attention works in tiles, whose sums differ in their last bits. Ours has one order.
 constexpr int kRowsOfAnAttentionTile = 64;
+constexpr int kMostRowsOfAPass = 512;
 // From this many on, ggml multiplies with K-quants in tiles (ggml_tiled_min_batch); with 16-bit weights from two on.
 constexpr int kRowsOfAMatrixTile = 8;
 
@@ -122,6 +123,15 @@ std::int64_t KvBytesPerToken(const ModelFacts& model, const LlamaCppOptions& opt
   return model.kv_bytes_per_token_f16 / 2 * static_cast<std::int64_t>(ggml_type_size(type)) / ggml_blck_size(type);
 }
 
+std::int64_t ComputeBytes(const ModelFacts& model, const LlamaCppOptions& options, int sequences) {
+  const std::int64_t rows = std::min(std::max(options.n_batch, sequences), kMostRowsOfAPass);
+  // llama.cpp reserves logits for each row of a pass, and the engine has those of each sequence's last row.
+  const std::int64_t logits = (rows + sequences) * model.vocab_size * std::int64_t{sizeof(float)};
+  constexpr std::int64_t kNumbersBetweenLayers = 16;  // of an embedding's size, of one row
+  const std::int64_t between = rows * model.embedding_size * kNumbersBetweenLayers * std::int64_t{sizeof(float)};
+  return logits + between;
+}
+
 Result<KvSizing> SizeKvCache(const ModelFacts& model, const LlamaCppOptions& options, int max_context, std::int64_t budget_mb,
                              std::int64_t available_bytes) {
   KvSizing sizing;
@@ -150,7 +160,7 @@ Result<std::unique_ptr<LlamaCppEngine>> LlamaCppEngine::Create(const Model& mode
   llama_context_params params = llama_context_default_params();
   params.n_ctx = static_cast<std::uint32_t>(PaddedContext(max_context)) * sequences;
   params.n_batch = step_tokens;
-  params.n_ubatch = std::min(step_tokens, 512);
+  params.n_ubatch = std::min(step_tokens, kMostRowsOfAPass);
   params.n_seq_max = sequences;
   params.n_threads = ThreadCount(options.n_threads);
   params.n_threads_batch = params.n_threads;
