@@ -11,7 +11,7 @@ PYTEST_ARGS ?=
 PREFIX ?= /usr/local
 DESTDIR ?=
 
-.PHONY: run build test structured-runs test-unit test-threads test-tsan test-peer format hostile fuzz fuzz-connections fuzz-api simulate check model tools setup docs bench bench-engine bench-throughput bench-interference bench-sharing bench-overload bench-structured bench-threads bench-sampler bench-tokenizer soak-hostile install uninstall clean
+.PHONY: run build test structured-runs test-unit test-threads test-tsan test-peer format hostile fuzz fuzz-connections fuzz-api simulate check model tools setup docs bench bench-engine bench-throughput bench-interference bench-sharing bench-overload bench-structured bench-embeddings bench-threads bench-sampler bench-tokenizer soak-hostile install uninstall clean
 
 run: build model ## Set up, build, fetch the default model and serve it on port 8080
 	@exec build/cllm serve $(ARGS)
@@ -68,8 +68,8 @@ simulate: setup ## The scheduler under REQUESTS random requests in virtual time
 # A sanitizer is asked where the program meets what others send, or is interrupted. The rest drives no program, measures, or repeats
 # the suite's requests.
 WITHOUT_SANITIZER = tests/tools tests/test_format.py tests/test_rooms.py $(patsubst %,tests/e2e/test_%.py,docs generated_docs install \
-  benchmarks completion concurrency config_command generate long_answer memory metrics models openai prefix_cache process proxies pull \
-  result_cache run same_bytes scheduling show structured_output threads)
+  benchmarks cache_owners completion concurrency config_command embeddings generate keep_alive llama_server long_answer memory metrics models openai \
+  prefix_cache process proxies pull reasoning_budget rerank result_cache run same_bytes scheduling show structured_output threads)
 check: ## Short fuzzing, the unit tests of what threads share under ThreadSanitizer, unit and end-to-end tests under AddressSanitizer
 	@$(MAKE) --no-print-directory fuzz
 	@$(MAKE) --no-print-directory test-threads
@@ -132,6 +132,9 @@ soak-hostile: build model ## Honest streams beside hostile clients, for SECONDS=
 
 bench-structured: build model ## What constraints cost: masks, constrained beside free streams, hostile schemas
 	@tools=$$(scripts/deps --tools) && bench/structured.py --cllm build/cllm --llama-server $$tools/llama-server --model $(MODEL) $(ARGS)
+
+bench-embeddings: build ## Texts a second at /v1/embeddings beside llama-server, with MODEL=FILE (tests/e2e/minilm.py writes one)
+	@tools=$$(scripts/deps --tools) && bench/embeddings.py --cllm build/cllm --llama-tools "$$tools" --model $(MODEL) $(ARGS)
 
 bench-threads: build model ## Tokens a second before, during and after a load on the same cores
 	@bench/threads.py --cllm build/cllm --model $(MODEL) $(ARGS)

@@ -7,10 +7,14 @@
 
 #include "api/anthropic_dialect.h"
 #include "api/cllm_dialect.h"
+#include "api/embedding_dialects.h"
 #include "api/endpoints.h"
+#include "api/llama_dialect.h"
 #include "api/ollama_dialect.h"
+#include "api/ollama_embed.h"
 #include "api/openai_chat.h"
 #include "api/openai_completions.h"
+#include "api/rerank_dialects.h"
 #include "api/responses_dialect.h"
 #include "service/best_of.h"
 #include "service/choices.h"
@@ -32,7 +36,15 @@ struct Backend {
         responses(facts.card, defaults, kept_responses),
         messages(facts.card, defaults),
         ollama_chat(OllamaForm::kChat, defaults, the_service.max_context()),
-        ollama_generate(OllamaForm::kGenerate, defaults, the_service.max_context()) {}
+        ollama_generate(OllamaForm::kGenerate, defaults, the_service.max_context()),
+        embeddings(facts.card, defaults, the_service.embedding_size()),
+        llama_embeddings(defaults, the_service.embedding_size()),
+        ollama_embed(OllamaEmbedDialect::Form::kEmbed, defaults, the_service.embedding_size()),
+        ollama_embeddings(OllamaEmbedDialect::Form::kEmbeddings, defaults, the_service.embedding_size()),
+        rerank(facts.card, defaults),
+        score(facts.card, defaults),
+        llama_completion(LlamaForm::kCompletion, LlamaModel(), defaults),
+        llama_infill(LlamaForm::kInfill, LlamaModel(), defaults) {}
 
   // As Service::Submit, for all answers that the call wants.
   Result<std::shared_ptr<RequestControl>> Submit(ParsedCall call, std::shared_ptr<GenerationSink> sink) const {
@@ -52,6 +64,19 @@ struct Backend {
   AnthropicDialect messages;
   OllamaDialect ollama_chat;
   OllamaDialect ollama_generate;
+  OpenAiEmbeddingDialect embeddings;
+  LlamaEmbeddingDialect llama_embeddings;
+  OllamaEmbedDialect ollama_embed;
+  OllamaEmbedDialect ollama_embeddings;
+  RerankDialect rerank;
+  ScoreDialect score;
+  LlamaDialect llama_completion;
+  LlamaDialect llama_infill;
+
+ private:
+  LlamaDialect::Model LlamaModel() const {
+    return {.card = facts.card, .ends = service.model().end_of_generation_tokens(), .knows_gaps = facts.knows_gaps};
+  }
 };
 
 }  // namespace cllm

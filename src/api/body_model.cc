@@ -20,13 +20,13 @@ std::size_t EndOfString(std::string_view body, std::size_t at) {
 }
 
 // What a string with its quotes says; nothing where it is none or too long.
-std::string TextOf(std::string_view quoted) {
+std::string QuotedTextOf(std::string_view quoted) {
   if (quoted.size() > kMostNameBytes) return {};
   const Result<Json> text = ParseJson(quoted, DuplicateNames::kLastCounts);
   return text && text->is_string() ? text->get<std::string>() : std::string();
 }
 
-bool IsKey(std::string_view quoted) { return quoted == "\"model\"" || (quoted.contains('\\') && TextOf(quoted) == "model"); }
+bool IsKey(std::string_view quoted) { return quoted == "\"model\"" || (quoted.contains('\\') && QuotedTextOf(quoted) == "model"); }
 
 }  // namespace
 
@@ -44,7 +44,7 @@ std::string ModelOfBody(std::string_view body) {
         is_model = IsKey(quoted);
         if (is_model) model.clear();
       } else if (depth == 1 && is_model) {
-        model = TextOf(quoted);
+        model = QuotedTextOf(quoted);
       }
       at = end;
       continue;

@@ -115,7 +115,7 @@ TEST(CllmDialectTest, WrongValuesNameTheirFieldAndBounds) {
   EXPECT_EQ(Parsed(Generate(), With(kLeast, "logit_bias", biases.dump())).request.sampling.logit_bias.size(), 1024U);
   biases["1024"] = 1;
   const std::string many_biases = biases.dump();
-  const char* bias = "logit_bias must be an object of at most 1024 token ids with numbers from -100 to 100";
+  const char* bias = "logit_bias must be an object of at most 1024 token ids with numbers from -100 to 100, or a list of pairs of these";
   const std::string long_stop = "\"" + std::string(1025, 'x') + "\"";
   const char* stops = "stop must be a string of at most 1024 bytes, or an array of at most 16 of them, not an array";
   ExpectWrongFields(
@@ -150,7 +150,7 @@ TEST(CllmDialectTest, WrongValuesNameTheirFieldAndBounds) {
        {"ignore_eos", "1", "ignore_eos must be true or false, not 1"},
        {"stream", "\"yes\"", "stream must be true or false, not \"yes\""},
        {"timeout", "0", "timeout must be a number from 0.001 to 1000000000, not 0"},
-       {"logit_bias", "[]", bias},
+       {"logit_bias", "[1]", bias},
        {"logit_bias", R"({"x": 1})", bias},
        {"logit_bias", R"({"-1": 1})", bias},
        {"logit_bias", R"({"5x": 1})", bias},
@@ -173,12 +173,12 @@ TEST(CllmDialectTest, WrongValuesNameTheirFieldAndBounds) {
 
 TEST(PriorityHeaderTest, ItIsForBodiesThatNameNone) {
   GenerateRequest request;
-  EXPECT_TRUE(ReadPriorityHeader("-7", request));
+  EXPECT_TRUE(ReadPriorityHeader("-7", request.priority));
   EXPECT_EQ(request.priority, -7);
-  EXPECT_TRUE(ReadPriorityHeader("9", request));
+  EXPECT_TRUE(ReadPriorityHeader("9", request.priority));
   EXPECT_EQ(request.priority, -7);
   for (const char* wrong : {"", "x", "1x", " 1", "+1", "1.5", "101", "-101", "99999999999"}) {
-    const Status status = ReadPriorityHeader(wrong, request);
+    const Status status = ReadPriorityHeader(wrong, request.priority);
     ASSERT_FALSE(status) << wrong;
     EXPECT_EQ(status.error().field, "X-cLLM-Priority");
     EXPECT_EQ(status.error().message, "X-cLLM-Priority must be an integer from -100 to 100");

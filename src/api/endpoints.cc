@@ -1,16 +1,13 @@
 #include "api/endpoints.h"
 
 #include <algorithm>
-#include <span>
 #include <variant>
 
 #include <fmt/format.h>
 
-#include "api/body_frame.h"
 #include "api/json_object.h"
 #include "api/schema_words.h"
 #include "base/machine.h"
-#include "base/utf8.h"
 
 namespace cllm {
 namespace {
@@ -37,7 +34,8 @@ Json ModelObject(const ServerFacts& facts) {
           {"description", facts.model_description},
           {"parameters", facts.model_parameters},
           {"bytes", facts.model_bytes},
-          {"trained_context", facts.trained_context}};
+          {"trained_context", facts.trained_context},
+          {"capabilities", facts.capabilities}};
 }
 
 // As OpenAI lists a model.
@@ -47,6 +45,7 @@ Json ModelEntry(const ListedModel& model) {
           {"object", "model"},
           {"created", facts.card.created_unix_s},
           {"owned_by", "cllm"},
+          {"capabilities", facts.capabilities},
           {"meta",
            {{"n_vocab", facts.vocab_size},
             {"n_ctx", model.max_context},
@@ -76,82 +75,6 @@ Json HealthObject(Readiness readiness) {
 
 Json Envelope(Readiness readiness, Json data) { return {{"data", std::move(data)}, {"success", readiness == Readiness::kHealthy}}; }
 
-// A piece of a token as llama-server shows it: text, or the bytes where they are not valid UTF-8.
-Json PieceValue(const std::string& piece) {
-  if (IsValidUtf8(piece)) return piece;
-  Json bytes = Json::array();
-  for (const unsigned char byte : piece) bytes.push_back(byte);
-  return bytes;
-}
-
-// {"tokens": […]}, written token by token: a document of them all would be many times as large.
-class TokenList {
- public:
-  TokenList(const TextModel& model, bool with_pieces) : model_(model), with_pieces_(with_pieces) {}
-
-  Result<ChunkedText> Write(std::span<const TokenId> tokens, const WorkLimits& limits) {
-    constexpr std::size_t kBetweenLooks = 4096;
-    const std::size_t held = limits.memory.bytes() + tokens.size_bytes();
-    text_.Append(R"({"tokens":[)");
-    for (std::size_t i = 0; i < tokens.size(); ++i) {
-      if (i > 0) text_.Append(",");
-      Add(tokens[i]);
-      if (i % kBetweenLooks != 0) continue;
-      if (Status status = limits.stop(); !status) return std::unexpected(status.error());
-      if (Status status = limits.Hold(held + text_.size()); !status) return std::unexpected(status.error());
-    }
-    text_.Append("]}");
-    return std::move(text_);
-  }
-
- private:
-  void Add(TokenId token) {
-    if (!with_pieces_) return text_.Append(std::to_string(token));
-    const auto piece = model_.Detokenize(std::span(&token, 1));
-    text_.Append(Dump(Json{{"id", token}, {"piece", PieceValue(piece.value_or(""))}}));
-  }
-
-  const TextModel& model_;
-  bool with_pieces_;
-  ChunkedText text_;
-};
-
-struct TokenizeFields {
-  std::string content;
-  bool add_special = false;
-  bool parse_special = true;
-  bool with_pieces = false;
-};
-
-TokenizeFields ReadTokenize(JsonObject& object) {
-  object.Require("content");
-  return {.content = object.String("content").value_or(""),
-          .add_special = object.Bool("add_special").value_or(false),
-          .parse_special = object.Bool("parse_special").value_or(true),
-          .with_pieces = object.Bool("with_pieces").value_or(false)};
-}
-
-std::vector<TokenId> ReadDetokenize(JsonObject& object) {
-  object.Require("tokens");
-  std::vector<TokenId> tokens;
-  const Json* list = object.Any("tokens", [] { return words::ListOf(words::TokenId()); });
-  if (list == nullptr) return tokens;
-  const auto reject = [&] { object.Reject("tokens", "tokens must be an array of token ids"); };
-  if (!list->is_array()) {
-    reject();
-    return tokens;
-  }
-  for (const Json& item : *list) {
-    const auto id = AsTokenId(item);
-    if (!id) {
-      reject();
-      break;
-    }
-    tokens.push_back(*id);
-  }
-  return tokens;
-}
-
 // The schemas of what is above.
 words::Members HealthMembers() {
   return {{"model_loaded", words::Bool()}, {"status", words::Enum({"healthy", "loading", "draining", "stalled"})}};
@@ -163,8 +86,12 @@ Json ModelEntrySchema() {
   const Json count = words::Integer();
   const Json meta = words::Record(
       {{"n_vocab", count}, {"n_ctx", count}, {"n_ctx_train", count}, {"n_embd", count}, {"n_params", count}, {"size", count}});
-  return words::Record(
-      {{"id", words::String()}, {"object", words::Const("model")}, {"created", count}, {"owned_by", words::Const("cllm")}, {"meta", meta}});
+  return words::Record({{"id", words::String()},
+                        {"object", words::Const("model")},
+                        {"created", count},
+                        {"owned_by", words::Const("cllm")},
+                        {"capabilities", words::ListOf(words::String())},
+                        {"meta", meta}});
 }
 
 }  // namespace
@@ -238,23 +165,6 @@ std::string IndexBody(const std::string& version, const std::vector<std::string>
   return Dump(Json{{"name", "cLLM"}, {"version", version}, {"endpoints", endpoints}});
 }
 
-Result<ChunkedText> TokenizeBody(const TextModel& model, std::string_view body, const WorkLimits& limits) {
-  return AnswerBody(body, limits, ReadTokenize, [&](const TokenizeFields& fields) -> Result<ChunkedText> {
-    const auto tokens = model.Tokenize(fields.content, fields.add_special, fields.parse_special, limits.stop);
-    if (!tokens) return std::unexpected(tokens.error());
-    return TokenList(model, fields.with_pieces).Write(*tokens, limits);
-  });
-}
-
-Result<ChunkedText> DetokenizeBody(const TextModel& model, std::string_view body, const WorkLimits& limits) {
-  return AnswerBody(body, limits, ReadDetokenize, [&](const std::vector<TokenId>& tokens) -> Result<ChunkedText> {
-    const auto text = model.Detokenize(tokens);
-    if (!text) return std::unexpected(text.error());
-    if (Status status = limits.Hold(limits.memory.bytes() + text->size()); !status) return std::unexpected(status.error());
-    return ChunkedText(Dump(Json{{"content", *text}}));
-  });
-}
-
 Operation DescribeIndex() {
   return {.answer =
               words::Record({{"name", words::Const("cLLM")}, {"version", words::String()}, {"endpoints", words::ListOf(words::String())}})};
@@ -270,7 +180,8 @@ Operation DescribeHealth() {
                                     {"description", words::String()},
                                     {"parameters", words::Integer()},
                                     {"bytes", words::Integer()},
-                                    {"trained_context", words::Integer()}});
+                                    {"trained_context", words::Integer()},
+                                    {"capabilities", words::ListOf(words::String())}});
   Json figures = words::AnyObject();
   figures["additionalProperties"] = words::Number();
   Json engine = figures;
@@ -296,15 +207,5 @@ Operation DescribeModels() {
 }
 
 Operation DescribeModel() { return {.answer = ModelEntrySchema()}; }
-
-Operation DescribeTokenize() {
-  const Json piece = words::AnyOf({words::String(), words::ListOf(words::Integer(0, 255))});
-  const Json token = words::AnyOf({words::TokenId(), words::Record({{"id", words::TokenId()}, {"piece", piece}})});
-  return {.request = DescribeBodyOf(ReadTokenize), .answer = words::Record({{"tokens", words::ListOf(token)}})};
-}
-
-Operation DescribeDetokenize() {
-  return {.request = DescribeBodyOf(ReadDetokenize), .answer = words::Record({{"content", words::String()}})};
-}
 
 }  // namespace cllm

@@ -16,19 +16,23 @@ namespace cllm {
 
 // Facts that /health?level=detailed and /v1/models show beside the counters.
 struct ServerFacts {
-  std::string version;
-  ModelCard card;
-  std::string model_path;
-  std::string model_description;  // architecture and quantisation
-  std::string architecture;
-  std::string quantization;
-  std::string chat_template;  // of the file; empty: it has none
+  std::string version = {};
+  ModelCard card = {};
+  std::string model_path = {};
+  std::string model_description = {};  // architecture and quantisation
+  std::string architecture = {};
+  std::string quantization = {};
+  std::string bos_token = {};
+  std::string eos_token = {};
+  bool knows_gaps = false;         // the model can fill them
+  std::string chat_template = {};  // of the file; empty: it has none
   std::int64_t model_parameters = 0;
   std::int64_t model_bytes = 0;
   int vocab_size = 0;
   int embedding_size = 0;
   int trained_context = 0;
-  std::string engine_name;
+  std::vector<std::string> capabilities = {};  // what the model can do: completion, embedding, rerank
+  std::string engine_name = {};
   std::int64_t kv_bytes_per_token = 0;
   std::int64_t kv_tokens_capacity = 0;
 };
@@ -84,11 +88,5 @@ Operation DescribeReady();
 Operation DescribeHealth();
 Operation DescribeModels();
 Operation DescribeModel();
-Operation DescribeTokenize();
-Operation DescribeDetokenize();
-
-// POST /tokenize {content, add_special, parse_special, with_pieces} and /detokenize {tokens}, as llama-server has them.
-Result<ChunkedText> TokenizeBody(const TextModel& model, std::string_view body, const WorkLimits& limits);
-Result<ChunkedText> DetokenizeBody(const TextModel& model, std::string_view body, const WorkLimits& limits);
 
 }  // namespace cllm

@@ -6,6 +6,7 @@
 
 #include "api/backend.h"
 #include "api/testing_json.h"
+#include "api/token_endpoints.h"
 #include "engine/fake/fake_engine.h"
 #include "service/testing_toys.h"
 
@@ -17,7 +18,7 @@ template <typename Endpoint>
 Result<std::string> Answer(Endpoint endpoint, const TextModel& model, std::string_view body) {
   const StopCheck stop = [] { return Status(); };
   MemoryShare memory;
-  Result<ChunkedText> text = endpoint(model, body, WorkLimits{stop, memory});
+  Result<ChunkedText> text = endpoint(model, body, WorkLimits{stop, memory, 100});
   if (!text) return std::unexpected(text.error());
   return text->TakeAll();
 }
@@ -35,6 +36,7 @@ ServerFacts Facts() {
           .vocab_size = 256,
           .embedding_size = 8,
           .trained_context = 4096,
+          .capabilities = {"completion", "embedding"},
           .engine_name = "fake",
           .kv_bytes_per_token = 10,
           .kv_tokens_capacity = 1000};
@@ -59,6 +61,7 @@ TEST(EndpointsTest, HealthIsExact) {
 
 TEST(EndpointsTest, DetailedHealthHasEveryFigure) {
   ServiceStats stats{.accepted = 11,
+                     .embedding_requests = 9,
                      .refused = 4,
                      .open_requests = 6,
                      .max_running = 8,
@@ -69,6 +72,8 @@ TEST(EndpointsTest, DetailedHealthHasEveryFigure) {
                               .prompt_tokens = 70,
                               .cached_prompt_tokens = 7,
                               .generated_tokens = 80,
+                              .embeddings = 12,
+                              .embedding_tokens = 34,
                               .preemptions = 1,
                               .queued = 2,
                               .running = 3,
@@ -81,17 +86,17 @@ TEST(EndpointsTest, DetailedHealthHasEveryFigure) {
   body["data"].erase("memory");
   using Unordered = nlohmann::json;
   EXPECT_EQ(Unordered(body), Unordered::parse(R"({"data":{"model_loaded":true,"status":"healthy","version":"1.2.3",
-    "model":{"id":"toy","path":"models/toy.gguf","description":"toy Q4","parameters":100,"bytes":50,"trained_context":4096},
-    "engine":{"name":"fake","steps":5,"prompt_tokens":70,"cached_prompt_tokens":7,"generated_tokens":80,"preemptions":1,"computing_s":3.0,"idle_with_work_s":1.0,
+    "model":{"id":"toy","path":"models/toy.gguf","description":"toy Q4","parameters":100,"bytes":50,"trained_context":4096,"capabilities":["completion","embedding"]},
+    "engine":{"name":"fake","steps":5,"prompt_tokens":70,"cached_prompt_tokens":7,"generated_tokens":80,"embeddings":12,"embedding_tokens":34,"preemptions":1,"computing_s":3.0,"idle_with_work_s":1.0,
       "threads":3,"idle_with_work_share":0.25},
-    "queue":{"running":3,"queued":2,"open":6,"max_running":8,"max_open":20,"accepted":11,"refused":4},
+    "queue":{"running":3,"queued":2,"open":6,"max_running":8,"max_open":20,"accepted":11,"embedding_requests":9,"refused":4},
     "kv":{"tokens":90,"idle_tokens":30,"capacity_tokens":1000,"bytes":900,"capacity_bytes":10000}},"success":true})"));
   EXPECT_EQ(Json::parse(DetailedHealthBody(Readiness::kHealthy, Facts(), {}))["data"]["engine"]["idle_with_work_share"], 0.0);
 }
 
 TEST(EndpointsTest, ModelsListTheOne) {
   EXPECT_EQ(Json::parse(ModelsBody({Listed(Facts())})), Json::parse(R"({"object":"list","data":[{"id":"toy","object":"model",
-    "created":17,"owned_by":"cllm","meta":{"n_vocab":256,"n_ctx":2048,"n_ctx_train":4096,"n_embd":8,"n_params":100,"size":50}}]})"));
+    "created":17,"owned_by":"cllm","capabilities":["completion","embedding"],"meta":{"n_vocab":256,"n_ctx":2048,"n_ctx_train":4096,"n_embd":8,"n_params":100,"size":50}}]})"));
 }
 
 // File names on Linux are bytes, not text.
@@ -138,6 +143,18 @@ TEST(EndpointsTest, Tokenize) {
             R"({"tokens":[{"id":97,"piece":"a"},{"id":195,"piece":[195]},{"id":169,"piece":[169]}]})");
 }
 
+TEST(EndpointsTest, TokenizeAsVllmHasIt) {
+  const ToyTextModel model;
+  EXPECT_EQ(Tokenized(model, R"({"model": "m", "prompt": "ab"})"),
+            R"({"count":3,"max_model_len":100,"tokens":[1,97,98],"token_strs":null})");
+  EXPECT_EQ(Tokenized(model, R"({"prompt": "é", "add_special_tokens": false, "return_token_strs": true})"),
+            "{\"count\":2,\"max_model_len\":100,\"tokens\":[195,169],\"token_strs\":[\"\xEF\xBF\xBD\",\"\xEF\xBF\xBD\"]}");
+  EXPECT_EQ(Tokenized(model, R"({"messages": [{"role": "user", "content": "ab"}]})"),
+            R"({"count":2,"max_model_len":100,"tokens":[97,98],"token_strs":null})");
+  EXPECT_FALSE(Answer(TokenizeBody, model, R"({"prompt": "a", "content": "b"})"));
+  EXPECT_FALSE(Answer(TokenizeBody, model, R"({"messages": [{"role": "nobody"}]})"));
+}
+
 TEST(EndpointsTest, TokenizeErrorsNameTheirField) {
   const ToyTextModel model;
   struct Case {
@@ -146,7 +163,7 @@ TEST(EndpointsTest, TokenizeErrorsNameTheirField) {
     const char* field;
   };
   for (const auto& [body, message, field] :
-       {Case{"{}", "content is missing", "content"},
+       {Case{"{}", "content is missing (or prompt or messages, as vLLM has it)", "content"},
         {R"({"content": 5})", "content must be a string, not 5", "content"},
         {R"({"content": "x", "add_special": 1})", "add_special must be true or false, not 1", "add_special"},
         {R"({"content": "x", "parse_special": 1})", "parse_special must be true or false, not 1", "parse_special"},
@@ -161,9 +178,10 @@ TEST(EndpointsTest, TokenizeErrorsNameTheirField) {
 
 TEST(EndpointsTest, Detokenize) {
   const ToyTextModel model;
-  EXPECT_EQ(Detokenized(model, R"({"tokens": [97, 195, 169], "model": "x"})"), R"({"content":"aé"})");
-  EXPECT_EQ(Detokenized(model, R"({"tokens": []})"), R"({"content":""})");
-  EXPECT_EQ(Detokenized(model, R"({"tokens": [97, 195]})"), "{\"content\":\"a\xEF\xBF\xBD\"}");
+  EXPECT_EQ(Detokenized(model, R"({"tokens": [97, 195, 169], "model": "x"})"), R"({"content":"aé","prompt":"aé"})")
+      << "both APIs' name for it";
+  EXPECT_EQ(Detokenized(model, R"({"tokens": []})"), R"({"content":"","prompt":""})");
+  EXPECT_EQ(Detokenized(model, R"({"tokens": [97, 195]})"), "{\"content\":\"a\xEF\xBF\xBD\",\"prompt\":\"a\xEF\xBF\xBD\"}");
 }
 
 TEST(EndpointsTest, DetokenizeErrorsNameTheirField) {
@@ -181,7 +199,7 @@ TEST(EndpointsTest, DetokenizeErrorsNameTheirField) {
   }
   EXPECT_EQ(message(R"({"tokens": [300]})"), "tokens: no such token") << "the model's own word";
   EXPECT_EQ(message(R"({"token": [1]})"), "tokens: tokens is missing");
-  EXPECT_EQ(Detokenized(model, R"({"tokens": [97.0], "wat": 1})"), R"({"content":"a"})");
+  EXPECT_EQ(Detokenized(model, R"({"tokens": [97.0], "wat": 1})"), R"({"content":"a","prompt":"a"})");
 }
 
 TEST(EndpointsTest, ABackendHoldsTheDialectsOfItsModel) {

@@ -10,40 +10,43 @@ struct ErrorNames {
   std::string_view name;
   std::string_view openai_type;
   std::string_view anthropic_type;
+  std::string_view llama_server_type;
 };
 
 ErrorNames NamesOf(ErrorCode code) {
   switch (code) {
     case ErrorCode::kInvalidArgument:
-      return {400, "invalid_argument", "invalid_request_error", "invalid_request_error"};
+      return {400, "invalid_argument", "invalid_request_error", "invalid_request_error", "invalid_request_error"};
     case ErrorCode::kContextLength:
-      return {400, "context_length_exceeded", "invalid_request_error", "invalid_request_error"};
+      return {400, "context_length_exceeded", "invalid_request_error", "invalid_request_error", "exceed_context_size_error"};
     case ErrorCode::kUnauthorized:
-      return {401, "invalid_api_key", "invalid_request_error", "authentication_error"};
+      return {401, "invalid_api_key", "invalid_request_error", "authentication_error", "authentication_error"};
     case ErrorCode::kForbidden:
-      return {403, "forbidden", "permission_error", "permission_error"};
+      return {403, "forbidden", "permission_error", "permission_error", "permission_error"};
     case ErrorCode::kNotFound:
-      return {404, "not_found", "invalid_request_error", "not_found_error"};
+      return {404, "not_found", "invalid_request_error", "not_found_error", "not_found_error"};
     case ErrorCode::kModelNotFound:
-      return {404, "model_not_found", "invalid_request_error", "not_found_error"};
+      return {404, "model_not_found", "invalid_request_error", "not_found_error", "not_found_error"};
     case ErrorCode::kPreviousNotFound:
-      return {400, "previous_response_not_found", "invalid_request_error", "invalid_request_error"};
+      return {400, "previous_response_not_found", "invalid_request_error", "invalid_request_error", "invalid_request_error"};
     case ErrorCode::kMethodNotAllowed:
-      return {405, "method_not_allowed", "invalid_request_error", "invalid_request_error"};
+      return {405, "method_not_allowed", "invalid_request_error", "invalid_request_error", "invalid_request_error"};
     case ErrorCode::kTimedOut:
-      return {408, "timed_out", "timeout_error", "timeout_error"};
+      return {408, "timed_out", "timeout_error", "timeout_error", "server_error"};
     case ErrorCode::kTooLarge:
-      return {413, "too_large", "invalid_request_error", "request_too_large"};
+      return {413, "too_large", "invalid_request_error", "request_too_large", "invalid_request_error"};
     case ErrorCode::kQueueFull:
-      return {429, "queue_full", "rate_limit_error", "rate_limit_error"};
+      return {429, "queue_full", "rate_limit_error", "rate_limit_error", "unavailable_error"};
     case ErrorCode::kCancelled:
-      return {499, "cancelled", "cancelled_error", "api_error"};
+      return {499, "cancelled", "cancelled_error", "api_error", "server_error"};
     case ErrorCode::kUnavailable:
-      return {503, "unavailable", "service_unavailable_error", "overloaded_error"};
+      return {503, "unavailable", "service_unavailable_error", "overloaded_error", "unavailable_error"};
+    case ErrorCode::kNotSupported:
+      return {501, "not_supported", "invalid_request_error", "invalid_request_error", "not_supported_error"};
     case ErrorCode::kInternal:
       break;
   }
-  return {500, "internal", "server_error", "api_error"};
+  return {500, "internal", "server_error", "api_error", "server_error"};
 }
 
 Json FieldOrNull(const Error& error) { return error.field.empty() ? Json(nullptr) : Json(error.field); }
@@ -73,7 +76,9 @@ std::string OllamaErrorBody(const Error& error) { return Dump(Json{{"error", err
 
 std::string LlamaServerErrorBody(const Error& error) {
   const ErrorNames names = NamesOf(error.code);
-  return Dump({{"error", {{"code", names.status}, {"message", error.message}, {"type", names.openai_type}}}});
+  // Its clients know a prompt that is too long by these words, too.
+  const char* words = error.code == ErrorCode::kContextLength ? "the request exceeds the available context size. " : "";
+  return Dump({{"error", {{"code", names.status}, {"message", words + error.message}, {"type", names.llama_server_type}}}});
 }
 
 std::string ErrorBody(ErrorFamily family, const Error& error) {

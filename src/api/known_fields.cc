@@ -68,7 +68,6 @@ constexpr KnownField kSharedFields[] = {
     {"return_prompt_text", kOff},
     {"return_mm_kwargs", kHint},
     {"routed_experts_prompt_start", kZero},
-    {"cache_salt", kNever, "a server of its own, or cache.prefix: false"},
     {"kv_transfer_params", kNone},
     {"ec_transfer_params", kNone},
     {"vllm_xargs", kNone},
@@ -91,7 +90,6 @@ constexpr KnownField kSharedFields[] = {
     {"data_parallel_rank", kHint},
     {"disagg_prefill_dp_rank", kHint},
     {"rid", kHint},
-    {"extra_key", kNever, "a server of its own, or cache.prefix: false"},
     {"ngram_corpus_id", kNever},
     {"return_hidden_states", kOff},
     {"return_routed_experts", kOff},
@@ -265,7 +263,12 @@ constexpr KnownField kOwnChatFields[] = {
     {"echo", kOff, "/v1/completions"},
 };
 
+// Those of one dialect of completions that the other doesn't read, too.
 constexpr KnownField kOwnCompletionFields[] = {
+    {"echo", kOff, "the answer's prompt"},
+    {"logprobs", kZero, "n_probs"},
+    {"suffix", kNoText, "input_suffix"},
+    {"stream_options", kHint},
     {"tools", kNone, "/v1/chat/completions"},
     {"tool_choice", R"(["none", "auto"])", "/v1/chat/completions"},
     {"functions", kNone, "/v1/chat/completions"},
@@ -357,6 +360,8 @@ constexpr KnownField kAnthropicBlockFields[] = {
 };
 
 constexpr KnownField kOwnOllamaFields[] = {
+    {"cache_salt", kNever, "options.cache_salt"},
+    {"extra_key", kNever, "options.extra_key"},
     {"context", kNone, "/api/chat"},
     {"truncate", kHint},  // what is too long for the context is an error
     {"shift", kHint},
@@ -388,6 +393,37 @@ constexpr KnownField kOllamaOptionFields[] = {
     {"num_gqa", kHint},      {"rope_frequency_base", kHint},
     {"penalize_nl", kHint},  {"penalize_newline", kHint},
     {"num_draft", kHint},    {"draft_num_predict", kHint},
+};
+
+constexpr KnownField kOwnEmbeddingFields[] = {
+    {"content", kNever, "input"},
+    {"messages", kNever, "input"},
+    {"prompt", kNever, "input"},
+    {"task", kNone, "the task's words in the texts"},
+    {"task_type", kNone, "the task's words in the texts"},
+    {"input_type", kNone, "the task's words in the texts"},
+    {"prompt_name", kNone, "the prompt's words in the texts"},
+    {"instruction", kNoText, "its words in the texts"},
+    {"output_dtype", R"(["float"])"},
+    {"output_dimension", kNever, "dimensions"},
+    {"embedding_type", R"(["float"])", "encoding_format"},
+    {"embedding_types", R"([["float"]])", "encoding_format"},
+    {"embed_dtype", R"(["float32"])"},
+    {"endianness", R"(["native", "little"])"},
+    {"late_chunking", kOff},
+    {"add_special_tokens", "[true]"},
+    {"normalized", "[true]", "normalize"},
+};
+
+constexpr KnownField kOwnRerankFields[] = {
+    {"input", kNever, "query and documents"},
+    {"max_chunks_per_doc", kNever, "truncate_prompt_tokens"},
+    {"max_tokens_per_doc", kNever, "truncate_prompt_tokens"},
+    {"rank_fields", kNone},
+    {"instruction", kNoText, "its words in the query"},
+    {"activation", kNever, "raw_scores"},
+    {"use_activation", "[true]", "raw_scores"},
+    {"add_special_tokens", "[true]"},
 };
 
 constexpr KnownField kMessageFields[] = {
@@ -451,6 +487,8 @@ KnownFields AnthropicFields() { return KnownFields(kOwnAnthropicFields, kSharedF
 KnownFields AnthropicBlockFields() { return KnownFields(kAnthropicBlockFields); }
 KnownFields OllamaFields() { return KnownFields(kOwnOllamaFields, kSharedFields); }
 KnownFields OllamaOptionFields() { return KnownFields(kOllamaOptionFields); }
+KnownFields EmbeddingFields() { return KnownFields(kOwnEmbeddingFields, kSharedFields); }
+KnownFields RerankFields() { return KnownFields(kOwnRerankFields, kSharedFields); }
 KnownFields MessageFields() { return KnownFields(kMessageFields); }
 KnownFields ContentPartFields() { return KnownFields(kContentPartFields); }
 KnownFields StreamOptionFields() { return KnownFields(kStreamOptionFields); }

@@ -47,6 +47,8 @@ KnownFields AnthropicFields();
 KnownFields AnthropicBlockFields();
 KnownFields OllamaFields();
 KnownFields OllamaOptionFields();
+KnownFields EmbeddingFields();
+KnownFields RerankFields();
 KnownFields MessageFields();
 KnownFields ContentPartFields();
 KnownFields StreamOptionFields();

@@ -39,7 +39,7 @@ TEST(KnownFieldsTest, WhatAsksForSomethingIsRefusedByItsName) {
   const char* fields = R"({"return_tokens": true, "return_progress": true, "timings_per_token": true, "mirostat": 2,
     "n_keep": 5, "top_a": 0.2, "tfs_z": 0.5, "typical_p": 0.9, "dry_multiplier": 0.8, "xtc_probability": 0.1, "dynatemp_range": 0.5,
     "length_penalty": 1.2, "use_beam_search": true, "prompt_logprobs": 3,
-    "cache_salt": "s", "lora": [{"id": 0, "scale": 1}], "audio": {"voice": "v"},
+    "lora": [{"id": 0, "scale": 1}], "audio": {"voice": "v"},
     "modalities": ["text", "audio"],
     "documents": [{}], "truncate_prompt_tokens": 5, "bad_words": ["x"], "min_keep": 3, "n_probs": 4,
     "options": {"num_ctx": 1}, "max_new_tokens": 5, "do_sample": false,

@@ -49,23 +49,26 @@ bool HasMessages(JsonObject& object) {
   return messages != nullptr && !(messages->is_array() && messages->empty());
 }
 
-// The prompt of /api/generate: a conversation of one message, or, where it is raw, what the model sees.
+// The prompt of /api/generate: a conversation of one message, or, where it is raw, what the model sees; or a gap before `suffix`.
 Prompt ReadPrompt(JsonObject& object) {
   const std::string text = object.String("prompt").value_or("");
+  const std::string suffix = object.String("suffix").value_or("");
   const auto system = object.String("system");
   const bool is_raw = object.Bool("raw").value_or(false);
   ChatPrompt chat;
   ReadThink(object, chat);
   if (is_raw && system && !system->empty()) object.Reject("system", "system has no place in a raw prompt");
+  if (!suffix.empty()) return GapPrompt{.prefix = text, .suffix = suffix};
   if (is_raw) return text;
   if (system && !system->empty()) chat.messages.push_back({.role = "system", .content = *system});
   chat.messages.push_back({.role = "user", .content = text});
   return chat;
 }
 
-bool IsEmpty(const Prompt& prompt) {
+bool AsksForNothing(const Prompt& prompt) {
+  const auto* text = std::get_if<std::string>(&prompt);
   const auto* chat = std::get_if<ChatPrompt>(&prompt);
-  return chat != nullptr ? chat->messages.back().content.empty() : std::get<std::string>(prompt).empty();
+  return text != nullptr ? text->empty() : chat != nullptr && chat->messages.back().content.empty();
 }
 
 }  // namespace
@@ -93,7 +96,7 @@ Result<OllamaDialect::Read> OllamaDialect::ReadFields(JsonObject& object, Parsed
   read.writer.model = object.String("model").value_or("");
   if (form_ == OllamaForm::kGenerate) {
     call.request.prompt = ReadPrompt(object);
-    read.is_load = IsEmpty(call.request.prompt);
+    read.is_load = AsksForNothing(call.request.prompt);
   } else if (object.Any("messages"); !HasMessages(object)) {
     read.is_load = true;
   } else {

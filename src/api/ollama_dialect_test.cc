@@ -86,6 +86,7 @@ TEST(OllamaDialectTest, APromptIsAConversationUnlessItIsRaw) {
   const auto chat = std::get<ChatPrompt>(Parsed(GenerateOf(), With(kLeastOllamaPrompt, "system", R"("be good")")).request.prompt);
   EXPECT_EQ(chat.messages, (std::vector<ChatMessage>{{.role = "system", .content = "be good"}, {.role = "user", .content = "hi"}}));
   EXPECT_EQ(std::get<std::string>(Parsed(GenerateOf(), With(kLeastOllamaPrompt, "raw", "true")).request.prompt), "hi");
+  EXPECT_EQ(std::get<GapPrompt>(Parsed(GenerateOf(), With(kLeastOllamaPrompt, "suffix", R"("end")")).request.prompt).suffix, "end");
 }
 
 TEST(OllamaDialectTest, WithoutAPromptTheModelIsLoadedAndNothingElse) {

@@ -1,5 +1,6 @@
 #include "api/ollama_models.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 
@@ -152,8 +153,11 @@ Result<std::string> OllamaShowBody(const FindModel& find, std::string_view body)
   const Result<ListedModel> model = find(*name);
   if (!model) return std::unexpected(model.error());
   const ServerFacts& facts = model->facts;
-  Json capabilities = Json::array({"completion", "tools"});
-  if (facts.chat_template.contains("think")) capabilities.push_back("thinking");
+  Json capabilities = facts.capabilities;
+  if (std::ranges::find(facts.capabilities, "completion") != facts.capabilities.end()) {
+    capabilities.push_back("tools");
+    if (facts.chat_template.contains("think")) capabilities.push_back("thinking");
+  }
   const std::string& family = facts.architecture;
   return Dump(Json{{"modelfile", ""},
                    {"parameters", ""},

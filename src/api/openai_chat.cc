@@ -182,14 +182,14 @@ Json ChatChoiceSchema(const char* name, Json text, Json finish_reason) {
                        {{"raw_text", words::String()}});
 }
 
+}  // namespace
+
 ChatPrompt ReadTemplateFields(JsonObject& object) {
   ChatPrompt prompt = ReadChatPrompt(object);
   GenerateRequest unused;
   ReadTools(object, unused, prompt);
   return prompt;
 }
-
-}  // namespace
 
 Result<OpenAiChatDialect::Read> OpenAiChatDialect::ReadFields(JsonObject& object, ParsedCall& call) const {
   Read read;

@@ -33,6 +33,9 @@ class OpenAiChatDialect : public Dialect {
   RequestDefaults defaults_;
 };
 
+// What a chat tells its template, for endpoints that generate nothing.
+ChatPrompt ReadTemplateFields(JsonObject& object);
+
 // POST /apply-template {messages, and what else a chat tells its template} → {"prompt": …}, as llama-server has it.
 Result<ChunkedText> ApplyTemplateBody(const TextModel& model, std::string_view body, const WorkLimits& limits);
 Operation DescribeApplyTemplate();

@@ -205,7 +205,7 @@ TEST(OpenAiChatTest, TheWholeAnswer) {
 
 TEST(OpenAiChatTest, EachAnswerOpensAndEndsForItself) {
   GenerationEnd end = GoodEnd();
-  end.reasons = {FinishReason::kLength, FinishReason::kStop};
+  end.each = {{.status = {}, .reason = FinishReason::kLength}, {.status = {}, .reason = FinishReason::kStop}};
   const ParsedCall call = Parsed(Chat(), With(kLeastChat, "n", "2"));
   EXPECT_EQ(call.choices, 2);
   const auto first = Frames(call.writer->StreamDelta({"x", {}, 1}));

@@ -86,7 +86,7 @@ TEST(OpenAiCompletionsTest, SeveralPromptsAndSeveralAnswers) {
 
 TEST(OpenAiCompletionsTest, EachAnswerHasItsIndexAndItsEnd) {
   GenerationEnd end = GoodEnd();
-  end.reasons = {FinishReason::kLength, FinishReason::kStop};
+  end.each = {{.status = {}, .reason = FinishReason::kLength}, {.status = {}, .reason = FinishReason::kStop}};
   const ParsedCall call = Parsed(Completions(), With(kLeastCompletion, "n", "2"));
   const Json body = Json::parse(call.writer->Whole({{"a", {}, 0}, {"b", {}, 1}}, end));
   ASSERT_EQ(body["choices"].size(), 2U);

@@ -13,6 +13,7 @@
 #include "api/cllm_dialect.h"
 #include "api/endpoints.h"
 #include "api/error_body.h"
+#include "api/llama_dialect.h"
 #include "api/ollama_dialect.h"
 #include "api/openai_chat.h"
 #include "api/openai_completions.h"
@@ -42,7 +43,10 @@ std::vector<Described> Dialects(const RequestDefaults& defaults = {}) {
            Json::parse(R"({"input": "x"})")},
           {std::make_shared<AnthropicDialect>(card, defaults), Json::parse(kChat)},
           {std::make_shared<OllamaDialect>(OllamaForm::kChat, defaults, 100), Json::parse(kChat)},
-          {std::make_shared<OllamaDialect>(OllamaForm::kGenerate, defaults, 100), Json::parse(kPrompt)}};
+          {std::make_shared<OllamaDialect>(OllamaForm::kGenerate, defaults, 100), Json::parse(kPrompt)},
+          {std::make_shared<LlamaDialect>(LlamaForm::kCompletion, LlamaDialect::Model{.card = card}, defaults), Json::parse(kPrompt)},
+          {std::make_shared<LlamaDialect>(LlamaForm::kInfill, LlamaDialect::Model{.card = card, .knows_gaps = true}, defaults),
+           Json::parse(R"({"input_prefix": "a", "input_suffix": "b"})")}};
 }
 
 SchemaValidator ValidatorOf(const Json& schema) {
@@ -182,6 +186,8 @@ TEST(OperationTest, FieldsOfPeersAreInTheSchema) {
   expect_all(4, ResponseFields());
   expect_all(5, AnthropicFields());
   expect_all(6, OllamaFields());
+  expect_all(8, CompletionFields());
+  expect_all(9, CompletionFields());
 }
 
 TEST(OperationTest, WhetherUnknownFieldsAreLetInIsSaid) {
@@ -236,10 +242,12 @@ std::vector<std::string> DataOf(std::string_view stream) {
 TEST(OperationTest, AnswersFitTheirSchemas) {
   for (auto& [dialect, least] : Dialects()) {
     const Operation operation = dialect->Describe();
-    for (const char* more : {"{}", R"({"logprobs": 2})", R"({"logprobs": true, "top_logprobs": 2})",
-                             R"({"stream_options": {"include_usage": true}})", R"({"functions": [{"name": "f"}]})",
-                             R"({"return_raw": true})", R"({"include": ["message.output_text.logprobs"], "top_logprobs": 1})",
-                             R"({"reasoning": {"effort": "low"}, "metadata": {"a": "b"}})"}) {
+    for (const char* more :
+         {"{}", R"({"logprobs": 2})", R"({"logprobs": true, "top_logprobs": 2})", R"({"stream_options": {"include_usage": true}})",
+          R"({"functions": [{"name": "f"}]})", R"({"return_raw": true})", R"({"n_probs": 2, "return_tokens": true})",
+          R"({"response_fields": ["content", "timings/predicted_n"]})",
+          R"({"include": ["message.output_text.logprobs"], "top_logprobs": 1})",
+          R"({"reasoning": {"effort": "low"}, "metadata": {"a": "b"}})"}) {
       for (const bool stream : {false, true}) {
         Json body = least;
         body.update(Json::parse(more));

@@ -12,14 +12,19 @@
 #include "api/anthropic_dialect.h"
 #include "api/body_model.h"
 #include "api/cllm_dialect.h"
+#include "api/embedding_dialects.h"
+#include "api/embedding_fields.h"
 #include "api/endpoints.h"
 #include "api/error_body.h"
 #include "api/json_object.h"
+#include "api/llama_dialect.h"
 #include "api/ollama_dialect.h"
 #include "api/ollama_models.h"
 #include "api/openai_chat.h"
 #include "api/openai_completions.h"
+#include "api/rerank_dialects.h"
 #include "api/responses_dialect.h"
+#include "api/token_endpoints.h"
 #include "base/testing_fuzz.h"
 #include "base/utf8.h"
 #include "service/testing_toys.h"
@@ -42,6 +47,18 @@ void CheckDialect(const Dialect& dialect, std::string_view body) {
   for (const std::string& path : call->ignored_fields) {
     Require(path.size() <= IgnoredFields::kMostLength && std::ranges::all_of(path, [](char c) { return c > ' ' && c < '\x7F'; }));
   }
+}
+
+void CheckEmbeddings(const EmbeddingDialect& dialect, std::string_view body) {
+  const Result<EmbeddingCall> call = dialect.Parse(body);
+  if (!call) return Require(!call.error().message.empty());
+  Require(!call->request.texts.empty() && call->request.texts.size() <= kMostTexts);
+  const StopCheck stop = [] { return Status(); };
+  MemoryShare memory;
+  const EmbeddingAnswer answer{.embeddings = std::vector<std::vector<float>>(call->request.texts.size(), {0.5F}), .prompt_tokens = 1};
+  Result<ChunkedText> text = call->writer->Write(answer, WorkLimits{stop, memory});
+  Require(text.has_value());
+  CheckJson(text->TakeAll());
 }
 
 template <typename Endpoint>
@@ -85,8 +102,15 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   RequireCheap(size, [&] { CheckDialect(OllamaDialect(OllamaForm::kChat, defaults, 4096), body); });
   RequireCheap(size, [&] { CheckDialect(OllamaDialect(OllamaForm::kGenerate, defaults, 4096), body); });
   RequireCheap(size, [&] { CheckModelOfBody(body); });
+  const LlamaDialect::Model gaps{.card = card, .knows_gaps = true};
+  RequireCheap(size, [&] { CheckDialect(LlamaDialect(LlamaForm::kCompletion, gaps, defaults), body); });
+  RequireCheap(size, [&] { CheckDialect(LlamaDialect(LlamaForm::kInfill, gaps, defaults), body); });
   RequireCheap(size, [&] { CheckLook(OllamaShowBody, body); });
   RequireCheap(size, [&] { CheckLook(OllamaPullBody, body); });
+  RequireCheap(size, [&] { CheckEmbeddings(OpenAiEmbeddingDialect(card, defaults, 1), body); });
+  RequireCheap(size, [&] { CheckEmbeddings(LlamaEmbeddingDialect(defaults, 1), body); });
+  RequireCheap(size, [&] { CheckEmbeddings(RerankDialect(card, defaults), body); });
+  RequireCheap(size, [&] { CheckEmbeddings(ScoreDialect(card, defaults), body); });
   RequireCheap(size, [&] { CheckEndpoint(TokenizeBody, body); });
   RequireCheap(size, [&] { CheckEndpoint(DetokenizeBody, body); });
   RequireCheap(size, [&] { CheckEndpoint(ApplyTemplateBody, body); });

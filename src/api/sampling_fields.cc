@@ -15,29 +15,58 @@ namespace {
 constexpr double kMostAdditivePenalty = 2.0;
 constexpr double kMostBias = 100.0;
 constexpr std::size_t kMostBiases = 1024;
+constexpr std::size_t kMostSaltBytes = 1024;
 
-// {"50256": -100}: token ids are keys, so they are strings.
+Json LogitBiasSchema() {
+  const Json bias = words::Number(-kMostBias, kMostBias);
+  Json by_id = words::AnyObject();
+  by_id["maxProperties"] = kMostBiases;
+  by_id["propertyNames"] = {{"pattern", "^[0-9]+$"}};
+  by_id["additionalProperties"] = bias;
+  const Json pair{{"type", "array"},
+                  {"prefixItems", Json::array({words::TokenId(), words::AnyOf({bias, words::Const(false)})})},
+                  {"minItems", 2},
+                  {"maxItems", 2}};
+  return words::AnyOf({by_id, words::ListOf(pair, 0, kMostBiases)});
+}
+
+// Keys of an object are strings.
+std::optional<TokenId> TokenOfKey(const std::string& key) {
+  TokenId token = 0;
+  const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), token);
+  return error == std::errc() && end == key.data() + key.size() && token >= 0 ? std::optional(token) : std::nullopt;
+}
+
+// False where it is no bias of a token.
+bool AddBias(std::optional<TokenId> token, const Json& bias, SamplingParams& sampling) {
+  if (!token || !bias.is_number() || std::abs(bias.get<double>()) > kMostBias) return false;
+  sampling.logit_bias.emplace_back(*token, bias.get<float>());
+  return true;
+}
+
+// llama-server's [50256, -100], or [50256, false] for a ban.
+bool AddBiasPair(const Json& pair, SamplingParams& sampling) {
+  if (!pair.is_array() || pair.size() != 2) return false;
+  const std::optional<TokenId> token = AsTokenId(pair[0]);
+  if (pair[1] != false || !token) return AddBias(token, pair[1], sampling);
+  sampling.banned.push_back(*token);
+  return true;
+}
+
+// OpenAI's {"50256": -100}, or llama-server's list of pairs.
 void ReadLogitBias(JsonObject& object, SamplingParams& sampling) {
-  const Json* biases = object.Any("logit_bias", [] {
-    Json schema = words::AnyObject();
-    schema["maxProperties"] = kMostBiases;
-    schema["propertyNames"] = {{"pattern", "^[0-9]+$"}};
-    schema["additionalProperties"] = words::Number(-kMostBias, kMostBias);
-    return schema;
-  });
+  const Json* biases = object.Any("logit_bias", LogitBiasSchema);
   if (biases == nullptr) return;
-  const std::string expected =
-      fmt::format("logit_bias must be an object of at most {} token ids with numbers from -{} to {}", kMostBiases, kMostBias, kMostBias);
-  if (!biases->is_object() || biases->size() > kMostBiases) return object.Reject("logit_bias", expected);
-  for (const auto& item : biases->items()) {
-    std::int32_t token = 0;
-    const std::string& key = item.key();
-    const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), token);
-    const bool is_id = error == std::errc() && end == key.data() + key.size() && token >= 0;
-    const bool is_bias = item.value().is_number() && std::abs(item.value().get<double>()) <= kMostBias;
-    if (!is_id || !is_bias) return object.Reject("logit_bias", expected);
-    sampling.logit_bias.emplace_back(token, item.value().get<float>());
+  bool fits = biases->is_structured() && biases->size() <= kMostBiases;
+  if (fits && biases->is_array()) fits = std::ranges::all_of(*biases, [&](const Json& pair) { return AddBiasPair(pair, sampling); });
+  if (fits && biases->is_object()) {
+    for (const auto& item : biases->items()) fits = fits && AddBias(TokenOfKey(item.key()), item.value(), sampling);
   }
+  if (fits) return;
+  object.Reject("logit_bias",
+                fmt::format("logit_bias must be an object of at most {} token ids with numbers from -{} to {}, or a list of pairs "
+                            "of these",
+                            kMostBiases, kMostBias, kMostBias));
 }
 
 // Two names of one thing may both be sent, but not with two values.
@@ -95,6 +124,20 @@ void ReadSamplers(JsonObject& object) {
                 "turned off by its value");
 }
 
+// vLLM's name and SGLang's for what keeps the caches of one's requests apart from those of others.
+void ReadCacheSalt(JsonObject& object, GenerateRequest& request) {
+  std::optional<std::string> salt;
+  for (const char* name : {"cache_salt", "extra_key"}) {
+    object.Any(name, [] { return words::Text(1, kMostSaltBytes); });
+    const auto value = object.String(name);
+    if (value && (value->empty() || value->size() > kMostSaltBytes)) {
+      object.Reject(name, fmt::format("{} must have 1 to {} bytes", name, kMostSaltBytes));
+    }
+    SetOnce(object, name, value, salt);
+  }
+  if (salt) request.cache_salt = *salt;
+}
+
 }  // namespace
 
 void ApplyDefaults(const RequestDefaults& defaults, GenerateRequest& request) {
@@ -129,7 +172,9 @@ void ReadSamplingFields(JsonObject& object, GenerateRequest& request) {
   if (object.Has("allowed_token_ids") && sampling.allowed.empty()) {
     object.Reject("allowed_token_ids", "allowed_token_ids must name a token: without one nothing could be sampled");
   }
-  set(sampling.banned, object.TokenIds("banned_token_ids", kMostTokenIds));
+  if (const auto banned = object.TokenIds("banned_token_ids", kMostTokenIds)) {
+    sampling.banned.insert(sampling.banned.end(), banned->begin(), banned->end());
+  }
   ReadSeed(object, request);
   ReadSamplers(object);
   set(request.stop, object.Strings("stop", kMostStopStrings, kMostStopBytes));
@@ -138,11 +183,16 @@ void ReadSamplingFields(JsonObject& object, GenerateRequest& request) {
   request.show_special_tokens = !object.Bool("skip_special_tokens").value_or(true);
   set(request.ignore_eos, object.Bool("ignore_eos"));
   set(request.min_tokens, AsLength(object.Int("min_tokens", 0, kMostTokensField)));
-  request.timeout_s = object.Number("timeout", 0.001, 1e9);
-  set(request.priority, object.Int("priority", -kMostPriority, kMostPriority));
+  ReadCacheSalt(object, request);
+  ReadTurnFields(object, request.timeout_s, request.priority);
 }
 
-Status ReadPriorityHeader(std::string_view value, GenerateRequest& request) {
+void ReadTurnFields(JsonObject& object, std::optional<double>& timeout_s, std::optional<int>& priority) {
+  timeout_s = object.Number("timeout", 0.001, 1e9);
+  if (const auto seconds = object.Int("priority", -kMostPriority, kMostPriority)) priority = static_cast<int>(*seconds);
+}
+
+Status ReadPriorityHeader(std::string_view value, std::optional<int>& wanted) {
   int priority = 0;
   const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), priority);
   const bool is_number = error == std::errc() && end == value.data() + value.size();
@@ -150,7 +200,7 @@ Status ReadPriorityHeader(std::string_view value, GenerateRequest& request) {
     return InvalidArgument(fmt::format("{} must be an integer from -{} to {}", kPriorityHeader, kMostPriority, kMostPriority),
                            kPriorityHeader);
   }
-  if (!request.priority) request.priority = priority;
+  if (!wanted) wanted = priority;
   return {};
 }
 

@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <memory>
 #include <sstream>
 #include <string>
@@ -108,19 +109,34 @@ std::shared_ptr<const CompiledGrammar> CompiledSchema(GrammarCompiler& compiler,
   return grammar ? *grammar : nullptr;
 }
 
+// Why a valid value may not come: for the table of docs/structured-output.md.
+std::string WhyNot(const Json& enforced, const Json& value) {
+  const auto fits = [&](const Json& schema) {
+    const auto validator = SchemaValidator::Compile(schema);
+    return validator && validator->Validate(value);
+  };
+  if (!fits(enforced)) return "another type than the keywords tell";
+  if (!fits(WithClosedObjects(enforced))) return "names beside the properties";
+  if (value.is_object()) return "another order of the properties";
+  return "another way of writing it";
+}
+
 TEST(SchemaGrammarTest, LetsNothingThroughThatIsNotValid) {
   GrammarCompiler compiler(ByteVocabulary, {.compile_command = {CLLM_GRAMMAR_CHILD}});
   int valid = 0;
   int let_through = 0;
   int invalid = 0;
+  std::map<std::string, int> held_back;  // by why
   for (const SuiteGroup& group : EnforcedGroups()) {
-    const auto grammar = CompiledSchema(compiler, WithClosedObjects(CheckSchema(group.schema, SchemaMode::kStrict)->enforced), group.name);
+    const Json enforced = CheckSchema(group.schema, SchemaMode::kStrict)->enforced;
+    const auto grammar = CompiledSchema(compiler, WithClosedObjects(enforced), group.name);
     if (!grammar) continue;
     for (const Json& test : group.tests) {
       const bool lets = Lets(*compiler.Constrain(grammar), Dump(test["data"]));
       if (test["valid"].get<bool>()) {
         ++valid;
         let_through += lets ? 1 : 0;
+        if (!lets) ++held_back[WhyNot(enforced, test["data"])];
       } else {
         ++invalid;
         EXPECT_FALSE(lets) << group.name << ": " << Dump(test["data"]);
@@ -131,6 +147,8 @@ TEST(SchemaGrammarTest, LetsNothingThroughThatIsNotValid) {
   RecordProperty("valid_let_through", let_through);
   RecordProperty("invalid", invalid);
   std::printf("%d of %d valid values may come; %d invalid ones were tried\n", let_through, valid, invalid);
+  for (const auto& [why, count] : held_back) std::printf("  %d: %s\n", count, why.c_str());
+  EXPECT_LE(held_back["another way of writing it"], 12) << "1.0 for 1, formats that are annotations, patterns that may match a part";
   EXPECT_GT(invalid, 200);
   // A schema without type has the one that its keywords tell, and objects are closed, so some valid values may not come.
   EXPECT_GT(let_through * 10, valid * 5);

@@ -17,6 +17,7 @@ inline Error NoRoomForAnswer() {
 struct WorkLimits {
   const StopCheck& stop;  // asked now and then
   MemoryShare& memory;    // of the client's request
+  int max_context = 0;
 
   // Makes the share `bytes` large; an error where the server's requests have no room for it.
   Status Hold(std::size_t bytes) const {

@@ -23,6 +23,7 @@ enum class ErrorCode : std::uint8_t {
   kQueueFull,         // try again later: 429
   kCancelled,         // the client left or the caller gave up
   kUnavailable,       // loading or shutting down: 503
+  kNotSupported,      // what this server or its model can't do: 501
   kInternal,          // a bug or a failing engine: 500
 };
 

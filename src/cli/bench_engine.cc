@@ -76,7 +76,7 @@ class Runner {
                                .computed = position,
                                .first_row = static_cast<int>(plan_.tokens.size()),
                                .rows = rows,
-                               .wants_logits = wants_logits});
+                               .output = wants_logits ? RowOutput::kLogits : RowOutput::kNothing});
     for (int row = 0; row < rows; ++row) plan_.tokens.push_back(TokenAt(vocab_size_, stream, position + row));
   }
 
@@ -125,6 +125,10 @@ int BenchEngine(const ServeOptions& options, const BenchEngineOptions& bench) {
   if (const Status status = ConfigureLog(options.log); !status) return Complain(status.error());
   auto loaded = LoadEngine(wanted);
   if (!loaded) return Complain(loaded.error());
+  if (!loaded->engine->capabilities().generates) {
+    return Complain(
+        {ErrorCode::kInvalidArgument, "the model gives embeddings and generates no text: there is nothing to measure here", {}});
+  }
   if (const Status warm = loaded->engine->WarmUp(); !warm) return Complain(warm.error());
   const BenchFacts facts{.model = loaded->model->facts(),
                          .backend = Model::HasGpuSupport() && options.llama_cpp.weights.n_gpu_layers != 0 ? "GPU" : "CPU",

@@ -27,6 +27,9 @@ struct ContextChoice {
 
 // What serving `model` comes to with these options where `available_bytes` are free beside its weights, and `budget_mb` may be used
 // for the KV cache (0: no limit). A context that is set is obeyed; where not even one request of that length fits this fails.
+//
+// A model that gives embeddings alone has no KV cache. All tokens of a text see each other: it can't be longer than what the model was
+// trained for, and what it takes rises with the square of its length.
 Result<ContextChoice> ChooseContext(const ServeOptions& options, const ModelFacts& model, std::int64_t budget_mb,
                                     std::int64_t available_bytes);
 

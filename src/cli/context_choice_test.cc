@@ -100,5 +100,27 @@ TEST(ChooseContext, SaysWhy) {
             "2048 MiB may be used and hold 32768 tokens; the model was trained for 32768");
 }
 
+ModelFacts SomeEncoder(int trained) {
+  ModelFacts info;
+  info.trained_context = trained;
+  info.generates = false;
+  return info;
+}
+
+TEST(ChooseContext, OfAModelThatOnlyEmbedsIsWhatItWasTrainedFor) {
+  ServeOptions options;
+  const auto choose = [&](int trained, std::int64_t free_mb) { return ChooseContext(options, SomeEncoder(trained), 0, free_mb * kMiB); };
+  EXPECT_EQ(choose(512, 100)->context, 512);
+  EXPECT_EQ(choose(512, 100)->kv.bytes_per_sequence, 0);
+  EXPECT_GT(choose(512, 100)->kv.sequences, 1);
+  EXPECT_EQ(choose(100'000, 100'000)->context, 8192);
+  EXPECT_EQ(choose(8192, 1536)->context, 8192);
+  EXPECT_EQ(choose(8192, 1535)->context, 4096) << "a text takes memory by the square of its length";
+  options.model.max_context_length = 128;
+  EXPECT_EQ(choose(512, 100)->context, 128);
+  options.model.max_context_length = 513;
+  EXPECT_EQ(choose(512, 100).error().field, "model.max_context_length");
+}
+
 }  // namespace
 }  // namespace cllm

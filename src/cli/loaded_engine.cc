@@ -10,6 +10,8 @@
 #include "cli/commands.h"
 #include "cli/context_choice.h"
 #include "cli/models.h"
+#include "engine/llamacpp/llamacpp_encoder.h"
+#include "engine/llamacpp/llamacpp_engine.h"
 #include "engine/llamacpp/matmul_op.h"
 #include "model/layer_memory.h"
 #include "model/model_check.h"
@@ -23,7 +25,7 @@ void WarnAboutSettings(const ServeOptions& options, const ModelFacts& facts) {
     spdlog::warn("model.quantization says {}, but the file is {}", wanted, facts.quantization);
   }
   const int context = options.model.max_context_length;
-  if (context > facts.trained_context) {
+  if (facts.generates && context > facts.trained_context) {
     spdlog::warn("model.max_context_length {} is more than the {} tokens that the model was trained for", context, facts.trained_context);
   }
   const int gpu_layers = options.llama_cpp.weights.n_gpu_layers;
@@ -49,6 +51,20 @@ void SayWhereLayersLie(const LayerMemory& memory) {
   if (memory.gpu_name.empty()) return;
   spdlog::info("{} of {} layers are on {}, which has {} MiB left", memory.gpu_layers, memory.layers, memory.gpu_name,
                memory.gpu_bytes >> 20);
+}
+
+void SayWhatIsServed(const ServeOptions& options, const ContextChoice& choice, const LoadedEngine& loaded) {
+  const KvSizing& kv = choice.kv;
+  const int size = loaded.engine->capabilities().embedding_size;
+  const std::string_view pooling = PoolingName(loaded.pooling);
+  if (!loaded.engine->capabilities().generates) {
+    return spdlog::info("embeddings of {} numbers (pooling {}) of texts of up to {} tokens, no text: {}", size, pooling, choice.context,
+                        choice.why);
+  }
+  spdlog::info("KV cache: {} of {} sequences of {} tokens, {} MiB each, {} MiB in all once they are used: {}", kv.sequences,
+               options.llama_cpp.n_seq_max, choice.context, kv.bytes_per_sequence >> 20, kv.sequences * kv.bytes_per_sequence >> 20,
+               choice.why);
+  if (size > 0) spdlog::info("embeddings of {} numbers (pooling {}) beside", size, pooling);
 }
 
 }  // namespace
@@ -86,14 +102,15 @@ Result<LoadedEngine> LoadEngine(const ServeOptions& options) {
   SayWhereLayersLie(memory);
   const auto choice = ChooseContext(options, facts, *budget_mb, memory.available_bytes());
   if (!choice) return std::unexpected(choice.error());
-  const KvSizing& kv = choice->kv;
-  loaded.kv_bytes_per_token = kv.bytes_per_sequence / std::max(1, choice->context);
-  auto engine = LlamaCppEngine::Create(*loaded.model, EngineOptions(options, memory), kv.sequences, choice->context);
+  loaded.kv_bytes_per_token = choice->kv.bytes_per_sequence / std::max(1, choice->context);
+  const auto pooling = ChoosePooling(facts, options.model.pooling);
+  if (!pooling) return std::unexpected(pooling.error());
+  loaded.pooling = *pooling;
+  const auto create = facts.generates ? LlamaCppEngine::Create : LlamaCppEncoder::Create;
+  auto engine = create(*loaded.model, EngineOptions(options, memory), *pooling, choice->kv.sequences, choice->context);
   if (!engine) return std::unexpected(engine.error());
   loaded.engine = std::move(*engine);
-  spdlog::info("KV cache: {} of {} sequences of {} tokens, {} MiB each, {} MiB in all once they are used: {}", kv.sequences,
-               options.llama_cpp.n_seq_max, choice->context, kv.bytes_per_sequence >> 20, kv.sequences * kv.bytes_per_sequence >> 20,
-               choice->why);
+  SayWhatIsServed(options, *choice, loaded);
   return loaded;
 }
 

@@ -7,12 +7,14 @@
 #include "cli/options.h"
 #include "engine/engine.h"
 #include "model/model.h"
+#include "model/pooling.h"
 
 namespace cllm {
 
 struct LoadedEngine {
   std::unique_ptr<Model> model;
   std::unique_ptr<Engine> engine;
+  Pooling pooling = Pooling::kNone;
   std::int64_t kv_bytes_per_token = 0;
   std::string chat_template = {};  // instead of the file's; see ChatTemplateSetting
 };

@@ -4,6 +4,7 @@
 #include <array>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include "base/escape.h"
@@ -39,6 +40,15 @@ class TextRows {
   std::string text_;
 };
 
+void AddAnswers(const ModelReport& report, TextRows& rows) {
+  const ModelFacts& facts = report.facts;
+  rows.Row("chat template", facts.chat_template.empty()
+                                ? std::string("none; ChatML is used")
+                                : fmt::format("{} (--template prints it)", Bytes(static_cast<std::int64_t>(facts.chat_template.size()))));
+  if (!report.chat_template) rows.Row("", report.chat_template.error().message);
+  if (report.chat_template) rows.Row("answers", report.answers);
+}
+
 void AddModel(const ModelReport& report, TextRows& rows) {
   const ModelFacts& facts = report.facts;
   rows.Title("Model");
@@ -53,11 +63,9 @@ void AddModel(const ModelReport& report, TextRows& rows) {
   rows.Number("embedding", facts.embedding_size);
   if (facts.experts > 0) rows.Row("experts", fmt::format("{}, {} used for a token", facts.experts, facts.experts_used));
   rows.Row("vocabulary", fmt::format("{} tokens, {}", facts.vocab_size, facts.tokenizer.empty() ? "no tokenizer" : facts.tokenizer));
-  rows.Row("chat template", facts.chat_template.empty()
-                                ? std::string("none; ChatML is used")
-                                : fmt::format("{} (--template prints it)", Bytes(static_cast<std::int64_t>(facts.chat_template.size()))));
-  if (!report.chat_template) rows.Row("", report.chat_template.error().message);
-  if (report.chat_template) rows.Row("answers", report.answers);
+  rows.Row("can do", fmt::format("{}", fmt::join(report.capabilities, ", ")));
+  rows.Row("pooling", report.pooling);
+  if (facts.generates) AddAnswers(report, rows);
   rows.Row("licence", facts.license.empty() ? std::string("the file does not say") : facts.license);
   rows.Row("file", fmt::format("{}, {}", report.path, Bytes(facts.file_bytes)));
 }
@@ -74,6 +82,11 @@ void AddTypes(const ModelFacts& facts, TextRows& rows) {
 void AddMemory(const ModelReport& report, TextRows& rows) {
   const MemoryNeed& memory = report.memory;
   const std::int64_t cache = memory.kv_bytes_per_sequence * memory.sequences;
+  if (!report.facts.generates) {
+    rows.Title(fmt::format("Memory for texts of up to {} tokens", memory.context));
+    rows.Row("weights", Bytes(report.facts.weight_bytes));
+    return;
+  }
   rows.Title(fmt::format("Memory for {} requests of {} tokens", memory.sequences, memory.context));
   rows.Row("weights", Bytes(report.facts.weight_bytes));
   rows.Row("KV cache",
@@ -124,6 +137,8 @@ std::string RenderReportJson(const ModelReport& report) {
                                 {"license", facts.license},
                                 {"file_bytes", facts.file_bytes},
                                 {"weight_bytes", facts.weight_bytes},
+                                {"capabilities", report.capabilities},
+                                {"pooling", report.pooling},
                                 {"tensors", types}};
   const MemoryNeed& memory = report.memory;
   const std::int64_t cache = memory.kv_bytes_per_sequence * memory.sequences;

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "base/status.h"
 #include "model/model_facts.h"
@@ -23,8 +24,10 @@ struct ModelReport {
   std::string path;
   ModelFacts facts;
   MemoryNeed memory;
-  std::string engine;      // "llama_cpp"
-  std::string engine_why;  // one line
+  std::vector<std::string> capabilities = {};
+  std::string pooling = {};  // of embeddings; empty where it gives none
+  std::string engine;        // "llama_cpp"
+  std::string engine_why;    // one line
   Status servable;
   Status chat_template = {};  // whether it can be used
   std::string answers = {};   // what they may hold beside content, and what marks it

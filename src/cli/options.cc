@@ -126,6 +126,12 @@ void DeclareModel(ServeOptions& options, OptionTable& table) {
                 .placeholder = "NAME|TEXT"});
   table.String("model.chat_template_file", &options.model.chat_template_file,
                {.help = "File with the chat template instead of the model file's.", .placeholder = "FILE"});
+  table.Enum(
+      "model.pooling", &options.model.pooling,
+      {.choices = {"auto", "none", "mean", "cls", "last", "rank"},
+       .help = "What the embedding of a text is made of: the mean of all tokens, the first one, the last one, or a classifier's score "
+               "for /v1/rerank. 'auto' is what the file says; a model that generates text gives embeddings only where its file or "
+               "this says so, none where this is none."});
   table.Int("model.default_max_tokens", &options.defaults.generate_max_tokens,
             {.min = 1,
              .max = kMostTokens,
@@ -272,6 +278,11 @@ void DeclareCaches(ServeOptions& options, OptionTable& table) {
   table.Section("cache", "Caches");
   table.Bool("cache.prefix", &options.scheduler.prefix_cache,
              {.help = "Keys and values of earlier and of running requests are used where prompts begin with the same tokens."});
+  table.Enum("cache.share", &options.http.cache_share,
+             {.choices = {"keys", "all"},
+              .help = "Where there are several API keys: each one's requests use what its own requests have computed, of prefixes and of "
+                      "results, or what anybody's have. By the time that an answer takes, or by X-cLLM-Cache, it shows what is there.",
+              .flags = {"--cache-share"}});
   table.Int("cache.result_max_memory_mb", &options.result_cache.max_memory_mb,
             {.min = 0,
              .max = 1 << 20,

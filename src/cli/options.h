@@ -7,7 +7,7 @@
 #include "api/response_store.h"
 #include "base/log.h"
 #include "config/option_table.h"
-#include "engine/llamacpp/llamacpp_engine.h"
+#include "engine/llamacpp/llamacpp_options.h"
 #include "grammar/grammar_compiler.h"
 #include "http/options.h"
 #include "hub/downloader.h"

@@ -143,6 +143,7 @@ int RunLocal(const RunArguments& arguments, const ServeOptions& options, const T
   if (!model) return Complain(model.error());
   Service& service = (*model)->service();
   loading->reset();
+  if (const Status can_answer = service.CheckGenerates(); !can_answer) return Complain(can_answer.error());
   LocalAnswerer answerer(std::filesystem::path(options.model.path).stem().string(), service, options.defaults, interrupts);
   const int code = AnswerTask(arguments, task, answerer, interrupts, screen);
   // A step of a large model takes long and cannot be stopped; nothing is lost by leaving it.

@@ -117,7 +117,7 @@ class ModelThread {
     if (const Status loaded = LoadFirst(**models); !loaded) return loaded;
     http_.WaitUntilListening();  // a small model can be ready first
     signals_.SetLoading(false);
-    PrintReady();
+    PrintReady(**models);
     (*models)->Preload();
     signals_.Wait(1);
     LetBalancersLeave();
@@ -137,12 +137,19 @@ class ModelThread {
     return {};
   }
 
-  void PrintReady() const {
+  void PrintReady(ModelRegistry& models) const {
+    const ModelLease first = models.Take(0);
+    if (!first) return;
+    const Service& service = first->service;
     const std::string host = options_.http.host == "0.0.0.0" || options_.http.host == "::" ? "localhost" : options_.http.host;
     const char* scheme = options_.http.tls_certificate.empty() ? "http" : "https";
     spdlog::info("serving on {}://{}:{} with {} event loops; try:", scheme, options_.http.host, http_.port(), http_.loops());
-    spdlog::info("  curl {}://{}:{}/generate -d '{{\"prompt\": \"The capital of France is\", \"max_tokens\": 16}}'", scheme, host,
-                 http_.port());
+    const bool generates = service.CheckGenerates().has_value();
+    const char* path = generates ? "/generate" : service.CheckEmbeds(false) ? "/v1/embeddings" : "/v1/rerank";
+    const char* body = generates                    ? R"({"prompt": "The capital of France is", "max_tokens": 16})"
+                       : service.CheckEmbeds(false) ? R"({"input": "The capital of France"})"
+                                                    : R"({"query": "What is the capital of France?", "documents": ["Paris", "a panda"]})";
+    spdlog::info("  curl {}://{}:{}{} -d '{}'", scheme, host, http_.port(), path, body);
   }
 
   // From the first signal on /readyz says no; requests are refused a moment later, or at the second signal.

@@ -30,7 +30,7 @@ Result<std::unique_ptr<ServedModel>> ServedModel::Create(const ServeOptions& opt
   auto text = ModelText::Create(*loaded->model, loaded->chat_template);
   if (!text) return std::unexpected(text.error());
   std::unique_ptr<ServedModel> served(new ServedModel(std::move(*loaded), std::move(*text)));
-  served->grammars_ = MakeGrammarCompiler(served->loaded_.model->tokenizer(), options.grammars);
+  if (served->facts().generates) served->grammars_ = MakeGrammarCompiler(served->loaded_.model->tokenizer(), options.grammars);
   served->service_ = std::make_unique<Service>(*served->text_, *served->loaded_.engine, options.scheduler, std::move(on_step_sent),
                                                options.max_input_tokens, options.result_cache, served->grammars_.get(), turns);
   if (const Status ready = served->service_->WaitUntilReady(); !ready) return std::unexpected(ready.error());

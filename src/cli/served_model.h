@@ -21,8 +21,10 @@ class ServedModel {
   ServedModel& operator=(const ServedModel&) = delete;
 
   const ModelFacts& facts() const { return loaded_.model->facts(); }
+  const Tokenizer& tokenizer() const { return loaded_.model->tokenizer(); }
   const EngineCapabilities& engine() const { return loaded_.engine->capabilities(); }
   std::int64_t kv_bytes_per_token() const { return loaded_.kv_bytes_per_token; }
+  Pooling pooling() const { return loaded_.pooling; }
   Service& service() { return *service_; }
 
  private:

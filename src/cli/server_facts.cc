@@ -4,11 +4,13 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 
 #include <fmt/format.h>
 
 #include "formats/gguf_file.h"
 #include "model/model_facts.h"
+#include "model/pooling.h"
 
 namespace cllm {
 namespace {
@@ -59,16 +61,25 @@ ServerFacts FactsOfServed(const ServeOptions& options, const ServedModel& model,
   ServerFacts facts = FromFile(options, model.facts(), version);
   facts.card.fingerprint = Fingerprint(options, model, version);
   facts.vocab_size = engine.vocab_size;
+  const Tokenizer& tokenizer = model.tokenizer();
+  const auto piece = [&](std::optional<TokenId> token) { return token ? tokenizer.Piece(*token, true) : std::string(); };
+  facts.bos_token = piece(tokenizer.beginning());
+  facts.eos_token = piece(tokenizer.end());
+  facts.knows_gaps = tokenizer.infill_tokens().has_value();
+  facts.capabilities = CapabilityNames(model.facts(), model.pooling());
   facts.engine_name = engine.name;
   facts.kv_bytes_per_token = model.kv_bytes_per_token();
-  facts.kv_tokens_capacity = static_cast<std::int64_t>(engine.max_sequences) * engine.max_context;
+  facts.kv_tokens_capacity = engine.generates ? static_cast<std::int64_t>(engine.max_sequences) * engine.max_context : 0;
   return facts;
 }
 
 ServerFacts FactsOfFile(const ServeOptions& options, const std::string& version) {
   const auto file = GgufFile::Open(options.model.path);
   const auto facts = file ? ReadModelFacts(*file) : Result<ModelFacts>(std::unexpected(file.error()));
-  return FromFile(options, facts ? *facts : ModelFacts(), version);
+  ServerFacts told = FromFile(options, facts ? *facts : ModelFacts(), version);
+  const auto pooling = facts ? ChoosePooling(*facts, options.model.pooling) : Result<Pooling>(std::unexpected(facts.error()));
+  if (pooling) told.capabilities = CapabilityNames(*facts, *pooling);
+  return told;
 }
 
 }  // namespace cllm

@@ -13,6 +13,7 @@
 #include "http/tls_files.h"
 #include "hub/reference.h"
 #include "model/model_facts.h"
+#include "model/pooling.h"
 
 namespace cllm {
 namespace {
@@ -45,6 +46,7 @@ void CheckModelFacts(const ModelOptions& model, const ModelFacts& facts, Checker
   if (!model.quantization.empty() && !QuantizationMatches(model.quantization, facts.quantization)) {
     checker.Warn({"model.quantization"}, fmt::format("says {}, but the file is {}", model.quantization, facts.quantization));
   }
+  if (const auto pooling = ChoosePooling(facts, model.pooling); !pooling) checker.Fail({"model.pooling"}, pooling.error().message);
   if (facts.trained_context > 0 && model.max_context_length > facts.trained_context) {
     checker.Warn({"model.max_context_length"}, fmt::format("{} is more than the {} tokens that the model was trained for",
                                                            model.max_context_length, facts.trained_context));

@@ -13,6 +13,7 @@
 #include "model/chat_template.h"
 #include "model/layer_memory.h"
 #include "model/model_facts.h"
+#include "model/pooling.h"
 
 namespace cllm {
 namespace {
@@ -56,9 +57,13 @@ Status Show(const ServeOptions& options, const ShowArguments& arguments) {
   const auto memory = NeededMemory(options, *facts);
   if (!memory) return std::unexpected(memory.error());
   const auto parsed_template = ChatTemplate::FromText(facts->chat_template);
+  const auto pooling = ChoosePooling(*facts, options.model.pooling);
+  if (!pooling) return std::unexpected(pooling.error());
   const ModelReport report{.path = options.model.path,
-                           .facts = std::move(*facts),
+                           .facts = *facts,
                            .memory = *memory,
+                           .capabilities = CapabilityNames(*facts, *pooling),
+                           .pooling = *pooling == Pooling::kNone ? std::string() : std::string(PoolingName(*pooling)),
                            .engine = "llama_cpp",
                            .engine_why = "runs every architecture that llama.cpp knows; this build has no other engine",
                            .servable = CheckModelMetadata(*file),

@@ -12,9 +12,11 @@
 
 #include "api/body_model.h"
 #include "api/cllm_dialect.h"
+#include "api/embedding_dialects.h"
 #include "api/endpoints.h"
 #include "api/openai_chat.h"
 #include "api/openai_completions.h"
+#include "api/token_endpoints.h"
 #include "base/json.h"
 #include "base/utf8.h"
 #include "chat/sse_parser.h"
@@ -51,6 +53,8 @@ std::string Numbered(std::string_view before, std::size_t count, std::string_vie
   for (std::size_t i = 0; i < count; ++i) text.append(i > 0 ? between : "").append(before).append(std::to_string(i)).append(after);
   return text;
 }
+
+void ReadEmbeddings(const std::string& body) { EXPECT_TRUE(OpenAiEmbeddingDialect(ModelCard{.id = "toy"}, {}, 8).Parse(body, {})); }
 
 void ReadJson(const std::string& text) { EXPECT_TRUE(ParseJsonObject(text)); }
 
@@ -156,6 +160,8 @@ std::vector<Reader> Readers() {
        [](const std::string& body) { ReadEndpoint(TokenizeBody, body); }},
       {"Detokenize", 10'000, [](std::size_t n) { return "{\"tokens\": [" + Repeated("97", n, ",") + "]}"; },
        [](const std::string& body) { ReadEndpoint(DetokenizeBody, body); }},
+      {"EmbeddingTokens", 20'000, [](std::size_t n) { return "{\"input\": [" + Repeated("7", n, ",") + "]}"; }, ReadEmbeddings},
+      {"EmbeddingTexts", 500, [](std::size_t n) { return "{\"input\": [" + Repeated("\"a text\"", n, ",") + "]}"; }, ReadEmbeddings},
       {"HttpBody", 100'000,
        [](std::size_t n) {
          return "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: " + std::to_string(n) + "\r\n\r\n" + std::string(n, 'x');

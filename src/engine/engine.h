@@ -24,6 +24,14 @@ struct EngineCapabilities {
   int max_step_tokens = 512;
   // Most tokens of one sequence, prompt and answer together.
   int max_context = 2048;
+  // Whether it gives logits, and so can generate.
+  bool generates = true;
+  // Numbers of the embedding that it gives of a sequence; 0: it gives none. With `scores` they are what a classifier says of it, of
+  // which the first is how well a text answers a question.
+  int embedding_size = 0;
+  bool scores = false;
+  // Whether a sequence whose embedding is wanted has to be computed in one step: each of its tokens sees all others.
+  bool embeds_whole = false;
   // Whether a step is cheaper when the slots in use are neighbours, and its sequences stand in their order.
   bool prefers_dense_slots = false;
   // Whether what has several rows is computed in a pass of its own, wherever a step has decodes, too.
@@ -61,6 +69,14 @@ struct KvOperation {
   bool operator==(const KvOperation&) const = default;
 };
 
+// What the rows of a sequence give.
+enum class RowOutput : std::uint8_t {
+  kNothing,
+  kLogits,         // those of the last row
+  kEmbeddingPart,  // they are a part of a text whose embedding is wanted; more of it comes in a later step
+  kEmbedding,      // with them that text is complete: its embedding
+};
+
 // The tokens that one sequence computes in a step: tokens[first_row … first_row + rows) of the plan at positions
 // computed … computed + rows.
 struct SequenceWork {
@@ -68,8 +84,9 @@ struct SequenceWork {
   int computed = 0;
   int first_row = 0;
   int rows = 0;
-  // Whether the last row's logits are wanted.
-  bool wants_logits = false;
+  // A sequence that gives an embedding does so with its last rows, and those before are parts of it, from its first token on. It stays in
+  // its slot.
+  RowOutput output = RowOutput::kNothing;
   // blocks[first_block … first_block + blocks) of the plan follow those that the slot has; together they have room for all
   // tokens. Nothing where the engine has no blocks.
   int first_block = 0;
@@ -102,6 +119,8 @@ struct SequenceResult {
   // vocab_size logits where they were wanted, else empty. Owned by the engine; valid until the next Submit.
   std::span<const float> logits;
   Status status;
+  // embedding_size numbers where they were wanted, as they come out of the model; likewise.
+  std::span<const float> embedding = {};
 };
 
 struct StepResult {

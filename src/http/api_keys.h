@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,6 +20,7 @@ class ApiKeys {
   static Result<ApiKeys> Create(const std::vector<std::string>& keys, const std::string& file);
 
   bool required() const { return !digests_.empty(); }
+  std::size_t count() const { return digests_.size(); }
   // Whether "Bearer KEY" in Authorization, or x-api-key, holds a key. Takes a time that depends on the length of what
   // the client sent alone, neither on the keys nor on how much of one is right.
   bool Allow(std::string_view authorization, std::string_view x_api_key) const;

@@ -100,7 +100,7 @@ void GenerationStart::Submit(Result<ParsedCall> parsed) {
   if (room_.models.load() == nullptr) return Fail({ErrorCode::kUnavailable, "the server is shutting down", {}});
   if (!parsed) return Fail(parsed.error());
   if (const std::string* priority = FindHeader(*call_.request, kPriorityHeader)) {
-    if (Status status = ReadPriorityHeader(*priority, parsed->request); !status) return Fail(status.error());
+    if (Status status = ReadPriorityHeader(*priority, parsed->request.priority); !status) return Fail(status.error());
   }
   if (parsed->asks_to_unload) {
     if (Status status = Unload(); !status) return Fail(status.error());
@@ -108,6 +108,7 @@ void GenerationStart::Submit(Result<ParsedCall> parsed) {
   if (parsed->ready_answer) return AnswerAtOnce(*std::move(parsed->ready_answer));
   if (Status status = HoldMemory(*parsed); !status) return Fail(status.error());
   parsed->request.arrived = call_.arrived;
+  if (room_.caches_by_key) parsed->request.cache_owner = owner_;
   const auto exchange = MakeExchange(*parsed);
   auto control = backend_->Submit(*std::move(parsed), exchange);
   if (control) return exchange->Track(*control);

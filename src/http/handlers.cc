@@ -7,6 +7,7 @@
 #include "api/managed_model.h"
 #include "http/answer_head.h"
 #include "http/client_work.h"
+#include "http/embedding_work.h"
 #include "http/generation_start.h"
 #include "http/metrics_page.h"
 #include "http/model_admin.h"
@@ -79,6 +80,7 @@ Handlers::Handlers(Settings settings, FrontDoor& front_door, Mailbox& mailbox, C
             .models = models_,
             .unavailable = [this] { return Unavailable(); },
             .log_bodies = settings_.log_bodies,
+            .caches_by_key = settings_.caches_by_key,
             .keep_alive = settings_.keep_alive,
             .request_timeout = settings_.request_timeout} {}
 
@@ -186,10 +188,33 @@ void Handlers::StartGeneration(HttpCall call, DialectOf dialect_of) const {
   std::make_shared<ModelChoice>(std::move(call), room_, begin)->Begin();
 }
 
+Result<ModelLease> Handlers::ViewedModel(const HttpCall& call) const {
+  ModelRegistry* models = models_;
+  if (models == nullptr) return std::unexpected(Unavailable());
+  const Result<std::size_t> model = models->Find(call.request->getParameter("model"));
+  if (!model) return std::unexpected(model.error());
+  if (ModelLease lease = models->Take(*model)) return lease;
+  return cllm::Fail(ErrorCode::kUnavailable, "the model is not in memory");
+}
+
+void Handlers::AnswerFromBackend(HttpCall call, BackendAnswer answer) const {
+  const Result<ModelLease> backend = ViewedModel(call);
+  if (!backend) return call.Fail(backend.error());
+  call.Answer(answer(**backend));
+}
+
 void Handlers::AnswerFromList(HttpCall call, ListAnswer answer) const {
   const ModelRegistry* models = models_;
   if (models == nullptr) return call.Fail(Unavailable());
   call.Answer(answer(models->List()));
+}
+
+void Handlers::AnswerFromQuery(HttpCall call, QueryAnswer answer) const {
+  const Result<ModelLease> backend = ViewedModel(call);
+  if (!backend) return call.Fail(backend.error());
+  Result<std::string> body = answer(**backend, [&](const char* name) { return call.request->getParameter(name); });
+  if (!body) return call.Fail(body.error());
+  call.Answer(*std::move(body));
 }
 
 // On a worker: whoever sends a short body may send a long one.
@@ -207,6 +232,13 @@ void Handlers::AnswerFromLook(HttpCall call, LookAnswer answer) const {
     if (!shown) return call.Fail(shown.error());
     call.Answer(*std::move(shown));
   });
+}
+
+void Handlers::StartEmbedding(HttpCall call, EmbeddingDialectOf dialect_of) const {
+  const auto begin = [this, dialect_of](HttpCall chosen, RequestBody body, ModelLease backend) {
+    std::make_shared<EmbeddingWork>(std::move(chosen), std::move(body), std::move(backend), dialect_of, room_)->Begin();
+  };
+  std::make_shared<ModelChoice>(std::move(call), room_, begin)->Begin();
 }
 
 // On a worker: what is kept may be long.

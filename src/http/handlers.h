@@ -52,6 +52,7 @@ struct RequestRoom {
   const std::atomic<ModelRegistry*>& models;  // null until there is one, and after the end
   std::function<Error()> unavailable;         // why there is none
   bool log_bodies = false;
+  bool caches_by_key = false;
   std::chrono::milliseconds keep_alive{};      // as Exchange::Parts has it
   std::chrono::nanoseconds request_timeout{};  // for a model to come into memory
 };
@@ -62,6 +63,7 @@ class Handlers {
     std::string version;
     bool asks_for_keys = false;
     bool log_bodies = false;
+    bool caches_by_key = false;  // what one key's requests compute is not used for another's
     std::chrono::milliseconds keep_alive{};
     std::chrono::nanoseconds stall_timeout{};  // a step of the engine that takes longer has stalled
     std::chrono::nanoseconds request_timeout{};
@@ -97,16 +99,34 @@ class Handlers {
     StartGeneration(std::move(call), [](const Backend& backend) -> const Dialect& { return backend.*kDialect; });
   }
 
+  // `kDialect` is the Backend's member for it.
+  template <auto kDialect>
+  void Embed(HttpCall call) const {
+    StartEmbedding(std::move(call), [](const Backend& backend) -> const EmbeddingDialect& { return backend.*kDialect; });
+  }
+
   // `kAnswer` makes one body of another on a thread of the service.
   template <auto kAnswer>
   void Work(HttpCall call) const {
     StartWork(std::move(call), kAnswer);
   }
 
+  // `kAnswer` shows something of a model that is in memory.
+  template <auto kAnswer>
+  void View(HttpCall call) const {
+    AnswerFromBackend(std::move(call), kAnswer);
+  }
+
   // `kAnswer` shows something of the models.
   template <auto kAnswer>
   void List(HttpCall call) const {
     AnswerFromList(std::move(call), kAnswer);
+  }
+
+  // The same, by the query.
+  template <auto kAnswer>
+  void Ask(HttpCall call) const {
+    AnswerFromQuery(std::move(call), kAnswer);
   }
 
   // `kAnswer` looks up what a short body asks for.
@@ -124,9 +144,12 @@ class Handlers {
  private:
   static constexpr int kBodyThreads = 2;
   using DialectOf = const Dialect& (*)(const Backend&);
+  using EmbeddingDialectOf = const EmbeddingDialect& (*)(const Backend&);
   using KeptAnswer = Result<std::string> (*)(const KeptResponseCall&);
   // On the loop of the call; `model` is one of the registry's.
   using ManageModelFunction = void (*)(HttpCall call, ModelRegistry& models, std::size_t model, const RequestRoom& room);
+  using BackendAnswer = std::string (*)(const Backend&);
+  using QueryAnswer = Result<std::string> (*)(const Backend&, const std::function<std::string(const char*)>& query);
   using ListAnswer = std::string (*)(const ModelList&);
   using LookAnswer = Result<std::string> (*)(const FindModel&, std::string_view body);
   using BodyAnswer = Result<ChunkedText> (*)(const TextModel&, std::string_view, const WorkLimits&);
@@ -137,8 +160,13 @@ class Handlers {
   // Why there are no models.
   Error Unavailable() const;
   void StartGeneration(HttpCall call, DialectOf dialect_of) const;
+  void StartEmbedding(HttpCall call, EmbeddingDialectOf dialect_of) const;
   void StartWork(HttpCall call, BodyAnswer answer) const;
   void ManageModel(HttpCall call, ManageModelFunction manage) const;
+  // The model in memory that the query's `model` means, or without one the first.
+  Result<ModelLease> ViewedModel(const HttpCall& call) const;
+  void AnswerFromBackend(HttpCall call, BackendAnswer answer) const;
+  void AnswerFromQuery(HttpCall call, QueryAnswer answer) const;
   void AnswerFromList(HttpCall call, ListAnswer answer) const;
   void AnswerFromLook(HttpCall call, LookAnswer answer) const;
   void AnswerFromStore(HttpCall call, KeptAnswer answer) const;

@@ -32,7 +32,7 @@ constexpr StatusText kAlways[] = {{400, "a wrong field, path or header, or a bod
                                   {429, "there is no room for the request now"},
                                   {431, "the headers are too long"},
                                   {500, "the server failed this request"},
-                                  {501, "a Transfer-Encoding other than chunked"},
+                                  {501, "what this server or its model can't do, or a Transfer-Encoding other than chunked"},
                                   {503, "the model loads, the server ends, or there is no room for the connection or the answer"},
                                   {505, "another version of HTTP than 1.0 and 1.1"}};
 constexpr StatusText kUnauthorized = {401, "no API key, or a wrong one"};

@@ -35,6 +35,7 @@ struct HttpOptions {
   std::vector<std::string> cors_origins = {};
   std::vector<std::string> allowed_hosts = {};  // further names of this server, for browsers that come without a key
   bool log_bodies = false;
+  std::string cache_share = "keys";  // where there are several keys: who finds what whose requests have computed: "keys" or "all"
 };
 
 }  // namespace cllm

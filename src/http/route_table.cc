@@ -10,8 +10,10 @@
 #include <fmt/format.h>
 
 #include "api/endpoints.h"
+#include "api/llama_views.h"
 #include "api/managed_model.h"
 #include "api/ollama_models.h"
+#include "api/token_endpoints.h"
 #include "base/nearest_word.h"
 #include "http/handlers.h"
 #include "http/metrics_page.h"
@@ -27,6 +29,7 @@ constexpr auto kCllm = ErrorFamily::kCllm;
 constexpr auto kOpenAi = ErrorFamily::kOpenAi;
 constexpr auto kAnthropic = ErrorFamily::kAnthropic;
 constexpr auto kOllama = ErrorFamily::kOllama;
+constexpr auto kLlamaServer = ErrorFamily::kLlamaServer;
 constexpr std::string_view kSameAsAbove;
 
 // What is the same whatever the backend.
@@ -57,6 +60,16 @@ constexpr Route Generating(std::string_view path, ErrorFamily errors, std::strin
           .logs_itself = true};
 }
 
+template <auto kDialect>
+constexpr Route Embedding(std::string_view path, std::string_view description, ErrorFamily errors = kOpenAi) {
+  return {.method = kPost,
+          .path = path,
+          .errors = errors,
+          .answer = &Handlers::Embed<kDialect>,
+          .describe = [](const Backend& backend) { return (backend.*kDialect).Describe(); },
+          .description = description};
+}
+
 template <auto kAnswer, Operation (*kDescribe)()>
 constexpr Route Kept(RouteMethod method, std::string_view path, std::string_view description) {
   return {.method = method,
@@ -68,20 +81,30 @@ constexpr Route Kept(RouteMethod method, std::string_view path, std::string_view
 }
 
 template <auto kAnswer, Operation (*kDescribe)()>
-constexpr Route OllamaView(std::string_view path, std::string_view description) {
+constexpr Route View(ErrorFamily errors, std::string_view path, std::string_view description) {
   return {.method = kGet,
           .path = path,
-          .errors = kOllama,
+          .errors = errors,
+          .answer = &Handlers::View<kAnswer>,
+          .describe = Described<kDescribe>,
+          .description = description};
+}
+
+template <auto kAnswer, Operation (*kDescribe)()>
+constexpr Route List(ErrorFamily errors, std::string_view path, std::string_view description) {
+  return {.method = kGet,
+          .path = path,
+          .errors = errors,
           .answer = &Handlers::List<kAnswer>,
           .describe = Described<kDescribe>,
           .description = description};
 }
 
 template <auto kAnswer, Operation (*kDescribe)()>
-constexpr Route OllamaLook(RouteMethod method, std::string_view path, std::string_view description) {
+constexpr Route Look(ErrorFamily errors, RouteMethod method, std::string_view path, std::string_view description) {
   return {.method = method,
           .path = path,
-          .errors = kOllama,
+          .errors = errors,
           .answer = &Handlers::Look<kAnswer>,
           .describe = Described<kDescribe>,
           .description = description};
@@ -162,15 +185,50 @@ constexpr std::array kRoutes = {
           .description = "how many tokens a request to Messages begins with"},
     Generating<&Backend::ollama_chat>("/api/chat", kOllama, "Ollama's chat"),
     Generating<&Backend::ollama_generate>("/api/generate", kOllama, "Ollama's text for a prompt"),
-    OllamaView<OllamaTagsBody, DescribeOllamaTags>("/api/tags", "the models that there are, as Ollama lists them"),
-    OllamaView<OllamaRunningBody, DescribeOllamaRunning>("/api/ps", "those that are loaded"),
-    OllamaView<OllamaVersionBody, DescribeOllamaVersion>("/api/version", "the version of Ollama whose API is spoken, and this server's"),
-    OllamaLook<OllamaShowBody, DescribeOllamaShow>(kPost, "/api/show", "what a model is"),
-    OllamaLook<OllamaPullBody, DescribeOllamaPull>(kPost, "/api/pull", "`success` for a model that is there, else 400"),
-    OllamaLook<OllamaUnmanagedBody, DescribeOllamaUnmanaged>(kPost, "/api/push", kModelsManaged),
-    OllamaLook<OllamaUnmanagedBody, DescribeOllamaUnmanaged>(kPost, "/api/create", kSameAsAbove),
-    OllamaLook<OllamaUnmanagedBody, DescribeOllamaUnmanaged>(kPost, "/api/copy", kSameAsAbove),
-    OllamaLook<OllamaUnmanagedBody, DescribeOllamaUnmanaged>(kDelete, "/api/delete", kSameAsAbove),
+    Embedding<&Backend::ollama_embed>("/api/embed", "Ollama's embeddings", kOllama),
+    Embedding<&Backend::ollama_embeddings>("/api/embeddings", "the same for one text, as it was before", kOllama),
+    List<OllamaTagsBody, DescribeOllamaTags>(kOllama, "/api/tags", "the models that there are, as Ollama lists them"),
+    List<OllamaRunningBody, DescribeOllamaRunning>(kOllama, "/api/ps", "those that are loaded"),
+    List<OllamaVersionBody, DescribeOllamaVersion>(kOllama, "/api/version", "the version of Ollama whose API is spoken, and this server's"),
+    Look<OllamaShowBody, DescribeOllamaShow>(kOllama, kPost, "/api/show", "what a model is"),
+    Look<OllamaPullBody, DescribeOllamaPull>(kOllama, kPost, "/api/pull", "`success` for a model that is there, else 400"),
+    Look<OllamaUnmanagedBody, DescribeOllamaUnmanaged>(kOllama, kPost, "/api/push", kModelsManaged),
+    Look<OllamaUnmanagedBody, DescribeOllamaUnmanaged>(kOllama, kPost, "/api/create", kSameAsAbove),
+    Look<OllamaUnmanagedBody, DescribeOllamaUnmanaged>(kOllama, kPost, "/api/copy", kSameAsAbove),
+    Look<OllamaUnmanagedBody, DescribeOllamaUnmanaged>(kOllama, kDelete, "/api/delete", kSameAsAbove),
+    Generating<&Backend::llama_completion>("/completion", kLlamaServer, "llama-server's text for a prompt"),
+    Generating<&Backend::llama_completion>("/completions", kLlamaServer, kSameAsAbove),
+    Generating<&Backend::llama_infill>("/infill", kLlamaServer, "llama-server's text for a gap between two others"),
+    View<LlamaPropsBody, DescribeLlamaProps>(kLlamaServer, "/props", "what the server is and does by default, as llama-server says it"),
+    Look<LlamaPropsFixedBody, DescribeLlamaUnsupported>(kLlamaServer, kPost, "/props", "501: properties are options of the server"),
+    Route{.method = kGet,
+          .path = "/slots",
+          .errors = kLlamaServer,
+          .answer = &Handlers::Ask<LlamaSlotsBody>,
+          .describe = Described<DescribeLlamaSlots>,
+          .description = "an entry for each request that may run at a time; `?fail_on_no_slot=1`: 503 where all do"},
+    Look<LlamaSlotsUnkeptBody, DescribeLlamaUnsupported>(kLlamaServer, kPost, "/slots/{id}",
+                                                         "501: nothing is saved, restored or erased on request"),
+    View<LlamaAdaptersBody, DescribeLlamaAdapters>(kLlamaServer, "/lora-adapters", "an empty list"),
+    Look<SetLlamaAdaptersBody, DescribeSetLlamaAdapters>(kLlamaServer, kPost, "/lora-adapters", "400 for any but an empty list"),
+    View<VllmVersionBody, DescribeVllmVersion>(kOpenAi, "/version", "the server's version, as vLLM says it"),
+    Probe<DescribeHealth>("/ping", kOpenAi, &Handlers::Health, "the same as `/health`, where SageMaker and vLLM's clients ask for it"),
+    Route{.method = kPost,
+          .path = "/ping",
+          .errors = kOpenAi,
+          .answer = &Handlers::Health,
+          .describe = Described<DescribeHealth>,
+          .description = kSameAsAbove,
+          .needs_key = false},
+    Embedding<&Backend::embeddings>("/v1/embeddings", "OpenAI's embeddings"),
+    Embedding<&Backend::llama_embeddings>("/embedding", "embeddings as llama-server has them"),
+    Embedding<&Backend::llama_embeddings>("/embeddings", kSameAsAbove),
+    Embedding<&Backend::rerank>("/v1/rerank", "how well documents answer a query, the best first, as Jina and llama-server have it"),
+    Embedding<&Backend::rerank>("/rerank", kSameAsAbove),
+    Embedding<&Backend::rerank>("/v1/reranking", kSameAsAbove),
+    Embedding<&Backend::rerank>("/reranking", kSameAsAbove),
+    Embedding<&Backend::score>("/score", "how well one text answers another, as vLLM has it"),
+    Embedding<&Backend::score>("/v1/score", kSameAsAbove),
     Route{.method = kPost,
           .path = "/tokenize",
           .answer = &Handlers::Work<TokenizeBody>,

@@ -107,7 +107,8 @@ class HttpServer::Application {
 
   HttpOptions options_;
   std::string version_;
-  bool open_to_all_ = true;    // no key is asked for
+  bool open_to_all_ = true;  // no key is asked for
+  bool caches_by_key_ = false;
   std::string upload_folder_;  // Drogon insists on one; empty and temporary
   Mailbox mailbox_;
   ConnectionTracker tracker_;
@@ -148,6 +149,7 @@ Status HttpServer::Application::MakeFrontDoor() {
   settings.limits.body_bytes = static_cast<std::size_t>(options_.max_body_mb) << 20;
   settings.limits.body_text = fmt::format("{} MiB of http.max_body_mb", options_.max_body_mb);
   open_to_all_ = !settings.keys.required();
+  caches_by_key_ = settings.keys.count() > 1 && options_.cache_share == "keys";
   front_door_ = std::make_unique<FrontDoor>(std::move(settings),
                                             [this](const trantor::TcpConnection* connection) { tracker_.OnDisconnect(connection); });
   return {};
@@ -158,6 +160,7 @@ Status HttpServer::Application::Bind() {
   handlers_ = std::make_unique<Handlers>(Handlers::Settings{.version = version_,
                                                             .asks_for_keys = !open_to_all_,
                                                             .log_bodies = options_.log_bodies,
+                                                            .caches_by_key = caches_by_key_,
                                                             .keep_alive = std::chrono::milliseconds(options_.keep_alive_ms),
                                                             .stall_timeout = Nanoseconds(options_.stall_timeout_s),
                                                             .request_timeout = Nanoseconds(options_.request_timeout_s)},

@@ -15,12 +15,13 @@ int BlockCache::MostCached(std::span<const TokenId> tokens) const {
   return size - (size < options_.rows_after_prefix ? 1 : options_.rows_after_prefix);
 }
 
-BlockCache::Match BlockCache::Find(std::span<const TokenId> tokens) const {
+BlockCache::Match BlockCache::Find(const RootedTokens& prompt) const {
+  const std::span<const TokenId> tokens = prompt.tokens;
   Match match;
   if (!options_.shares_prefixes) return match;
   const auto block_tokens = static_cast<std::size_t>(options_.block_tokens);
   const int most = MostCached(tokens);
-  PrefixId prefix = kEmptyPrefix;
+  PrefixId prefix = RootPrefix(prompt.root);
   for (std::size_t first = 0; first + block_tokens <= tokens.size() && match.tokens < most; first += block_tokens) {
     const auto entry = pool_.index().Find(prefix, tokens.subspan(first, block_tokens));
     if (!entry) break;
@@ -37,20 +38,20 @@ BlockCache::Match BlockCache::Find(std::span<const TokenId> tokens) const {
   return match;
 }
 
-bool BlockCache::IsWorthWaiting(std::span<const TokenId> tokens) const {
+bool BlockCache::IsWorthWaiting(const RootedTokens& prompt) const {
   if (!options_.shares_prefixes) return false;
   int later = 0;
   for (const Slot& slot : slots_) {
     // A sequence that has computed its prompt computes nothing more that another one could know beforehand.
-    if (!slot.runs || slot.tokens.size() == slot.expected.size()) continue;
-    const auto shared = std::ranges::mismatch(tokens, slot.expected).in1 - tokens.begin();
+    if (!slot.runs || slot.root != prompt.root || slot.tokens.size() == slot.expected.size()) continue;
+    const auto shared = std::ranges::mismatch(prompt.tokens, slot.expected).in1 - prompt.tokens.begin();
     later = std::max(later, static_cast<int>(shared) / options_.block_tokens * options_.block_tokens);
   }
-  return later > 0 && std::min(later, MostCached(tokens)) > Find(tokens).tokens;
+  return later > 0 && std::min(later, MostCached(prompt.tokens)) > Find(prompt).tokens;
 }
 
-bool BlockCache::HasRoom(std::span<const TokenId> tokens, int most_tokens) const {
-  return FreeSlot() >= 0 && HasRoomBehind(Find(tokens), most_tokens);
+bool BlockCache::HasRoom(const RootedTokens& prompt, int most_tokens) const {
+  return FreeSlot() >= 0 && HasRoomBehind(Find(prompt), most_tokens);
 }
 
 // Blocks of the match that are idle are available now and will not be then.
@@ -77,14 +78,24 @@ void BlockCache::AddBlock(Slot& slot) {
   slot.blocks.push_back(*block);
 }
 
-std::optional<SlotGrant> BlockCache::Admit(std::span<const TokenId> tokens, std::vector<KvOperation>& operations) {
+std::optional<SlotGrant> BlockCache::Admit(const RootedTokens& prompt, std::vector<KvOperation>& operations) {
+  return Start(prompt, Find(prompt), operations);
+}
+
+std::optional<SlotGrant> BlockCache::AdmitAnew(const RootedTokens& prompt, std::vector<KvOperation>& operations) {
+  return Start(prompt, {}, operations);
+}
+
+std::optional<SlotGrant> BlockCache::Start(const RootedTokens& prompt, const Match& match, std::vector<KvOperation>& operations) {
+  const std::span<const TokenId> tokens = prompt.tokens;
   CheckInvariant(!tokens.empty(), "a sequence has a token");
   const int size = static_cast<int>(tokens.size());
   const int number = FreeSlot();
-  const Match match = Find(tokens);
   if (number < 0 || !HasRoomBehind(match, size)) return std::nullopt;
   Slot& slot = At(number);
   slot.runs = true;
+  slot.root = prompt.root;
+  slot.prefix = RootPrefix(prompt.root);
   slot.tokens.assign(tokens.begin(), tokens.begin() + match.tokens);
   slot.expected.assign(tokens.begin(), tokens.end());
   for (const PrefixIndex::Entry& entry : match.whole) {

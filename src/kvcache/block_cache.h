@@ -27,9 +27,10 @@ class BlockCache : public KvCache {
   };
   explicit BlockCache(const Options& options);
 
-  bool IsWorthWaiting(std::span<const TokenId> tokens) const override;
-  bool HasRoom(std::span<const TokenId> tokens, int most_tokens) const override;
-  std::optional<SlotGrant> Admit(std::span<const TokenId> tokens, std::vector<KvOperation>& operations) override;
+  bool IsWorthWaiting(const RootedTokens& prompt) const override;
+  bool HasRoom(const RootedTokens& prompt, int most_tokens) const override;
+  std::optional<SlotGrant> Admit(const RootedTokens& prompt, std::vector<KvOperation>& operations) override;
+  std::optional<SlotGrant> AdmitAnew(const RootedTokens& prompt, std::vector<KvOperation>& operations) override;
   bool Reserve(int slot, int rows) override;
   void TakeNewBlocks(int slot, std::vector<BlockId>& blocks) override;
   void Append(int slot, std::span<const TokenId> tokens) override;
@@ -46,6 +47,7 @@ class BlockCache : public KvCache {
  private:
   struct Slot {
     bool runs = false;
+    CacheRoot root = kCommonRoot;
     std::vector<BlockId> blocks;
     std::size_t told = 0;            // blocks that the engine knows
     std::vector<TokenId> tokens;     // computed
@@ -62,8 +64,9 @@ class BlockCache : public KvCache {
 
   int BlocksFor(int tokens) const { return (tokens + options_.block_tokens - 1) / options_.block_tokens; }
   int MostCached(std::span<const TokenId> tokens) const;
-  Match Find(std::span<const TokenId> tokens) const;
+  Match Find(const RootedTokens& prompt) const;
   bool HasRoomBehind(const Match& match, int most_tokens) const;
+  std::optional<SlotGrant> Start(const RootedTokens& prompt, const Match& match, std::vector<KvOperation>& operations);
   int FreeSlot() const;
   void AddBlock(Slot& slot);
   Slot& At(int slot) { return slots_.at(static_cast<std::size_t>(slot)); }

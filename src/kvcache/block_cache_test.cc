@@ -35,8 +35,8 @@ class Rig {
         memory_(blocks, Tokens(kBlock, -1)),
         tables_(slots) {}
 
-  SlotGrant Admit(const Tokens& prompt) {
-    const auto grant = cache.Admit(prompt, operations_);
+  SlotGrant Admit(const Tokens& prompt, CacheRoot root = kCommonRoot) {
+    const auto grant = cache.Admit({prompt, root}, operations_);
     EXPECT_TRUE(grant);
     Apply();
     prompts_[grant->slot] = prompt;
@@ -162,6 +162,20 @@ TEST(BlockCacheTest, WithoutSharingNothingStays) {
   EXPECT_FALSE(rig.cache.IsWorthWaiting(prompt));
 }
 
+TEST(BlockCacheTest, WhoComputesAllAnewSharesNothingAndLeavesTheOthersTheirs) {
+  Rig rig(8);
+  const Tokens prompt = TokensFrom(1, 8);
+  rig.Release(rig.Start(prompt).slot);
+  std::vector<KvOperation> operations;
+  const auto anew = rig.cache.AdmitAnew(prompt, operations);
+  ASSERT_TRUE(anew);
+  EXPECT_EQ(anew->cached_tokens, 0);
+  rig.cache.Append(anew->slot, prompt);
+  rig.cache.CheckInvariants();
+  rig.cache.Release(anew->slot, /*keep=*/false, operations);
+  EXPECT_EQ(rig.Start(TokensFrom(1, 9)).cached_tokens, 8);
+}
+
 TEST(BlockCacheTest, WhatFailedIsNotFound) {
   Rig rig(8);
   rig.Release(rig.Start(TokensFrom(1, 8)).slot, /*keep=*/false);
@@ -246,6 +260,20 @@ TEST(BlockCacheTest, RandomSequencesFindWhatTheyWroteAndNothingElse) {
       }
     }
   }
+}
+
+TEST(BlockCacheTest, NothingIsSharedBetweenRoots) {
+  Rig rig(16);
+  const Tokens prompt = TokensFrom(1, 9);
+  rig.Release(rig.Start(prompt).slot);
+  const SlotGrant of_another = rig.Admit(prompt, 2);
+  EXPECT_EQ(of_another.cached_tokens, 0);
+  EXPECT_FALSE(rig.cache.IsWorthWaiting({prompt, 3}));
+  EXPECT_TRUE(rig.cache.IsWorthWaiting({prompt, 2}));
+  rig.ComputePrompt(of_another);
+  EXPECT_EQ(rig.Admit(prompt, 3).cached_tokens, 0);
+  EXPECT_EQ(rig.Admit(prompt, 2).cached_tokens, 8);
+  EXPECT_EQ(rig.Admit(prompt).cached_tokens, 8);
 }
 
 }  // namespace

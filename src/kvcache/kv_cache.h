@@ -26,6 +26,21 @@ struct SlotMove {
   int to = 0;
 };
 
+// Whose keys and values they are: those of one root are never used for another's. Numbers are never used twice for two owners.
+using CacheRoot = std::uint64_t;
+inline constexpr CacheRoot kCommonRoot = 0;
+
+// The first tokens of a sequence, and the root below which they are shared.
+struct RootedTokens {
+  // NOLINTNEXTLINE(google-explicit-constructor): most are of the common root
+  RootedTokens(std::span<const TokenId> the_tokens, CacheRoot the_root = kCommonRoot) : tokens(the_tokens), root(the_root) {}
+  // NOLINTNEXTLINE(google-explicit-constructor)
+  RootedTokens(const std::vector<TokenId>& the_tokens, CacheRoot the_root = kCommonRoot) : tokens(the_tokens), root(the_root) {}
+
+  std::span<const TokenId> tokens;
+  CacheRoot root;
+};
+
 // What there is to win and to lose where a running sequence gives way.
 struct PreemptionCost {
   int freed_blocks = 0;  // that nobody else uses
@@ -45,16 +60,19 @@ class KvCache {
  public:
   virtual ~KvCache() = default;
 
-  // Whether a running sequence is about to compute a prefix of `tokens` that is worth the wait: longer than what there is
+  // Whether a running sequence is about to compute a prefix of `prompt` that is worth the wait: longer than what there is
   // now. It ends with that sequence, so nobody waits for nobody.
-  virtual bool IsWorthWaiting(std::span<const TokenId> tokens) const = 0;
+  virtual bool IsWorthWaiting(const RootedTokens& prompt) const = 0;
 
-  // Whether a sequence that starts with `tokens` and will have `most_tokens` in all can be held now.
-  virtual bool HasRoom(std::span<const TokenId> tokens, int most_tokens) const = 0;
+  // Whether a sequence that starts with `prompt` and will have `most_tokens` in all can be held now.
+  virtual bool HasRoom(const RootedTokens& prompt, int most_tokens) const = 0;
 
-  // A slot for a sequence that starts with `tokens` (at least one), with room for them; nothing where there is none. The last
+  // A slot for a sequence that starts with `prompt` (at least one), with room for them; nothing where there is none. The last
   // token is never cached: its logits are wanted.
-  virtual std::optional<SlotGrant> Admit(std::span<const TokenId> tokens, std::vector<KvOperation>& operations) = 0;
+  virtual std::optional<SlotGrant> Admit(const RootedTokens& prompt, std::vector<KvOperation>& operations) = 0;
+
+  // The same for one that has to compute all of its tokens. It finds room where HasRoom says so for no tokens.
+  virtual std::optional<SlotGrant> AdmitAnew(const RootedTokens& prompt, std::vector<KvOperation>& operations) = 0;
 
   // Room for `rows` tokens behind those that the slot's sequence has computed. False where there is none: then nothing
   // changes, and a running sequence has to give way.

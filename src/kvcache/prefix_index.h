@@ -11,11 +11,15 @@
 #include <vector>
 
 #include "engine/engine.h"
+#include "kvcache/kv_cache.h"
 
 namespace cllm {
 
 using PrefixId = std::uint64_t;
 inline constexpr PrefixId kEmptyPrefix = 0;
+
+// The prefix without tokens of a root. No other prefix gets its number: they are counted from 1.
+constexpr PrefixId RootPrefix(CacheRoot root) { return root == kCommonRoot ? kEmptyPrefix : root | PrefixId{1} << 63; }
 
 class PrefixIndex {
  public:

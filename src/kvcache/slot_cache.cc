@@ -23,27 +23,30 @@ std::size_t SharedLength(std::span<const TokenId> a, std::span<const TokenId> b)
 
 SlotCache::SlotCache(Options options) : options_(std::move(options)), slots_(static_cast<std::size_t>(options_.slots)) {}
 
-// How many first tokens two runs share, without those of `tokens` that are computed anyway.
-int SlotCache::CommonPrefix(std::span<const TokenId> tokens, std::span<const TokenId> held) const {
+int SlotCache::CommonPrefix(const RootedTokens& prompt, const Slot& slot, std::span<const TokenId> held) const {
+  if (slot.root != prompt.root) return 0;
+  const std::span<const TokenId> tokens = prompt.tokens;
   const auto rows = static_cast<std::size_t>(options_.rows_after_prefix);
   return static_cast<int>(SharedLength(tokens.first(tokens.size() - (tokens.size() < rows ? 1 : rows)), held));
 }
 
-std::vector<int> SlotCache::Matches(std::span<const TokenId> tokens) const {
+std::vector<int> SlotCache::Matches(const RootedTokens& prompt) const {
   std::vector<int> matches(slots_.size(), 0);
   if (!options_.shares_prefixes) return matches;
-  for (std::size_t slot = 0; slot < slots_.size(); ++slot) matches[slot] = CommonPrefix(tokens, slots_[slot].tokens);
+  for (std::size_t slot = 0; slot < slots_.size(); ++slot) matches[slot] = CommonPrefix(prompt, slots_[slot], slots_[slot].tokens);
   return matches;
 }
 
-// In lexicographical order the longest common prefix is a neighbour's.
+// In lexicographical order of root and tokens the longest common prefix is a neighbour's.
 std::vector<int> SlotCache::SharedTokens() const {
   std::vector<std::size_t> order(slots_.size());
   std::iota(order.begin(), order.end(), 0);
-  std::ranges::sort(order, std::ranges::lexicographical_compare, [this](std::size_t slot) { return std::span(slots_[slot].tokens); });
+  std::ranges::sort(order, {}, [this](std::size_t slot) { return std::tie(slots_[slot].root, slots_[slot].tokens); });
   std::vector<int> shared(slots_.size(), 0);
   for (std::size_t i = 1; i < order.size(); ++i) {
-    const auto length = static_cast<int>(SharedLength(slots_[order[i - 1]].tokens, slots_[order[i]].tokens));
+    const Slot& before = slots_[order[i - 1]];
+    const Slot& slot = slots_[order[i]];
+    const auto length = before.root == slot.root ? static_cast<int>(SharedLength(before.tokens, slot.tokens)) : 0;
     shared[order[i - 1]] = std::max(shared[order[i - 1]], length);
     shared[order[i]] = length;
   }
@@ -69,17 +72,18 @@ double SlotCache::PriceOfLoss(int slot, int kept) const {
   return options_.costs.compute(kept, size) / (4 + age);
 }
 
-bool SlotCache::IsWorthWaiting(std::span<const TokenId> tokens) const {
+bool SlotCache::IsWorthWaiting(const RootedTokens& prompt) const {
   if (!options_.shares_prefixes || in_use_ == 0) return false;
   int later = 0;
   int leader = -1;
   for (int slot = 0; slot < count(); ++slot) {
     // A sequence that has computed its prompt computes nothing more that another one could know beforehand.
     if (At(slot).use != Use::kRunning || At(slot).tokens.size() >= At(slot).expected.size()) continue;
-    const int shared = CommonPrefix(tokens, At(slot).expected);
+    const int shared = CommonPrefix(prompt, At(slot), At(slot).expected);
     if (shared > later) std::tie(later, leader) = std::pair(shared, slot);
   }
-  const std::vector<int> matches = Matches(tokens);
+  const std::span<const TokenId> tokens = prompt.tokens;
+  const std::vector<int> matches = Matches(prompt);
   if (later <= std::ranges::max(matches)) return false;
   // Compared with what there is without the leader: who waits for it waits until all that they share is there.
   double without = PriceOfRest(tokens, 0);
@@ -93,10 +97,20 @@ bool SlotCache::IsWorthWaiting(std::span<const TokenId> tokens) const {
   return PriceOfRest(tokens, later) + PriceOfCopy(later) + step < without;
 }
 
-std::optional<SlotGrant> SlotCache::Admit(std::span<const TokenId> tokens, std::vector<KvOperation>& operations) {
+std::optional<SlotGrant> SlotCache::Admit(const RootedTokens& prompt, std::vector<KvOperation>& operations) {
+  return Start(prompt, Matches(prompt), operations);
+}
+
+std::optional<SlotGrant> SlotCache::AdmitAnew(const RootedTokens& prompt, std::vector<KvOperation>& operations) {
+  return Start(prompt, std::vector<int>(slots_.size(), 0), operations);
+}
+
+std::optional<SlotGrant> SlotCache::Start(const RootedTokens& prompt, const std::vector<int>& matches,
+                                          std::vector<KvOperation>& operations) {
+  const std::span<const TokenId> tokens = prompt.tokens;
   CheckInvariant(!tokens.empty(), "a sequence has a token");
   if (in_use_ == count()) return std::nullopt;
-  const Way way = BestWay(tokens);
+  const Way way = BestWay(tokens, matches);
   Slot& granted = At(way.slot);
   if (way.source == way.slot) {
     granted.tokens.resize(static_cast<std::size_t>(way.cached));
@@ -110,14 +124,14 @@ std::optional<SlotGrant> SlotCache::Admit(std::span<const TokenId> tokens, std::
     operations.push_back({.kind = KvOperation::Kind::kCopy, .slot = way.source, .target_slot = way.slot, .tokens = way.cached});
   }
   granted.use = Use::kRunning;
+  granted.root = prompt.root;
   granted.expected.assign(tokens.begin(), tokens.end());
   granted.used_at = ++clock_;
   ++in_use_;
   return SlotGrant{.slot = way.slot, .cached_tokens = way.cached};
 }
 
-SlotCache::Way SlotCache::BestWay(std::span<const TokenId> tokens) const {
-  const std::vector<int> matches = Matches(tokens);
+SlotCache::Way SlotCache::BestWay(std::span<const TokenId> tokens, const std::vector<int>& matches) const {
   const std::vector<int> shared = SharedTokens();
   Way best;
   // Where two cost the same, the one that computes less.

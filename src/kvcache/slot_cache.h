@@ -35,9 +35,10 @@ class SlotCache : public KvCache {
   };
   explicit SlotCache(Options options);
 
-  bool IsWorthWaiting(std::span<const TokenId> tokens) const override;
-  bool HasRoom(std::span<const TokenId> /*tokens*/, int /*most_tokens*/) const override { return in_use_ < count(); }
-  std::optional<SlotGrant> Admit(std::span<const TokenId> tokens, std::vector<KvOperation>& operations) override;
+  bool IsWorthWaiting(const RootedTokens& prompt) const override;
+  bool HasRoom(const RootedTokens& /*prompt*/, int /*most_tokens*/) const override { return in_use_ < count(); }
+  std::optional<SlotGrant> Admit(const RootedTokens& prompt, std::vector<KvOperation>& operations) override;
+  std::optional<SlotGrant> AdmitAnew(const RootedTokens& prompt, std::vector<KvOperation>& operations) override;
   bool Reserve(int /*slot*/, int /*rows*/) override { return true; }
   void TakeNewBlocks(int /*slot*/, std::vector<BlockId>& /*blocks*/) override {}
   void Append(int slot, std::span<const TokenId> tokens) override;
@@ -55,6 +56,7 @@ class SlotCache : public KvCache {
   enum class Use : std::uint8_t { kEmpty, kRunning, kIdle };
   struct Slot {
     Use use = Use::kEmpty;
+    CacheRoot root = kCommonRoot;
     std::vector<TokenId> tokens;    // computed
     std::vector<TokenId> expected;  // running: what it was admitted with and will compute
     std::uint64_t used_at = 0;      // by turns of the clock
@@ -73,9 +75,10 @@ class SlotCache : public KvCache {
     double price = 0;
   };
 
-  int CommonPrefix(std::span<const TokenId> tokens, std::span<const TokenId> held) const;
+  // How many first tokens a prompt shares with `held` of a slot, without those that are computed anyway.
+  int CommonPrefix(const RootedTokens& prompt, const Slot& slot, std::span<const TokenId> held) const;
   // How many first tokens each slot holds; none where prefixes aren't shared.
-  std::vector<int> Matches(std::span<const TokenId> tokens) const;
+  std::vector<int> Matches(const RootedTokens& prompt) const;
   // How many first tokens of each slot another one holds, too.
   std::vector<int> SharedTokens() const;
 
@@ -84,7 +87,9 @@ class SlotCache : public KvCache {
   // Of losing what an idle slot holds beyond its first `kept` tokens.
   double PriceOfLoss(int slot, int kept) const;
 
-  Way BestWay(std::span<const TokenId> tokens) const;
+  std::optional<SlotGrant> Start(const RootedTokens& prompt, const std::vector<int>& matches, std::vector<KvOperation>& operations);
+  // `matches`: how many first tokens it may have of each slot.
+  Way BestWay(std::span<const TokenId> tokens, const std::vector<int>& matches) const;
   Way BestCopy(std::span<const TokenId> tokens, const std::vector<int>& matches, int slot) const;
   // Slots in which a sequence may start.
   std::vector<int> Places() const;

@@ -40,8 +40,8 @@ class SlotRig {
     Compute(grant, prompt);
     return grant;
   }
-  SlotGrant Admit(const Tokens& prompt) {
-    const auto grant = cache.Admit(prompt, operations_);
+  SlotGrant Admit(const Tokens& prompt, CacheRoot root = kCommonRoot) {
+    const auto grant = cache.Admit({prompt, root}, operations_);
     EXPECT_TRUE(grant);
     Apply();
     const Tokens& held = engine_.at(grant->slot);
@@ -115,6 +115,27 @@ class SlotRig {
   std::vector<KvOperation> operations_;
   std::map<Kind, int> counts_;
 };
+
+TEST(SlotCacheTest, WhoComputesAllAnewSharesNothing) {
+  SlotRig rig(2);
+  rig.Release(rig.Run(Prompt(1, 100)).slot);
+  std::vector<KvOperation> operations;
+  const auto anew = rig.cache.AdmitAnew(Prompt(1, 100), operations);
+  ASSERT_TRUE(anew);
+  EXPECT_EQ(anew->cached_tokens, 0);
+  EXPECT_EQ(rig.cache.idle_tokens(), 100) << "it goes where nothing is lost";
+  rig.cache.CheckInvariants();
+}
+
+TEST(SlotCacheTest, WhoComputesAllAnewDoesSoBelowItsOwnRoot) {
+  SlotRig rig(1);
+  std::vector<KvOperation> operations;
+  const auto anew = rig.cache.AdmitAnew({Prompt(1, 100), 7}, operations);
+  ASSERT_TRUE(anew);
+  rig.cache.Append(anew->slot, Prompt(1, 100));
+  rig.Release(anew->slot);
+  EXPECT_EQ(rig.Admit(Prompt(1, 100)).cached_tokens, 0) << "nobody else finds it";
+}
 
 TEST(SlotCacheTest, ARepeatedPromptNeedsItsLastTokenOnly) {
   SlotRig rig(2);
@@ -435,6 +456,20 @@ TEST(SlotCacheTest, RandomLivesKeepTheBooks) {
     }
     EXPECT_GT(cached, 10'000);
   }
+}
+
+TEST(SlotCacheTest, NothingIsSharedBetweenRoots) {
+  SlotRig rig(4);
+  const Tokens prompt = Prompt(1, 200);
+  rig.Release(rig.Run(prompt).slot);
+  const SlotGrant of_another = rig.Admit(prompt, 2);
+  EXPECT_EQ(of_another.cached_tokens, 0);
+  EXPECT_FALSE(rig.cache.IsWorthWaiting({prompt, 3})) << "who waits for another's prefix learns of it by the time";
+  EXPECT_TRUE(rig.cache.IsWorthWaiting({Prompt(1, 200, 2, 10), 2}));
+  rig.Compute(of_another, prompt);
+  EXPECT_EQ(rig.Admit(prompt, 3).cached_tokens, 0);
+  EXPECT_EQ(rig.Admit(prompt, 2).cached_tokens, 199);
+  EXPECT_EQ(rig.Count(Kind::kCopy), 1);
 }
 
 }  // namespace

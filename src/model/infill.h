@@ -2,7 +2,7 @@
 #pragma once
 
 #include <cstdint>
-#include <string_view>
+#include <string>
 #include <vector>
 
 #include "base/status.h"
@@ -11,9 +11,23 @@
 
 namespace cllm {
 
-// The tokens before a gap, after it, and of what the answer goes on with in it. What is in the texts is text: no control tokens.
-// `add_special`: with the token that the model wants before each text. An error where the model knows no gaps.
-Result<std::vector<std::int32_t>> TokenizeGap(const Tokenizer& tokenizer, std::string_view prefix, std::string_view suffix,
-                                              std::string_view middle, bool add_special, const StopCheck& stop = {});
+// A text from elsewhere in the project.
+struct GapFile {
+  std::string name;
+  std::string text;
+};
+
+// The answer fills the gap between two texts.
+struct GapPrompt {
+  std::string prefix = {};
+  std::string suffix = {};
+  std::string middle = {};          // what the answer goes on with
+  bool add_special_tokens = true;   // the token that the model wants before each text
+  std::vector<GapFile> files = {};  // come before
+  bool names_files = false;         // where the model has tokens for that, project and file are named, as llama-server names them
+};
+
+// What is in the texts is text: no control tokens. An error where the model knows no gaps.
+Result<std::vector<std::int32_t>> TokenizeGap(const Tokenizer& tokenizer, const GapPrompt& gap, const StopCheck& stop = {});
 
 }  // namespace cllm

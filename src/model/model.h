@@ -26,6 +26,7 @@ struct ModelOptions {
   // Instead of the file's chat template: a text or a name, or the file that has it. Empty = the file's own.
   std::string chat_template;
   std::string chat_template_file;
+  std::string pooling = "auto";  // of embeddings; see ChoosePooling
 };
 
 // How llama.cpp holds the weights.

@@ -3,6 +3,7 @@
 #include <llama.h>
 
 #include <algorithm>
+#include <array>
 #include <functional>
 #include <map>
 
@@ -22,6 +23,7 @@ class FactReader {
   std::int64_t Integer(const std::string& key, std::int64_t otherwise = 0) {
     return Keep(Optional(file_.Integer(key), otherwise), otherwise);
   }
+  bool Bool(const std::string& key, bool otherwise) { return Keep(Optional(file_.Bool(key), otherwise), otherwise); }
   // One value for all layers, or one for each.
   std::vector<std::int64_t> PerLayer(const std::string& key, std::int64_t layers) {
     const GgufEntry* entry = file_.FindEntry(key);
@@ -42,6 +44,21 @@ class FactReader {
   const GgufFile& file_;
   Status status_;
 };
+
+// Architectures whose tokens see all others, whether their files say so or not.
+constexpr std::array kEncoders = {"bert",     "modern-bert",  "nomic-bert",   "nomic-bert-moe", "neo-bert",
+                                  "eurobert", "jina-bert-v2", "jina-bert-v3", "gemma-embedding"};
+// By the numbers that files have for them.
+constexpr std::array kPoolings = {"none", "mean", "cls", "last", "rank"};
+
+void ReadEmbedding(FactReader& reader, const GgufFile& file, const std::string& prefix, ModelFacts& facts) {
+  const bool is_encoder = std::ranges::find(kEncoders, facts.architecture) != kEncoders.end();
+  facts.generates = !is_encoder && reader.Bool(prefix + "attention.causal", true);
+  const std::int64_t pooling = reader.Integer(prefix + "pooling_type", -1);
+  if (pooling >= 0 && pooling < static_cast<std::int64_t>(kPoolings.size())) facts.pooling = kPoolings[static_cast<std::size_t>(pooling)];
+  facts.has_classifier = std::ranges::any_of(
+      file.tensors(), [](const GgufTensor& tensor) { return tensor.name == "cls.weight" || tensor.name == "cls.output.weight"; });
+}
 
 std::int64_t Largest(const std::vector<std::int64_t>& values) { return values.empty() ? 0 : std::ranges::max(values); }
 
@@ -110,7 +127,9 @@ Result<ModelFacts> ReadModelFacts(const GgufFile& file) {
   const GgufEntry* tokens = file.FindEntry("tokenizer.ggml.tokens");
   facts.vocab_size =
       tokens != nullptr && tokens->is_array ? static_cast<std::int64_t>(tokens->count) : reader.Integer(prefix + "vocab_size");
+  ReadEmbedding(reader, file, prefix, facts);
   ReadAttention(reader, prefix, facts);
+  if (!facts.generates) facts.kv_bytes_per_token_f16 = 0;  // each text is computed at once
   CountTensors(file, facts);
   facts.quantization = Quantization(reader, facts);
   if (!reader.status()) return std::unexpected(reader.status().error());

@@ -21,6 +21,11 @@ struct ModelFacts {
   std::string quantization;  // as llama.cpp names the file type, e.g. "Q4_K - Medium"
   std::string tokenizer;     // "gpt2 (smollm)"
   std::string chat_template;
+  // What the embedding of a text is made of: none, mean, cls, last or rank.
+  std::string pooling;
+  // Whether a token sees only those before it, so that text can be generated token by token.
+  bool generates = true;
+  bool has_classifier = false;  // which says how well a text answers a question
 
   std::int64_t parameters = 0;
   std::int64_t weight_bytes = 0;

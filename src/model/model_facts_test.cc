@@ -86,6 +86,26 @@ TEST(ModelFactsTest, ReadsWhatTheFileSays) {
   EXPECT_EQ(facts.kv_bytes_per_token_f16, 2 /*bytes*/ * 2 /*layers*/ * 2 /*heads*/ * (16 + 16));
 }
 
+TEST(ModelFactsTest, SaysWhatAModelIsFor) {
+  const ModelFacts generates = Facts(ModelBytes());
+  EXPECT_TRUE(generates.generates);
+  EXPECT_EQ(generates.pooling, "");
+  EXPECT_FALSE(generates.has_classifier);
+  const ModelFacts reads = Facts(ModelBytes({}, [](TestingGguf& file) {
+    file.Raw("llama.attention.causal", 7, std::string_view("\0", 1))
+        .Uint32("llama.pooling_type", 4)
+        .Tensor("cls.output.weight", {64, 1}, 0, 256);
+  }));
+  EXPECT_FALSE(reads.generates);
+  EXPECT_EQ(reads.pooling, "rank");
+  EXPECT_TRUE(reads.has_classifier);
+  EXPECT_EQ(reads.kv_bytes_per_token_f16, 0);
+  EXPECT_EQ(Facts(ModelBytes({}, [](TestingGguf& file) { file.Uint32("llama.pooling_type", 9); })).pooling, "");
+  const ModelFacts encoder =
+      Facts(ModelBytes({"general.architecture"}, [](TestingGguf& file) { file.String("general.architecture", "modern-bert"); }));
+  EXPECT_FALSE(encoder.generates) << "whatever its file says";
+}
+
 TEST(ModelFactsTest, CountsTensorsByType) {
   const ModelFacts facts = Facts(ModelBytes());
   ASSERT_EQ(facts.types.size(), 2U);

@@ -61,6 +61,8 @@ Result<std::vector<std::int32_t>> RunTokenizer(std::size_t bytes, const StopChec
   }
 }
 
+std::optional<std::int32_t> TokenOrNothing(llama_token token) { return token == LLAMA_TOKEN_NULL ? std::nullopt : std::optional(token); }
+
 }  // namespace
 
 Tokenizer::Tokenizer(const llama_vocab* vocab)
@@ -116,8 +118,11 @@ std::string Tokenizer::Detokenize(std::span<const std::int32_t> tokens) const {
 }
 
 std::optional<InfillTokens> Tokenizer::infill_tokens() const {
-  const InfillTokens tokens{
-      .prefix = llama_vocab_fim_pre(vocab_), .suffix = llama_vocab_fim_suf(vocab_), .middle = llama_vocab_fim_mid(vocab_)};
+  const InfillTokens tokens{.prefix = llama_vocab_fim_pre(vocab_),
+                            .suffix = llama_vocab_fim_suf(vocab_),
+                            .middle = llama_vocab_fim_mid(vocab_),
+                            .project = TokenOrNothing(llama_vocab_fim_rep(vocab_)),
+                            .file = TokenOrNothing(llama_vocab_fim_sep(vocab_))};
   const bool has_all = tokens.prefix != LLAMA_TOKEN_NULL && tokens.suffix != LLAMA_TOKEN_NULL && tokens.middle != LLAMA_TOKEN_NULL;
   return has_all ? std::optional(tokens) : std::nullopt;
 }
@@ -126,6 +131,8 @@ std::optional<std::int32_t> Tokenizer::beginning() const {
   const std::int32_t token = llama_vocab_bos(vocab_);
   return llama_vocab_get_add_bos(vocab_) && token != LLAMA_TOKEN_NULL ? std::optional(token) : std::nullopt;
 }
+
+std::optional<std::int32_t> Tokenizer::end() const { return TokenOrNothing(llama_vocab_eos(vocab_)); }
 
 std::optional<std::int32_t> Tokenizer::ControlToken(std::string_view text) const {
   const auto found = std::ranges::find(control_tokens_, text, &std::pair<std::string, std::int32_t>::first);

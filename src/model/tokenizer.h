@@ -23,6 +23,8 @@ struct InfillTokens {
   std::int32_t prefix;
   std::int32_t suffix;
   std::int32_t middle;
+  std::optional<std::int32_t> project = {};  // before its name
+  std::optional<std::int32_t> file = {};     // likewise
 };
 
 class Tokenizer {
@@ -56,6 +58,8 @@ class Tokenizer {
   std::optional<InfillTokens> infill_tokens() const;
   // The token before each text, where the model wants one.
   std::optional<std::int32_t> beginning() const;
+  // The one that ends a text, where the model names one.
+  std::optional<std::int32_t> end() const;
 
   // The control token with exactly this text.
   std::optional<std::int32_t> ControlToken(std::string_view text) const;

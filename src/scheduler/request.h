@@ -13,6 +13,7 @@
 #include "base/fields.h"
 #include "base/status.h"
 #include "engine/engine.h"
+#include "kvcache/kv_cache.h"
 #include "sampling/sampler.h"
 #include "sampling/token_constraint.h"
 
@@ -65,8 +66,10 @@ struct SequenceRequest {
   std::uint32_t choice = 0;          // of several answers to one prompt: each draws its own tokens from the same seed
   std::vector<TokenId> stop_tokens;  // end the answer and are not a part of it; sorted
   std::string grammar = {};          // what `constraint` was made of
+  bool embeds = false;               // the embedding of the prompt is wanted, and no answer
   // Which tokens may come, where not all may. Of this sequence alone.
   std::shared_ptr<TokenConstraint> constraint = nullptr;
+  CacheRoot cache_root = kCommonRoot;  // below which it finds and leaves keys and values, and its answer
   TimePoint arrived{};
   // A request is served as if it had arrived this many seconds earlier. So what came much earlier is never overtaken for ever.
   int priority = 0;
@@ -75,9 +78,10 @@ struct SequenceRequest {
   std::shared_ptr<RequestControl> control;
 };
 
-// What decides the answer, if it is computed to its end, and what doesn't. Each field is in one of the two.
+// What decides the answer, if it is computed to its end, or who may have it; and what doesn't. Each field is in one of the two.
 inline auto FieldsOfAnswer(const SequenceRequest& request) {
-  return std::tie(request.prompt, request.max_tokens, request.sampling, request.choice, request.stop_tokens, request.grammar);
+  return std::tie(request.prompt, request.max_tokens, request.sampling, request.choice, request.stop_tokens, request.grammar,
+                  request.embeds, request.cache_root);
 }
 inline auto FieldsOfService(const SequenceRequest& request) {
   return std::tie(request.id, request.arrived, request.priority, request.start_by, request.deadline, request.control, request.constraint);
@@ -87,7 +91,7 @@ static_assert(std::tuple_size_v<decltype(FieldsOfAnswer(SequenceRequest()))> +
                   FieldCount<SequenceRequest>(),
               "each field of a request decides its answer or doesn't");
 
-// What a step did, in order: starts, then tokens, then ends.
+// What a step did, in order: starts, then tokens and embeddings, then ends.
 struct StartEvent {
   RequestId id = 0;
   int cached_tokens = 0;  // of the prompt, whose KV was there already
@@ -96,6 +100,11 @@ struct StartEvent {
 struct TokenEvent {
   RequestId id = 0;
   SampledToken token;
+};
+
+struct EmbeddingEvent {
+  RequestId id = 0;
+  std::vector<float> embedding;  // as it comes out of the model
 };
 
 struct EndEvent {
@@ -108,17 +117,21 @@ struct EndEvent {
 struct StepEvents {
   std::vector<StartEvent> starts;
   std::vector<TokenEvent> tokens;
+  std::vector<EmbeddingEvent> embeddings = {};
   std::vector<EndEvent> ends;
-  int prompt_tokens = 0;  // computed
+  int prompt_tokens = 0;     // computed, of prompts that get answers
+  int embedding_tokens = 0;  // computed, of texts whose embeddings are wanted
   int preemptions = 0;
   TimePoint planned_at{};  // when the step was planned: what starts in it has waited until then
 
-  bool empty() const { return starts.empty() && tokens.empty() && ends.empty(); }
+  bool empty() const { return starts.empty() && tokens.empty() && embeddings.empty() && ends.empty(); }
   void Clear() {
     starts.clear();
     tokens.clear();
+    embeddings.clear();
     ends.clear();
     prompt_tokens = 0;
+    embedding_tokens = 0;
     preemptions = 0;
   }
 };

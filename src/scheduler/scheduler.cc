@@ -46,12 +46,21 @@ struct Scheduler::Sequence {
 
   int known() const { return static_cast<int>(tokens.size()); }
   int missing() const { return known() - computed; }
+  // Misses one token of an answer.
+  bool wants_decode() const { return missing() == 1 && !request.embeds; }
+  bool wants_prompt() const { return missing() > (request.embeds ? 0 : 1); }
+  // What its next `rows` rows give.
+  RowOutput OutputOf(int rows) const {
+    const bool is_complete = rows == missing();
+    if (request.embeds) return is_complete ? RowOutput::kEmbedding : RowOutput::kEmbeddingPart;
+    return is_complete ? RowOutput::kLogits : RowOutput::kNothing;
+  }
   // All is computed, but what may come next isn't known yet.
   bool awaits_mask() const { return !held_row.empty(); }
   // Of what it has generated: one token, or several that had to come.
   bool decodes() const { return state == RequestState::kRunning && missing() > 0 && computed >= static_cast<int>(request.prompt.size()); }
   int generated() const { return known() - static_cast<int>(request.prompt.size()); }
-  int remaining() const { return request.max_tokens - generated(); }
+  int remaining() const { return request.embeds ? 1 : request.max_tokens - generated(); }
   // Tokens that it has to find room for before it starts. What gave way once waits until it can run to its end.
   int needed() const { return state == RequestState::kPreempted ? known() + remaining() - 1 : known(); }
 
@@ -72,7 +81,9 @@ Scheduler::Scheduler(const SchedulerOptions& options, const EngineCapabilities& 
       max_running_(std::max(1, std::min({options.max_batch_size, engine.max_sequences, engine.max_step_tokens}))),
       step_times_(engine.computes_prompts_apart),
       cache_(MakeKvCache(engine, options.prefix_cache, LearnedCosts())),
-      target_step_ms_(options.target_step_ms) {}
+      target_step_ms_(options.target_step_ms) {
+  CheckInvariant(!engine.embeds_whole || engine.max_step_tokens >= engine.max_context, "a text that comes as a whole fits into a step");
+}
 
 Scheduler::~Scheduler() = default;
 
@@ -93,6 +104,7 @@ KvCosts Scheduler::LearnedCosts() const {
 
 void Scheduler::Submit(SequenceRequest request) {
   CheckInvariant(!request.prompt.empty(), "a prompt has at least one token");
+  CheckInvariant(request.embeds ? engine_.embedding_size > 0 : engine_.generates, "the engine gives what is asked for");
   Enqueue(std::make_unique<Sequence>(std::move(request)));
 }
 
@@ -134,7 +146,7 @@ void Scheduler::PlanDecodes() {
   decodes_.clear();
   load_ = {};
   for (const auto& sequence : running_) {
-    if (sequence->missing() == 1) decodes_.push_back(sequence.get());
+    if (sequence->wants_decode()) decodes_.push_back(sequence.get());
   }
   if (engine_.prefers_dense_slots) std::ranges::sort(decodes_, {}, [](const Sequence* s) { return s->slot; });
   for (Sequence* sequence : decodes_) AddWork(*sequence, 1, load_.decodes);
@@ -170,7 +182,7 @@ double Scheduler::Slowdown() const {
 void Scheduler::PlanPrompts() {
   prompts_.clear();
   for (const auto& sequence : running_) {
-    if (sequence->missing() > 1) prompts_.push_back(sequence.get());
+    if (sequence->wants_prompt()) prompts_.push_back(sequence.get());
   }
   std::ranges::stable_sort(prompts_, {}, [this](const Sequence* sequence) { return TurnOf(*sequence); });
   bool one_has_begun = std::ranges::any_of(prompts_, &Sequence::has_begun);
@@ -189,9 +201,15 @@ void Scheduler::PlanPrompts() {
   }
 }
 
+int Scheduler::MostRows(const Sequence& sequence) const {
+  const int budget = engine_.max_step_tokens - load_.rows();
+  const bool is_whole = sequence.request.embeds && engine_.embeds_whole;
+  return is_whole && budget < sequence.missing() ? 0 : std::min(sequence.missing(), budget);
+}
+
 int Scheduler::RoomFor(const Sequence& sequence) const {
-  const int most = std::min(sequence.missing(), engine_.max_step_tokens - load_.rows());
-  if (target_step_s_ == 0) return most;
+  const int most = MostRows(sequence);
+  if (target_step_s_ == 0 || (sequence.request.embeds && engine_.embeds_whole)) return most;
   if (!sequence.has_begun && most == sequence.missing()) {
     MixedLoad with_all = load_;
     with_all.prompts.Add(most, sequence.computed, true);
@@ -274,18 +292,22 @@ void Scheduler::Preempt(Sequence& sequence) {
 // In turn; but who would compute what a running sequence is computing already lets others pass.
 void Scheduler::Admit() {
   for (auto next = queue_.begin(); next != queue_.end() && running() < max_running_;) {
-    if (cache_->IsWorthWaiting((*next)->tokens)) {
+    const bool reuses = !(*next)->request.embeds;
+    const std::span<const TokenId> reusable = reuses ? std::span<const TokenId>((*next)->tokens) : std::span<const TokenId>();
+    const RootedTokens prompt(reusable, (*next)->request.cache_root);
+    if (reuses && cache_->IsWorthWaiting(prompt)) {
       ++next;
       continue;
     }
-    if (!cache_->HasRoom((*next)->tokens, (*next)->needed())) return;
+    if (!cache_->HasRoom(prompt, (*next)->needed())) return;
     Start(std::move(*next));
     next = queue_.erase(next);
   }
 }
 
 void Scheduler::Start(std::unique_ptr<Sequence> sequence) {
-  const auto grant = cache_->Admit(sequence->tokens, pending_operations_);
+  const RootedTokens prompt(sequence->tokens, sequence->request.cache_root);
+  const auto grant = sequence->request.embeds ? cache_->AdmitAnew(prompt, pending_operations_) : cache_->Admit(prompt, pending_operations_);
   CheckInvariant(grant.has_value(), "what has room is admitted");
   sequence->slot = grant->slot;
   sequence->computed = grant->cached_tokens;
@@ -300,7 +322,8 @@ void Scheduler::CloseSlotGaps() {
   const auto gap = cache_->GapToClose();
   if (!gap) return;
   Sequence& sequence = **std::ranges::find(running_, gap->from, [](const auto& s) { return s->slot; });
-  if (sequence.remaining() < kLeastTokensWorthAMove) return;
+  // What the engine has of an embedding stays with the slot.
+  if (sequence.request.embeds || sequence.remaining() < kLeastTokensWorthAMove) return;
   cache_->Close(*gap, pending_operations_);
   sequence.slot = gap->to;
 }
@@ -312,7 +335,7 @@ void Scheduler::AddWork(Sequence& sequence, int rows, StepLoad& load) {
                              .computed = sequence.computed,
                              .first_row = static_cast<int>(plan_.tokens.size()),
                              .rows = rows,
-                             .wants_logits = rows == sequence.missing(),
+                             .output = sequence.OutputOf(rows),
                              .first_block = first_block,
                              .blocks = static_cast<int>(plan_.blocks.size()) - first_block});
   const auto first = sequence.tokens.begin() + sequence.computed;
@@ -347,12 +370,16 @@ void Scheduler::CommitSequence(Sequence& sequence, const SequenceWork& work, con
     return;
   }
   const int prompt_left = static_cast<int>(sequence.request.prompt.size()) - sequence.computed;
-  events_.prompt_tokens += std::clamp(prompt_left, 0, work.rows);
+  (sequence.request.embeds ? events_.embedding_tokens : events_.prompt_tokens) += std::clamp(prompt_left, 0, work.rows);
   cache_->Append(sequence.slot, std::span(sequence.tokens).subspan(sequence.computed, work.rows));
   sequence.computed += work.rows;
   // What ended while the step computed gets no further token.
-  if (EndIfDue(sequence, now) || !work.wants_logits) return;
-  Draw(sequence, result.logits, kPatience);
+  if (EndIfDue(sequence, now)) return;
+  if (work.output == RowOutput::kLogits) Draw(sequence, result.logits, kPatience);
+  if (work.output == RowOutput::kEmbedding) {
+    events_.embeddings.push_back({sequence.request.id, {result.embedding.begin(), result.embedding.end()}});
+    End(sequence, RequestState::kFinished, FinishReason::kStop, {}, /*keep_kv=*/false);
+  }
 }
 
 void Scheduler::Draw(Sequence& sequence, std::span<const float> logits, std::chrono::microseconds patience) {

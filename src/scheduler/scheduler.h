@@ -8,6 +8,9 @@
 // Requests take turns in the order of arrival + predicted time of the prompt - priority, in seconds: short prompts pass long
 // ones that came a moment before, and nothing waits for ever, since time goes on (shortest remaining time with ageing).
 //
+// A sequence whose embedding is wanted is a prompt without decodes: it ends when its last rows are computed. What is kept of other
+// prompts is of no use to it, since its embedding is made of all of its rows; and where each token sees all others it goes in as a whole.
+//
 // Where the engine's KV pool has no block left for a running sequence, one gives way and comes back later: its tokens stay,
 // its keys and values are computed again, as far as they can't be found. Its answer is the same.
 #pragma once
@@ -105,6 +108,8 @@ class Scheduler {
   // The target of a step whose decodes alone would take `decodes_s`.
   double Pace(double decodes_s);
   void PlanPrompts();
+  // Rows of the prompt that the engine's budget has room for.
+  int MostRows(const Sequence& sequence) const;
   // Rows of the prompt that may go into the step that is being planned.
   int RoomFor(const Sequence& sequence) const;
   // `load`: the part of load_ that it belongs to.

@@ -100,7 +100,7 @@ TEST(SchedulerEndTest, ACancelledRequestGivesItsPlaceAndItsKvBackWithinOnePlan) 
     const StepPlan plan = rig.Step();
     EXPECT_EQ(rig.end(leaves).state, RequestState::kCancelled);
     EXPECT_EQ(plan.operations, (std::vector<KvOperation>{{KvOperation::Kind::kDrop, 1, 0}}));
-    EXPECT_EQ(plan.sequences, (std::vector<SequenceWork>{{0, 3 - 1, 0, 1, true}, {1, 0, 1, 5, true}}))
+    EXPECT_EQ(plan.sequences, (std::vector<SequenceWork>{{0, 3 - 1, 0, 1, RowOutput::kLogits}, {1, 0, 1, 5, RowOutput::kLogits}}))
         << "whoever waited has the place in the same step";
     rig.RunToEnd();
     EXPECT_EQ(rig.tokens(waits), FakeAnswer(SomePrompt(5, 3), 5));
@@ -241,7 +241,7 @@ TEST(SchedulerEndTest, ARequestThatNoTokenIsLeftForFailsAlone) {
   const RequestId other = rig.Add({2, 1}, 5);
   rig.RunToEnd();
   EXPECT_EQ(rig.end(failing).state, RequestState::kFailed);
-  EXPECT_EQ(rig.end(failing).error.code, ErrorCode::kInternal);
+  EXPECT_EQ(rig.end(failing).error.code, ErrorCode::kInvalidArgument);
   EXPECT_FALSE(rig.end(failing).error.message.empty());
   EXPECT_EQ(rig.tokens(other), FakeAnswer({2, 1}, 5, {}, 4));
 }

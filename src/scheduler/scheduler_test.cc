@@ -26,7 +26,7 @@ TEST(SchedulerTest, OneRequestGetsTheModelsAnswer) {
   EXPECT_EQ(rig.scheduler.queued(), 1);
   const StepPlan plan = rig.Step();
   EXPECT_EQ(plan.tokens, prompt);
-  EXPECT_EQ(plan.sequences, (std::vector<SequenceWork>{{0, 0, 0, 5, true}}));
+  EXPECT_EQ(plan.sequences, (std::vector<SequenceWork>{{0, 0, 0, 5, RowOutput::kLogits}}));
   EXPECT_EQ(rig.scheduler.running(), 1);
   EXPECT_EQ(rig.scheduler.computed_tokens(), 5);
   rig.RunToEnd();
@@ -115,11 +115,14 @@ TEST(SchedulerTest, DecodesComeFirstThenPromptChunksInOrderOfArrival) {
   rig.Step();                    // slot 0 has 16
   rig.Add(SomePrompt(3, 3), 9);  // slot 2
   const StepPlan third = rig.Step();
-  EXPECT_EQ(third.sequences, (std::vector<SequenceWork>{{0, 16, 0, 4, true}, {1, 0, 4, 2, true}, {2, 0, 6, 2, false}}));
+  EXPECT_EQ(third.sequences, (std::vector<SequenceWork>{
+                                 {0, 16, 0, 4, RowOutput::kLogits}, {1, 0, 4, 2, RowOutput::kLogits}, {2, 0, 6, 2, RowOutput::kNothing}}));
   rig.Add(SomePrompt(30, 4), 9);  // slot 3
   const StepPlan fourth = rig.Step();
-  EXPECT_EQ(fourth.sequences,
-            (std::vector<SequenceWork>{{0, 20, 0, 1, true}, {1, 2, 1, 1, true}, {2, 2, 2, 1, true}, {3, 0, 3, 5, false}}));
+  EXPECT_EQ(fourth.sequences, (std::vector<SequenceWork>{{0, 20, 0, 1, RowOutput::kLogits},
+                                                         {1, 2, 1, 1, RowOutput::kLogits},
+                                                         {2, 2, 2, 1, RowOutput::kLogits},
+                                                         {3, 0, 3, 5, RowOutput::kNothing}}));
   rig.RunToEnd();
 }
 
@@ -128,8 +131,8 @@ TEST(SchedulerTest, ADecodeThatArrivedLastStillComesFirst) {
   rig.Add(SomePrompt(9, 1), 2);
   rig.Step();                    // slot 0 has 4 of 9
   rig.Add(SomePrompt(1, 2), 5);  // one token missing from the start: it goes before the older prompt
-  EXPECT_EQ(rig.Step().sequences, (std::vector<SequenceWork>{{1, 0, 0, 1, true}, {0, 4, 1, 3, false}}));
-  EXPECT_EQ(rig.Step().sequences, (std::vector<SequenceWork>{{1, 1, 0, 1, true}, {0, 7, 1, 2, true}}));
+  EXPECT_EQ(rig.Step().sequences, (std::vector<SequenceWork>{{1, 0, 0, 1, RowOutput::kLogits}, {0, 4, 1, 3, RowOutput::kNothing}}));
+  EXPECT_EQ(rig.Step().sequences, (std::vector<SequenceWork>{{1, 1, 0, 1, RowOutput::kLogits}, {0, 7, 1, 2, RowOutput::kLogits}}));
   rig.RunToEnd();
 }
 

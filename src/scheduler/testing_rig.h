@@ -46,6 +46,7 @@ class SchedulerRig {
     int starts = 0;
     int cached_tokens = 0;
     std::vector<TokenId> tokens;
+    std::vector<std::vector<float>> embeddings;
     std::vector<EndEvent> ends;
     std::shared_ptr<RequestControl> control;
   };
@@ -70,6 +71,14 @@ class SchedulerRig {
     const RequestId id = request.id;
     scheduler.Submit(std::move(request));
     return id;
+  }
+
+  // Whose embedding is wanted.
+  RequestId Embed(std::vector<TokenId> text, const std::function<void(SequenceRequest&)>& change = {}) {
+    return Add(std::move(text), 1, [&](SequenceRequest& request) {
+      request.embeds = true;
+      if (change) change(request);
+    });
   }
 
   // One turn of the engine loop. The plan is returned, checked and computed.
@@ -113,6 +122,11 @@ class SchedulerRig {
       outcome.tokens.push_back(event.token.token);
       waiting.erase(event.id);
       decoding_.insert(event.id);
+    }
+    for (const EmbeddingEvent& event : events.embeddings) {
+      EXPECT_EQ(outcomes_.at(event.id).starts, 1) << "request " << event.id << " has an embedding without a start";
+      EXPECT_TRUE(outcomes_.at(event.id).ends.empty()) << "request " << event.id << " has an embedding after its end";
+      outcomes_.at(event.id).embeddings.push_back(event.embedding);
     }
     for (const EndEvent& event : events.ends) {
       outcomes_.at(event.id).ends.push_back(event);
@@ -179,7 +193,7 @@ class SchedulerRig {
       EXPECT_EQ(work.computed, held_.at(work.slot)) << "slot " << work.slot;
       EXPECT_EQ(work.first_row, rows);
       EXPECT_GE(work.rows, 1);
-      const bool one_missing = work.rows == 1 && work.wants_logits;
+      const bool one_missing = work.rows == 1 && work.output == RowOutput::kLogits;
       EXPECT_FALSE(one_missing && prompts) << "a decode stands behind a prompt chunk";
       prompts = prompts || !one_missing;
       rows += work.rows;
@@ -187,9 +201,11 @@ class SchedulerRig {
     }
     EXPECT_EQ(rows, static_cast<int>(plan.tokens.size()));
     EXPECT_LE(rows, budget);
-    if (rows == budget || scheduler.target_step_s() > 0 || masks_come_late) return;
+    if (rows == budget || engine.capabilities().embeds_whole || scheduler.target_step_s() > 0 || masks_come_late) return;
     EXPECT_EQ(static_cast<int>(plan.sequences.size()), scheduler.running()) << "a sequence waits though there is room";
-    for (const SequenceWork& work : plan.sequences) EXPECT_TRUE(work.wants_logits) << "a chunk ends though there is room";
+    for (const SequenceWork& work : plan.sequences) {
+      EXPECT_TRUE(work.output == RowOutput::kLogits || work.output == RowOutput::kEmbedding) << "a chunk ends though there is room";
+    }
   }
 
   RequestId next_id_ = 1;

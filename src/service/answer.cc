@@ -71,13 +71,27 @@ void Answer::Add(const SampledToken& token, const PieceFunction& piece, TimePoin
   const std::size_t text_start = assembled_;
   std::string text = assembler_.Push(bytes);
   assembled_ += text.size();
+  has_new_line_ = has_new_line_ || text.contains('\n');
   if (settings_.wants_tokens) pending_tokens_.push_back({text_start, Shown(token, std::move(bytes), piece)});
   Send(generated_ <= settings_.min_tokens ? std::move(text) : stops_.Push(text));
   if (thinks || (parser_ && parser_->in_reasoning())) ++reasoning_;
-  if (!stops_.matched()) return;
+  if (stops_.matched()) {
+    control_->Send(RequestControl::Signal::kStop);
+    return Finish(SendEnd(FinishReason::kStop, /*to_the_end=*/false), FinishReason::kStop, now);
+  }
+  if (!IsTooLate(now)) return;
   control_->Send(RequestControl::Signal::kStop);
-  Finish(SendEnd(FinishReason::kStop, /*to_the_end=*/false), FinishReason::kStop, now);
+  settings_.keep = {};  // another time it would be longer
+  SendRest();
+  Finish(SendEnd(FinishReason::kLength, /*to_the_end=*/true), FinishReason::kLength, now);
 }
+
+bool Answer::IsTooLate(TimePoint now) const {
+  return settings_.most_generation_s && has_new_line_ &&
+         std::chrono::duration<double>(now - first_token_).count() > *settings_.most_generation_s;
+}
+
+void Answer::SendRest() { Send(stops_.Push(assembler_.Finish()) + stops_.Finish()); }
 
 void Answer::Abort(Error error, TimePoint now) {
   if (ended_) return;
@@ -93,7 +107,7 @@ void Answer::End(const EndEvent& end, TimePoint now) {
     Finish(std::unexpected(std::move(error)), end.reason, now);
     return;
   }
-  Send(stops_.Push(assembler_.Finish()) + stops_.Finish());
+  SendRest();
   Finish(SendEnd(end.reason, /*to_the_end=*/true), end.reason, now);
 }
 
@@ -178,6 +192,7 @@ void Answer::Finish(Status status, FinishReason reason, TimePoint now) {
   end.seed = settings_.seed;
   end.stop_string = stops_.found();
   end.cut_max_tokens = settings_.cut_max_tokens;
+  end.prompt = std::move(settings_.prompt);
   const auto since_accepted = [this](TimePoint time) { return std::chrono::duration<double>(time - settings_.accepted).count(); };
   end.queue_time_s = started_ ? since_accepted(*started_) : 0;
   end.first_token_time_s = generated_ > 0 ? since_accepted(first_token_) : 0;

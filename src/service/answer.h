@@ -31,10 +31,12 @@ class Answer {
     std::vector<TokenId> shown_tokens = {};  // control tokens that have their text in any case; sorted
     // How the text is read; nothing: it is content.
     std::shared_ptr<const AnswerFormat> format = nullptr;
-    std::string echo = {};      // comes before the answer; valid UTF-8
-    int min_tokens = 0;         // the text of so many first tokens isn't searched for stop strings
-    bool wants_tokens = false;  // deltas carry TokenText
-    bool wants_raw = false;     // as in GenerateRequest
+    std::string echo = {};                         // comes before the answer; valid UTF-8
+    std::string prompt = {};                       // as the end names it; valid UTF-8
+    int min_tokens = 0;                            // the text of so many first tokens isn't searched for stop strings
+    bool wants_tokens = false;                     // deltas carry TokenText
+    bool wants_raw = false;                        // as in GenerateRequest
+    std::optional<double> most_generation_s = {};  // likewise
     int prompt_tokens = 0;
     std::uint64_t seed = 0;
     std::optional<int> cut_max_tokens = {};
@@ -69,6 +71,9 @@ class Answer {
     return {.prompt = settings_.prompt_tokens, .cached = cached_tokens_, .generated = generated_, .reasoning = reasoning_};
   }
   bool Shows(TokenId token) const;
+  // Sends all text that was held back.
+  void SendRest();
+  bool IsTooLate(TimePoint now) const;
   void Send(std::string text);
   void SendParts(std::vector<AnswerPart> parts);
   void Deliver(TextDelta delta);
@@ -103,6 +108,7 @@ class Answer {
   std::optional<TimePoint> started_;
   TimePoint first_token_;
   TimePoint last_token_;
+  bool has_new_line_ = false;
   bool ended_ = false;
 };
 

@@ -306,5 +306,25 @@ TEST_F(AnswerTest, AStopStringMayBeAPartOfTheAnswer) {
   EXPECT_EQ(sink->WaitForEnd().reason, FinishReason::kStop);
 }
 
+TEST_F(AnswerTest, TheTimeOfAnAnswerEndsItBehindANewLine) {
+  CachedResult kept;
+  answer_ = std::make_unique<Answer>(Answer::Settings{.stops = std::make_shared<const StopStrings>(Texts{"cd"}),
+                                                      .prompt = "the prompt",
+                                                      .most_generation_s = 0.025,
+                                                      .accepted = now_,
+                                                      .keep = [&](CachedResult result) { kept = std::move(result); }},
+                                     control_, sink_, metrics_);
+  for (int i = 0; i < 5; ++i) Add("a");
+  EXPECT_FALSE(answer_->ended()) << "no line has ended";
+  Add("\nc");
+  ASSERT_TRUE(answer_->ended());
+  EXPECT_EQ(sink_->text(), "aaaaa\nc") << "what may have been a stop string is sent";
+  EXPECT_EQ(control_->signal(), RequestControl::Signal::kStop);
+  const GenerationEnd end = sink_->WaitForEnd();
+  EXPECT_EQ(end.reason, FinishReason::kLength);
+  EXPECT_EQ(end.prompt, "the prompt");
+  EXPECT_TRUE(kept.tokens.empty()) << "another time it would be longer";
+}
+
 }  // namespace
 }  // namespace cllm

@@ -36,16 +36,16 @@ std::vector<std::size_t> BestOfSink::Best(std::size_t first) const {
 void BestOfSink::OnEnd(const GenerationEnd& end) {
   if (!end.status) return sink_->OnEnd(end);
   GenerationEnd best = end;
-  best.reasons.clear();
-  answers_.resize(end.reasons.size());
-  for (std::size_t first = 0; first < end.reasons.size(); first += best_of_) {
+  best.each.clear();
+  answers_.resize(end.each.size());
+  for (std::size_t first = 0; first < end.each.size(); first += best_of_) {
     for (const std::size_t answer : Best(first)) {
-      answers_[answer].choice = static_cast<int>(best.reasons.size());
-      best.reasons.push_back(end.reasons[answer]);
+      answers_[answer].choice = static_cast<int>(best.each.size());
+      best.each.push_back(end.each[answer]);
       sink_->OnText(std::move(answers_[answer]));
     }
   }
-  best.reason = best.reasons.front();
+  best.reason = best.each.front().reason;
   sink_->OnEnd(best);
 }
 

@@ -16,9 +16,9 @@ TextDelta Piece(int choice, std::string text, float logprob) {
   return delta;
 }
 
-GenerationEnd EndOf(std::vector<FinishReason> reasons) {
+GenerationEnd EndOf(const std::vector<FinishReason>& reasons) {
   GenerationEnd end;
-  end.reasons = std::move(reasons);
+  for (const FinishReason reason : reasons) end.each.push_back({.status = {}, .reason = reason});
   end.generated_tokens = 9;
   return end;
 }
@@ -45,7 +45,7 @@ TEST(BestOfTest, TheLikeliestAnswersOfEachPromptArePassedOn) {
   EXPECT_EQ(answers[3].text, "d") << "one without tokens is the least likely";
   for (int i = 0; i < 4; ++i) EXPECT_EQ(answers[static_cast<std::size_t>(i)].choice, i);
   const GenerationEnd end = sink->WaitForEnd();
-  EXPECT_EQ(end.reasons,
+  EXPECT_EQ(ReasonsOf(end),
             (std::vector<FinishReason>{FinishReason::kStop, FinishReason::kLength, FinishReason::kLength, FinishReason::kStop}));
   EXPECT_EQ(end.reason, FinishReason::kStop);
   EXPECT_EQ(end.generated_tokens, 9) << "all were computed";

@@ -13,7 +13,7 @@ namespace {
 class ChoiceGroup {
  public:
   ChoiceGroup(std::size_t count, std::shared_ptr<GenerationSink> sink) : sink_(std::move(sink)), open_(count) {
-    merged_.reasons.resize(count);
+    merged_.each.resize(count);
   }
 
   const std::shared_ptr<RequestControl>& control() const { return control_; }
@@ -52,7 +52,7 @@ class ChoiceGroup {
  private:
   void Merge(std::size_t choice, bool owns_prompt, const GenerationEnd& end) {
     merged_.status = end.status;
-    merged_.reasons.at(choice) = end.reason;
+    merged_.each.at(choice) = end;
     if (choice == 0) merged_.reason = end.reason;
     if (choice == 0) merged_.seed = end.seed;
     if (choice == 0) merged_.cut_max_tokens = end.cut_max_tokens;

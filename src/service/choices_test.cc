@@ -102,7 +102,7 @@ TEST_F(ChoicesTest, TheEndSumsUpAndCountsAPromptOnce) {
   EXPECT_TRUE(end.status);
   EXPECT_EQ(end.prompt_tokens, 5 + 3);
   EXPECT_EQ(end.generated_tokens, 6 * 5);
-  EXPECT_EQ(end.reasons, std::vector<FinishReason>(6, FinishReason::kLength));
+  EXPECT_EQ(ReasonsOf(end), std::vector<FinishReason>(6, FinishReason::kLength));
   EXPECT_EQ(end.seed, 7U);
   constexpr double kRounding_s = 1e-9;
   EXPECT_GE(end.response_time_s + kRounding_s, end.first_token_time_s + end.generation_time_s);
@@ -160,7 +160,7 @@ TEST_F(ChoicesTest, AStopStringEndsOnlyItsOwnAnswer) {
   const auto sink = Submit(MakeChoices(request, {}, 2));
   const auto stopped = Texts(*sink);
   EXPECT_EQ(stopped.at(0), texts.at(0));
-  EXPECT_EQ(sink->WaitForEnd().reasons, (std::vector<FinishReason>{FinishReason::kLength, FinishReason::kStop}));
+  EXPECT_EQ(ReasonsOf(sink->WaitForEnd()), (std::vector<FinishReason>{FinishReason::kLength, FinishReason::kStop}));
 }
 
 class CrowdedChoicesTest : public ChoicesTest {

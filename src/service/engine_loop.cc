@@ -139,6 +139,8 @@ void EngineLoop::PublishStats() {
   stats_.prompt_tokens += events_.prompt_tokens;
   for (const StartEvent& start : events_.starts) stats_.cached_prompt_tokens += start.cached_tokens;
   stats_.generated_tokens += static_cast<std::int64_t>(events_.tokens.size());
+  stats_.embeddings += static_cast<std::int64_t>(events_.embeddings.size());
+  stats_.embedding_tokens += events_.embedding_tokens;
   stats_.preemptions += events_.preemptions;
   drain_rate_.Record(static_cast<int>(events_.starts.size()), stats_.queued > 0, now);
   stats_.seconds_per_start = drain_rate_.seconds_per_start();

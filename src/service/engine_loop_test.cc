@@ -115,11 +115,13 @@ class EngineLoopTest : public testing::Test {
 TEST_F(EngineLoopTest, ArrivalsWhileAStepComputesJoinTheNextOne) {
   Start();
   loop_->Submit(Request(1, PromptOf(5, 1), 4));
-  EXPECT_EQ(gate_.WaitForStep().sequences, (std::vector<SequenceWork>{{0, 0, 0, 5, true}}));
+  EXPECT_EQ(gate_.WaitForStep().sequences, (std::vector<SequenceWork>{{0, 0, 0, 5, RowOutput::kLogits}}));
   loop_->Submit(Request(2, PromptOf(6, 2), 4));
   loop_->Submit(Request(3, PromptOf(7, 3), 4));
   gate_.Release();
-  EXPECT_EQ(gate_.WaitForStep().sequences, (std::vector<SequenceWork>{{0, 5, 0, 1, true}, {1, 0, 1, 6, true}, {2, 0, 7, 7, true}}));
+  EXPECT_EQ(
+      gate_.WaitForStep().sequences,
+      (std::vector<SequenceWork>{{0, 5, 0, 1, RowOutput::kLogits}, {1, 0, 1, 6, RowOutput::kLogits}, {2, 0, 7, 7, RowOutput::kLogits}}));
   gate_.Open();
   for (const RequestId id : {1, 2, 3}) {
     EXPECT_EQ(events_.WaitForEnd(id).reason, FinishReason::kLength);
@@ -137,7 +139,7 @@ TEST_F(EngineLoopTest, ACancelWhileAStepComputesFreesThePlaceInTheNextOne) {
   gate_.Release();
   const StepPlan plan = gate_.WaitForStep();
   EXPECT_EQ(plan.operations, (std::vector<KvOperation>{{KvOperation::Kind::kDrop, 0, 0}}));
-  EXPECT_EQ(plan.sequences, (std::vector<SequenceWork>{{0, 0, 0, 3, true}}));
+  EXPECT_EQ(plan.sequences, (std::vector<SequenceWork>{{0, 0, 0, 3, RowOutput::kLogits}}));
   gate_.Open();
   EXPECT_EQ(events_.WaitForEnd(1).state, RequestState::kCancelled);
   EXPECT_EQ(events_.WaitForEnd(2).state, RequestState::kFinished);

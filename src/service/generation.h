@@ -15,6 +15,7 @@
 #include "grammar/grammar_source.h"
 #include "model/answer_part.h"
 #include "model/chat_template.h"
+#include "model/infill.h"
 #include "scheduler/request.h"
 
 namespace cllm {
@@ -24,14 +25,6 @@ struct PromptParts {
   std::vector<std::variant<std::string, std::vector<TokenId>>> parts;
   // What the model wants around a text (BOS …), where the first part is one.
   bool add_special_tokens = true;
-};
-
-// The answer fills the gap between two texts.
-struct GapPrompt {
-  std::string prefix = {};
-  std::string suffix = {};
-  std::string middle = {};         // what the answer goes on with
-  bool add_special_tokens = true;  // as in PromptParts
 };
 
 using Prompt = std::variant<std::string, std::vector<TokenId>, ChatPrompt, PromptParts, GapPrompt>;
@@ -62,13 +55,20 @@ struct GenerateRequest {
   bool show_special_tokens = false;  // control tokens have their text in the answer
   bool echo = false;                 // the answer begins with the text of its prompt, which is no chat
   bool ignore_eos = false;
+  bool wants_tokens = false;         // deltas carry tokens, with log-probabilities or without
+  bool wants_prompt = false;         // the end carries the prompt's text
   bool wants_raw = false;            // deltas carry the text as it came, before it was told apart
   int min_tokens = 0;                // before them nothing ends the answer
   std::vector<TokenId> stop_tokens;  // beside the model's own ends of text; also under ignore_eos
   std::optional<double> timeout_s;   // less than the server's request_timeout
-  std::optional<int> priority;       // seconds, as in SequenceRequest
-  bool seed_is_drawn = false;        // `seed` is a random one: nobody will ask for it again
-  TimePoint arrived{};               // when it was there as a whole; not set: when it is submitted
+  // The answer ends with `length` at the first token that comes so long after the first one and behind a new line.
+  std::optional<double> most_generation_s = {};
+  // What requests of another owner, or with another salt, compute is not used for this one.
+  std::string cache_owner = {};
+  std::string cache_salt = {};
+  std::optional<int> priority;  // seconds, as in SequenceRequest
+  bool seed_is_drawn = false;   // `seed` is a random one: nobody will ask for it again
+  TimePoint arrived{};          // when it was there as a whole; not set: when it is submitted
 };
 
 // One generated token as the client may want to see it.
@@ -90,7 +90,7 @@ struct TokenCounts {
 // A piece of the answer. All text is valid UTF-8; the pieces together are the answer.
 struct TextDelta {
   std::string text;  // content
-  // The tokens that the text comes from, where log-probabilities were asked for; else empty.
+  // The tokens that the text comes from, where they or log-probabilities were asked for; else empty.
   std::vector<TokenText> tokens = {};
   int choice = 0;                      // which of the answers, where there are several
   TokenCounts counts = {};             // of this answer so far
@@ -121,15 +121,17 @@ struct GenerationEnd {
   std::string stop_string = {};  // of the request's, the one that ended the answer; several answers have none
   // What the request's max_tokens was cut to, because the context has no more room.
   std::optional<int> cut_max_tokens = {};
-  // Of several answers: how each of them ended; the counts are sums, and the times those of all together. Else empty.
-  std::vector<FinishReason> reasons = {};
+  std::string prompt = {};  // its text, where that is wanted
+  // Of several answers: each of them; then the counts are sums, and the times those of all together. Else empty.
+  std::vector<GenerationEnd> each = {};
   double queue_time_s = 0;        // from acceptance to the start of computing; 0 if it never started
   double first_token_time_s = 0;  // from acceptance to the first token; 0 if there was none
   double response_time_s = 0;     // from acceptance to the end
   double generation_time_s = 0;   // from the first token to the last one
 
-  int choices() const { return reasons.empty() ? 1 : static_cast<int>(reasons.size()); }
-  FinishReason reason_of(int choice) const { return reasons.empty() ? reason : reasons.at(static_cast<std::size_t>(choice)); }
+  int choices() const { return each.empty() ? 1 : static_cast<int>(each.size()); }
+  const GenerationEnd& of(int choice) const { return each.empty() ? *this : each.at(static_cast<std::size_t>(choice)); }
+  FinishReason reason_of(int choice) const { return of(choice).reason; }
 };
 
 // Receives an answer: OnStart at most once, OnText any number of times, then OnEnd exactly once. Called on threads of the

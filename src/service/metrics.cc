@@ -51,6 +51,12 @@ RequestMetrics::RequestMetrics()
       prompt_tokens(GeometricBounds(1, 2, kTokenBuckets)),
       generated_tokens(GeometricBounds(1, 2, kTokenBuckets)) {}
 
+void RequestMetrics::RecordEnd(const Status& status, double response_s) {
+  const RequestOutcome outcome = OutcomeOf(status);
+  ++ended_[static_cast<std::size_t>(outcome)];
+  if (outcome == RequestOutcome::kFinished) response_seconds.Record(response_s);
+}
+
 void RequestMetrics::RecordEnd(const GenerationEnd& end) {
   const RequestOutcome outcome = OutcomeOf(end.status);
   ++ended_[static_cast<std::size_t>(outcome)];

@@ -48,6 +48,8 @@ class RequestMetrics {
 
   void RecordGap(double seconds) { inter_token_seconds.Record(seconds); }
   void RecordEnd(const GenerationEnd& end);
+  // Of a request that generates nothing.
+  void RecordEnd(const Status& status, double response_s);
   // One that finished, but isn't what it was constrained to be.
   void RecordInvalid() { ++invalid_answers_; }
   std::int64_t invalid_answers() const { return invalid_answers_; }

@@ -13,7 +13,9 @@ namespace cllm {
 Result<std::unique_ptr<ModelText>> ModelText::Create(const Model& model, const std::string& chat_template_override) {
   auto chat_template = ChatTemplate::FromModel(model, chat_template_override);
   if (!chat_template) return std::unexpected(chat_template.error());
-  for (const std::string& warning : (*chat_template)->warnings()) spdlog::warn("{}", warning);
+  if (model.facts().generates) {
+    for (const std::string& warning : (*chat_template)->warnings()) spdlog::warn("{}", warning);
+  }
   return std::unique_ptr<ModelText>(new ModelText(model, std::move(*chat_template)));
 }
 
@@ -59,9 +61,11 @@ Result<EncodedPrompt> ModelText::EncodeParts(const PromptParts& prompt, std::siz
 }
 
 Result<EncodedPrompt> ModelText::EncodeGap(const GapPrompt& prompt, std::size_t most_tokens, const StopCheck& stop) const {
-  const std::size_t fewest = tokenizer_.FewestTokens(prompt.prefix.size() + prompt.suffix.size() + prompt.middle.size());
+  std::size_t bytes = prompt.prefix.size() + prompt.suffix.size() + prompt.middle.size();
+  for (const GapFile& file : prompt.files) bytes += file.text.size();
+  const std::size_t fewest = tokenizer_.FewestTokens(bytes);
   if (fewest > most_tokens) return EncodedPrompt{.tokens = {}, .fewest_tokens = fewest};
-  auto tokens = TokenizeGap(tokenizer_, prompt.prefix, prompt.suffix, prompt.middle, prompt.add_special_tokens, stop);
+  auto tokens = TokenizeGap(tokenizer_, prompt, stop);
   if (!tokens) return std::unexpected(tokens.error());
   return EncodedPrompt{.tokens = std::move(*tokens)};
 }

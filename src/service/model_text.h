@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "model/pair_format.h"
 #include "service/service.h"
 
 namespace cllm {
@@ -19,6 +20,10 @@ class ModelText : public TextModel {
     return tokenizer_.Tokenize(text, add_special, parse_special, stop);
   }
   Result<std::string> Detokenize(std::span<const TokenId> tokens) const override;
+  std::size_t FewestTokens(std::size_t bytes) const override { return tokenizer_.FewestTokens(bytes); }
+  Result<std::vector<TokenId>> EncodePair(const TextPair& pair, std::size_t most_tokens, const StopCheck& stop) const override {
+    return pairs_.Encode(*pair.query, *pair.document, most_tokens, stop);
+  }
   const std::vector<TokenId>& end_of_generation_tokens() const override { return tokenizer_.end_of_generation_tokens(); }
 
  private:
@@ -28,9 +33,10 @@ class ModelText : public TextModel {
   Result<EncodedPrompt> EncodeGap(const GapPrompt& prompt, std::size_t most_tokens, const StopCheck& stop) const;
   Result<EncodedPrompt> EncodeParts(const PromptParts& prompt, std::size_t most_tokens, const StopCheck& stop) const;
   ModelText(const Model& model, std::unique_ptr<ChatTemplate> chat_template)
-      : tokenizer_(model.tokenizer()), chat_template_(std::move(chat_template)) {}
+      : tokenizer_(model.tokenizer()), pairs_(model), chat_template_(std::move(chat_template)) {}
 
   const Tokenizer& tokenizer_;
+  PairFormat pairs_;
   std::unique_ptr<ChatTemplate> chat_template_;
 };
 

@@ -51,6 +51,7 @@ struct Service::Accepted {
 Service::Service(const TextModel& model, Engine& engine, const SchedulerOptions& options, std::function<void()> on_step_sent,
                  int max_input_tokens, const ResultCacheOptions& result_cache, GrammarCompiler* grammars, StepTurns* turns)
     : model_(model),
+      engine_(engine.capabilities()),
       options_(options),
       max_context_(engine.capabilities().max_context),
       max_input_tokens_(max_input_tokens),
@@ -65,12 +66,14 @@ Service::Service(const TextModel& model, Engine& engine, const SchedulerOptions&
       workers_(kPrepareThreads),
       chat_workers_(kPrepareThreads),
       grammar_workers_(kGrammarThreads),
+      embedding_workers_(kPrepareThreads),
       job_workers_(kJobThreads, /*steps_back=*/true) {
   max_open_ = loop_.max_running() + options.max_queue_size;
 }
 
 Service::~Service() {
   StopAccepting();
+  const std::lock_guard lock(ending_mutex_);
   ending_ = true;
 }
 
@@ -101,6 +104,7 @@ Status Service::CheckOpen(int open_before, double timeout_s) {
 
 Result<std::shared_ptr<RequestControl>> Service::Submit(std::shared_ptr<const SharedRequest> request, const Choice& choice,
                                                         std::shared_ptr<GenerationSink> sink) {
+  if (Status status = CheckGenerates(); !status) return std::unexpected(status.error());
   if (Status status = OpenRequest(TimeoutOf(request->fields())); !status) return std::unexpected(status.error());
   ++accepted_;
   const TimePoint arrived = request->fields().arrived;
@@ -171,7 +175,7 @@ Status Service::PrepareAnswer(Accepted& accepted) {
   SequenceRequest sequence;
   if (Status status = PrepareTokens(accepted, sequence); !status) return status;
   const GenerateRequest& request = accepted.shared->fields();
-  Result<std::string> echo = request.echo ? EchoOf(request.prompt) : Result<std::string>();
+  Result<std::string> echo = request.echo || request.wants_prompt ? TextOf(request.prompt) : Result<std::string>();
   if (!echo) return std::unexpected(echo.error());
   const EncodedPrompt& encoded = accepted.shared->encoded();
   const std::optional<AnswerGrammarSource> grammar = GrammarOf(request, encoded);
@@ -189,10 +193,12 @@ Status Service::PrepareAnswer(Accepted& accepted) {
                             .show_special_tokens = request.show_special_tokens,
                             .shown_tokens = encoded.shown_tokens,
                             .format = encoded.format,
-                            .echo = std::move(*echo),
+                            .echo = request.echo ? *echo : std::string(),
+                            .prompt = request.wants_prompt ? *std::move(echo) : std::string(),
                             .min_tokens = request.min_tokens,
-                            .wants_tokens = sequence.sampling.top_logprobs != kNoLogprobs,
+                            .wants_tokens = request.wants_tokens || sequence.sampling.top_logprobs != kNoLogprobs,
                             .wants_raw = request.wants_raw,
+                            .most_generation_s = request.most_generation_s,
                             .prompt_tokens = static_cast<int>(sequence.prompt.size()),
                             .seed = sequence.sampling.seed,
                             .cut_max_tokens = CutMaxTokens(request, sequence.max_tokens),
@@ -344,6 +350,7 @@ Status Service::PrepareTokens(Accepted& accepted, SequenceRequest& sequence) {
   sequence.choice = accepted.choice;
   sequence.sampling.seed = request.seed ? *request.seed : RandomSeed();
   SetEnds(request, sequence);
+  sequence.cache_root = cache_roots_.Of(request.cache_owner, request.cache_salt);
   sequence.arrived = accepted.time;
   sequence.priority = request.priority.value_or(0);
   if (options_.queue_timeout > 0) sequence.start_by = After(accepted.time, options_.queue_timeout);
@@ -363,8 +370,8 @@ Status Service::SetLength(const GenerateRequest& request, SequenceRequest& seque
   return {};
 }
 
-// The text of a prompt as an answer repeats it. A text is itself, without what its tokens have around it.
-Result<std::string> Service::EchoOf(const Prompt& prompt) const {
+// The text of a prompt as an answer repeats it or names it. A text is itself, without what its tokens have around it.
+Result<std::string> Service::TextOf(const Prompt& prompt) const {
   std::string text;
   const auto add = [&](const auto& part) -> Status {
     if constexpr (std::is_same_v<std::decay_t<decltype(part)>, std::string>) {
@@ -430,6 +437,7 @@ ServiceStats Service::stats() const {
   const EngineLoopStats loop = loop_.stats();
   const std::int64_t open = open_;
   return {.accepted = accepted_,
+          .embedding_requests = embedding_requests_,
           .refused = refused_,
           .open_requests = open,
           .waiting = std::max(std::int64_t{0}, open - loop.running),

@@ -17,6 +17,9 @@
 #include "model/model.h"
 #include "scheduler/scheduler.h"
 #include "service/answer_constraint.h"
+#include "service/cache_roots.h"
+#include "service/embedding.h"
+#include "service/embedding_batch.h"
 #include "service/engine_loop.h"
 #include "service/generation.h"
 #include "service/metrics.h"
@@ -41,6 +44,11 @@ class TextModel {
   virtual Result<std::vector<TokenId>> Tokenize(std::string_view text, bool add_special, bool parse_special,
                                                 const StopCheck& stop) const = 0;
   virtual Result<std::string> Detokenize(std::span<const TokenId> tokens) const = 0;
+  // So many bytes of a text are at least so many tokens; 0 where nothing is known.
+  virtual std::size_t FewestTokens(std::size_t /*bytes*/) const { return 0; }
+  // A text and what it may be an answer to, as the model was trained to see both. Where `most_tokens` are too few for it the document's
+  // end is left out, if the model has tokens between the two.
+  virtual Result<std::vector<TokenId>> EncodePair(const TextPair& pair, std::size_t most_tokens, const StopCheck& stop) const = 0;
   virtual const std::vector<TokenId>& end_of_generation_tokens() const = 0;
 };
 
@@ -78,6 +86,14 @@ class Service {
     return Submit(std::make_shared<const SharedRequest>(std::move(request)), {}, std::move(sink));
   }
 
+  // Never blocks. An error here is the only answer; after success `sink` hears of the end. The texts of a request are one open request,
+  // however many they are, and a few at a time are with the engine. `client` ends it.
+  Status Embed(EmbeddingRequest request, std::shared_ptr<EmbeddingSink> sink, std::shared_ptr<const RequestControl> client = nullptr);
+
+  // What the model can do; an error says what it can do instead.
+  Status CheckGenerates() const;
+  Status CheckEmbeds(bool wants_scores) const;
+
   // From now on Submit refuses; what was accepted goes on.
   void StopAccepting() { accepting_ = false; }
   bool accepting() const { return accepting_; }
@@ -97,6 +113,8 @@ class Service {
   GrammarStats grammar_stats() const { return grammars_ == nullptr ? GrammarStats() : grammars_->stats(); }
   const TextModel& model() const { return model_; }
   int max_context() const { return max_context_; }
+  // Numbers of an embedding; 0 where the model gives none.
+  int embedding_size() const { return engine_.embedding_size; }
 
   // A client's own look at the vocabulary and the like: what it asks ends with its client, the server's time for a request, or the
   // service.
@@ -118,7 +136,7 @@ class Service {
   Status CheckTokenIds(const GenerateRequest& request) const;
   void SetEnds(const GenerateRequest& request, SequenceRequest& sequence) const;
   Status SetLength(const GenerateRequest& request, SequenceRequest& sequence) const;
-  Result<std::string> EchoOf(const Prompt& prompt) const;
+  Result<std::string> TextOf(const Prompt& prompt) const;
   double TimeoutOf(const GenerateRequest& request) const;
   Status CheckOpen(int open_before, double timeout_s);
   Status PrepareTokens(Accepted& accepted, SequenceRequest& sequence);
@@ -127,7 +145,21 @@ class Service {
   void Refuse(Accepted& accepted, const Status& status);
   void Replay(RequestId id, int prompt_tokens, const CachedResult& result);
 
+  struct AcceptedTexts;
+  void PrepareTexts(const std::shared_ptr<AcceptedTexts>& accepted);
+  Status SubmitTexts(const std::shared_ptr<AcceptedTexts>& accepted);
+  Result<std::vector<TokenId>> TokensOf(const AcceptedTexts& accepted, std::size_t text) const;
+  // At most `bound` of them, where the request lets texts be cut.
+  Result<std::vector<TokenId>> TokensOfWords(const EmbeddingRequest& request, const std::string& text, std::size_t bound,
+                                             const StopCheck& stop) const;
+  Result<std::vector<TokenId>> CheckedIds(const EmbeddingRequest& request, std::size_t text, std::size_t bound) const;
+  Error TooLong(const EmbeddingRequest& request, std::size_t text, std::size_t tokens, bool at_least) const;
+  Status SubmitText(const AcceptedTexts& accepted, const std::shared_ptr<EmbeddingBatch>& batch, std::size_t text,
+                    std::vector<TokenId> tokens);
+  void EndTexts(const AcceptedTexts& accepted, Result<EmbeddingAnswer> answer);
+
   const TextModel& model_;
+  EngineCapabilities engine_;
   SchedulerOptions options_;
   int max_context_;
   int max_input_tokens_;
@@ -135,23 +167,27 @@ class Service {
   int max_open_;
   std::atomic<bool> accepting_ = true;
   std::atomic<bool> ending_ = false;  // what is being prepared is of no use any more
+  std::mutex ending_mutex_;           // held while the text stage hands on a text, so that the loop is there until then
   std::atomic<int> open_ = 0;
   std::mutex idle_mutex_;
   std::condition_variable idle_;
   std::atomic<std::int64_t> accepted_ = 0;
+  std::atomic<std::int64_t> embedding_requests_ = 0;
   std::atomic<std::int64_t> refused_ = 0;
   std::atomic<RequestId> next_id_ = 1;
   std::function<void()> on_step_sent_;
   RequestMetrics request_metrics_;
+  CacheRoots cache_roots_;
   ResultCache result_cache_;
   GrammarCompiler* grammars_;
   // Destroyed from the last to the first: no new jobs, then no new events, then the last texts.
   TextStage text_stage_;
   EngineLoop loop_;
   WorkerPool workers_;
-  WorkerPool chat_workers_;     // a template that takes its time holds up nothing but other chats
-  WorkerPool grammar_workers_;  // so does a grammar that takes long to compile
-  WorkerPool job_workers_;      // and what nobody's answer waits for holds up nothing but its like
+  WorkerPool chat_workers_;       // a template that takes its time holds up nothing but other chats
+  WorkerPool grammar_workers_;    // so does a grammar that takes long to compile
+  WorkerPool embedding_workers_;  // and so do requests of thousands of texts
+  WorkerPool job_workers_;        // and what nobody's answer waits for holds up nothing but its like
 };
 
 }  // namespace cllm

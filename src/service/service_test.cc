@@ -533,6 +533,25 @@ TEST_F(ResultCacheServiceTest, AnotherParameterOrPromptIsComputed) {
   EXPECT_GT(StepsFor(std::move(stops)), 0);
 }
 
+TEST_F(ResultCacheServiceTest, NeitherAnAnswerNorAPrefixIsAnothersWithAnotherSaltOrOwner) {
+  const std::string prompt = PromptThatEnds(false, 20);
+  const auto ask = [&](const char* owner, const char* salt) {
+    GenerateRequest request = Ask(prompt, 20);
+    request.cache_owner = owner;
+    request.cache_salt = salt;
+    const std::int64_t steps = StepsFor(std::move(request));
+    EXPECT_EQ(steps == 0, end_.cached_tokens == end_.prompt_tokens);
+    return std::pair(steps > 0, end_.cached_tokens);
+  };
+  const std::pair computed(true, 0);
+  for (const auto& [owner, salt] : {std::pair("", ""), {"a", ""}, {"b", ""}, {"", "a"}, {"a", "s"}, {"a", "t"}}) {
+    EXPECT_EQ(ask(owner, salt), computed) << owner << salt;
+  }
+  EXPECT_EQ(service_->result_cache_stats().hits, 0);
+  EXPECT_EQ(service_->stats().loop.cached_prompt_tokens, 0);
+  EXPECT_FALSE(ask("a", "s").first) << "its own are there";
+}
+
 TEST_F(ResultCacheServiceTest, WithLogprobsTheyComeBackToo) {
   const std::string prompt = PromptThatEnds(false, 5);
   GenerateRequest request = Ask(prompt, 5);

@@ -48,6 +48,8 @@ struct EngineLoopStats {
   std::int64_t prompt_tokens = 0;
   std::int64_t cached_prompt_tokens = 0;
   std::int64_t generated_tokens = 0;
+  std::int64_t embeddings = 0;
+  std::int64_t embedding_tokens = 0;
   std::int64_t preemptions = 0;
   std::int64_t queued = 0;
   std::int64_t running = 0;
@@ -68,6 +70,10 @@ inline constexpr std::array kEngineLoopStats = std::to_array<StatField<EngineLoo
      "Prompt tokens whose keys and values were there already.", "engine.cached_prompt_tokens"},
     {&EngineLoopStats::generated_tokens, StatKind::kCounter, "cllm_generation_tokens_total", "Tokens generated.",
      "engine.generated_tokens"},
+    {&EngineLoopStats::embeddings, StatKind::kCounter, "cllm_embeddings_total", "Embeddings and scores of texts computed.",
+     "engine.embeddings"},
+    {&EngineLoopStats::embedding_tokens, StatKind::kCounter, "cllm_embedding_tokens_total",
+     "Tokens computed of texts whose embeddings or scores were asked for.", "engine.embedding_tokens"},
     {&EngineLoopStats::steps, StatKind::kCounter, "cllm_steps_total", "Steps of the engine.", "engine.steps"},
     {&EngineLoopStats::preemptions, StatKind::kCounter, "cllm_preemptions_total",
      "Times that a running request gave its keys and values away because there was no room left.", "engine.preemptions"},
@@ -89,10 +95,11 @@ static_assert(kEngineLoopStats.size() == FieldCount<EngineLoopStats>(), "each fi
 
 struct ServiceStats {
   std::int64_t accepted = 0;
-  std::int64_t refused = 0;          // queue full or shutting down
-  std::int64_t open_requests = 0;    // accepted and not ended, those that are being prepared included
-  std::int64_t waiting = 0;          // of these, those that don't compute
-  std::int64_t invalid_answers = 0;  // finished ones that were not what they were constrained to be
+  std::int64_t embedding_requests = 0;  // of these, those for embeddings or scores
+  std::int64_t refused = 0;             // queue full or shutting down
+  std::int64_t open_requests = 0;       // accepted and not ended, those that are being prepared included
+  std::int64_t waiting = 0;             // of these, those that don't compute
+  std::int64_t invalid_answers = 0;     // finished ones that were not what they were constrained to be
   std::int64_t max_running = 0;
   std::int64_t max_open = 0;
   EngineLoopStats loop = {};  // has a table of its own
@@ -100,6 +107,8 @@ struct ServiceStats {
 
 inline constexpr std::array kServiceStats = std::to_array<StatField<ServiceStats>>({
     {&ServiceStats::accepted, StatKind::kCounter, "cllm_requests_accepted_total", "Requests that were accepted.", "queue.accepted"},
+    {&ServiceStats::embedding_requests, StatKind::kCounter, "cllm_embedding_requests_total",
+     "Requests for embeddings or scores that were accepted.", "queue.embedding_requests"},
     {&ServiceStats::refused, StatKind::kCounter, "cllm_requests_refused_total",
      "Requests that were refused because the queue was full or the server stops.", "queue.refused"},
     {&ServiceStats::open_requests, StatKind::kGauge, {}, {}, "queue.open"},

@@ -72,6 +72,10 @@ class ToyTextModel : public TextModel {
     }
     return text;
   }
+  // The two with a new line between them.
+  Result<std::vector<TokenId>> EncodePair(const TextPair& pair, std::size_t /*most_tokens*/, const StopCheck& /*stop*/) const override {
+    return Tokens(*pair.query + "\n" + *pair.document);
+  }
   const std::vector<TokenId>& end_of_generation_tokens() const override { return end_tokens_; }
 
  private:
@@ -83,6 +87,13 @@ class ToyTextModel : public TextModel {
   TokenId control_token_;
   std::vector<TokenId> end_tokens_{kEndToken};
 };
+
+// How each of several answers ended.
+inline std::vector<FinishReason> ReasonsOf(const GenerationEnd& end) {
+  std::vector<FinishReason> reasons;
+  for (const GenerationEnd& each : end.each) reasons.push_back(each.reason);
+  return reasons;
+}
 
 // Remembers an answer; WaitForEnd is how a test waits for it.
 class RememberingSink : public GenerationSink {

@@ -19,6 +19,10 @@ TextStage::~TextStage() {
 
 void TextStage::Register(RequestId id, std::unique_ptr<Answer> answer) { Push(Registration{id, std::move(answer)}); }
 
+void TextStage::Register(RequestId id, std::shared_ptr<EmbeddingBatch> batch, std::size_t text) {
+  Push(TextRegistration{id, std::move(batch), text});
+}
+
 void TextStage::Post(StepEvents&& events) { Push(std::move(events)); }
 
 void TextStage::Push(Message message) {
@@ -45,6 +49,11 @@ void TextStage::Run() {
 
 void TextStage::Handle(Registration registration) { answers_.emplace(registration.id, std::move(registration.answer)); }
 
+void TextStage::Handle(TextRegistration registration) {
+  const RequestId id = registration.id;
+  texts_.emplace(id, std::move(registration));
+}
+
 template <typename TellAnswer>
 void TextStage::Tell(RequestId id, TimePoint now, const TellAnswer& tell) {
   const auto answer = answers_.find(id);
@@ -69,7 +78,18 @@ void TextStage::Handle(StepEvents events) {
     Tell(event.id, now, [&](Answer& answer) { answer.End(event, now); });
     if (answers_.erase(event.id) > 0) on_end_();
   }
+  TellBatches(events);
   on_step_sent_();
+}
+
+void TextStage::TellBatches(StepEvents& events) {
+  for (EmbeddingEvent& event : events.embeddings) {
+    const auto found = texts_.find(event.id);
+    if (found != texts_.end()) found->second.batch->Add(found->second.text, std::move(event.embedding));
+  }
+  for (const EndEvent& event : events.ends) {
+    if (const auto ended = texts_.extract(event.id)) ended.mapped().batch->End(event);
+  }
 }
 
 }  // namespace cllm

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "service/answer.h"
+#include "service/embedding_batch.h"
 
 namespace cllm {
 
@@ -25,6 +26,8 @@ class TextStage {
 
   // Any thread. An answer is registered before its request goes to the engine loop.
   void Register(RequestId id, std::unique_ptr<Answer> answer);
+  // Likewise a text of a batch, which hears of its embedding and its end.
+  void Register(RequestId id, std::shared_ptr<EmbeddingBatch> batch, std::size_t text);
   void Post(StepEvents&& events);
 
  private:
@@ -32,12 +35,19 @@ class TextStage {
     RequestId id;
     std::unique_ptr<Answer> answer;
   };
-  using Message = std::variant<Registration, StepEvents>;
+  struct TextRegistration {
+    RequestId id;
+    std::shared_ptr<EmbeddingBatch> batch;
+    std::size_t text;
+  };
+  using Message = std::variant<Registration, TextRegistration, StepEvents>;
 
   void Push(Message message);
   void Run();
   void Handle(Registration registration);
+  void Handle(TextRegistration registration);
   void Handle(StepEvents events);
+  void TellBatches(StepEvents& events);
   // What a step tells one answer. One that finds no memory ends; the others go on.
   template <typename TellAnswer>
   void Tell(RequestId id, TimePoint now, const TellAnswer& tell);
@@ -49,7 +59,9 @@ class TextStage {
   std::condition_variable wake_;
   std::vector<Message> inbox_;
   bool stopping_ = false;
-  std::unordered_map<RequestId, std::unique_ptr<Answer>> answers_;  // only the stage's thread
+  // Only the stage's thread.
+  std::unordered_map<RequestId, std::unique_ptr<Answer>> answers_;
+  std::unordered_map<RequestId, TextRegistration> texts_;
   std::thread thread_;
 };
 

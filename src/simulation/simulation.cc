@@ -44,6 +44,7 @@ class Random {
 };
 
 constexpr int kContext = 160;
+constexpr int kEmbeddingSize = 4;
 
 FakeEngineOptions RandomEngine(Random& random) {
   FakeEngineOptions options{.vocab_size = 32,
@@ -52,7 +53,14 @@ FakeEngineOptions RandomEngine(Random& random) {
                             .max_context = kContext,
                             .prefers_dense_slots = random.Chance(0.5),
                             .can_trim_sequences = random.Chance(0.7),
+                            .embedding_size = random.Chance(0.5) ? kEmbeddingSize : 0,
                             .poison_token = kPoison};
+  if (options.embedding_size > 0 && random.Chance(0.2)) {
+    options.generates = false;
+    options.embeds_whole = true;
+    options.max_step_tokens += kContext;
+    return options;
+  }
   if (random.Chance(0.5)) {
     // From a pool that holds one sequence of full length to one that hardly runs out.
     options.kv_block_tokens = random.Between(1, 16);
@@ -103,6 +111,8 @@ class Simulation {
     TimePoint arrived;
     std::shared_ptr<RequestControl> control;
     std::vector<TokenId> tokens;
+    bool embeds = false;
+    std::vector<float> embedding;
     bool started = false;
     bool compares = false;
     bool stopped = false;  // its answer may be cut short
@@ -144,6 +154,7 @@ class Simulation {
     request.prompt = RandomPrompt();
     if (random_.Chance(0.02)) request.prompt[request.prompt.size() / 2] = kPoison;
     request.max_tokens = random_.Between(1, random_.Chance(0.3) ? 40 : 12);
+    request.embeds = !engine_.capabilities().generates || (engine_.capabilities().embedding_size > 0 && random_.Chance(0.2));
     request.sampling.temperature = 0;
     if (random_.Chance(0.3)) request.stop_tokens = {random_.Between(1, 31)};
     request.arrived = arrived;
@@ -156,6 +167,8 @@ class Simulation {
                          .arrived = arrived,
                          .control = request.control,
                          .tokens = {},
+                         .embeds = request.embeds,
+                         .embedding = {},
                          .compares = request.id % kCompareEvery == 0 && request.stop_tokens.empty()};
     scheduler_.Submit(std::move(request));
   }
@@ -187,6 +200,7 @@ class Simulation {
     report_.preemptions += events_.preemptions;
     for (const StartEvent& start : events_.starts) OnStart(start);
     for (const TokenEvent& token : events_.tokens) OnToken(token);
+    for (const EmbeddingEvent& embedding : events_.embeddings) OnEmbedding(embedding);
     for (const EndEvent& end : events_.ends) OnEnd(end);
     report_.most_queued = std::max(report_.most_queued, scheduler_.queued());
     if (scheduler_.queued() + scheduler_.running() != static_cast<int>(open_.size())) Break("requests are lost or too many");
@@ -236,12 +250,21 @@ class Simulation {
     if (static_cast<int>(request->tokens.size()) > request->max_tokens) Break(fmt::format("request {} is too long", event.id));
   }
 
+  void OnEmbedding(const EmbeddingEvent& event) {
+    Open* request = Find(event.id, "has an embedding");
+    if (request == nullptr) return;
+    if (!request->started) Break(fmt::format("request {} has an embedding before its start", event.id));
+    if (!request->embeds || !request->embedding.empty()) Break(fmt::format("request {} has an embedding too many", event.id));
+    request->embedding = event.embedding;
+  }
+
   void OnEnd(const EndEvent& end) {
     const Open* request = Find(end.id, "ends");
     if (request == nullptr) return;
     if (!IsTerminal(end.state)) return Break(fmt::format("request {} ends as {}", end.id, RequestStateName(end.state)));
     ++report_.ends.at(static_cast<std::size_t>(end.state) - static_cast<std::size_t>(RequestState::kFinished));
-    if (end.state == RequestState::kFinished && request->compares && !request->stopped) Compare(end.id, *request);
+    if (end.state == RequestState::kFinished && request->embeds && !request->stopped) CompareEmbedding(end.id, *request);
+    if (end.state == RequestState::kFinished && request->compares && !request->embeds && !request->stopped) Compare(end.id, *request);
     open_.erase(end.id);
   }
 
@@ -256,6 +279,12 @@ class Simulation {
       }
       context.push_back(next);
     }
+  }
+
+  void CompareEmbedding(RequestId id, const Open& request) {
+    ++report_.embeddings;
+    if (request.embedding == FakeEngine::Embedding(request.prompt, engine_.capabilities().embedding_size) && request.tokens.empty()) return;
+    Break(fmt::format("request {} has another embedding than in an undisturbed run", id));
   }
 
   void CheckEnd() {

@@ -20,6 +20,7 @@ TEST(SimulationTest, EveryRequestEndsOnceAndNothingLeaksOrStarves) {
     sum.refused += report->refused;
     sum.cached_tokens += report->cached_tokens;
     sum.compared += report->compared;
+    sum.embeddings += report->embeddings;
     sum.preemptions += report->preemptions;
   }
   // The runs have seen what they are there for.
@@ -28,6 +29,7 @@ TEST(SimulationTest, EveryRequestEndsOnceAndNothingLeaksOrStarves) {
   EXPECT_GT(sum.refused, 100 * seeds);
   EXPECT_GT(sum.cached_tokens, 1000 * seeds);
   EXPECT_GT(sum.compared, 100 * seeds);
+  EXPECT_GT(sum.embeddings, 100 * seeds);
   EXPECT_GT(sum.preemptions, 10 * seeds);
 }
 

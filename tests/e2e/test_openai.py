@@ -221,4 +221,4 @@ def test_errors(client: openai.OpenAI, fields: dict, param: str, stream: bool) -
 
 def test_an_unknown_endpoint_raises_not_found(client: openai.OpenAI) -> None:
     with pytest.raises(openai.NotFoundError):
-        client.embeddings.create(model=ANY_MODEL, input="x")
+        client.moderations.create(model=ANY_MODEL, input="x")

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Stands where llama.cpp's tests expect llama-server: the same command line, served by cLLM with one small model.
 
-An option that cLLM lacks ends the program with its name, as a wrong option ends llama-server. The environment's CLLM_PROGRAM and
-CLLM_MODEL say what is served.
+An option that cLLM lacks ends the program with its name, as a wrong option ends llama-server. The environment's CLLM_PROGRAM,
+CLLM_MODEL and CLLM_EMBEDDING_MODEL say what is served.
 """
 
 from __future__ import annotations
@@ -26,11 +26,22 @@ RENAMED = {
     "--chat-template": "--chat-template",
     "--chat-template-file": "--chat-template-file",
     "--cors-origins": "--cors-origins",
+    "--pooling": "--pooling",
 }
 # What asks for nothing here: there is no page, no slot list and nothing to download, templates are always Jinja, rows always batched.
-WITHOUT_EFFECT = {"--offline", "--no-slots", "--no-ui", "--jinja", "--no-jinja", "--cont-batching", "--kv-unified"}
-# The text models of those tests, in whose place ours is served.
-TEXT_MODELS = {"ggml-org/test-model-stories260K"}
+WITHOUT_EFFECT = {"--embedding", "--offline", "--no-slots", "--no-ui", "--jinja", "--no-jinja", "--cont-batching", "--kv-unified"}
+# The same with a value: there is no second size of batches.
+VALUES_WITHOUT_EFFECT = {"--ubatch-size"}
+# The models of those tests in whose place ours are served, and what of the environment names them.
+MODELS = {"ggml-org/test-model-stories260K": "CLLM_MODEL", "ggml-org/models bert-bge-small/ggml-model-f16.gguf": "CLLM_EMBEDDING_MODEL"}
+
+
+def model_of(arguments: list[str]) -> str:
+    values = dict(zip(arguments, arguments[1:]))
+    wanted = " ".join(values[option] for option in ("--hf-repo", "--hf-file") if option in values)
+    if wanted and wanted not in MODELS:
+        raise ValueError(f"no model like {wanted}")
+    return os.environ[MODELS.get(wanted, "CLLM_MODEL")]
 
 
 def translated(arguments: list[str]) -> list[str]:
@@ -43,9 +54,8 @@ def translated(arguments: list[str]) -> list[str]:
             continue
         if word == "--verbose":
             options += ["--log-level", "debug"]
-        elif word == "--hf-repo":
-            if (model := next(words)) not in TEXT_MODELS:
-                raise ValueError(f"no model like {model}")
+        elif word in VALUES_WITHOUT_EFFECT or word in ("--hf-repo", "--hf-file"):
+            next(words)
         elif word == "--ctx-size":
             context = int(next(words))
         elif word == "--n-predict":
@@ -64,11 +74,12 @@ def translated(arguments: list[str]) -> list[str]:
 
 def main() -> None:
     try:
+        model = model_of(sys.argv[1:])
         options = translated(sys.argv[1:])
     except ValueError as error:
         sys.exit(f"cLLM has {error}")
     program = os.environ["CLLM_PROGRAM"]
-    os.execv(program, [program, "serve", os.environ["CLLM_MODEL"], *options])
+    os.execv(program, [program, "serve", model, *options])
 
 
 main()

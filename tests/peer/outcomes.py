@@ -142,4 +142,15 @@ SECURITY = [
     missing("test_security.py::test_local_media_file", "no images", "no model like"),
 ]
 
-OUTCOMES = [*BASIC, *TOKENIZE, *COMPLETION, *CHAT, *CTX_SHIFT, *SECURITY]
+EMBEDDING = [
+    passed("test_embedding.py::"),
+    *[differing(f"test_embedding.py::test_embedding_mixed_input[{name}", reason, "400 == 200")
+      for name, reason in {"-False": "an empty text is an error", "input3-": "a text is words or ids, not both",
+                           "input7-": "a text is words or ids, not both", "input8-": "a text is no object",
+                           "input9-": "a text is no object", "input10-": "a text is no object"}.items()],
+    differing("test_embedding.py::test_embedding_content_text_same_as_string", "a text is no object", "400 == 200"),
+    missing("test_embedding.py::test_embedding_pooling_none", "a text has one vector, not one a token", "died with return code"),
+    differing("test_embedding.py::test_embedding_error_prompt_too_long", "the error has OpenAI's words", "too large"),
+]
+
+OUTCOMES = [*BASIC, *TOKENIZE, *COMPLETION, *CHAT, *CTX_SHIFT, *SECURITY, *EMBEDDING]

@@ -10,6 +10,13 @@ namespace {
 
 constexpr TokenId kNothing = -1;
 
+// FNV-1a over the token ids.
+std::uint64_t Hash(std::span<const TokenId> tokens) {
+  std::uint64_t hash = 0xCBF29CE484222325;
+  for (const TokenId token : tokens) hash = (hash ^ static_cast<std::uint32_t>(token)) * 0x100000001B3;
+  return hash;
+}
+
 }  // namespace
 
 FakeEngine::FakeEngine(FakeEngineOptions options) : options_(std::move(options)) {
@@ -18,6 +25,10 @@ FakeEngine::FakeEngine(FakeEngineOptions options) : options_(std::move(options))
                    .max_sequences = options_.max_sequences,
                    .max_step_tokens = options_.max_step_tokens,
                    .max_context = options_.max_context,
+                   .generates = options_.generates,
+                   .embedding_size = options_.embedding_size,
+                   .scores = options_.scores,
+                   .embeds_whole = options_.embeds_whole,
                    .prefers_dense_slots = options_.prefers_dense_slots,
                    .can_copy_sequences = true,
                    .can_trim_sequences = options_.can_trim_sequences,
@@ -26,13 +37,22 @@ FakeEngine::FakeEngine(FakeEngineOptions options) : options_(std::move(options))
   slots_.resize(options_.max_sequences);
   block_tables_.resize(options_.max_sequences);
   blocks_.resize(options_.kv_blocks, std::vector<TokenId>(options_.kv_block_tokens, kNothing));
-  logits_.resize(options_.max_sequences, std::vector<float>(options_.vocab_size));
+  outputs_.resize(options_.max_sequences);
+  embedded_.resize(options_.max_sequences);
 }
 
 TokenId FakeEngine::NextToken(std::span<const TokenId> context, int vocab_size) {
-  std::uint64_t hash = 0xCBF29CE484222325;  // FNV-1a over the token ids
-  for (const TokenId token : context) hash = (hash ^ static_cast<std::uint32_t>(token)) * 0x100000001B3;
-  return 1 + static_cast<TokenId>((hash >> 20) % (vocab_size - 1));
+  return 1 + static_cast<TokenId>((Hash(context) >> 20) % (vocab_size - 1));
+}
+
+std::vector<float> FakeEngine::Embedding(std::span<const TokenId> text, int size) {
+  std::vector<float> embedding;
+  std::uint64_t state = Hash(text);
+  for (int i = 0; i < size; ++i) {
+    state = state * 6364136223846793005 + 1442695040888963407;
+    embedding.push_back(static_cast<float>(static_cast<int>(state >> 40 & 0xFFFF) - 0x8000) / 0x8000);
+  }
+  return embedding;
 }
 
 int FakeEngine::tokens_held() const {
@@ -120,11 +140,31 @@ SequenceResult FakeEngine::Compute(const SequenceWork& work) {
   for (const TokenId token : rows) {
     if (token == options_.poison_token) return {.logits = {}, .status = Fail(ErrorCode::kInternal, "poisoned token")};
   }
-  if (!work.wants_logits) return {};
-  std::vector<float>& logits = logits_.at(work.slot);
+  if (work.output == RowOutput::kEmbedding || work.output == RowOutput::kEmbeddingPart) return Embed(work);
+  if (work.output != RowOutput::kLogits) return {};
+  CheckInvariant(options_.generates, "logits are asked of an engine that has some");
+  std::vector<float>& logits = outputs_.at(work.slot);
   logits.assign(options_.vocab_size, -10.0F);
   logits[NextToken(slot, options_.vocab_size)] = 10.0F;
   return {.logits = logits, .status = {}};
+}
+
+SequenceResult FakeEngine::Embed(const SequenceWork& work) {
+  CheckInvariant(options_.embedding_size > 0, "an embedding is asked of an engine that gives some");
+  const auto rows = std::span<const TokenId>(plan_->tokens).subspan(work.first_row, work.rows);
+  std::vector<TokenId>& text = embedded_.at(work.slot);
+  if (work.computed == 0) text.clear();
+  if (static_cast<int>(text.size()) != work.computed) {
+    return {.logits = {}, .status = Fail(ErrorCode::kInternal, "a part of the embedding's text was not computed for it")};
+  }
+  if (options_.embeds_whole && (work.computed > 0 || work.output != RowOutput::kEmbedding)) {
+    return {.logits = {}, .status = Fail(ErrorCode::kInternal, "the text of an embedding came in pieces")};
+  }
+  text.insert(text.end(), rows.begin(), rows.end());
+  if (work.output != RowOutput::kEmbedding) return {};
+  std::vector<float>& embedding = outputs_.at(work.slot);
+  embedding = Embedding(text, options_.embedding_size);
+  return {.logits = {}, .status = {}, .embedding = embedding};
 }
 
 }  // namespace cllm

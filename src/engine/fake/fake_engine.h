@@ -16,6 +16,11 @@ struct FakeEngineOptions {
   int max_context = 256;
   bool prefers_dense_slots = false;
   bool can_trim_sequences = false;
+  // As the capabilities of the same names.
+  bool generates = true;
+  int embedding_size = 0;
+  bool scores = false;
+  bool embeds_whole = false;
   // Keys and values in one pool of blocks; 0: each slot has its own.
   int kv_block_tokens = 0;
   int kv_blocks = 0;
@@ -36,6 +41,9 @@ class FakeEngine : public Engine {
   // The token that the fake model puts first after `context`. Never 0, which tests use as end of text.
   static TokenId NextToken(std::span<const TokenId> context, int vocab_size);
 
+  // The embedding that the fake model gives of a text.
+  static std::vector<float> Embedding(std::span<const TokenId> text, int size);
+
   // Tokens held in slots, over all of them. Blocks that no slot has don't count.
   int tokens_held() const;
   int steps() const { return steps_; }
@@ -43,6 +51,8 @@ class FakeEngine : public Engine {
  private:
   void Apply(const KvOperation& operation);
   SequenceResult Compute(const SequenceWork& work);
+  // Of the rows that were computed for it.
+  SequenceResult Embed(const SequenceWork& work);
   // Writes the rows into the blocks of the slot; what it holds then, or an error where the blocks don't hold what the plan says.
   Result<std::vector<TokenId>> WriteBlocks(const SequenceWork& work);
 
@@ -51,7 +61,8 @@ class FakeEngine : public Engine {
   std::vector<std::vector<TokenId>> slots_;
   std::vector<std::vector<TokenId>> blocks_;        // with kNothing where nothing was computed
   std::vector<std::vector<BlockId>> block_tables_;  // by slot
-  std::vector<std::vector<float>> logits_;
+  std::vector<std::vector<float>> outputs_;         // logits or embedding, by slot
+  std::vector<std::vector<TokenId>> embedded_;      // by slot: the rows that were parts of an embedding, or completed it
   const StepPlan* plan_ = nullptr;
   int steps_ = 0;
 };

@@ -32,13 +32,13 @@ TEST(FakeEngineTest, TheNextTokenDependsOnTheWholeContextAndIsNeverZero) {
 TEST(FakeEngineTest, ChunksOfAPromptGiveTheSameLogitsAsTheWhole) {
   FakeEngine engine({.max_sequences = 2});
   const std::vector<TokenId> prompt{5, 6, 7, 8};
-  const StepResult whole = Compute(engine, {.operations = {}, .sequences = {{0, 0, 0, 4, true}}, .tokens = prompt});
+  const StepResult whole = Compute(engine, {.operations = {}, .sequences = {{0, 0, 0, 4, RowOutput::kLogits}}, .tokens = prompt});
   ASSERT_EQ(whole.sequences[0].logits.size(), 256U);
   EXPECT_EQ(Best(whole.sequences[0]), FakeEngine::NextToken(prompt, 256));
-  const StepResult first = Compute(engine, {.operations = {}, .sequences = {{1, 0, 0, 3, false}}, .tokens = {5, 6, 7}});
+  const StepResult first = Compute(engine, {.operations = {}, .sequences = {{1, 0, 0, 3, RowOutput::kNothing}}, .tokens = {5, 6, 7}});
   EXPECT_TRUE(first.sequences[0].status);
   EXPECT_TRUE(first.sequences[0].logits.empty());
-  const StepResult rest = Compute(engine, {.operations = {}, .sequences = {{1, 3, 0, 1, true}}, .tokens = {8}});
+  const StepResult rest = Compute(engine, {.operations = {}, .sequences = {{1, 3, 0, 1, RowOutput::kLogits}}, .tokens = {8}});
   EXPECT_EQ(Best(rest.sequences[0]), FakeEngine::NextToken(prompt, 256));
   EXPECT_EQ(engine.tokens_held(), 8);
   EXPECT_EQ(engine.steps(), 3);
@@ -46,9 +46,10 @@ TEST(FakeEngineTest, ChunksOfAPromptGiveTheSameLogitsAsTheWhole) {
 
 TEST(FakeEngineTest, DropAndMoveRunBeforeTheRows) {
   FakeEngine engine({.max_sequences = 3});
-  Compute(engine, {.operations = {}, .sequences = {{0, 0, 0, 2, true}, {2, 0, 2, 3, true}}, .tokens = {1, 2, 3, 4, 5}});
+  Compute(engine,
+          {.operations = {}, .sequences = {{0, 0, 0, 2, RowOutput::kLogits}, {2, 0, 2, 3, RowOutput::kLogits}}, .tokens = {1, 2, 3, 4, 5}});
   const StepResult result = Compute(engine, {.operations = {{KvOperation::Kind::kDrop, 0, 0}, {KvOperation::Kind::kMove, 2, 0}},
-                                             .sequences = {{0, 3, 0, 1, true}, {2, 0, 1, 1, true}},
+                                             .sequences = {{0, 3, 0, 1, RowOutput::kLogits}, {2, 0, 1, 1, RowOutput::kLogits}},
                                              .tokens = {6, 7}});
   EXPECT_EQ(Best(result.sequences[0]), FakeEngine::NextToken(std::vector<TokenId>{3, 4, 5, 6}, 256));
   EXPECT_EQ(Best(result.sequences[1]), FakeEngine::NextToken(std::vector<TokenId>{7}, 256));
@@ -57,25 +58,54 @@ TEST(FakeEngineTest, DropAndMoveRunBeforeTheRows) {
 
 TEST(FakeEngineTest, AWrongPositionIsAnErrorOfThatSequence) {
   FakeEngine engine({});
-  const StepResult result = Compute(engine, {.operations = {}, .sequences = {{0, 1, 0, 1, true}, {1, 0, 1, 1, true}}, .tokens = {1, 2}});
+  const StepResult result = Compute(
+      engine, {.operations = {}, .sequences = {{0, 1, 0, 1, RowOutput::kLogits}, {1, 0, 1, 1, RowOutput::kLogits}}, .tokens = {1, 2}});
   EXPECT_FALSE(result.sequences[0].status);
   EXPECT_TRUE(result.sequences[1].status);
 }
 
 TEST(FakeEngineTest, PoisonAndTooLongAContextFail) {
   FakeEngine engine({.max_context = 3, .poison_token = 9});
-  const StepResult result = Compute(
-      engine,
-      {.operations = {}, .sequences = {{0, 0, 0, 2, true}, {1, 0, 2, 4, true}, {2, 0, 6, 3, true}}, .tokens = {1, 9, 1, 2, 3, 4, 1, 2, 3}});
+  const StepResult result =
+      Compute(engine, {.operations = {},
+                       .sequences = {{0, 0, 0, 2, RowOutput::kLogits}, {1, 0, 2, 4, RowOutput::kLogits}, {2, 0, 6, 3, RowOutput::kLogits}},
+                       .tokens = {1, 9, 1, 2, 3, 4, 1, 2, 3}});
   EXPECT_EQ(result.sequences[0].status.error().message, "poisoned token");
   EXPECT_FALSE(result.sequences[1].status);
   EXPECT_TRUE(result.sequences[2].status);
 }
 
+TEST(FakeEngineTest, AnEmbeddingIsOfTheWholeTextInPiecesOrNot) {
+  FakeEngine engine({.max_sequences = 2, .embedding_size = 3});
+  const std::vector<TokenId> text{5, 6, 7, 8};
+  const std::vector<float> expected = FakeEngine::Embedding(text, 3);
+  const StepResult whole = Compute(engine, {.operations = {}, .sequences = {{0, 0, 0, 4, RowOutput::kEmbedding}}, .tokens = text});
+  EXPECT_TRUE(std::ranges::equal(whole.sequences[0].embedding, expected));
+  EXPECT_TRUE(whole.sequences[0].logits.empty());
+  const StepResult part = Compute(engine, {.operations = {}, .sequences = {{1, 0, 0, 3, RowOutput::kEmbeddingPart}}, .tokens = {5, 6, 7}});
+  EXPECT_TRUE(part.sequences[0].embedding.empty());
+  const StepResult rest = Compute(engine, {.operations = {}, .sequences = {{1, 3, 0, 1, RowOutput::kEmbedding}}, .tokens = {8}});
+  EXPECT_TRUE(std::ranges::equal(rest.sequences[0].embedding, expected));
+  EXPECT_NE(expected, FakeEngine::Embedding(std::vector<TokenId>{5, 6, 8, 7}, 3));
+}
+
+TEST(FakeEngineTest, APartThatWasComputedForSomethingElseIsMissing) {
+  FakeEngine engine({.embedding_size = 3});
+  Compute(engine, {.operations = {}, .sequences = {{0, 0, 0, 2, RowOutput::kNothing}}, .tokens = {1, 2}});
+  const StepResult result = Compute(engine, {.operations = {}, .sequences = {{0, 2, 0, 1, RowOutput::kEmbedding}}, .tokens = {3}});
+  EXPECT_FALSE(result.sequences[0].status);
+}
+
+TEST(FakeEngineTest, WhereTokensSeeAllOthersATextComesWhole) {
+  FakeEngine engine({.embedding_size = 3, .embeds_whole = true});
+  const StepResult part = Compute(engine, {.operations = {}, .sequences = {{0, 0, 0, 2, RowOutput::kEmbeddingPart}}, .tokens = {1, 2}});
+  EXPECT_FALSE(part.sequences[0].status);
+}
+
 TEST(FakeEngineTest, OnStepSeesThePlan) {
   std::vector<TokenId> seen;
   FakeEngine engine({.on_step = [&](const StepPlan& plan) { seen = plan.tokens; }});
-  Compute(engine, {.operations = {}, .sequences = {{0, 0, 0, 2, true}}, .tokens = {4, 2}});
+  Compute(engine, {.operations = {}, .sequences = {{0, 0, 0, 2, RowOutput::kLogits}}, .tokens = {4, 2}});
   EXPECT_EQ(seen, (std::vector<TokenId>{4, 2}));
 }
 

@@ -1,32 +1,19 @@
 // llama.cpp as an engine. It keeps its own KV cache, one stream per sequence; its compute blocks, so Wait does the work.
 #pragma once
 
-#include <atomic>
 #include <memory>
-#include <optional>
-#include <string>
+#include <span>
 #include <vector>
 
 #include "engine/engine.h"
-#include "engine/llamacpp/processor_watch.h"
+#include "engine/llamacpp/llamacpp_options.h"
 #include "engine/llamacpp/stream_origins.h"
-#include "engine/llamacpp/thread_controller.h"
+#include "engine/llamacpp/text_pool.h"
 #include "model/model.h"
 
 namespace cllm {
 
-struct LlamaCppOptions {
-  int n_batch = 512;                     // most tokens of a step, and so the longest prompt chunk
-  int n_threads = 0;                     // compute threads; 0 = as many as are best, beside what else the machine does at the time
-  int n_seq_max = 8;                     // sequences that hold KV at a time
-  std::string flash_attention = "auto";  // auto | on | off
-  std::string kv_type = "f16";           // f32 | f16 | bf16 | q8_0 | q4_0
-  // Rotary position embedding, as llama.cpp has it.
-  std::string rope_scaling = "auto";  // auto (what the file says) | none | linear | yarn
-  double rope_freq_base = 0;          // 0 = what the file says
-  double rope_freq_scale = 0;         // likewise
-  WeightOptions weights;
-};
+struct ModelContext;
 
 // How many sequences of `max_context` tokens fit into the memory that the KV cache may take.
 struct KvSizing {
@@ -52,50 +39,52 @@ Result<KvSizing> SizeKvCache(const ModelFacts& model, const LlamaCppOptions& opt
 
 class LlamaCppEngine : public Engine {
  public:
-  // `model` outlives the engine. Allocates KV for `sequences` × `max_context` tokens.
-  static Result<std::unique_ptr<LlamaCppEngine>> Create(const Model& model, const LlamaCppOptions& options, int sequences, int max_context);
+  // `model` outlives the engine. Allocates KV for `sequences` × `max_context` tokens. `pooling`: of the embeddings that it gives beside.
+  static Result<std::unique_ptr<Engine>> Create(const Model& model, const LlamaCppOptions& options, Pooling pooling, int sequences,
+                                                int max_context);
   ~LlamaCppEngine() override;
 
   const EngineCapabilities& capabilities() const override { return capabilities_; }
-  int compute_threads() const override { return threads_; }
+  int compute_threads() const override;
   Status WarmUp() override;
   Ticket Submit(const StepPlan& plan) override;
   void Wait(Ticket ticket, StepResult& result) override;
 
  private:
-  struct Context;
-  LlamaCppEngine(std::unique_ptr<Context> context, std::unique_ptr<StreamOrigins> origins, EngineCapabilities capabilities,
-                 const LlamaCppOptions& options);
+  LlamaCppEngine(std::unique_ptr<ModelContext> context, std::unique_ptr<StreamOrigins> origins, Pooling pooling,
+                 EngineCapabilities capabilities);
 
   // A step of `rows` tokens in slot 0, which it leaves empty.
   Status TrialStep(int rows);
-  // The next steps compute with so many.
-  void UseThreads(int threads);
-  // Before and after a step that computes.
-  void ChooseThreads();
-  void LearnFrom(const StepPlan& plan);
 
   void Apply(const KvOperation& operation);
   // Leaves the first `tokens` of a slot.
   void Cut(int slot, int tokens);
-  int Decode(const StepPlan& plan, std::size_t first, std::size_t count);
-  void CollectLogits(const StepPlan& plan, std::size_t first, std::size_t count, StepResult& result);
-  void SaveLogits(std::size_t first, StepResult& result);
+  // Sequences of the plan, by their place in it.
+  using Sequences = std::span<const std::size_t>;
+  int Decode(const StepPlan& plan, Sequences sequences);
+  void CollectLogits(const StepPlan& plan, Sequences sequences, StepResult& result);
+  void SaveLogits(Sequences sequences, StepResult& result);
   // Whether all went well; if not, nothing of the result holds.
-  bool ComputeTogether(const StepPlan& plan, StepResult& result);
-  void ComputeOneByOne(const StepPlan& plan, StepResult& result);
+  bool ComputeTogether(const StepPlan& plan, Sequences sequences, StepResult& result);
+  void ComputeOneByOne(const StepPlan& plan, Sequences sequences, StepResult& result);
+  // The sequences whose embeddings are wanted, one by one.
+  void Embed(const StepPlan& plan, Sequences sequences, StepResult& result);
+  int ComputeText(const StepPlan& plan, const SequenceWork& work, TextPool& pool);
+  // What came out for the `rows` that were computed last; false where nothing did.
+  bool AddToPool(const SequenceWork& work, int rows, TextPool& pool);
 
   std::unique_ptr<StreamOrigins> origins_;  // the attention of the context reads it
-  std::unique_ptr<Context> context_;
+  std::unique_ptr<ModelContext> context_;
+  std::vector<TextPool> pools_;  // by slot
   EngineCapabilities capabilities_;
-  std::atomic<int> threads_;
-  bool threads_are_open_;
-  std::optional<ThreadController> controller_;  // once warm, where the threads are open
-  ProcessorWatch watch_;
   const StepPlan* plan_ = nullptr;
   Ticket ticket_ = 0;
-  // Rows of logits that a later call of the same step would overwrite, by sequence.
-  std::vector<std::vector<float>> saved_logits_;
+  // Of the step that is computed.
+  std::vector<std::size_t> answers_;
+  std::vector<std::size_t> texts_;
+  // Rows of logits that a later call of the same step would overwrite, and embeddings, by sequence.
+  std::vector<std::vector<float>> saved_outputs_;
 };
 
 }  // namespace cllm
