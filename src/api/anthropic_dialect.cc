@@ -35,29 +35,29 @@ ChatPrompt ReadCountedFields(JsonObject& object) {
   return prompt;
 }
 
-Json AnthropicModelEntry(const ServerFacts& facts, int max_context) {
+Json AnthropicModelEntry(const ListedModel& model) {
+  const ServerFacts& facts = model.facts;
   return {{"type", "model"},
           {"id", facts.card.id},
           {"display_name", facts.card.id},
           {"created_at", fmt::format("{:%FT%TZ}", fmt::gmtime(static_cast<std::time_t>(facts.card.created_unix_s)))},
           {"lifecycle", "active"},
-          {"max_input_tokens", max_context},
-          {"max_tokens", max_context}};
+          {"max_input_tokens", model.max_context},
+          {"max_tokens", model.max_context}};
 }
 
 }  // namespace
 
-std::string AnthropicModelsBody(const ServerFacts& facts, int max_context) {
-  return Dump(Json{{"data", Json::array({AnthropicModelEntry(facts, max_context)})},
+std::string AnthropicModelsBody(const ModelList& models) {
+  Json data = Json::array();
+  for (const ListedModel& model : models) data.push_back(AnthropicModelEntry(model));
+  return Dump(Json{{"data", std::move(data)},
                    {"has_more", false},
-                   {"first_id", facts.card.id},
-                   {"last_id", facts.card.id}});
+                   {"first_id", models.front().facts.card.id},
+                   {"last_id", models.back().facts.card.id}});
 }
 
-Result<std::string> AnthropicModelBody(const ServerFacts& facts, int max_context, const std::string& id) {
-  if (Status status = CheckModelId(facts, id); !status) return std::unexpected(status.error());
-  return Dump(AnthropicModelEntry(facts, max_context));
-}
+std::string AnthropicModelBody(const ListedModel& model) { return Dump(AnthropicModelEntry(model)); }
 
 Status AnthropicDialect::ReadFields(JsonObject& object, ParsedCall& call) const {
   ChatPrompt prompt = ReadAnthropicPrompt(object);

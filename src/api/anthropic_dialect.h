@@ -31,8 +31,8 @@ class AnthropicDialect : public Dialect {
 Result<ChunkedText> CountTokensBody(const TextModel& model, std::string_view body, const WorkLimits& limits);
 Operation DescribeCountTokens();
 
-// GET /v1/models, as Anthropic's clients list models, and one of them.
-std::string AnthropicModelsBody(const ServerFacts& facts, int max_context);
-Result<std::string> AnthropicModelBody(const ServerFacts& facts, int max_context, const std::string& id);
+// GET /v1/models, as Anthropic's clients list models, of which there is one, and one of them.
+std::string AnthropicModelsBody(const ModelList& models);
+std::string AnthropicModelBody(const ListedModel& model);
 
 }  // namespace cllm

@@ -1,4 +1,4 @@
-// Everything that a request can reach once the model is loaded.
+// Everything that a request can reach of a model once it is loaded.
 #pragma once
 
 #include <algorithm>
@@ -23,15 +23,16 @@
 namespace cllm {
 
 struct Backend {
-  // `service` outlives the backend.
-  Backend(Service& the_service, ServerFacts the_facts, const RequestDefaults& defaults, const ResponseStoreOptions& kept = {})
+  // `service` outlives the backend's use, and `kept` may be that of other models as well.
+  Backend(Service& the_service, ServerFacts the_facts, const RequestDefaults& defaults,
+          std::shared_ptr<ResponseStore> kept = std::make_shared<ResponseStore>(ResponseStoreOptions{}))
       : service(the_service),
         facts(std::move(the_facts)),
         generate(CllmDialect::Endpoint::kGenerate, defaults),
         generate_stream(CllmDialect::Endpoint::kGenerateStream, defaults),
         chat(facts.card, defaults),
         completions(facts.card, defaults),
-        kept_responses(std::make_shared<ResponseStore>(kept)),
+        kept_responses(std::move(kept)),
         responses(facts.card, defaults, kept_responses),
         messages(facts.card, defaults),
         ollama_chat(OllamaForm::kChat, defaults, the_service.max_context()),

@@ -48,6 +48,8 @@ struct ParsedCall {
   std::unique_ptr<AnswerWriter> writer;
   // The body of the answer, where nothing has to be computed for it.
   std::optional<std::string> ready_answer = {};
+  // Its model is to be taken out of memory, where who asks may do that.
+  bool asks_to_unload = false;
   // Paths of fields that nobody knows: few, short and of characters that can stand in a header.
   std::vector<std::string> ignored_fields;
   // Where the schemas of its tools ask for what is not kept.

@@ -1,5 +1,6 @@
 #include "api/endpoints.h"
 
+#include <algorithm>
 #include <variant>
 
 #include <fmt/format.h>
@@ -38,7 +39,8 @@ Json ModelObject(const ServerFacts& facts) {
 }
 
 // As OpenAI lists a model.
-Json ModelEntry(const ServerFacts& facts, int max_context) {
+Json ModelEntry(const ListedModel& model) {
+  const ServerFacts& facts = model.facts;
   return {{"id", facts.card.id},
           {"object", "model"},
           {"created", facts.card.created_unix_s},
@@ -46,7 +48,7 @@ Json ModelEntry(const ServerFacts& facts, int max_context) {
           {"capabilities", facts.capabilities},
           {"meta",
            {{"n_vocab", facts.vocab_size},
-            {"n_ctx", max_context},
+            {"n_ctx", model.max_context},
             {"n_ctx_train", facts.trained_context},
             {"n_embd", facts.embedding_size},
             {"n_params", facts.model_parameters},
@@ -94,11 +96,16 @@ Json ModelEntrySchema() {
 
 }  // namespace
 
+std::string_view ModelStateName(ModelState state) {
+  constexpr std::string_view kNames[] = {"unloaded", "queued", "loading", "loaded", "unloading", "failed"};
+  return kNames[static_cast<std::size_t>(state)];
+}
+
 std::string HealthBody(Readiness readiness) { return Dump(Envelope(readiness, HealthObject(readiness))); }
 
-std::string DetailedHealthBody(Readiness readiness, const ServerFacts& facts, const ServiceStats& stats) {
-  Json data = HealthObject(readiness);
-  data["version"] = facts.version;
+namespace {
+
+void AddFigures(const ServerFacts& facts, const ServiceStats& stats, Json& data) {
   data["model"] = ModelObject(facts);
   data["engine"] = {{"name", facts.engine_name}, {"idle_with_work_share", IdleShare(stats.loop)}};
   data["queue"] = Json::object();
@@ -107,26 +114,52 @@ std::string DetailedHealthBody(Readiness readiness, const ServerFacts& facts, co
                 {"capacity_bytes", facts.kv_tokens_capacity * facts.kv_bytes_per_token}};
   ShowStats(kServiceStats, stats, data);
   ShowStats(kEngineLoopStats, stats.loop, data);
-  data["memory"] = {{"resident_bytes", ResidentMemoryBytes()}, {"available_bytes", AvailableMemoryBytes()}};
+}
+
+Json MemoryObject() { return {{"resident_bytes", ResidentMemoryBytes()}, {"available_bytes", AvailableMemoryBytes()}}; }
+
+Json StateObject(const ListedModel& model) {
+  Json entry{{"id", model.facts.card.id}, {"state", ModelStateName(model.state)}, {"waiting", model.waiting}};
+  if (model.needed_bytes > 0) entry["needed_bytes"] = model.needed_bytes;
+  if (model.seconds_left > 0) entry["seconds_left"] = model.seconds_left;
+  if (!model.problem.empty()) entry["problem"] = model.problem;
+  return entry;
+}
+
+}  // namespace
+
+std::string DetailedHealthBody(Readiness readiness, const ServerFacts& facts, const ServiceStats& stats) {
+  Json data = HealthObject(readiness);
+  data["version"] = facts.version;
+  AddFigures(facts, stats, data);
+  data["memory"] = MemoryObject();
+  return Dump(Envelope(readiness, std::move(data)));
+}
+
+std::string DetailedHealthBody(Readiness readiness, const std::string& version, const ModelList& models,
+                               const std::vector<LoadedModelStats>& loaded) {
+  Json data = HealthObject(readiness);
+  data["version"] = version;
+  data["models"] = Json::array();
+  for (const ListedModel& model : models) {
+    Json entry = StateObject(model);
+    const auto figures = std::ranges::find(loaded, model.facts.card.id, &LoadedModelStats::id);
+    if (figures != loaded.end()) AddFigures(figures->facts, figures->stats, entry);
+    data["models"].push_back(std::move(entry));
+  }
+  data["memory"] = MemoryObject();
   return Dump(Envelope(readiness, std::move(data)));
 }
 
 std::string LiveBody() { return Dump(Json{{"data", {{"status", "alive"}}}, {"success", true}}); }
 
-std::string ModelsBody(const ServerFacts& facts, int max_context) {
-  return Dump(Json{{"object", "list"}, {"data", Json::array({ModelEntry(facts, max_context)})}});
+std::string ModelsBody(const ModelList& models) {
+  Json data = Json::array();
+  for (const ListedModel& model : models) data.push_back(ModelEntry(model));
+  return Dump(Json{{"object", "list"}, {"data", std::move(data)}});
 }
 
-Status CheckModelId(const ServerFacts& facts, const std::string& id) {
-  if (id == facts.card.id) return {};
-  return Fail(ErrorCode::kModelNotFound, fmt::format("the model {} is not served here; there is {}", Shortened(id), facts.card.id),
-              "model");
-}
-
-Result<std::string> ModelBody(const ServerFacts& facts, int max_context, const std::string& id) {
-  if (Status status = CheckModelId(facts, id); !status) return std::unexpected(status.error());
-  return Dump(ModelEntry(facts, max_context));
-}
+std::string ModelBody(const ListedModel& model) { return Dump(ModelEntry(model)); }
 
 std::string IndexBody(const std::string& version, const std::vector<std::string>& endpoints) {
   return Dump(Json{{"name", "cLLM"}, {"version", version}, {"endpoints", endpoints}});
@@ -153,8 +186,17 @@ Operation DescribeHealth() {
   figures["additionalProperties"] = words::Number();
   Json engine = figures;
   engine["properties"]["name"] = words::String();
-  const words::Members detailed{{"version", words::String()}, {"model", model}, {"engine", engine},
-                                {"queue", figures},           {"kv", figures},  {"memory", figures}};
+  const words::Members of_a_model{{"model", model}, {"engine", engine}, {"queue", figures}, {"kv", figures}};
+  words::Members of_one_of_several = of_a_model;
+  for (const char* field : {"needed_bytes", "seconds_left"}) of_one_of_several.emplace_back(field, words::Number());
+  of_one_of_several.emplace_back("problem", words::String());
+  const Json several =
+      words::ListOf(words::Record({{"id", words::String()},
+                                   {"state", words::Enum({"unloaded", "queued", "loading", "loaded", "unloading", "failed"})},
+                                   {"waiting", words::Integer()}},
+                                  of_one_of_several));
+  words::Members detailed = of_a_model;
+  detailed.insert(detailed.end(), {{"version", words::String()}, {"memory", figures}, {"models", several}});
   return {.answer = SuccessSchema(words::Record(HealthMembers(), detailed)),
           .query = {{"level", words::Enum({"basic", "detailed", ""})}},
           .is_probe = true};

@@ -37,6 +37,22 @@ struct ServerFacts {
   std::int64_t kv_tokens_capacity = 0;
 };
 
+// What a model of this server is doing.
+enum class ModelState : std::uint8_t { kUnloaded, kQueued, kLoading, kLoaded, kUnloading, kFailed };
+std::string_view ModelStateName(ModelState state);
+
+// A model of this server as the lists of models show it. Of one that is not loaded the facts are those of its file.
+struct ListedModel {
+  ServerFacts facts = {};
+  int max_context = 0;
+  ModelState state = ModelState::kLoaded;
+  std::string problem = {};       // why it can't be loaded
+  int waiting = 0;                // requests that wait until it is loaded
+  std::int64_t needed_bytes = 0;  // of memory, where it is loaded or about to be
+  double seconds_left = 0;        // until it is unloaded because nobody uses it; 0: it stays
+};
+using ModelList = std::vector<ListedModel>;
+
 // Whether requests are well sent to this server, as /health and /readyz say it.
 enum class Readiness : std::uint8_t {
   kHealthy,
@@ -47,16 +63,21 @@ enum class Readiness : std::uint8_t {
 
 std::string HealthBody(Readiness readiness);
 std::string DetailedHealthBody(Readiness readiness, const ServerFacts& facts, const ServiceStats& stats);
+// The same of a server of several models. Each that is loaded has its own figures.
+struct LoadedModelStats {
+  std::string id;
+  const ServerFacts& facts;
+  ServiceStats stats;
+};
+std::string DetailedHealthBody(Readiness readiness, const std::string& version, const ModelList& models,
+                               const std::vector<LoadedModelStats>& loaded);
 
 // GET /livez
 std::string LiveBody();
 
-// An error names a model that is not served.
-Status CheckModelId(const ServerFacts& facts, const std::string& id);
-
-// GET /v1/models, and one of them by its id.
-std::string ModelsBody(const ServerFacts& facts, int max_context);
-Result<std::string> ModelBody(const ServerFacts& facts, int max_context, const std::string& id);
+// GET /v1/models, and one of them.
+std::string ModelsBody(const ModelList& models);
+std::string ModelBody(const ListedModel& model);
 
 // GET /
 std::string IndexBody(const std::string& version, const std::vector<std::string>& endpoints);

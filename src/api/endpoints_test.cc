@@ -42,6 +42,14 @@ ServerFacts Facts() {
           .kv_tokens_capacity = 1000};
 }
 
+ServerFacts Called(const char* id) {
+  ServerFacts facts;
+  facts.card.id = id;
+  return facts;
+}
+
+ListedModel Listed(const ServerFacts& facts) { return {.facts = facts, .max_context = 2048}; }
+
 TEST(EndpointsTest, HealthIsExact) {
   EXPECT_EQ(HealthBody(Readiness::kHealthy), R"({"data":{"model_loaded":true,"status":"healthy"},"success":true})");
   EXPECT_EQ(HealthBody(Readiness::kLoading), R"({"data":{"model_loaded":false,"status":"loading"},"success":false})");
@@ -87,7 +95,7 @@ TEST(EndpointsTest, DetailedHealthHasEveryFigure) {
 }
 
 TEST(EndpointsTest, ModelsListTheOne) {
-  EXPECT_EQ(Json::parse(ModelsBody(Facts(), 2048)), Json::parse(R"({"object":"list","data":[{"id":"toy","object":"model",
+  EXPECT_EQ(Json::parse(ModelsBody({Listed(Facts())})), Json::parse(R"({"object":"list","data":[{"id":"toy","object":"model",
     "created":17,"owned_by":"cllm","capabilities":["completion","embedding"],"meta":{"n_vocab":256,"n_ctx":2048,"n_ctx_train":4096,"n_embd":8,"n_params":100,"size":50}}]})"));
 }
 
@@ -96,22 +104,29 @@ TEST(EndpointsTest, AModelFileWithAStrangeNameIsListed) {
   ServerFacts facts = Facts();
   facts.card.id = "toy\xFF";
   facts.model_path = "models/toy\xFF.gguf";
-  EXPECT_NO_THROW(Json::parse(ModelsBody(facts, 2048)));
+  EXPECT_NO_THROW(Json::parse(ModelsBody({Listed(facts)})));
   EXPECT_NO_THROW(Json::parse(DetailedHealthBody(Readiness::kHealthy, facts, {})));
   const OpenAiChatDialect chat(facts.card);
   EXPECT_NO_THROW(Parsed(chat, R"({"messages": [{"role": "user", "content": "x"}]})").writer->Whole({{"a", {}}}, GoodEnd()));
 }
 
-TEST(EndpointsTest, AModelIsFoundByItsId) {
+TEST(EndpointsTest, AModelIsShownAsInTheList) {
+  EXPECT_EQ(Json::parse(ModelBody(Listed(Facts()))), Json::parse(ModelsBody({Listed(Facts())}))["data"][0]);
+  EXPECT_EQ(Json::parse(ModelsBody({Listed(Facts()), Listed(Called("b"))}))["data"][1]["id"], "b");
+}
+
+TEST(EndpointsTest, OfSeveralModelsEachHasItsState) {
   const ServerFacts facts = Facts();
-  EXPECT_EQ(Json::parse(ModelBody(facts, 2048, facts.card.id).value()), Json::parse(ModelsBody(facts, 2048))["data"][0]);
-  for (const std::string& id : {facts.card.id + "x", std::string("org/other"), std::string()}) {
-    const auto body = ModelBody(facts, 2048, id);
-    ASSERT_FALSE(body) << id;
-    EXPECT_EQ(body.error().code, ErrorCode::kModelNotFound);
-    EXPECT_EQ(body.error().field, "model");
-    EXPECT_NE(body.error().message.find(facts.card.id), std::string::npos) << body.error().message;
-  }
+  ListedModel failed = Listed(Called("b"));
+  failed.state = ModelState::kFailed;
+  failed.problem = "broken";
+  failed.waiting = 2;
+  const Json data = Json::parse(
+      DetailedHealthBody(Readiness::kHealthy, "1.2.3", {Listed(facts), failed}, {{"toy", facts, ServiceStats{.accepted = 11}}}))["data"];
+  EXPECT_EQ(data["version"], "1.2.3");
+  EXPECT_EQ(data["models"][0]["state"], "loaded");
+  EXPECT_EQ(data["models"][0]["queue"]["accepted"], 11);
+  EXPECT_EQ(data["models"][1], Json::parse(R"({"id":"b","state":"failed","waiting":2,"problem":"broken"})"));
 }
 
 TEST(EndpointsTest, TheIndexNamesTheEndpoints) {

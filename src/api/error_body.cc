@@ -21,6 +21,8 @@ ErrorNames NamesOf(ErrorCode code) {
       return {400, "context_length_exceeded", "invalid_request_error", "invalid_request_error", "exceed_context_size_error"};
     case ErrorCode::kUnauthorized:
       return {401, "invalid_api_key", "invalid_request_error", "authentication_error", "authentication_error"};
+    case ErrorCode::kForbidden:
+      return {403, "forbidden", "permission_error", "permission_error", "permission_error"};
     case ErrorCode::kNotFound:
       return {404, "not_found", "invalid_request_error", "not_found_error", "not_found_error"};
     case ErrorCode::kModelNotFound:

@@ -181,9 +181,9 @@ TEST(LlamaViewsTest, SlotsAreAsManyAsMayRun) {
   const Json props = Json::parse(LlamaPropsBody(backend));
   EXPECT_EQ(props["total_slots"], slots.size());
   EXPECT_EQ(props["default_generation_settings"]["params"]["seed"], 42);
-  EXPECT_TRUE(SetLlamaAdaptersBody(backend.facts, "[]"));
-  for (const char* wrong : {"[{}]", "{}", "x", ""}) EXPECT_FALSE(SetLlamaAdaptersBody(backend.facts, wrong)) << wrong;
-  EXPECT_EQ(HttpStatus(LlamaSlotsUnkeptBody(backend.facts, "").error().code), 501);
+  EXPECT_TRUE(SetLlamaAdaptersBody({}, "[]"));
+  for (const char* wrong : {"[{}]", "{}", "x", ""}) EXPECT_FALSE(SetLlamaAdaptersBody({}, wrong)) << wrong;
+  EXPECT_EQ(HttpStatus(LlamaSlotsUnkeptBody({}, "").error().code), 501);
 }
 
 }  // namespace

@@ -69,7 +69,7 @@ std::string LlamaAdaptersBody(const Backend& /*backend*/) { return "[]"; }
 
 Operation DescribeLlamaAdapters() { return {.answer = words::ListOf(words::AnyObject(), 0, 0)}; }
 
-Result<std::string> SetLlamaAdaptersBody(const ServerFacts& /*facts*/, std::string_view body) {
+Result<std::string> SetLlamaAdaptersBody(const FindModel& /*find*/, std::string_view body) {
   const Result<Json> json = ParseJson(body, DuplicateNames::kLastCounts);
   if (!json) return std::unexpected(json.error());
   if (!json->is_array()) return InvalidArgument("the body must be an array");
@@ -81,11 +81,11 @@ Operation DescribeSetLlamaAdapters() {
   return {.request = words::ListOf(words::AnyObject(), 0, 0), .answer = words::Record({{"success", words::Const(true)}})};
 }
 
-Result<std::string> LlamaPropsFixedBody(const ServerFacts& /*facts*/, std::string_view /*body*/) {
+Result<std::string> LlamaPropsFixedBody(const FindModel& /*find*/, std::string_view /*body*/) {
   return Fail(ErrorCode::kNotSupported, "global properties are not changed over HTTP: they are options of the server");
 }
 
-Result<std::string> LlamaSlotsUnkeptBody(const ServerFacts& /*facts*/, std::string_view /*body*/) {
+Result<std::string> LlamaSlotsUnkeptBody(const FindModel& /*find*/, std::string_view /*body*/) {
   return Fail(ErrorCode::kNotSupported, "slots are neither saved, restored nor erased: prompts that begin alike share what was computed");
 }
 

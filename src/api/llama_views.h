@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "api/endpoints.h"
+#include "api/ollama_models.h"
 #include "api/operation.h"
 #include "base/status.h"
 
@@ -24,12 +25,12 @@ Operation DescribeLlamaSlots();
 // GET and POST /lora-adapters: there are none.
 std::string LlamaAdaptersBody(const Backend& backend);
 Operation DescribeLlamaAdapters();
-Result<std::string> SetLlamaAdaptersBody(const ServerFacts& facts, std::string_view body);
+Result<std::string> SetLlamaAdaptersBody(const FindModel& find, std::string_view body);
 Operation DescribeSetLlamaAdapters();
 
 // POST /props and POST /slots/{id}: what llama-server changes or keeps on request.
-Result<std::string> LlamaPropsFixedBody(const ServerFacts& facts, std::string_view body);
-Result<std::string> LlamaSlotsUnkeptBody(const ServerFacts& facts, std::string_view body);
+Result<std::string> LlamaPropsFixedBody(const FindModel& find, std::string_view body);
+Result<std::string> LlamaSlotsUnkeptBody(const FindModel& find, std::string_view body);
 Operation DescribeLlamaUnsupported();
 
 // GET /version, as vLLM has it.

@@ -119,6 +119,7 @@ Result<ParsedCall> OllamaDialect::Parse(std::string_view body, const StopCheck& 
   return ReadBody<ParsedCall>(body, stop, defaults_, [&](JsonObject& object, ParsedCall& call) -> Status {
     Result<Read> read = ReadFields(object, call);
     if (!read) return std::unexpected(read.error());
+    call.asks_to_unload = read->is_load && read->is_unload;
     if (read->is_load) call.ready_answer = OllamaLoadedBody(form_, read->writer.model, read->is_unload ? "unload" : "load");
     call.writer = std::make_unique<OllamaWriter>(std::move(read->writer));
     return {};

@@ -137,19 +137,42 @@ TEST(OllamaWriterTest, AStreamThatFailsSaysWhy) {
   EXPECT_EQ(OllamaWriter({.form = OllamaForm::kGenerate}).StreamEnd(end), "{\"error\":\"too late\"}\n");
 }
 
+TEST(OllamaModelsTest, AllAreListedAndTheLoadedOnesRun) {
+  ModelList models(3);
+  for (std::size_t i = 0; i < 3; ++i) models[i].facts.card.id = "abc"[i];
+  models[0].facts.version = "1";
+  models[0].max_context = 7;
+  models[1].state = ModelState::kUnloaded;
+  models[2].seconds_left = 1e6;
+  const Json tags = Json::parse(OllamaTagsBody(models))["models"];
+  ASSERT_EQ(tags.size(), 3);
+  EXPECT_EQ(tags[1]["name"], "b:latest");
+  const Json running = Json::parse(OllamaRunningBody(models))["models"];
+  ASSERT_EQ(running.size(), 2);
+  EXPECT_EQ(running[0]["context_length"], 7);
+  EXPECT_EQ(running[0]["expires_at"], "9999-12-31T23:59:59Z");
+  EXPECT_EQ(running[1]["name"], "c:latest");
+  EXPECT_LT(running[1]["expires_at"], "9999");
+  EXPECT_EQ(Json::parse(OllamaVersionBody(models))["cllm"], "1");
+}
+
 TEST(OllamaModelsTest, AModelIsKnownWithAndWithoutItsTag) {
   ServerFacts facts{.card = {.id = "toy"}};
   facts.architecture = "llama";
   facts.trained_context = 5;
+  const FindModel find = [&](std::string_view name) -> Result<ListedModel> {
+    if (name == "toy" || name == "toy:latest") return ListedModel{.facts = facts};
+    return Fail(ErrorCode::kModelNotFound, "there is toy", "model");
+  };
   for (const char* body : {R"({"model": "toy"})", R"({"name": "toy:latest", "verbose": true})"}) {
-    const Result<std::string> shown = OllamaShowBody(facts, body);
+    const Result<std::string> shown = OllamaShowBody(find, body);
     ASSERT_TRUE(shown) << shown.error().message;
     EXPECT_EQ(Json::parse(*shown)["model_info"]["llama.context_length"], 5);
-    EXPECT_TRUE(OllamaPullBody(facts, body));
+    EXPECT_TRUE(OllamaPullBody(find, body));
   }
-  EXPECT_EQ(OllamaShowBody(facts, R"({"model": "toy:8b"})").error().code, ErrorCode::kModelNotFound);
-  EXPECT_EQ(OllamaShowBody(facts, "{}").error().message, "model is missing");
-  EXPECT_TRUE(OllamaPullBody(facts, R"({"model": "other"})").error().message.contains("cllm pull"));
+  EXPECT_EQ(OllamaShowBody(find, R"({"model": "toy:8b"})").error().code, ErrorCode::kModelNotFound);
+  EXPECT_EQ(OllamaShowBody(find, "{}").error().message, "model is missing");
+  EXPECT_TRUE(OllamaPullBody(find, R"({"model": "other"})").error().message.contains("cllm pull"));
 }
 
 }  // namespace

@@ -1,12 +1,12 @@
 #include "api/ollama_models.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
-#include "api/backend.h"
 #include "api/body_frame.h"
 #include "api/json_object.h"
 #include "api/schema_words.h"
@@ -100,18 +100,22 @@ Result<std::string> ReadNameOf(std::string (*read)(JsonObject&), std::string_vie
   return name;
 }
 
-bool IsNamed(const ServerFacts& facts, const std::string& name) { return TaggedName(name) == TaggedName(facts.card.id); }
-
 }  // namespace
 
-std::string OllamaVersionBody(const Backend& backend) { return Dump(Json{{"version", kSpokenVersion}, {"cllm", backend.facts.version}}); }
+std::string OllamaVersionBody(const ModelList& models) {
+  return Dump(Json{{"version", kSpokenVersion}, {"cllm", models.front().facts.version}});
+}
 
 Operation DescribeOllamaVersion() { return {.answer = words::Record({{"version", words::String()}, {"cllm", words::String()}})}; }
 
-std::string OllamaTagsBody(const Backend& backend) {
-  Json entry = TagEntry(backend.facts);
-  entry["modified_at"] = TimeOf(backend.facts.card.created_unix_s);
-  return Dump(Json{{"models", Json::array({std::move(entry)})}});
+std::string OllamaTagsBody(const ModelList& models) {
+  Json tags = Json::array();
+  for (const ListedModel& model : models) {
+    Json entry = TagEntry(model.facts);
+    entry["modified_at"] = TimeOf(model.facts.card.created_unix_s);
+    tags.push_back(std::move(entry));
+  }
+  return Dump(Json{{"models", std::move(tags)}});
 }
 
 Operation DescribeOllamaTags() {
@@ -120,12 +124,19 @@ Operation DescribeOllamaTags() {
   return {.answer = words::Record({{"models", words::ListOf(words::Record(entry))}})};
 }
 
-std::string OllamaRunningBody(const Backend& backend) {
-  Json entry = TagEntry(backend.facts);
-  entry["expires_at"] = "9999-12-31T23:59:59Z";  // it stays
-  entry["size_vram"] = 0;
-  entry["context_length"] = backend.service.max_context();
-  return Dump(Json{{"models", Json::array({std::move(entry)})}});
+std::string OllamaRunningBody(const ModelList& models) {
+  const std::int64_t now = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+  Json running = Json::array();
+  for (const ListedModel& model : models) {
+    if (model.state != ModelState::kLoaded) continue;
+    const bool stays = model.seconds_left <= 0;
+    Json entry = TagEntry(model.facts);
+    entry["expires_at"] = stays ? "9999-12-31T23:59:59Z" : TimeOf(now + static_cast<std::int64_t>(model.seconds_left));
+    entry["size_vram"] = 0;
+    entry["context_length"] = model.max_context;
+    running.push_back(std::move(entry));
+  }
+  return Dump(Json{{"models", std::move(running)}});
 }
 
 Operation DescribeOllamaRunning() {
@@ -136,13 +147,12 @@ Operation DescribeOllamaRunning() {
   return {.answer = words::Record({{"models", words::ListOf(words::Record(entry))}})};
 }
 
-Result<std::string> OllamaShowBody(const ServerFacts& facts, std::string_view body) {
+Result<std::string> OllamaShowBody(const FindModel& find, std::string_view body) {
   const Result<std::string> name = ReadNameOf(ReadShown, body);
   if (!name) return std::unexpected(name.error());
-  if (!IsNamed(facts, *name)) {
-    return Fail(ErrorCode::kModelNotFound, fmt::format("model {} is not served here; there is {}", Dump(Shortened(*name)), facts.card.id),
-                "model");
-  }
+  const Result<ListedModel> model = find(*name);
+  if (!model) return std::unexpected(model.error());
+  const ServerFacts& facts = model->facts;
   Json capabilities = facts.capabilities;
   if (std::ranges::find(facts.capabilities, "completion") != facts.capabilities.end()) {
     capabilities.push_back("tools");
@@ -173,14 +183,14 @@ Operation DescribeOllamaShow() {
                                    {"modified_at", words::String()}})};
 }
 
-Result<std::string> OllamaPullBody(const ServerFacts& facts, std::string_view body) {
+Result<std::string> OllamaPullBody(const FindModel& find, std::string_view body) {
   const Result<std::string> name = ReadNameOf(ReadNamed, body);
   if (!name) return std::unexpected(name.error());
-  if (!IsNamed(facts, *name)) return OllamaUnmanagedBody(facts, body);
+  if (!find(*name)) return OllamaUnmanagedBody(find, body);
   return Dump(Json{{"status", "success"}}) + "\n";
 }
 
-Result<std::string> OllamaUnmanagedBody(const ServerFacts& /*facts*/, std::string_view /*body*/) {
+Result<std::string> OllamaUnmanagedBody(const FindModel& /*find*/, std::string_view /*body*/) {
   return InvalidArgument("models are not managed over HTTP here: `cllm pull`, `cllm list` and `cllm rm` do it where the server runs");
 }
 

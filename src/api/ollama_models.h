@@ -1,6 +1,7 @@
 // What Ollama's clients ask of a server's models.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -11,26 +12,27 @@
 
 namespace cllm {
 
-struct Backend;
-
 // GET /api/version. Clients compare it with the versions of Ollama that brought what they need; `cllm` is this server's own.
-std::string OllamaVersionBody(const Backend& backend);
+std::string OllamaVersionBody(const ModelList& models);
 Operation DescribeOllamaVersion();
 
 // GET /api/tags and /api/ps: the models that there are, and those that are loaded.
-std::string OllamaTagsBody(const Backend& backend);
+std::string OllamaTagsBody(const ModelList& models);
 Operation DescribeOllamaTags();
-std::string OllamaRunningBody(const Backend& backend);
+std::string OllamaRunningBody(const ModelList& models);
 Operation DescribeOllamaRunning();
 
+// The model that a name means, or why there is none.
+using FindModel = std::function<Result<ListedModel>(std::string_view name)>;
+
 // POST /api/show {model} (or {name}).
-Result<std::string> OllamaShowBody(const ServerFacts& facts, std::string_view body);
+Result<std::string> OllamaShowBody(const FindModel& find, std::string_view body);
 Operation DescribeOllamaShow();
 
 // POST /api/pull {model} (or {name}): good news where the model is there. Else, as for the routes by which Ollama's clients change what is
 // there, an error says how that is done here.
-Result<std::string> OllamaPullBody(const ServerFacts& facts, std::string_view body);
-Result<std::string> OllamaUnmanagedBody(const ServerFacts& facts, std::string_view body);
+Result<std::string> OllamaPullBody(const FindModel& find, std::string_view body);
+Result<std::string> OllamaUnmanagedBody(const FindModel& find, std::string_view body);
 Operation DescribeOllamaPull();
 Operation DescribeOllamaUnmanaged();
 

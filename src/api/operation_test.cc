@@ -286,8 +286,12 @@ TEST(OperationTest, EndpointsFitTheirSchemas) {
   ExpectFits(ValidatorOf(DescribeReady().answer), HealthBody(Readiness::kStalled));
   ExpectFits(ValidatorOf(DescribeHealth().answer), HealthBody(Readiness::kLoading));
   ExpectFits(ValidatorOf(DescribeHealth().answer), DetailedHealthBody(Readiness::kHealthy, facts, ServiceStats{}));
-  ExpectFits(ValidatorOf(DescribeModels().answer), ModelsBody(facts, 1));
-  ExpectFits(ValidatorOf(DescribeModel().answer), *ModelBody(facts, 1, facts.card.id));
+  const ListedModel model{
+      .facts = facts, .max_context = 1, .state = ModelState::kFailed, .problem = "x", .needed_bytes = 1, .seconds_left = 1};
+  ExpectFits(ValidatorOf(DescribeHealth().answer),
+             DetailedHealthBody(Readiness::kHealthy, "1", {model}, {{facts.card.id, facts, ServiceStats{}}}));
+  ExpectFits(ValidatorOf(DescribeModels().answer), ModelsBody({model}));
+  ExpectFits(ValidatorOf(DescribeModel().answer), ModelBody(model));
 }
 
 }  // namespace

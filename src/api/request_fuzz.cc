@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "api/anthropic_dialect.h"
+#include "api/body_model.h"
 #include "api/cllm_dialect.h"
 #include "api/embedding_dialects.h"
 #include "api/embedding_fields.h"
@@ -68,9 +69,18 @@ void CheckEndpoint(Endpoint endpoint, std::string_view body) {
   if (text) CheckJson(text->TakeAll());
 }
 
-void CheckLook(Result<std::string> (*look)(const ServerFacts&, std::string_view), std::string_view body) {
-  const Result<std::string> text = look(ServerFacts{.card = {.id = "toy"}}, body);
+void CheckLook(Result<std::string> (*look)(const FindModel&, std::string_view), std::string_view body) {
+  const Result<std::string> text = look([](std::string_view) -> Result<ListedModel> { return ListedModel{}; }, body);
   if (text) CheckJson(*text);
+}
+
+// The model is found as the dialects find it.
+void CheckModelOfBody(std::string_view body) {
+  const std::string found = ModelOfBody(body);
+  const Result<Json> json = ParseJsonObject(body);
+  if (!json || !json->contains("model") || !(*json)["model"].is_string()) return;
+  const auto& model = (*json)["model"].get_ref<const std::string&>();
+  if (model.size() <= 512 && found != model) std::abort();
 }
 
 }  // namespace
@@ -91,6 +101,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   RequireCheap(size, [&] { CheckEndpoint(CountTokensBody, body); });
   RequireCheap(size, [&] { CheckDialect(OllamaDialect(OllamaForm::kChat, defaults, 4096), body); });
   RequireCheap(size, [&] { CheckDialect(OllamaDialect(OllamaForm::kGenerate, defaults, 4096), body); });
+  RequireCheap(size, [&] { CheckModelOfBody(body); });
   const LlamaDialect::Model gaps{.card = card, .knows_gaps = true};
   RequireCheap(size, [&] { CheckDialect(LlamaDialect(LlamaForm::kCompletion, gaps, defaults), body); });
   RequireCheap(size, [&] { CheckDialect(LlamaDialect(LlamaForm::kInfill, gaps, defaults), body); });

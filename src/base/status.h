@@ -13,6 +13,7 @@ enum class ErrorCode : std::uint8_t {
   kInvalidArgument,   // the request is wrong and stays wrong: 400
   kContextLength,     // its prompt does not fit into the context: 400
   kUnauthorized,      // no key, or a wrong one: 401
+  kForbidden,         // who asks may not do that: 403
   kNotFound,          // 404
   kModelNotFound,     // 404: a model that is not served
   kPreviousNotFound,  // 400: the answer that a request goes on from is not kept

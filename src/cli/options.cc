@@ -35,6 +35,11 @@ void DeclareServer(ServeOptions& options, OptionTable& table) {
                     .secret = true});
   table.String("server.api_key_file", &http.api_key_file,
                {.help = "File with further keys, one a line; empty lines and lines that begin with # don't count.", .placeholder = "FILE"});
+  table.StringList("server.admin_api_keys", &http.admin_api_keys,
+                   {.help = "Keys of which a client must send one to load and unload models; they open everything else as well. Empty: who "
+                            "asks from this machine itself, through no proxy, may do it.",
+                    .placeholder = "KEY,...",
+                    .secret = true});
   table.String("server.tls_certificate", &http.tls_certificate,
                {.help = "Certificate chain in PEM form. With it and its key the server speaks HTTPS alone.", .placeholder = "FILE"});
   table.String("server.tls_key", &http.tls_key, {.help = "Private key of the certificate, in PEM form.", .placeholder = "FILE"});
@@ -132,6 +137,18 @@ void DeclareModel(ServeOptions& options, OptionTable& table) {
              .max = kMostTokens,
              .help = "Most tokens of an answer of /generate where neither the request nor scheduler.default_max_tokens says it.",
              .unit = "tokens"});
+}
+
+void DeclareModels(ServeOptions& options, OptionTable& table) {
+  table.Section("models", "Several models");
+  table.String(
+      "models.list_file", &options.models_file,
+      {.help = "File with a list of models, instead of the one of model.path: see docs/models.md. The first one is loaded when the "
+               "server starts, others when they are asked for.",
+       .flags = {"--models"},
+       .placeholder = "FILE"});
+  table.Double("models.keep_alive_s", &options.keep_alive_s,
+               {.min = 0, .max = 1e9, .help = "A model that nobody used for so long is unloaded; 0: it stays.", .unit = "s"});
 }
 
 void DeclareBackend(ServeOptions& options, OptionTable& table) {
@@ -292,6 +309,7 @@ void DeclareGrammars(ServeOptions& options, OptionTable& table) {
 void DeclareOptions(ServeOptions& options, OptionTable& table) {
   DeclareServer(options, table);
   DeclareModel(options, table);
+  DeclareModels(options, table);
   DeclareBackend(options, table);
   DeclareScheduler(options, table);
   DeclareApi(options, table);
@@ -309,7 +327,8 @@ void DeclareOptions(ServeOptions& options, OptionTable& table) {
             {.min = 1,
              .max = 1 << 30,
              .help = "Most memory for weights and KV cache together. Where the weights alone are larger the server does not start; the KV "
-                     "cache gets what they leave.",
+                     "cache gets what they leave. Several models share it: who was used least recently is unloaded where another one needs "
+                     "its place.",
              .unit = "MiB",
              .value_names = {{"auto", 0}}});
   table.Section("hub", "Models that are pulled");

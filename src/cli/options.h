@@ -29,8 +29,10 @@ struct ServeOptions {
   ResultCacheOptions result_cache;
   ResponseStoreOptions responses;
   GrammarLimits grammars;
+  std::string models_file;  // a list of several models; empty: `model` alone
+  double keep_alive_s = 0;  // a model is unloaded when nobody used it for so long; 0: it stays
   std::int64_t kv_cache_max_memory_mb = 0;
-  std::int64_t memory_limit_mb = 0;  // weights and KV cache together; 0 = what the machine has
+  std::int64_t memory_limit_mb = 0;  // weights and KV cache of all models together; 0 = what the machine has
   DownloadPolicy pull;
   LogOptions log;
 };

@@ -2,22 +2,21 @@
 
 #include <pthread.h>
 #include <signal.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
+#include <cstdint>
 #include <cstdlib>
-#include <filesystem>
+#include <future>
 #include <mutex>
 #include <thread>
 
-#include <fmt/format.h>
-
-#include "api/backend.h"
+#include "base/machine.h"
+#include "cli/configured_models.h"
 #include "cli/program.h"
-#include "cli/served_model.h"
 #include "http/server.h"
+#include "models/model_registry.h"
 
 namespace cllm {
 namespace {
@@ -77,51 +76,12 @@ class EndSignals {
   std::jthread thread_;
 };
 
-std::int64_t ModifiedUnixSeconds(const std::string& path) {
-  struct stat status{};
-  return stat(path.c_str(), &status) == 0 ? status.st_mtime : 0;
-}
-
-// The same for the same program, file and settings that decide an answer, and in all likelihood another one for others. FNV-1a.
-std::string Fingerprint(const ServeOptions& options, const ServedModel& model, const std::string& version) {
-  const ModelFacts& facts = model.facts();
-  const SamplingParams& sampling = options.defaults.sampling;
-  const LlamaCppOptions& engine = options.llama_cpp;
-  const std::string text = fmt::format("{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}", version, facts.name, facts.architecture,
-                                       facts.quantization, facts.parameters, facts.file_bytes, ModifiedUnixSeconds(options.model.path),
-                                       model.engine().name, model.engine().max_context, engine.kv_type, engine.flash_attention,
-                                       engine.rope_scaling, engine.rope_freq_base, sampling.temperature, sampling.top_p, sampling.top_k);
-  std::uint32_t hash = 2166136261U;
-  for (const unsigned char byte : text) hash = (hash ^ byte) * 16777619U;
-  return fmt::format("cllm-{}-{:08x}", version, hash);
-}
-
-ServerFacts Facts(const ServeOptions& options, const ServedModel& model, const std::string& version) {
-  const ModelFacts& facts = model.facts();
-  const EngineCapabilities& engine = model.engine();
-  const Tokenizer& tokenizer = model.tokenizer();
-  const auto piece = [&](std::optional<TokenId> token) { return token ? tokenizer.Piece(*token, true) : std::string(); };
-  return {.version = version,
-          .card = {.id = options.alias.empty() ? std::filesystem::path(options.model.path).stem().string() : options.alias,
-                   .created_unix_s = ModifiedUnixSeconds(options.model.path),
-                   .fingerprint = Fingerprint(options, model, version)},
-          .model_path = options.model.path,
-          .model_description = fmt::format("{} {}", facts.architecture, facts.quantization),
-          .architecture = facts.architecture,
-          .quantization = facts.quantization,
-          .bos_token = piece(tokenizer.beginning()),
-          .eos_token = piece(tokenizer.end()),
-          .knows_gaps = tokenizer.infill_tokens().has_value(),
-          .chat_template = facts.chat_template,
-          .model_parameters = facts.parameters,
-          .model_bytes = facts.weight_bytes,
-          .vocab_size = engine.vocab_size,
-          .embedding_size = static_cast<int>(facts.embedding_size),
-          .trained_context = static_cast<int>(facts.trained_context),
-          .capabilities = CapabilityNames(facts, model.pooling()),
-          .engine_name = engine.name,
-          .kv_bytes_per_token = model.kv_bytes_per_token(),
-          .kv_tokens_capacity = engine.generates ? static_cast<std::int64_t>(engine.max_sequences) * engine.max_context : 0};
+RegistryOptions RegistryOptionsOf(const ServeOptions& options) {
+  RegistryOptions registry{.takes_any_name = options.models_file.empty(),
+                           .most_waiting = options.scheduler.max_queue_size + options.llama_cpp.n_seq_max};
+  if (registry.takes_any_name) return registry;  // sized by all that there is
+  registry.memory_bytes = options.memory_limit_mb > 0 ? options.memory_limit_mb << 20 : AvailableMemoryBytes();
+  return registry;
 }
 
 // The model side of the server, from loading to the last answer. Runs beside the HTTP loops.
@@ -137,30 +97,50 @@ class ModelThread {
 
  private:
   void Run() {
-    if (const Status status = ServeModel(); !status) {
+    if (const Status status = ServeModels(); !status) {
       Complain(status.error());
       failed_ = true;
     }
     http_.Quit();
   }
 
-  Status ServeModel() {
-    const auto model = ServedModel::Create(options_, [this] { http_.WakeSenders(); });
-    if (!model) return std::unexpected(model.error());
-    Service& service = (*model)->service();
-    http_.SetBackend(std::make_shared<Backend>(service, Facts(options_, **model, version_), options_.defaults, options_.responses));
+  Status ServeModels() {
+    StepTurns turns;
+    const SharedByModels shared{.version = version_,
+                                .on_step_sent = [this] { http_.WakeSenders(); },
+                                .kept_responses = std::make_shared<ResponseStore>(options_.responses),
+                                .turns = &turns};
+    auto configured = ConfigureModels(options_, shared);
+    if (!configured) return std::unexpected(configured.error());
+    const auto models = ModelRegistry::Create(std::move(*configured), RegistryOptionsOf(options_));
+    if (!models) return std::unexpected(models.error());
+    if (const Status loaded = LoadFirst(**models); !loaded) return loaded;
     http_.WaitUntilListening();  // a small model can be ready first
     signals_.SetLoading(false);
-    PrintReady(service);
+    PrintReady(**models);
+    (*models)->Preload();
     signals_.Wait(1);
     LetBalancersLeave();
-    spdlog::info("shutting down: no new requests, {} may finish", service.stats().open_requests);
-    Drain(service);
-    http_.DropBackend();
+    spdlog::info("shutting down: no new requests, {} may finish", OpenRequests(**models));
+    Drain(**models);
+    http_.DropModels();
     return {};
   }
 
-  void PrintReady(const Service& service) const {
+  // The server does not start without it.
+  Status LoadFirst(ModelRegistry& models) {
+    std::promise<Result<ModelLease>> loaded;
+    models.Ask(0, [&loaded](Result<ModelLease> lease) { loaded.set_value(std::move(lease)); });
+    const Result<ModelLease> lease = loaded.get_future().get();
+    if (!lease) return std::unexpected(lease.error());
+    http_.SetModels(models, **lease);
+    return {};
+  }
+
+  void PrintReady(ModelRegistry& models) const {
+    const ModelLease first = models.Take(0);
+    if (!first) return;
+    const Service& service = first->service;
     const std::string host = options_.http.host == "0.0.0.0" || options_.http.host == "::" ? "localhost" : options_.http.host;
     const char* scheme = options_.http.tls_certificate.empty() ? "http" : "https";
     spdlog::info("serving on {}://{}:{} with {} event loops; try:", scheme, options_.http.host, http_.port(), http_.loops());
@@ -184,15 +164,26 @@ class ModelThread {
     return std::chrono::steady_clock::now() + std::chrono::duration_cast<TimePoint::duration>(std::chrono::duration<double>(seconds));
   }
 
+  static std::int64_t OpenRequests(ModelRegistry& models) {
+    std::int64_t open = 0;
+    for (const ModelLease& backend : models.Loaded()) open += backend->service.stats().open_requests;
+    return open;
+  }
+
+  static bool WaitUntilIdle(ModelRegistry& models, TimePoint until) {
+    const std::vector<ModelLease> loaded = models.Loaded();
+    return std::ranges::all_of(loaded, [until](const ModelLease& backend) { return backend->service.WaitUntilIdle(until); });
+  }
+
   // A second signal ends the grace.
-  void Drain(Service& service) {
-    service.StopAccepting();
+  void Drain(ModelRegistry& models) {
+    models.StopAccepting();
     const TimePoint until = After(options_.http.shutdown_grace_s);
     constexpr std::chrono::milliseconds kSignalCheck(50);
-    while (!service.WaitUntilIdle(std::min(until, std::chrono::steady_clock::now() + kSignalCheck))) {
+    while (!WaitUntilIdle(models, std::min(until, std::chrono::steady_clock::now() + kSignalCheck))) {
       if (std::chrono::steady_clock::now() >= until || signals_.Wait(2, std::chrono::steady_clock::now())) break;
     }
-    if (const auto open = service.stats().open_requests; open > 0) spdlog::warn("{} requests did not finish in time", open);
+    if (const auto open = OpenRequests(models); open > 0) spdlog::warn("{} requests did not finish in time", open);
   }
 
   const ServeOptions& options_;
@@ -211,6 +202,7 @@ int Serve(const ServeOptions& options, const std::string& version) {
   signal(SIGPIPE, SIG_IGN);
   HttpOptions http_options = options.http;
   http_options.log_bodies = options.log.prompts;
+  http_options.request_timeout_s = options.scheduler.request_timeout;
   HttpServer http(http_options, version);
   if (status) status = http.Bind();
   if (!status) return Complain(status.error());

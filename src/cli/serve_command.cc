@@ -4,6 +4,7 @@
 #include <string>
 
 #include "cli/commands.h"
+#include "cli/model_list.h"
 #include "cli/program.h"
 #include "cli/serve.h"
 #include "config/render.h"
@@ -19,6 +20,7 @@ struct ServeArguments {
   bool print_markdown = false;
   bool print_example = false;
   bool print_endpoints = false;
+  bool print_model_keys = false;
 };
 
 // What `serve` prints instead of serving; false where it is to serve.
@@ -27,7 +29,9 @@ bool PrintInstead(const ServeArguments& arguments, const OptionTable& table) {
   if (arguments.print_markdown) std::fputs(RenderMarkdown(table).c_str(), stdout);
   if (arguments.print_example) std::fputs(RenderExampleYaml(table).c_str(), stdout);
   if (arguments.print_endpoints) std::fputs(EndpointsMarkdown().c_str(), stdout);
-  return arguments.print_config || arguments.print_markdown || arguments.print_example || arguments.print_endpoints;
+  if (arguments.print_model_keys) std::fputs(ModelListMarkdown().c_str(), stdout);
+  return arguments.print_model_keys || arguments.print_config || arguments.print_markdown || arguments.print_example ||
+         arguments.print_endpoints;
 }
 
 int RunServe(Program& program, const ServeArguments& arguments) {
@@ -36,7 +40,14 @@ int RunServe(Program& program, const ServeArguments& arguments) {
     if (const Status status = program.Set("scheduler.default_seed", arguments.seed, "--seed"); !status) return Complain(status.error());
   }
   if (PrintInstead(arguments, program.table())) return 0;
-  if (const Status status = program.ResolveModel(arguments.model); !status) return Complain(status.error());
+  const ServeOptions& options = program.options();
+  if (options.models_file.empty()) {
+    if (const Status status = program.ResolveModel(arguments.model); !status) return Complain(status.error());
+  } else if (!arguments.model.empty() || !options.model.path.empty() || !options.alias.empty()) {
+    return Complain(
+        InvalidArgument("models.list_file names the models: a model beside it (MODEL, model.path, model.alias) belongs into that file")
+            .error());
+  }
   return Serve(program.options(), program.version());
 }
 
@@ -53,6 +64,8 @@ void AddServeCommand(Program& program) {
   serve->add_flag("--print-config-markdown", arguments->print_markdown, "Print docs/configuration.md.");
   serve->add_flag("--print-config-example", arguments->print_example, "Print a commented configuration file with all defaults.");
   serve->add_flag("--print-endpoints-markdown", arguments->print_endpoints, "Print the table of endpoints of docs/api.md.");
+  serve->add_flag("--print-model-keys-markdown", arguments->print_model_keys,
+                  "Print the table of keys of models.list_file of docs/models.md.");
   program.UseSettings(*serve);
 }
 

@@ -23,7 +23,8 @@ std::unique_ptr<GrammarCompiler> MakeGrammarCompiler(const Tokenizer& tokenizer,
 
 }  // namespace
 
-Result<std::unique_ptr<ServedModel>> ServedModel::Create(const ServeOptions& options, std::function<void()> on_step_sent) {
+Result<std::unique_ptr<ServedModel>> ServedModel::Create(const ServeOptions& options, std::function<void()> on_step_sent,
+                                                         StepTurns* turns) {
   auto loaded = LoadEngine(options);
   if (!loaded) return std::unexpected(loaded.error());
   auto text = ModelText::Create(*loaded->model, loaded->chat_template);
@@ -31,7 +32,7 @@ Result<std::unique_ptr<ServedModel>> ServedModel::Create(const ServeOptions& opt
   std::unique_ptr<ServedModel> served(new ServedModel(std::move(*loaded), std::move(*text)));
   if (served->facts().generates) served->grammars_ = MakeGrammarCompiler(served->loaded_.model->tokenizer(), options.grammars);
   served->service_ = std::make_unique<Service>(*served->text_, *served->loaded_.engine, options.scheduler, std::move(on_step_sent),
-                                               options.max_input_tokens, options.result_cache, served->grammars_.get());
+                                               options.max_input_tokens, options.result_cache, served->grammars_.get(), turns);
   if (const Status ready = served->service_->WaitUntilReady(); !ready) return std::unexpected(ready.error());
   return served;
 }

@@ -14,8 +14,9 @@ namespace cllm {
 // Owns all that a request passes on its way from text to text, for `serve` and for a chat in process.
 class ServedModel {
  public:
-  // Loads the model and warms its engine up: seconds for a large one. `on_step_sent` is for the service.
-  static Result<std::unique_ptr<ServedModel>> Create(const ServeOptions& options, std::function<void()> on_step_sent);
+  // Loads the model and warms its engine up: seconds for a large one. `on_step_sent` and `turns` are for the service.
+  static Result<std::unique_ptr<ServedModel>> Create(const ServeOptions& options, std::function<void()> on_step_sent,
+                                                     StepTurns* turns = nullptr);
   ServedModel(const ServedModel&) = delete;
   ServedModel& operator=(const ServedModel&) = delete;
 

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "cli/model_list.h"
 #include "cli/models.h"
 #include "formats/gguf_file.h"
 #include "http/api_keys.h"
@@ -71,7 +72,11 @@ void CheckModelPath(const ModelOptions& model, Checker& checker) {
 
 void CheckModel(const ServeOptions& options, Checker& checker) {
   const ModelOptions& model = options.model;
-  CheckModelPath(model, checker);
+  if (options.models_file.empty()) {
+    CheckModelPath(model, checker);
+  } else if (const auto list = ReadModelList(options.models_file, options); !list) {
+    checker.Fail({"models.list_file"}, list.error().message);
+  }
   if (model.max_context_length > 0 && options.defaults.generate_max_tokens >= model.max_context_length) {
     checker.Warn({"model.default_max_tokens"},
                  fmt::format("{} tokens never fit beside a prompt into max_context_length {}: answers will be shorter",
@@ -112,6 +117,8 @@ void CheckServer(const HttpOptions& http, Checker& checker) {
   }
   const auto keys = ApiKeys::Create(http.api_keys, http.api_key_file);
   if (!keys) checker.Fail({keys.error().field, "server.api_key_file", "server.api_keys"}, keys.error().message);
+  if (const auto admins = ApiKeys::Create(http.admin_api_keys, {}); !admins)
+    checker.Fail({"server.admin_api_keys"}, admins.error().message);
   if (const auto cors = Cors::Create(http.cors_origins); !cors) checker.Fail({"http.cors_origins"}, cors.error().message);
   if (const Status tls = CheckTlsFiles(http.tls_certificate, http.tls_key); !tls) {
     checker.Fail({tls.error().field, "server.tls_certificate", "server.tls_key"}, tls.error().message);

@@ -65,7 +65,9 @@ class ProblemList {
 // text. What lies below a wrong node is skipped; its neighbours are read as if it were right.
 class ConfigReader final : public YAML::EventHandler {
  public:
-  ConfigReader(std::string name, OptionTable& table, ProblemList& problems) : name_(std::move(name)), table_(table), problems_(problems) {}
+  // `section`: whose keys stand in the outermost map; empty where that has all sections.
+  ConfigReader(std::string name, OptionTable& table, ProblemList& problems, const std::string& section = {})
+      : name_(std::move(name)), table_(table), problems_(problems), outermost_prefix_(section.empty() ? "" : section + ".") {}
 
   // Begins a text whose first line is number `first_line` of the file.
   void Begin(int first_line) {
@@ -138,7 +140,7 @@ class ConfigReader final : public YAML::EventHandler {
 
   void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, YAML::EmitterStyle::value) override {
     if (!Enter(mark, tag, anchor)) return;
-    if (maps_.empty()) return maps_.push_back({});
+    if (maps_.empty()) return maps_.push_back({.prefix = outermost_prefix_});
     skipped_ = 1;  // unless it turns out to be a section
     if (list_ != nullptr) return RefuseItem("a map inside the list");
     if (AwaitsKey()) return FailKey(mark, "a map cannot be a key");
@@ -159,7 +161,7 @@ class ConfigReader final : public YAML::EventHandler {
 
  private:
   struct Map {
-    std::string prefix = {};       // "backend.llama_cpp." for the keys inside, empty for the outermost map
+    std::string prefix = {};       // "backend.llama_cpp." for the keys inside; for those of the outermost map empty, or a section's
     std::string pending_key = {};  // the whole path of the key whose value comes next; empty where the key was no key
     bool has_pending = false;
   };
@@ -274,6 +276,7 @@ class ConfigReader final : public YAML::EventHandler {
   const std::string name_;
   OptionTable& table_;
   ProblemList& problems_;
+  const std::string outermost_prefix_;
   int lines_before_ = 0;
   int documents_ = 0;
   std::vector<Map> maps_;               // the maps that are open, outermost first
@@ -283,6 +286,69 @@ class ConfigReader final : public YAML::EventHandler {
   int skipped_ = 0;                 // lists and maps that are open and not looked at
   ValueSource source_;              // of the key seen last
   std::map<std::string, int> line_of_key_;
+};
+
+// Hands each map of a list to a reader of its own.
+class ListReader final : public YAML::EventHandler {
+ public:
+  ListReader(const std::string& name, const std::function<YamlItem()>& begin_item, ProblemList& problems)
+      : name_(name), begin_item_(begin_item), problems_(problems) {}
+
+  bool done() const { return documents_ > 1 || problems_.full(); }
+
+  void OnDocumentStart(const YAML::Mark& mark) override {
+    if (++documents_ > 1) FailAt(mark, "the list ended above; a second document is not allowed");
+  }
+  void OnDocumentEnd() override {}
+  void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    if (item_) return item_->OnAlias(mark, anchor);
+    FailAt(mark, "aliases (*name) are not supported");
+  }
+  void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    if (item_) return item_->OnNull(mark, anchor);
+    if (depth_ > 0) FailAt(mark, "expected a map, got an empty item");  // an empty document is an empty list
+  }
+  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, const std::string& value) override {
+    if (item_) return item_->OnScalar(mark, tag, anchor, value);
+    FailAt(mark, fmt::format("expected a {}, got {}", depth_ > 0 ? "map" : "list of maps", config::QuotedForMessage(value)));
+  }
+  void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, YAML::EmitterStyle::value style) override {
+    ++depth_;
+    if (item_) return item_->OnSequenceStart(mark, tag, anchor, style);
+    if (depth_ > 1) FailAt(mark, "expected a map, got a list");
+  }
+  void OnSequenceEnd() override {
+    --depth_;
+    if (item_) item_->OnSequenceEnd();
+  }
+  void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, YAML::EmitterStyle::value style) override {
+    if (++depth_ == 2 && !done()) {
+      const YamlItem item = begin_item_();
+      item_.emplace(name_, *item.table, problems_, item.section);
+      item_->Begin(1);
+    }
+    if (item_) return item_->OnMapStart(mark, tag, anchor, style);
+    FailAt(mark, "expected a list of maps, got a map");
+  }
+  void OnMapEnd() override {
+    if (item_) item_->OnMapEnd();
+    if (--depth_ == 1) item_.reset();
+  }
+
+ private:
+  // Once: what is no list is wrong in all its parts.
+  void FailAt(const YAML::Mark& mark, const std::string& message) {
+    if (!has_failed_) problems_.AddAt(mark.line + 1, 0, message);
+    has_failed_ = true;
+  }
+
+  const std::string& name_;
+  const std::function<YamlItem()>& begin_item_;
+  ProblemList& problems_;
+  int documents_ = 0;
+  int depth_ = 0;  // lists and maps that are open
+  bool has_failed_ = false;
+  std::optional<ConfigReader> item_;
 };
 
 // What keeps one line from being understood as it was meant, or nothing: the parser drops directives in silence, and
@@ -350,8 +416,8 @@ std::optional<TextFrom> NextKnownKey(std::string_view text, TextFrom from, int w
 }
 
 // Parses to the end or to the first error in the syntax; returns the line of the latter.
-std::optional<int> ParseFrom(std::string_view text, TextFrom from, ConfigReader& reader, ProblemList& problems) {
-  reader.Begin(from.line);
+template <typename Reader>
+std::optional<int> ParseFrom(std::string_view text, TextFrom from, Reader& reader, ProblemList& problems) {
   try {
     std::istringstream stream{std::string(text.substr(from.offset))};
     YAML::Parser parser(stream);
@@ -407,6 +473,7 @@ std::vector<ConfigProblem> ReadYamlText(std::string_view given, const std::strin
   ConfigReader reader(name, table, problems);
   std::optional<TextFrom> from = TextFrom{};
   while (from && !problems.full()) {
+    reader.Begin(from->line);
     const std::optional<int> wrong_line = ParseFrom(text, *from, reader, problems);
     if (!wrong_line) break;
     from = NextKnownKey(text, *from, *wrong_line, table);
@@ -418,6 +485,21 @@ std::vector<ConfigProblem> ReadYamlFile(const std::string& path, OptionTable& ta
   const Result<std::string> text = ReadWholeFile(path);
   if (!text) return {{0, text.error()}};
   return ReadYamlText(*text, path, table);
+}
+
+std::vector<ConfigProblem> ReadYamlListText(std::string_view given, const std::string& name, const std::function<YamlItem()>& begin_item) {
+  ProblemList problems(name);
+  std::string text(given);
+  if (!CheckText(text, problems)) return problems.TakeSorted();
+  ListReader reader(name, begin_item, problems);
+  ParseFrom(text, {}, reader, problems);
+  return problems.TakeSorted();
+}
+
+std::vector<ConfigProblem> ReadYamlList(const std::string& path, const std::function<YamlItem()>& begin_item) {
+  const Result<std::string> text = ReadWholeFile(path);
+  if (!text) return {{0, text.error()}};
+  return ReadYamlListText(*text, path, begin_item);
 }
 
 Status ApplyYamlText(std::string_view text, const std::string& name, OptionTable& table) { return Joined(ReadYamlText(text, name, table)); }

@@ -1,6 +1,7 @@
 // The configuration file: nested YAML maps whose paths are the keys of an option table.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,6 +31,17 @@ std::vector<ConfigProblem> ReadYamlFile(const std::string& path, OptionTable& ta
 
 // The same for text in memory; `name` stands for the file in messages and sources.
 std::vector<ConfigProblem> ReadYamlText(std::string_view text, const std::string& name, OptionTable& table);
+
+// Reads a file whose outermost node is a list of maps, each with the keys of one section of a table. `begin_item` is called for each map
+// and gives the table that it is read into, which has to outlive the call. What is wrong is told as ReadYamlFile tells it, but that
+// nothing is looked at after an error in the syntax.
+struct YamlItem {
+  OptionTable* table;
+  std::string section;  // of the keys: "model" makes "name: x" set model.name
+};
+std::vector<ConfigProblem> ReadYamlList(const std::string& path, const std::function<YamlItem()>& begin_item);
+// The same for text in memory.
+std::vector<ConfigProblem> ReadYamlListText(std::string_view text, const std::string& name, const std::function<YamlItem()>& begin_item);
 
 // As ReadYamlText, with all problems as the lines of one error.
 Status ApplyYamlText(std::string_view text, const std::string& name, OptionTable& table);

@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <memory>
 #include <random>
 #include <string>
 #include <vector>
@@ -397,6 +398,61 @@ TEST_F(YamlFileTest, RefusesWhatIsNoReadableFile) {
   const std::string large = Write("large", std::string((1 << 20) + 1, '\n'));
   EXPECT_EQ(Load(large), large + ": larger than 1048576 bytes, which is no configuration");
   EXPECT_EQ(Load("/dev/zero"), "/dev/zero: larger than 1048576 bytes, which is no configuration");
+}
+
+// Each map of a list is read by a table of its own.
+class YamlListTest : public testing::Test {
+ protected:
+  struct Item {
+    std::string name;
+    int size = 1;
+    std::vector<std::string> aliases;
+    OptionTable table;
+  };
+
+  std::vector<std::string> Read(std::string_view text) {
+    items_.clear();
+    std::vector<std::string> messages;
+    const auto problems = ReadYamlListText(text, "l.yaml", [this]() -> YamlItem {
+      Item& item = *items_.emplace_back(std::make_unique<Item>());
+      item.table.Section("item", "Item");
+      item.table.String("item.name", &item.name, {});
+      item.table.Int("item.size", &item.size, {.min = 1, .max = 9});
+      item.table.StringList("item.aliases", &item.aliases, {});
+      return {&item.table, "item"};
+    });
+    for (const ConfigProblem& problem : problems) messages.push_back(problem.error.message);
+    return messages;
+  }
+
+  std::vector<std::unique_ptr<Item>> items_;
+};
+
+TEST_F(YamlListTest, EachMapIsAnItem) {
+  EXPECT_EQ(Read("- name: a\n  size: 2\n- {name: b, aliases: [c, \"d*\"]}\n"), std::vector<std::string>{});
+  ASSERT_EQ(items_.size(), 2);
+  EXPECT_EQ(items_[0]->name, "a");
+  EXPECT_EQ(items_[0]->size, 2);
+  EXPECT_EQ(items_[0]->table.Find("item.size")->source.Text(), "l.yaml:2");
+  EXPECT_EQ(items_[1]->name, "b");
+  EXPECT_EQ(items_[1]->size, 1);
+  EXPECT_EQ(items_[1]->aliases, (std::vector<std::string>{"c", "d*"}));
+  EXPECT_EQ(Read(""), std::vector<std::string>{});
+  EXPECT_TRUE(items_.empty());
+}
+
+TEST_F(YamlListTest, WhatIsWrongIsSaidWithItsLine) {
+  EXPECT_EQ(Read("- name: a\n- size: 10\n  nmae: b\n- [x]\n- name: c\n"),
+            (std::vector<std::string>{"l.yaml:2: item.size: expected integer from 1 to 9, got \"10\"",
+                                      "l.yaml:3: unknown key \"item.nmae\"; the nearest known key is \"item.name\"",
+                                      "l.yaml:4: expected a map, got a list"}));
+  EXPECT_EQ(items_.back()->name, "c");
+  EXPECT_EQ(Read("name: a\nsize: 2\n"), std::vector<std::string>{"l.yaml:1: expected a list of maps, got a map"});
+  EXPECT_EQ(Read("a"), std::vector<std::string>{"l.yaml:1: expected a list of maps, got \"a\""});
+  EXPECT_EQ(Read("- {name: a}\n---\n- {name: b}\n"),
+            std::vector<std::string>{"l.yaml:2: the list ended above; a second document is not allowed"});
+  EXPECT_TRUE(Read("- name: [").back().contains("not valid YAML"));
+  EXPECT_EQ(Read("- *a\n").size(), 1);
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 
 #include <gtest/gtest.h>
 
+#include "api/body_model.h"
 #include "api/cllm_dialect.h"
 #include "api/embedding_dialects.h"
 #include "api/endpoints.h"
@@ -63,6 +64,7 @@ void ReadCall(const Dialect& dialect, const std::string& body) {
   EXPECT_TRUE(call) << (call ? "" : call.error().message);
 }
 
+void ReadModel(const std::string& body) { ModelOfBody(body); }
 void ReadChat(const std::string& body) { ReadCall(OpenAiChatDialect(ModelCard{.id = "m"}, RequestDefaults()), body); }
 void ReadCompletion(const std::string& body) { ReadCall(OpenAiCompletionsDialect(ModelCard{.id = "m"}, RequestDefaults()), body); }
 void ReadGenerate(const std::string& body) { ReadCall(CllmDialect(CllmDialect::Endpoint::kGenerate, RequestDefaults()), body); }
@@ -151,6 +153,8 @@ std::vector<Reader> Readers() {
        ReadChat},
       {"CompletionTokens", 20'000, [](std::size_t n) { return "{\"prompt\": [" + Repeated("7", n, ",") + "]}"; }, ReadCompletion},
       {"CompletionParts", 5000, [](std::size_t n) { return "{\"prompt\": [1," + Repeated("\"a\", 7", n, ",") + "]}"; }, ReadCompletion},
+      {"ModelOfKeys", 20'000, [](std::size_t n) { return "{" + Repeated(R"("m\u006fdel": "a\n",)", n) + "}"; }, ReadModel},
+      {"ModelOfText", 100'000, [](std::size_t n) { return R"({"model": ")" + Repeated(R"(\")", n); }, ReadModel},
       {"GenerateText", 100'000, [](std::size_t n) { return "{\"prompt\": \"" + std::string(n, 'x') + "\"}"; }, ReadGenerate},
       {"Tokenize", 10'000, [](std::size_t n) { return R"({"with_pieces": true, "content": ")" + std::string(n, 'x') + "\"}"; },
        [](const std::string& body) { ReadEndpoint(TokenizeBody, body); }},

@@ -32,6 +32,7 @@ void LogRequest(const RequestRecord& record) {
   LogFields fields;
   if (!record.id.empty()) fields.emplace_back("id", record.id);
   if (!record.request_id.empty()) fields.emplace_back("request_id", record.request_id);
+  if (!record.model.empty()) fields.emplace_back("model", record.model);
   fields.emplace_back("remote", record.remote);
   fields.emplace_back("method", record.method);
   fields.emplace_back("path", record.path.substr(0, kMostPathBytes));

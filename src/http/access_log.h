@@ -10,6 +10,7 @@
 namespace cllm {
 
 struct RequestRecord {
+  std::string model;       // that was asked; empty where none was
   std::string id;          // of the answer; empty where there is none
   std::string request_id;  // as the client named the request, or as it was named
   std::string method;

@@ -101,6 +101,11 @@ std::optional<Refusal> BrowserGuard::Check(const RequestHead& head, const Cors& 
       fmt::format("web pages of {} may not use this server: add it to http.cors_origins, or set an API key", Shortened(origin)));
 }
 
+bool IsLoopbackHost(std::string_view authority) {
+  const std::string host = InLowerCase(HostOf(authority));
+  return host == "localhost" || host == "::1" || (IsAddress(host) && host.starts_with("127."));
+}
+
 std::string MachineName() {
   std::array<char, 256> name{};
   return gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "";

@@ -29,6 +29,9 @@ class BrowserGuard {
   std::vector<std::string> hosts_;  // in lower case
 };
 
+// Whether "name:port" means this machine itself: localhost or a loopback address.
+bool IsLoopbackHost(std::string_view authority);
+
 // As this machine calls itself; empty where it has no name.
 std::string MachineName();
 

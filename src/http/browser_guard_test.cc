@@ -70,5 +70,14 @@ TEST(BrowserGuardTest, WhatIsNoNameIsAnError) {
   }
 }
 
+TEST(LoopbackHostTest, OnlyThisMachinesOwnNames) {
+  for (const char* host : {"localhost", "LOCALHOST:8080", "127.0.0.1:1", "127.1.2.3", "[::1]:80", "[::1]"}) {
+    EXPECT_TRUE(IsLoopbackHost(host)) << host;
+  }
+  for (const char* host : {"", "localhost.example.org", "127.0.0.1.example.org", "127.evil", "10.0.0.1", "example.org", "[::2]"}) {
+    EXPECT_FALSE(IsLoopbackHost(host)) << host;
+  }
+}
+
 }  // namespace
 }  // namespace cllm

@@ -5,14 +5,14 @@
 
 namespace cllm {
 
-ClientWork::ClientWork(HttpCall call, BodyAnswer answer, FrontDoor& front_door, ConnectionTracker& tracker)
+ClientWork::ClientWork(HttpCall call, RequestBody body, BodyAnswer answer, ConnectionTracker& tracker)
     : call_(std::move(call)),
       make_answer_(answer),
       tracker_(tracker),
-      body_(front_door.TakeBody(call_.request->getConnectionPtr())),
+      body_(std::move(body)),
       connection_(call_.request->getConnectionPtr().lock()) {}
 
-void ClientWork::Begin(const std::shared_ptr<const Backend>& backend) {
+void ClientWork::Begin(const ModelLease& backend) {
   if (!connection_) return;
   tracker_.Add(connection_.get(), control_);
   const Status status = backend->service.SubmitJob(control_, [self = shared_from_this(), backend](const StopCheck& stop) {

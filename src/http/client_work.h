@@ -13,8 +13,8 @@ class ClientWork : public std::enable_shared_from_this<ClientWork> {
  public:
   using BodyAnswer = Result<ChunkedText> (*)(const TextModel&, std::string_view body, const WorkLimits&);
   // On the loop of the call's connection, and so is Begin. The references outlive the work.
-  ClientWork(HttpCall call, BodyAnswer answer, FrontDoor& front_door, ConnectionTracker& tracker);
-  void Begin(const std::shared_ptr<const Backend>& backend);
+  ClientWork(HttpCall call, RequestBody body, BodyAnswer answer, ConnectionTracker& tracker);
+  void Begin(const ModelLease& backend);
 
  private:
   void Do(const Backend& backend, const StopCheck& stop);

@@ -17,17 +17,17 @@ constexpr std::size_t kTextsReadOnLoop = std::size_t{4} << 10;
 
 }  // namespace
 
-EmbeddingWork::EmbeddingWork(HttpCall call, std::shared_ptr<const Backend> backend, DialectOf dialect_of, const RequestRoom& room)
+EmbeddingWork::EmbeddingWork(HttpCall call, RequestBody body, ModelLease backend, DialectOf dialect_of, const RequestRoom& room)
     : call_(std::move(call)),
       dialect_of_(dialect_of),
       room_(room),
       backend_(std::move(backend)),
+      body_(std::move(body)),
+      body_bytes_(body_.text.size()),
       connection_(call_.request->getConnectionPtr().lock()) {}
 
 void EmbeddingWork::Begin() {
   if (!connection_) return;
-  body_ = room_.front_door.TakeBody(call_.request->getConnectionPtr());
-  body_bytes_ = body_.text.size();
   // Under overload most requests end here: reading them first would take time from those that are answered.
   if (Status room = backend_->service.LookForRoom(); !room) return call_.Fail(room.error());
   room_.tracker.Add(connection_.get(), control_);
@@ -63,14 +63,14 @@ void EmbeddingWork::Read() {
 
 void EmbeddingWork::Submit() {
   // The model may have gone while the body was read.
-  if (room_.backend.load() != backend_) return Fail({ErrorCode::kUnavailable, "the server is shutting down", {}});
+  if (room_.models.load() == nullptr) return Fail({ErrorCode::kUnavailable, "the server is shutting down", {}});
   if (!parsed_) return Fail(parsed_.error());
   EmbeddingRequest& request = parsed_->request;
   if (const std::string& priority = call_.request->getHeader(kPriorityHeader); !priority.empty()) {
     if (Status status = ReadPriorityHeader(priority, request.priority); !status) return Fail(status.error());
   }
   if (Status status = HoldMemory(); !status) return Fail(status.error());
-  request.arrived = arrived_;
+  request.arrived = call_.arrived;
   if (Status status = backend_->service.Embed(std::move(request), shared_from_this(), control_); !status) Fail(status.error());
 }
 

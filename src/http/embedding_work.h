@@ -13,7 +13,7 @@ class EmbeddingWork : public EmbeddingSink, public std::enable_shared_from_this<
  public:
   using DialectOf = const EmbeddingDialect& (*)(const Backend&);
   // On the loop of the call's connection, and so is Begin. The references outlive the work.
-  EmbeddingWork(HttpCall call, std::shared_ptr<const Backend> backend, DialectOf dialect_of, const RequestRoom& room);
+  EmbeddingWork(HttpCall call, RequestBody body, ModelLease backend, DialectOf dialect_of, const RequestRoom& room);
   void Begin();
 
   void OnEnd(Result<EmbeddingAnswer> answer) override;
@@ -32,10 +32,9 @@ class EmbeddingWork : public EmbeddingSink, public std::enable_shared_from_this<
   HttpCall call_;
   DialectOf dialect_of_;
   const RequestRoom& room_;
-  std::shared_ptr<const Backend> backend_;
+  ModelLease backend_;
   RequestBody body_;
   std::size_t body_bytes_ = 0;  // as it came
-  TimePoint arrived_ = std::chrono::steady_clock::now();
   std::shared_ptr<trantor::TcpConnection> connection_;
   // Ends the reading, then the computing: a client that leaves sends it.
   std::shared_ptr<RequestControl> control_ = std::make_shared<RequestControl>();

@@ -156,7 +156,9 @@ std::optional<Refusal> FrontDoor::Check(const RequestHead& head) const {
 std::optional<Refusal> FrontDoor::CheckKey(const RequestHead& head) const {
   if (!NeedsKey(head.target)) return std::nullopt;
   if (IsPreflight(head) && settings_.cors.enabled()) return std::nullopt;  // browsers ask beforehand without the key
-  if (settings_.keys.Allow(head.Find("authorization"), head.Find("x-api-key"))) return std::nullopt;
+  for (const ApiKeys* keys : {&settings_.keys, &settings_.admin_keys}) {
+    if (keys->required() && keys->Allow(head.Find("authorization"), head.Find("x-api-key"))) return std::nullopt;
+  }
   const char* message =
       SentAKey(head) ? "the API key is not one of this server's" : "an API key is needed: send it as \"Authorization: Bearer KEY\"";
   return Refusal{401, {ErrorCode::kUnauthorized, message, {}}};

@@ -25,6 +25,7 @@ class FrontDoor {
     std::chrono::milliseconds timeout;
     ConnectionLedger::Limits connections;
     ApiKeys keys;
+    ApiKeys admin_keys = {};  // they are keys, too
     Cors cors;
     std::shared_ptr<MemoryBudget> memory = nullptr;  // of all requests; without one they may hold anything
     BrowserGuard guard;                              // where there are no keys
@@ -38,8 +39,11 @@ class FrontDoor {
 
   // Whose request it is, by its headers Authorization and X-Api-Key: what one key's requests keep is not there for another's.
   std::string OwnerOf(std::string_view authorization, std::string_view x_api_key) const {
-    return settings_.keys.OwnerOf(authorization, x_api_key);
+    const std::string owner = settings_.keys.OwnerOf(authorization, x_api_key);
+    return owner.empty() ? settings_.admin_keys.OwnerOf(authorization, x_api_key) : owner;
   }
+  // Those of who may do more than ask.
+  const ApiKeys& admin_keys() const { return settings_.admin_keys; }
   // For what an answer holds that has no body of a request.
   MemoryShare NewShare() const { return MemoryShare(settings_.memory); }
 

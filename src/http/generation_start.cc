@@ -11,6 +11,7 @@
 #include "api/sampling_fields.h"
 #include "base/log.h"
 #include "http/answer_head.h"
+#include "http/model_admin.h"
 
 namespace cllm {
 namespace {
@@ -47,17 +48,19 @@ HeaderList HeadersOf(const ParsedCall& call, const std::string& request_id) {
 
 }  // namespace
 
-GenerationStart::GenerationStart(HttpCall call, std::shared_ptr<const Backend> backend, DialectOf dialect_of, const RequestRoom& room)
+GenerationStart::GenerationStart(HttpCall call, RequestBody body, ModelLease backend, DialectOf dialect_of, const RequestRoom& room)
     : call_(std::move(call)),
       dialect_of_(dialect_of),
       room_(room),
       backend_(std::move(backend)),
       record_(RecordOf(call_.request)),
-      owner_(OwnerOf(room.front_door, *call_.request)) {}
+      owner_(OwnerOf(room.front_door, *call_.request)),
+      body_(std::move(body)),
+      body_bytes_(body_.text.size()) {
+  record_.model = backend_->facts.card.id;
+}
 
 void GenerationStart::Begin() {
-  body_ = room_.front_door.TakeBody(call_.request->getConnectionPtr());
-  body_bytes_ = body_.text.size();
   if (room_.log_bodies) record_.body = body_.text;
   // Under overload most requests end here: reading them first would take time from those that are answered.
   if (Status room = backend_->service.LookForRoom(); !room) return Fail(room.error());
@@ -93,15 +96,18 @@ Result<ParsedCall> GenerationStart::Read(const StopCheck& stop) {
 }
 
 void GenerationStart::Submit(Result<ParsedCall> parsed) {
-  // The model may have gone while the body was read.
-  if (room_.backend.load() != backend_) return Fail({ErrorCode::kUnavailable, "the server is shutting down", {}});
+  // The models may have gone while the body was read.
+  if (room_.models.load() == nullptr) return Fail({ErrorCode::kUnavailable, "the server is shutting down", {}});
   if (!parsed) return Fail(parsed.error());
   if (const std::string* priority = FindHeader(*call_.request, kPriorityHeader)) {
     if (Status status = ReadPriorityHeader(*priority, parsed->request.priority); !status) return Fail(status.error());
   }
+  if (parsed->asks_to_unload) {
+    if (Status status = Unload(); !status) return Fail(status.error());
+  }
   if (parsed->ready_answer) return AnswerAtOnce(*std::move(parsed->ready_answer));
   if (Status status = HoldMemory(*parsed); !status) return Fail(status.error());
-  parsed->request.arrived = arrived_;
+  parsed->request.arrived = call_.arrived;
   if (room_.caches_by_key) parsed->request.cache_owner = owner_;
   const auto exchange = MakeExchange(*parsed);
   auto control = backend_->Submit(*std::move(parsed), exchange);
@@ -139,6 +145,15 @@ std::shared_ptr<Exchange> GenerationStart::MakeExchange(ParsedCall& call) {
           .repeated_bytes = call.repeated_bytes,
           .keep_alive = room_.keep_alive},
       room_.mailbox, room_.tracker, room_.workers);
+}
+
+// The one model of a server stays, as it always has.
+Status GenerationStart::Unload() {
+  ModelRegistry& models = *room_.models.load();
+  if (models.takes_any_name()) return {};
+  if (auto refusal = WhyNotAdmin(*call_.request, room_.front_door)) return std::unexpected(*std::move(refusal));
+  const Result<std::size_t> model = models.FindNamed(backend_->facts.card.id);
+  return model ? models.Unload(*model) : std::unexpected(model.error());
 }
 
 void GenerationStart::AnswerAtOnce(std::string body) {

@@ -15,7 +15,7 @@ class GenerationStart : public std::enable_shared_from_this<GenerationStart> {
  public:
   using DialectOf = const Dialect& (*)(const Backend&);
   // On the loop of the call's connection, and so is Begin.
-  GenerationStart(HttpCall call, std::shared_ptr<const Backend> backend, DialectOf dialect_of, const RequestRoom& room);
+  GenerationStart(HttpCall call, RequestBody body, ModelLease backend, DialectOf dialect_of, const RequestRoom& room);
   void Begin();
 
  private:
@@ -25,17 +25,17 @@ class GenerationStart : public std::enable_shared_from_this<GenerationStart> {
   Status HoldMemory(const ParsedCall& call);
   std::shared_ptr<Exchange> MakeExchange(ParsedCall& call);
   void AnswerAtOnce(std::string body);
+  Status Unload();
   void Fail(const Error& error);
 
   HttpCall call_;
   DialectOf dialect_of_;
   const RequestRoom& room_;
-  std::shared_ptr<const Backend> backend_;
+  ModelLease backend_;
   RequestRecord record_;
   std::string owner_;
   RequestBody body_;
   std::size_t body_bytes_ = 0;  // as it came
-  TimePoint arrived_ = std::chrono::steady_clock::now();
 };
 
 }  // namespace cllm

@@ -4,11 +4,14 @@
 
 #include "api/anthropic_dialect.h"
 #include "api/error_body.h"
+#include "api/managed_model.h"
 #include "http/answer_head.h"
 #include "http/client_work.h"
 #include "http/embedding_work.h"
 #include "http/generation_start.h"
 #include "http/metrics_page.h"
+#include "http/model_admin.h"
+#include "http/model_choice.h"
 #include "http/openapi.h"
 
 namespace cllm {
@@ -74,14 +77,17 @@ Handlers::Handlers(Settings settings, FrontDoor& front_door, Mailbox& mailbox, C
             .mailbox = mailbox,
             .tracker = tracker,
             .workers = workers_,
-            .backend = backend_,
+            .models = models_,
+            .unavailable = [this] { return Unavailable(); },
             .log_bodies = settings_.log_bodies,
             .caches_by_key = settings_.caches_by_key,
-            .keep_alive = settings_.keep_alive} {}
+            .keep_alive = settings_.keep_alive,
+            .request_timeout = settings_.request_timeout} {}
 
-void Handlers::SetBackend(std::shared_ptr<const Backend> backend) {
-  if (backend) description_.store(std::make_shared<const std::string>(OpenApiDocument(*backend, settings_.asks_for_keys)));
-  backend_.store(std::move(backend));
+void Handlers::SetModels(ModelRegistry& models, const Backend& example) {
+  description_.store(std::make_shared<const std::string>(OpenApiDocument(example, settings_.asks_for_keys)));
+  kept_responses_.store(example.kept_responses);
+  models_.store(&models);
 }
 
 void Handlers::OpenApi(HttpCall call) const {
@@ -92,11 +98,13 @@ void Handlers::OpenApi(HttpCall call) const {
 
 void Handlers::Index(HttpCall call) const { call.Answer(IndexBody(settings_.version, EndpointNames())); }
 
-Readiness Handlers::ReadinessOf(const Backend* backend, bool accepts) const {
+Readiness Handlers::ReadinessOf(ModelRegistry* models, bool accepts) const {
   if (!accepts) return Readiness::kDraining;
-  if (backend == nullptr) return Readiness::kLoading;
-  const bool is_stalled = backend->service.StepAge(std::chrono::steady_clock::now()) > settings_.stall_timeout;
-  return is_stalled ? Readiness::kStalled : Readiness::kHealthy;
+  if (models == nullptr) return Readiness::kLoading;
+  for (const ModelLease& backend : models->Loaded()) {
+    if (backend->service.StepAge(std::chrono::steady_clock::now()) > settings_.stall_timeout) return Readiness::kStalled;
+  }
+  return Readiness::kHealthy;
 }
 
 Error Handlers::Unavailable() const {
@@ -108,8 +116,7 @@ void Handlers::Live(HttpCall call) const { call.Answer(LiveBody()); }
 
 // Says no as soon as the end is announced, so that nobody sends requests here any more when they begin to be refused.
 void Handlers::Ready(HttpCall call) const {
-  const auto backend = backend_.load();
-  const Readiness readiness = ReadinessOf(backend.get(), !is_ending_);
+  const Readiness readiness = ReadinessOf(models_, !is_ending_);
   AnswerProbe(call, readiness, HealthBody(readiness));
 }
 
@@ -119,93 +126,138 @@ void Handlers::Health(HttpCall call) const {
   if (!level.empty() && level != kDetailedLevel && level != "basic") {
     return call.Fail({ErrorCode::kInvalidArgument, "level must be basic or detailed", "level"});
   }
-  const auto backend = backend_.load();
-  const Readiness readiness = ReadinessOf(backend.get(), backend ? backend->service.accepting() : !is_ending_);
-  const bool is_detailed = backend && level == kDetailedLevel;
-  AnswerProbe(call, readiness,
-              is_detailed ? DetailedHealthBody(readiness, backend->facts, backend->service.stats()) : HealthBody(readiness));
+  ModelRegistry* models = models_;
+  const Readiness readiness = ReadinessOf(models, models != nullptr ? models->accepting() : !is_ending_);
+  const bool is_detailed = models != nullptr && level == kDetailedLevel;
+  AnswerProbe(call, readiness, is_detailed ? DetailedHealth(*models, readiness) : HealthBody(readiness));
+}
+
+// A server of one model shows its figures as its own.
+std::string Handlers::DetailedHealth(ModelRegistry& models, Readiness readiness) const {
+  const std::vector<ModelLease> loaded = models.Loaded();
+  if (models.takes_any_name() && !loaded.empty()) {
+    return DetailedHealthBody(readiness, loaded.front()->facts, loaded.front()->service.stats());
+  }
+  std::vector<LoadedModelStats> figures;
+  for (const ModelLease& backend : loaded) figures.push_back({backend->facts.card.id, backend->facts, backend->service.stats()});
+  return DetailedHealthBody(readiness, settings_.version, models.List(), figures);
 }
 
 void Handlers::Metrics(HttpCall call) const {
-  const auto backend = backend_.load();
-  if (!backend) return call.Fail(Unavailable());
-  call.Answer(MetricsPage(*backend));
+  ModelRegistry* models = models_;
+  if (models == nullptr) return call.Fail(Unavailable());
+  call.Answer(MetricsPage(models->Loaded(), !models->takes_any_name()));
 }
 
-void Handlers::Models(HttpCall call) const {
-  const auto backend = backend_.load();
-  if (!backend) return call.Fail(Unavailable());
-  const auto body = IsAnthropics(call) ? AnthropicModelsBody : ModelsBody;
-  call.Answer(body(backend->facts, backend->service.max_context()));
-}
+void Handlers::Models(HttpCall call) const { AnswerFromList(call, IsAnthropics(call) ? AnthropicModelsBody : ModelsBody); }
 
 void Handlers::Model(HttpCall call) const {
-  const auto backend = backend_.load();
-  if (!backend) return call.Fail(Unavailable());
+  const ModelRegistry* models = models_;
+  if (models == nullptr) return call.Fail(Unavailable());
   const bool is_anthropics = IsAnthropics(call);
-  Result<std::string> body =
-      (is_anthropics ? AnthropicModelBody : ModelBody)(backend->facts, backend->service.max_context(), call.parameter);
-  if (!body && is_anthropics) return call.respond(ErrorResponse(body.error(), AnthropicErrorBody(body.error())));
-  if (!body) return call.Fail(body.error());
-  call.Answer(*std::move(body));
+  const Result<std::size_t> model = models->FindNamed(call.parameter);
+  if (!model && is_anthropics) return call.respond(ErrorResponse(model.error(), AnthropicErrorBody(model.error())));
+  if (!model) return call.Fail(model.error());
+  call.Answer((is_anthropics ? AnthropicModelBody : ModelBody)(models->List()[*model]));
+}
+
+void Handlers::LoadModel(HttpCall call) const { ManageModel(std::move(call), &LoadNamedModel); }
+void Handlers::UnloadModel(HttpCall call) const { ManageModel(std::move(call), &UnloadNamedModel); }
+
+// The body is read on a worker: whoever may send a short one may send a long one.
+void Handlers::ManageModel(HttpCall call, ManageModelFunction manage) const {
+  if (models_ == nullptr) return call.Fail(Unavailable());
+  if (auto refusal = WhyNotAdmin(*call.request, room_.front_door)) return call.Fail(*refusal);
+  auto body = std::make_shared<RequestBody>(room_.front_door.TakeBody(call.request->getConnectionPtr()));
+  room_.workers.Post([this, call = std::move(call), manage, body, loop = trantor::EventLoop::getEventLoopOfCurrentThread()] {
+    const Result<std::string> name = ReadManagedModel(body->text);
+    loop->queueInLoop([this, call, manage, name] {
+      ModelRegistry* models = models_;
+      if (models == nullptr) return call.Fail(Unavailable());
+      const Result<std::size_t> model = name ? models->FindNamed(*name) : std::unexpected(name.error());
+      if (!model) return call.Fail(model.error());
+      manage(call, *models, *model, room_);
+    });
+  });
 }
 
 void Handlers::StartGeneration(HttpCall call, DialectOf dialect_of) const {
-  if (auto backend = backend_.load()) {
-    return std::make_shared<GenerationStart>(std::move(call), std::move(backend), dialect_of, room_)->Begin();
-  }
-  call.FailAndLog(Unavailable(), RecordOf(call.request));
+  const auto begin = [this, dialect_of](HttpCall chosen, RequestBody body, ModelLease backend) {
+    std::make_shared<GenerationStart>(std::move(chosen), std::move(body), std::move(backend), dialect_of, room_)->Begin();
+  };
+  std::make_shared<ModelChoice>(std::move(call), room_, begin)->Begin();
+}
+
+Result<ModelLease> Handlers::ViewedModel(const HttpCall& call) const {
+  ModelRegistry* models = models_;
+  if (models == nullptr) return std::unexpected(Unavailable());
+  const Result<std::size_t> model = models->Find(call.request->getParameter("model"));
+  if (!model) return std::unexpected(model.error());
+  if (ModelLease lease = models->Take(*model)) return lease;
+  return cllm::Fail(ErrorCode::kUnavailable, "the model is not in memory");
 }
 
 void Handlers::AnswerFromBackend(HttpCall call, BackendAnswer answer) const {
-  const auto backend = backend_.load();
-  if (!backend) return call.Fail(Unavailable());
-  call.Answer(answer(*backend));
+  const Result<ModelLease> backend = ViewedModel(call);
+  if (!backend) return call.Fail(backend.error());
+  call.Answer(answer(**backend));
+}
+
+void Handlers::AnswerFromList(HttpCall call, ListAnswer answer) const {
+  const ModelRegistry* models = models_;
+  if (models == nullptr) return call.Fail(Unavailable());
+  call.Answer(answer(models->List()));
 }
 
 void Handlers::AnswerFromQuery(HttpCall call, QueryAnswer answer) const {
-  const auto backend = backend_.load();
-  if (!backend) return call.Fail(Unavailable());
-  Result<std::string> body = answer(*backend, [&](const char* name) { return call.request->getParameter(name); });
+  const Result<ModelLease> backend = ViewedModel(call);
+  if (!backend) return call.Fail(backend.error());
+  Result<std::string> body = answer(**backend, [&](const char* name) { return call.request->getParameter(name); });
   if (!body) return call.Fail(body.error());
   call.Answer(*std::move(body));
 }
 
 // On a worker: whoever sends a short body may send a long one.
-void Handlers::AnswerFromFacts(HttpCall call, FactsAnswer answer) const {
-  auto backend = backend_.load();
-  if (!backend) return call.Fail(Unavailable());
+void Handlers::AnswerFromLook(HttpCall call, LookAnswer answer) const {
+  const ModelRegistry* models = models_;
+  if (models == nullptr) return call.Fail(Unavailable());
   auto body = std::make_shared<RequestBody>(room_.front_door.TakeBody(call.request->getConnectionPtr()));
-  room_.workers.Post([call = std::move(call), backend = std::move(backend), answer, body = std::move(body)] {
-    Result<std::string> shown = answer(backend->facts, body->text);
+  room_.workers.Post([call = std::move(call), models, answer, body = std::move(body)] {
+    const auto find = [&](std::string_view name) -> Result<ListedModel> {
+      const Result<std::size_t> model = models->FindNamed(name);
+      if (!model) return std::unexpected(model.error());
+      return models->List()[*model];
+    };
+    Result<std::string> shown = answer(find, body->text);
     if (!shown) return call.Fail(shown.error());
     call.Answer(*std::move(shown));
   });
 }
 
 void Handlers::StartEmbedding(HttpCall call, EmbeddingDialectOf dialect_of) const {
-  auto backend = backend_.load();
-  if (!backend) return call.Fail(Unavailable());
-  std::make_shared<EmbeddingWork>(std::move(call), std::move(backend), dialect_of, room_)->Begin();
+  const auto begin = [this, dialect_of](HttpCall chosen, RequestBody body, ModelLease backend) {
+    std::make_shared<EmbeddingWork>(std::move(chosen), std::move(body), std::move(backend), dialect_of, room_)->Begin();
+  };
+  std::make_shared<ModelChoice>(std::move(call), room_, begin)->Begin();
 }
 
 // On a worker: what is kept may be long.
 void Handlers::AnswerFromStore(HttpCall call, KeptAnswer answer) const {
-  auto backend = backend_.load();
-  if (!backend) return call.Fail(Unavailable());
-  room_.workers.Post([call = std::move(call), backend = std::move(backend), answer, &front_door = room_.front_door] {
+  if (models_ == nullptr) return call.Fail(Unavailable());
+  room_.workers.Post([call = std::move(call), kept = kept_responses_.load(), answer, &front_door = room_.front_door] {
     const std::string owner = OwnerOf(front_door, *call.request);
     const auto query = [&](const char* name) { return call.request->getParameter(name); };
-    Result<std::string> body = answer({.store = *backend->kept_responses, .owner = owner, .id = call.parameter, .query = query});
+    Result<std::string> body = answer({.store = *kept, .owner = owner, .id = call.parameter, .query = query});
     if (!body) return call.Fail(body.error());
     AnswerLong(call, front_door, *std::move(body));
   });
 }
 
 void Handlers::StartWork(HttpCall call, BodyAnswer answer) const {
-  const auto backend = backend_.load();
-  if (!backend) return call.Fail(Unavailable());
-  std::make_shared<ClientWork>(std::move(call), answer, room_.front_door, room_.tracker)->Begin(backend);
+  const auto begin = [this, answer](HttpCall chosen, RequestBody body, ModelLease backend) {
+    std::make_shared<ClientWork>(std::move(chosen), std::move(body), answer, room_.tracker)->Begin(backend);
+  };
+  std::make_shared<ModelChoice>(std::move(call), room_, begin)->Begin();
 }
 
 }  // namespace cllm

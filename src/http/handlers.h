@@ -12,12 +12,14 @@
 #include <drogon/HttpResponse.h>
 
 #include "api/backend.h"
+#include "api/ollama_models.h"
 #include "http/body_workers.h"
 #include "http/connection_tracker.h"
 #include "http/exchange.h"
 #include "http/front_door.h"
 #include "http/mailbox.h"
 #include "http/route_table.h"
+#include "models/model_registry.h"
 
 namespace cllm {
 
@@ -27,6 +29,7 @@ struct HttpCall {
   ResponseCallback respond;
   const Route* route = nullptr;
   std::string parameter;
+  TimePoint arrived = std::chrono::steady_clock::now();
 
   void Answer(std::string body) const;
   void Fail(const Error& error) const;
@@ -40,16 +43,18 @@ RequestRecord RecordOf(const drogon::HttpRequestPtr& request);
 // Since it arrived.
 double SecondsOf(const drogon::HttpRequestPtr& request);
 
-// What requests need of the server beside the model; outlives them.
+// What requests need of the server; outlives them.
 struct RequestRoom {
   FrontDoor& front_door;
   Mailbox& mailbox;
   ConnectionTracker& tracker;
   BodyWorkers& workers;
-  const std::atomic<std::shared_ptr<const Backend>>& backend;  // as it is now
+  const std::atomic<ModelRegistry*>& models;  // null until there is one, and after the end
+  std::function<Error()> unavailable;         // why there is none
   bool log_bodies = false;
   bool caches_by_key = false;
-  std::chrono::milliseconds keep_alive{};  // as Exchange::Parts has it
+  std::chrono::milliseconds keep_alive{};      // as Exchange::Parts has it
+  std::chrono::nanoseconds request_timeout{};  // for a model to come into memory
 };
 
 class Handlers {
@@ -61,14 +66,17 @@ class Handlers {
     bool caches_by_key = false;  // what one key's requests compute is not used for another's
     std::chrono::milliseconds keep_alive{};
     std::chrono::nanoseconds stall_timeout{};  // a step of the engine that takes longer has stalled
+    std::chrono::nanoseconds request_timeout{};
   };
   // The references outlive the handlers.
   Handlers(Settings settings, FrontDoor& front_door, Mailbox& mailbox, ConnectionTracker& tracker);
 
-  // Any thread: the model is loaded, or, with nullptr, gone.
-  void SetBackend(std::shared_ptr<const Backend> backend);
+  // Any thread: the models are there. `example` is one that is loaded, for what is the same of all. `models` outlives their use.
+  void SetModels(ModelRegistry& models, const Backend& example);
+  // Any thread: they will be gone.
+  void DropModels() { models_ = nullptr; }
 
-  // Any thread but the loops', after SetBackend(nullptr): blocks until what is with the workers is on its way to its loop.
+  // Any thread but the loops', after DropModels: blocks until what is with the workers is on its way to its loop.
   void StopWorkers() { workers_.Stop(); }
 
   // Any thread: the end is near; probes say so from now on.
@@ -82,6 +90,8 @@ class Handlers {
   void Metrics(HttpCall call) const;
   void Models(HttpCall call) const;
   void Model(HttpCall call) const;
+  void LoadModel(HttpCall call) const;
+  void UnloadModel(HttpCall call) const;
 
   // `kDialect` is the Backend's member for it.
   template <auto kDialect>
@@ -101,10 +111,16 @@ class Handlers {
     StartWork(std::move(call), kAnswer);
   }
 
-  // `kAnswer` shows something of the backend.
+  // `kAnswer` shows something of a model that is in memory.
   template <auto kAnswer>
   void View(HttpCall call) const {
     AnswerFromBackend(std::move(call), kAnswer);
+  }
+
+  // `kAnswer` shows something of the models.
+  template <auto kAnswer>
+  void List(HttpCall call) const {
+    AnswerFromList(std::move(call), kAnswer);
   }
 
   // The same, by the query.
@@ -116,7 +132,7 @@ class Handlers {
   // `kAnswer` looks up what a short body asks for.
   template <auto kAnswer>
   void Look(HttpCall call) const {
-    AnswerFromFacts(std::move(call), kAnswer);
+    AnswerFromLook(std::move(call), kAnswer);
   }
 
   // `kAnswer` looks at an answer that is kept for the call's owner.
@@ -130,25 +146,34 @@ class Handlers {
   using DialectOf = const Dialect& (*)(const Backend&);
   using EmbeddingDialectOf = const EmbeddingDialect& (*)(const Backend&);
   using KeptAnswer = Result<std::string> (*)(const KeptResponseCall&);
+  // On the loop of the call; `model` is one of the registry's.
+  using ManageModelFunction = void (*)(HttpCall call, ModelRegistry& models, std::size_t model, const RequestRoom& room);
   using BackendAnswer = std::string (*)(const Backend&);
   using QueryAnswer = Result<std::string> (*)(const Backend&, const std::function<std::string(const char*)>& query);
-  using FactsAnswer = Result<std::string> (*)(const ServerFacts&, std::string_view body);
+  using ListAnswer = std::string (*)(const ModelList&);
+  using LookAnswer = Result<std::string> (*)(const FindModel&, std::string_view body);
   using BodyAnswer = Result<ChunkedText> (*)(const TextModel&, std::string_view, const WorkLimits&);
 
   // `accepts`: whether requests that come now are let in.
-  Readiness ReadinessOf(const Backend* backend, bool accepts) const;
-  // Why there is no backend.
+  Readiness ReadinessOf(ModelRegistry* models, bool accepts) const;
+  std::string DetailedHealth(ModelRegistry& models, Readiness readiness) const;
+  // Why there are no models.
   Error Unavailable() const;
   void StartGeneration(HttpCall call, DialectOf dialect_of) const;
   void StartEmbedding(HttpCall call, EmbeddingDialectOf dialect_of) const;
   void StartWork(HttpCall call, BodyAnswer answer) const;
+  void ManageModel(HttpCall call, ManageModelFunction manage) const;
+  // The model in memory that the query's `model` means, or without one the first.
+  Result<ModelLease> ViewedModel(const HttpCall& call) const;
   void AnswerFromBackend(HttpCall call, BackendAnswer answer) const;
   void AnswerFromQuery(HttpCall call, QueryAnswer answer) const;
-  void AnswerFromFacts(HttpCall call, FactsAnswer answer) const;
+  void AnswerFromList(HttpCall call, ListAnswer answer) const;
+  void AnswerFromLook(HttpCall call, LookAnswer answer) const;
   void AnswerFromStore(HttpCall call, KeptAnswer answer) const;
 
   Settings settings_;
-  std::atomic<std::shared_ptr<const Backend>> backend_;
+  std::atomic<ModelRegistry*> models_ = nullptr;
+  std::atomic<std::shared_ptr<ResponseStore>> kept_responses_;   // of all models
   std::atomic<std::shared_ptr<const std::string>> description_;  // of the API, once a model is loaded
   std::atomic<bool> is_ending_ = false;
   BodyWorkers workers_{kBodyThreads};

@@ -1,5 +1,6 @@
 #include "http/metrics_page.h"
 
+#include <algorithm>
 #include <string_view>
 #include <vector>
 
@@ -18,18 +19,18 @@ using prometheus::MetricType;
 
 class Page {
  public:
+  // Of the figures that are added next; empty: none.
+  void SetModel(const std::string& name) { model_ = Escaped(name); }
+
   void Counter(std::string_view name, std::string_view help, double value) {
-    ClientMetric& metric = Family(name, help, MetricType::Counter).metric.emplace_back();
+    ClientMetric& metric = Add(name, help, MetricType::Counter);
     metric.counter.value = value;
   }
 
-  void Gauge(std::string_view name, std::string_view help, double value) {
-    ClientMetric& metric = Family(name, help, MetricType::Gauge).metric.emplace_back();
-    metric.gauge.value = value;
-  }
+  void Gauge(std::string_view name, std::string_view help, double value) { Add(name, help, MetricType::Gauge).gauge.value = value; }
 
   void Histogram(std::string_view name, std::string_view help, const HistogramCounts& counts) {
-    ClientMetric& metric = Family(name, help, MetricType::Histogram).metric.emplace_back();
+    ClientMetric& metric = Add(name, help, MetricType::Histogram);
     metric.histogram.sample_count = static_cast<std::uint64_t>(counts.count());
     metric.histogram.sample_sum = counts.sum;
     std::uint64_t cumulative = 0;
@@ -39,7 +40,19 @@ class Page {
     }
   }
 
-  MetricFamily& Family(std::string_view name, std::string_view help, MetricType type) {
+  ClientMetric& Add(std::string_view name, std::string_view help, MetricType type) {
+    ClientMetric& metric = FamilyOf(name, help, type).metric.emplace_back();
+    if (!model_.empty()) metric.label = {{"model", model_}};
+    return metric;
+  }
+
+  std::string Text() const { return prometheus::TextSerializer().Serialize(families_); }
+
+ private:
+  // Figures of one name are one family, whoever has them.
+  MetricFamily& FamilyOf(std::string_view name, std::string_view help, MetricType type) {
+    const auto found = std::ranges::find(families_, name, &MetricFamily::name);
+    if (found != families_.end()) return *found;
     MetricFamily& family = families_.emplace_back();
     family.name = name;
     family.help = help;
@@ -47,14 +60,12 @@ class Page {
     return family;
   }
 
-  std::string Text() const { return prometheus::TextSerializer().Serialize(families_); }
-
- private:
   std::vector<MetricFamily> families_;
+  std::string model_;
 };
 
 void AddFacts(Page& page, const ServerFacts& facts) {
-  ClientMetric& metric = page.Family("cllm_build_info", "Version, engine and model; always 1.", MetricType::Gauge).metric.emplace_back();
+  ClientMetric& metric = page.Add("cllm_build_info", "Version, engine and model; always 1.", MetricType::Gauge);
   metric.gauge.value = 1;
   // The serialiser escapes what the format needs; control characters and bytes that are no UTF-8 would reach the scraper.
   metric.label = {{"version", facts.version}, {"engine", Escaped(facts.engine_name)}, {"model", Escaped(facts.card.id)}};
@@ -62,11 +73,10 @@ void AddFacts(Page& page, const ServerFacts& facts) {
 }
 
 void AddOutcomes(Page& page, const RequestMetrics& metrics) {
-  MetricFamily& ended = page.Family("cllm_requests_total", "Accepted requests that have ended, by outcome.", MetricType::Counter);
   for (std::size_t i = 0; i < kRequestOutcomes; ++i) {
     const auto outcome = static_cast<RequestOutcome>(i);
-    ClientMetric& metric = ended.metric.emplace_back();
-    metric.label = {{"outcome", std::string(RequestOutcomeName(outcome))}};
+    ClientMetric& metric = page.Add("cllm_requests_total", "Accepted requests that have ended, by outcome.", MetricType::Counter);
+    metric.label.push_back({"outcome", std::string(RequestOutcomeName(outcome))});
     metric.counter.value = static_cast<double>(metrics.ended(outcome));
   }
 }
@@ -90,24 +100,32 @@ void AddKeptResponses(Page& page, const ResponseStore& store) {
   page.Gauge("cllm_kept_response_bytes", "Memory of kept answers and their conversations.", static_cast<double>(store.bytes()));
 }
 
-}  // namespace
-
-std::string MetricsPage(const Backend& backend) {
+void AddModel(Page& page, const Backend& backend) {
   const Service& service = backend.service;
   const ServiceStats stats = service.stats();
-  Page page;
   AddFacts(page, backend.facts);
   AddOutcomes(page, service.request_metrics());
   AddStats(page, kServiceStats, stats);
   AddStats(page, kEngineLoopStats, stats.loop);
   AddStats(page, kResultCacheStats, service.result_cache_stats());
-  AddKeptResponses(page, *backend.kept_responses);
   AddStats(page, kGrammarStats, service.grammar_stats());
   if (const Histogram* masks = service.mask_seconds()) {
     page.Histogram("cllm_grammar_mask_seconds", "Time to work out which tokens a grammar lets come next.", masks->Read());
   }
   AddHistograms(page, kRequestHistograms, service.request_metrics());
   AddHistograms(page, kStepHistograms, service.step_metrics());
+}
+
+}  // namespace
+
+std::string MetricsPage(std::span<const std::shared_ptr<const Backend>> backends, bool with_names) {
+  Page page;
+  for (const auto& backend : backends) {
+    if (with_names) page.SetModel(backend->facts.card.id);
+    AddModel(page, *backend);
+  }
+  page.SetModel({});
+  if (!backends.empty()) AddKeptResponses(page, *backends.front()->kept_responses);
   return page.Text();
 }
 

@@ -1,6 +1,8 @@
 // GET /metrics: what the server counts and measures, in the text format that Prometheus reads.
 #pragma once
 
+#include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -10,7 +12,8 @@ namespace cllm {
 
 inline constexpr std::string_view kMetricsContentType = "text/plain; version=0.0.4; charset=utf-8";
 
-std::string MetricsPage(const Backend& backend);
+// `with_names`: each figure of a model has its name as a label.
+std::string MetricsPage(std::span<const std::shared_ptr<const Backend>> backends, bool with_names);
 Operation DescribeMetrics();
 
 }  // namespace cllm

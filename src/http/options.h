@@ -18,6 +18,8 @@ struct HttpOptions {
   // Clients must know one of these keys or of those in the file; without any, everybody may ask.
   std::vector<std::string> api_keys = {};
   std::string api_key_file = {};
+  // Of who may load and unload models; without any, who asks from this machine itself.
+  std::vector<std::string> admin_api_keys = {};
   // Both or neither.
   std::string tls_certificate = {};
   std::string tls_key = {};
@@ -27,8 +29,9 @@ struct HttpOptions {
   int max_connections_per_address = 500;  // 0: no limit
   // For a request to arrive once it has begun, for the next one to begin, and for a client that takes nothing of its answer.
   int timeout_ms = 30'000;
-  int keep_alive_ms = 5000;       // how often a stream that waits for its first token says so; 0: never
-  double stall_timeout_s = 60.0;  // a step of the engine that takes longer makes probes fail
+  int keep_alive_ms = 5000;         // how often a stream that waits for its first token says so; 0: never
+  double request_timeout_s = 60.0;  // for a model to come into memory; that of the scheduler
+  double stall_timeout_s = 60.0;    // a step of the engine that takes longer makes probes fail
   std::vector<std::string> cors_origins = {};
   std::vector<std::string> allowed_hosts = {};  // further names of this server, for browsers that come without a key
   bool log_bodies = false;

@@ -11,6 +11,7 @@
 
 #include "api/endpoints.h"
 #include "api/llama_views.h"
+#include "api/managed_model.h"
 #include "api/ollama_models.h"
 #include "api/token_endpoints.h"
 #include "base/nearest_word.h"
@@ -90,6 +91,16 @@ constexpr Route View(ErrorFamily errors, std::string_view path, std::string_view
 }
 
 template <auto kAnswer, Operation (*kDescribe)()>
+constexpr Route List(ErrorFamily errors, std::string_view path, std::string_view description) {
+  return {.method = kGet,
+          .path = path,
+          .errors = errors,
+          .answer = &Handlers::List<kAnswer>,
+          .describe = Described<kDescribe>,
+          .description = description};
+}
+
+template <auto kAnswer, Operation (*kDescribe)()>
 constexpr Route Look(ErrorFamily errors, RouteMethod method, std::string_view path, std::string_view description) {
   return {.method = method,
           .path = path,
@@ -97,6 +108,10 @@ constexpr Route Look(ErrorFamily errors, RouteMethod method, std::string_view pa
           .answer = &Handlers::Look<kAnswer>,
           .describe = Described<kDescribe>,
           .description = description};
+}
+
+constexpr Route Managing(void (Handlers::*answer)(HttpCall) const, std::string_view path, std::string_view description) {
+  return {.method = kPost, .path = path, .answer = answer, .describe = Described<DescribeManagedModel>, .description = description};
 }
 
 constexpr std::string_view kModelsManaged = "400: models are managed where the server runs (`cllm pull`, `cllm rm`)";
@@ -131,7 +146,7 @@ constexpr std::array kRoutes = {
           .errors = kOpenAi,
           .answer = &Handlers::Models,
           .describe = Described<DescribeModels>,
-          .description = "the served model, as OpenAI lists it"},
+          .description = "the served models, as OpenAI lists them"},
     Route{.method = kGet,
           .path = "/models",
           .errors = kOpenAi,
@@ -143,13 +158,15 @@ constexpr std::array kRoutes = {
           .errors = kOpenAi,
           .answer = &Handlers::Model,
           .describe = Described<DescribeModel>,
-          .description = "one model by its id; another id is 404 `model_not_found`"},
+          .description = "one model by its id or alias; another id is 404 `model_not_found`"},
     Route{.method = kGet,
           .path = "/models/{id}",
           .errors = kOpenAi,
           .answer = &Handlers::Model,
           .describe = Described<DescribeModel>,
           .description = kSameAsAbove},
+    Managing(&Handlers::LoadModel, "/models/load", "loads a model `{\"model\": NAME}`, for the administrator; answers when it is there"),
+    Managing(&Handlers::UnloadModel, "/models/unload", "takes it out of memory when its open requests have ended"),
     Generating<&Backend::completions>("/v1/completions", kOpenAi, "OpenAI's completions"),
     Generating<&Backend::chat>("/v1/chat/completions", kOpenAi, "OpenAI's chat, through the model's own template"),
     Generating<&Backend::chat>("/chat/completions", kOpenAi, kSameAsAbove),
@@ -170,9 +187,9 @@ constexpr std::array kRoutes = {
     Generating<&Backend::ollama_generate>("/api/generate", kOllama, "Ollama's text for a prompt"),
     Embedding<&Backend::ollama_embed>("/api/embed", "Ollama's embeddings", kOllama),
     Embedding<&Backend::ollama_embeddings>("/api/embeddings", "the same for one text, as it was before", kOllama),
-    View<OllamaTagsBody, DescribeOllamaTags>(kOllama, "/api/tags", "the models that there are, as Ollama lists them"),
-    View<OllamaRunningBody, DescribeOllamaRunning>(kOllama, "/api/ps", "those that are loaded"),
-    View<OllamaVersionBody, DescribeOllamaVersion>(kOllama, "/api/version", "the version of Ollama whose API is spoken, and this server's"),
+    List<OllamaTagsBody, DescribeOllamaTags>(kOllama, "/api/tags", "the models that there are, as Ollama lists them"),
+    List<OllamaRunningBody, DescribeOllamaRunning>(kOllama, "/api/ps", "those that are loaded"),
+    List<OllamaVersionBody, DescribeOllamaVersion>(kOllama, "/api/version", "the version of Ollama whose API is spoken, and this server's"),
     Look<OllamaShowBody, DescribeOllamaShow>(kOllama, kPost, "/api/show", "what a model is"),
     Look<OllamaPullBody, DescribeOllamaPull>(kOllama, kPost, "/api/pull", "`success` for a model that is there, else 400"),
     Look<OllamaUnmanagedBody, DescribeOllamaUnmanaged>(kOllama, kPost, "/api/push", kModelsManaged),

@@ -35,8 +35,8 @@ ResponseCallback OnThisLoop(ResponseCallback respond) {
 // The error behind a status of our own answers.
 std::optional<ErrorCode> CodeOfStatus(int status) {
   if (status < 400) return std::nullopt;
-  for (const ErrorCode code : {ErrorCode::kNotFound, ErrorCode::kMethodNotAllowed, ErrorCode::kTimedOut, ErrorCode::kTooLarge,
-                               ErrorCode::kQueueFull, ErrorCode::kUnavailable, ErrorCode::kInternal}) {
+  for (const ErrorCode code : {ErrorCode::kForbidden, ErrorCode::kNotFound, ErrorCode::kMethodNotAllowed, ErrorCode::kTimedOut,
+                               ErrorCode::kTooLarge, ErrorCode::kQueueFull, ErrorCode::kUnavailable, ErrorCode::kInternal}) {
     if (HttpStatus(code) == status) return code;
   }
   return ErrorCode::kInvalidArgument;
@@ -89,9 +89,9 @@ class HttpServer::Application {
   int port() const { return options_.port; }
   int loops() const;
   void Run();
-  void SetBackend(std::shared_ptr<const Backend> backend);
+  void SetModels(ModelRegistry& models, const Backend& example);
   void AnnounceEnd() { handlers_->AnnounceEnd(); }
-  void DropBackend();
+  void DropModels();
   void WakeSenders() { mailbox_.Deliver(); }
   void WaitUntilListening();
   void Quit();
@@ -130,6 +130,8 @@ int HttpServer::Application::loops() const {
 Status HttpServer::Application::MakeFrontDoor() {
   Result<ApiKeys> keys = ApiKeys::Create(options_.api_keys, options_.api_key_file);
   if (!keys) return std::unexpected(keys.error());
+  Result<ApiKeys> admin_keys = ApiKeys::Create(options_.admin_api_keys, {});
+  if (!admin_keys) return std::unexpected(admin_keys.error());
   Result<Cors> cors = Cors::Create(options_.cors_origins);
   if (!cors) return std::unexpected(cors.error());
   Result<BrowserGuard> guard = BrowserGuard::Create(options_.allowed_hosts, {MachineName(), options_.host});
@@ -138,6 +140,7 @@ Status HttpServer::Application::MakeFrontDoor() {
                                .timeout = std::chrono::milliseconds(options_.timeout_ms),
                                .connections = {},
                                .keys = std::move(*keys),
+                               .admin_keys = std::move(*admin_keys),
                                .cors = std::move(*cors),
                                .memory = std::make_shared<MemoryBudget>(static_cast<std::size_t>(options_.max_memory_mb) << 20U),
                                .guard = std::move(*guard)};
@@ -159,7 +162,8 @@ Status HttpServer::Application::Bind() {
                                                             .log_bodies = options_.log_bodies,
                                                             .caches_by_key = caches_by_key_,
                                                             .keep_alive = std::chrono::milliseconds(options_.keep_alive_ms),
-                                                            .stall_timeout = Nanoseconds(options_.stall_timeout_s)},
+                                                            .stall_timeout = Nanoseconds(options_.stall_timeout_s),
+                                                            .request_timeout = Nanoseconds(options_.request_timeout_s)},
                                          *front_door_, mailbox_, tracker_);
   if (Status status = CheckTlsFiles(options_.tls_certificate, options_.tls_key); !status) return status;
   const Result<ListenAddress> address = TryAddress(options_.host, options_.port);
@@ -170,14 +174,14 @@ Status HttpServer::Application::Bind() {
   return {};
 }
 
-void HttpServer::Application::SetBackend(std::shared_ptr<const Backend> backend) {
+void HttpServer::Application::SetModels(ModelRegistry& models, const Backend& example) {
   if (open_to_all_) {
     spdlog::warn(
         "{} is not this machine alone and no API key is set: whoever reaches port {} can use the model "
         "(--api-key-file FILE, or --host 127.0.0.1)",
         options_.host, options_.port);
   }
-  handlers_->SetBackend(std::move(backend));
+  handlers_->SetModels(models, example);
 }
 
 void HttpServer::Application::ConfigureApp() {
@@ -266,8 +270,8 @@ void HttpServer::Application::WaitUntilListening() {
   done.wait();
 }
 
-void HttpServer::Application::DropBackend() {
-  handlers_->SetBackend(nullptr);
+void HttpServer::Application::DropModels() {
+  handlers_->DropModels();
   WaitUntilListening();  // every loop has left the handler that it was in
   handlers_->StopWorkers();
   WaitUntilListening();  // and what the workers had for it
@@ -286,9 +290,9 @@ Status HttpServer::Bind() { return application_->Bind(); }
 int HttpServer::port() const { return application_->port(); }
 int HttpServer::loops() const { return application_->loops(); }
 void HttpServer::Run() { application_->Run(); }
-void HttpServer::SetBackend(std::shared_ptr<const Backend> backend) { application_->SetBackend(std::move(backend)); }
+void HttpServer::SetModels(ModelRegistry& models, const Backend& example) { application_->SetModels(models, example); }
 void HttpServer::AnnounceEnd() { application_->AnnounceEnd(); }
-void HttpServer::DropBackend() { application_->DropBackend(); }
+void HttpServer::DropModels() { application_->DropModels(); }
 void HttpServer::WakeSenders() { application_->WakeSenders(); }
 void HttpServer::WaitUntilListening() { application_->WaitUntilListening(); }
 void HttpServer::Quit() { application_->Quit(); }

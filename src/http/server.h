@@ -6,6 +6,7 @@
 
 #include "api/backend.h"
 #include "http/options.h"
+#include "models/model_registry.h"
 
 namespace cllm {
 
@@ -22,15 +23,15 @@ class HttpServer {
   int port() const;
   int loops() const;
 
-  // Serves until Quit; once in a process. Until SetBackend everything but / and /health answers 503.
+  // Serves until Quit; once in a process. Until SetModels everything but / and /health answers 503.
   void Run();
-  // Any thread: the model is loaded.
-  void SetBackend(std::shared_ptr<const Backend> backend);
+  // Any thread: the models are there, of which `example` is one that is loaded. `models` outlives DropModels.
+  void SetModels(ModelRegistry& models, const Backend& example);
   // Any thread: the server will end; /readyz says so from now on.
   void AnnounceEnd();
   // Any thread but the loops', once they run: blocks until nothing here uses the service any more but the exchanges that wait for their
   // end.
-  void DropBackend();
+  void DropModels();
   // Any thread: sends what sinks have been told. The service calls it once a step.
   void WakeSenders();
   // Any thread, once Run is called or about to be: blocks until connections are accepted.

@@ -7,6 +7,7 @@
 #include <array>
 #include <atomic>
 #include <csignal>
+#include <future>
 #include <memory>
 #include <random>
 #include <string>
@@ -164,6 +165,23 @@ void CheckTheEnd(HttpServer& http) {
   EXPECT_TRUE(Get(http.port(), "/health").starts_with("HTTP/1.1 200")) << "requests are accepted yet";
 }
 
+// A model that is there already.
+class ToySource : public ModelSource {
+ public:
+  explicit ToySource(Service& service) : service_(service) {}
+  ListedModel Look() const override { return {}; }
+  Result<std::int64_t> NeededBytes() override { return 0; }
+  Result<std::unique_ptr<LoadedModel>> Load() override { return std::make_unique<Loaded>(service_); }
+
+ private:
+  struct Loaded : LoadedModel {
+    explicit Loaded(Service& service) : made(std::make_shared<Backend>(service, ServerFacts{}, RequestDefaults{})) {}
+    const std::shared_ptr<const Backend>& backend() const override { return made; }
+    std::shared_ptr<const Backend> made;
+  };
+  Service& service_;
+};
+
 TEST(ServerStressTest, ClientsThatComeAndGoWhileItShutsDown) {
   std::signal(SIGPIPE, SIG_IGN);
   // Before there are threads, as the program does: spdlog makes its registry at the first use, where ThreadSanitizer
@@ -188,7 +206,12 @@ TEST(ServerStressTest, ClientsThatComeAndGoWhileItShutsDown) {
   std::thread driver([&] {
     Service service(model, engine, {.max_queue_size = 3}, [&http] { http.WakeSenders(); });
     ASSERT_TRUE(service.WaitUntilReady());
-    http.SetBackend(std::make_shared<Backend>(service, ServerFacts{}, RequestDefaults{}));
+    std::vector<ConfiguredModel> configured;
+    configured.push_back({.name = "toy", .source = std::make_unique<ToySource>(service)});
+    const auto models = *ModelRegistry::Create(std::move(configured), {.takes_any_name = true});
+    std::promise<ModelLease> loaded;
+    models->Ask(0, [&loaded](Result<ModelLease> lease) { loaded.set_value(lease.value()); });
+    http.SetModels(*models, *loaded.get_future().get());
     http.WaitUntilListening();
     CheckStall(http.port(), gate);
     CheckTheEnd(http);
@@ -199,7 +222,7 @@ TEST(ServerStressTest, ClientsThatComeAndGoWhileItShutsDown) {
         std::mt19937 random(static_cast<unsigned>(i));
         for (int n = 0; n < kCallsEach; ++n) {
           Call(http.port(), i * kCallsEach + n, random() % 8);
-          if (++calls == kCallsBeforeTheEnd) service.StopAccepting();
+          if (++calls == kCallsBeforeTheEnd) models->StopAccepting();
         }
       });
     }
@@ -210,7 +233,7 @@ TEST(ServerStressTest, ClientsThatComeAndGoWhileItShutsDown) {
     EXPECT_GT(stats.accepted, kClients);
     EXPECT_GT(stats.refused, 0);
     EXPECT_NE(Get(http.port(), "/health").find("draining"), std::string::npos);
-    http.DropBackend();
+    http.DropModels();
     EXPECT_NE(Get(http.port(), "/health").find("draining"), std::string::npos);
     EXPECT_NE(Get(http.port(), "/metrics").find("the server is shutting down"), std::string::npos);
     http.Quit();

@@ -7,8 +7,9 @@
 
 namespace cllm {
 
-EngineLoop::EngineLoop(Engine& engine, const SchedulerOptions& options, std::function<void(StepEvents&&)> on_events)
+EngineLoop::EngineLoop(Engine& engine, const SchedulerOptions& options, std::function<void(StepEvents&&)> on_events, StepTurns* turns)
     : engine_(engine),
+      turns_(turns),
       scheduler_(options, engine.capabilities()),
       max_running_(scheduler_.max_running()),
       on_events_(std::move(on_events)),
@@ -89,26 +90,32 @@ void EngineLoop::MoveInbox() {
 }
 
 void EngineLoop::Step() {
-  const Clock::time_point planned_at = Clock::now();
-  step_began_ = planned_at.time_since_epoch().count();
-  const StepPlan& plan = scheduler_.Plan(planned_at);
-  stats_.target_step_s = scheduler_.target_step_s();
-  if (!plan.empty()) {
-    const Clock::time_point start = Clock::now();
-    stats_.idle_with_work_ns += std::chrono::nanoseconds(start - idle_since_).count();
-    engine_.Wait(engine_.Submit(plan), result_);
-    idle_since_ = Clock::now();
-    stats_.computing_ns += std::chrono::nanoseconds(idle_since_ - start).count();
-    if (!plan.sequences.empty()) RecordStep(plan, idle_since_ - start);
-    scheduler_.Commit(result_, idle_since_);
-    if (!plan.sequences.empty() && open_requests() == 0) answered_at_ = Clock::now();
-  }
+  const Clock::time_point planned_at = Compute();
   scheduler_.TakeEvents(events_);
   events_.planned_at = planned_at;
   PublishStats();
   step_began_ = kNoStep;
   if (!events_.empty()) on_events_(std::move(events_));
   if (scheduler_.AwaitsMasks()) PauseForMasks();
+}
+
+// In the engine's turn, which begins before the plan is made, so that who came or left meanwhile is in it. Returns when that was.
+EngineLoop::Clock::time_point EngineLoop::Compute() {
+  const StepTurns::Turn turn(turns_);
+  const Clock::time_point planned_at = Clock::now();
+  step_began_ = planned_at.time_since_epoch().count();
+  const StepPlan& plan = scheduler_.Plan(planned_at);
+  stats_.target_step_s = scheduler_.target_step_s();
+  if (plan.empty()) return planned_at;
+  const Clock::time_point start = Clock::now();
+  stats_.idle_with_work_ns += std::chrono::nanoseconds(start - idle_since_).count();
+  engine_.Wait(engine_.Submit(plan), result_);
+  idle_since_ = Clock::now();
+  stats_.computing_ns += std::chrono::nanoseconds(idle_since_ - start).count();
+  if (!plan.sequences.empty()) RecordStep(plan, idle_since_ - start);
+  scheduler_.Commit(result_, idle_since_);
+  if (!plan.sequences.empty() && open_requests() == 0) answered_at_ = Clock::now();
+  return planned_at;
 }
 
 // Nothing can be computed until some thread has worked out what may come next.

@@ -15,13 +15,15 @@
 #include "service/merge_window.h"
 #include "service/metrics.h"
 #include "service/stats.h"
+#include "service/step_turns.h"
 
 namespace cllm {
 
 class EngineLoop {
  public:
-  // `on_events` is called on the engine thread after each step that has any. `engine` outlives the loop.
-  EngineLoop(Engine& engine, const SchedulerOptions& options, std::function<void(StepEvents&&)> on_events);
+  // `on_events` is called on the engine thread after each step that has any. `engine` outlives the loop, and so do `turns`, in which
+  // it computes where other engines do so as well.
+  EngineLoop(Engine& engine, const SchedulerOptions& options, std::function<void(StepEvents&&)> on_events, StepTurns* turns = nullptr);
   // Cancels what is left and joins.
   ~EngineLoop();
   EngineLoop(const EngineLoop&) = delete;
@@ -51,6 +53,7 @@ class EngineLoop {
   void WaitToMerge(std::unique_lock<std::mutex>& lock);
   void MoveInbox();
   void Step();
+  Clock::time_point Compute();
   void PauseForMasks();
   int open_requests() const { return scheduler_.queued() + scheduler_.running(); }
   void CancelAll();
@@ -58,6 +61,7 @@ class EngineLoop {
   void PublishStats();
 
   Engine& engine_;
+  StepTurns::Member turns_;
   Scheduler scheduler_;
   int max_running_;
   std::function<void(StepEvents&&)> on_events_;

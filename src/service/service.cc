@@ -49,7 +49,7 @@ struct Service::Accepted {
 };
 
 Service::Service(const TextModel& model, Engine& engine, const SchedulerOptions& options, std::function<void()> on_step_sent,
-                 int max_input_tokens, const ResultCacheOptions& result_cache, GrammarCompiler* grammars)
+                 int max_input_tokens, const ResultCacheOptions& result_cache, GrammarCompiler* grammars, StepTurns* turns)
     : model_(model),
       engine_(engine.capabilities()),
       options_(options),
@@ -61,7 +61,8 @@ Service::Service(const TextModel& model, Engine& engine, const SchedulerOptions&
       result_cache_(result_cache),
       grammars_(grammars),
       text_stage_([this](TokenId token, bool special) { return model_.Piece(token, special); }, on_step_sent_, [this] { CloseRequest(); }),
-      loop_(engine, options, [this](StepEvents&& events) { text_stage_.Post(std::move(events)); }),
+      loop_(
+          engine, options, [this](StepEvents&& events) { text_stage_.Post(std::move(events)); }, turns),
       workers_(kPrepareThreads),
       chat_workers_(kPrepareThreads),
       grammar_workers_(kGrammarThreads),

@@ -56,9 +56,10 @@ class Service {
  public:
   // `on_step_sent` is called after sinks were told something, once a step: the place to wake the senders. A prompt of
   // more than `max_input_tokens` is an error; 0 means that the context alone is the bound. Without `grammars` an answer can't be
-  // constrained. `model`, `engine` and `grammars` outlive the service.
+  // constrained. `turns`: as EngineLoop has them. `model`, `engine`, `grammars` and `turns` outlive the service.
   Service(const TextModel& model, Engine& engine, const SchedulerOptions& options, std::function<void()> on_step_sent,
-          int max_input_tokens = 0, const ResultCacheOptions& result_cache = {}, GrammarCompiler* grammars = nullptr);
+          int max_input_tokens = 0, const ResultCacheOptions& result_cache = {}, GrammarCompiler* grammars = nullptr,
+          StepTurns* turns = nullptr);
   // Ends what is left with an error, then joins.
   ~Service();
   Service(const Service&) = delete;

@@ -20,6 +20,11 @@ def test_the_table_of_endpoints_is_up_to_date(program: Program) -> None:
     assert table.count("\n") >= 10 and table in (ROOT / "docs/api.md").read_text(encoding="utf-8"), table
 
 
+def test_the_table_of_a_models_keys_is_up_to_date(program: Program) -> None:
+    table = program.run("serve", "--print-model-keys-markdown").stdout
+    assert table.count("\n") >= 10 and table in (ROOT / "docs/models.md").read_text(encoding="utf-8"), table
+
+
 def test_every_option_of_the_readme_exists(program: Program) -> None:
     help_text = program.run("serve", "--help").stdout
     rows = [line for line in (ROOT / "README.md").read_text(encoding="utf-8").splitlines() if line.startswith("| `")]

@@ -167,7 +167,7 @@ def test_print_config_command_line_beats_yaml_beats_default(program: Program, tm
     path.write_text("server: {port: 8111, num_threads: 3}\nbackend:\n  llama_cpp: {n_seq_max: 5, n_batch: 99}\n")
     values, text = printed(program, "--config", path, "-np", 7, "--host", "127.0.0.1")
     assert values["server"] == {"host": "127.0.0.1", "port": 8111, "num_threads": 3, "min_threads": 1, "shutdown_delay_s": 0.0, "shutdown_grace_s": 30.0,
-                                "api_keys": [], "api_key_file": "", "tls_certificate": "", "tls_key": ""}
+                                "api_keys": [], "api_key_file": "", "admin_api_keys": [], "tls_certificate": "", "tls_key": ""}
     assert values["backend"]["llama_cpp"]["n_seq_max"] == 7 and values["backend"]["llama_cpp"]["n_batch"] == 99
     assert "my.yaml:1" in origin(text, "port") and "my.yaml:3" in origin(text, "n_batch")
     assert origin(text, "min_threads") == "default"

@@ -64,6 +64,15 @@ std::int64_t KvBytesPerToken(const ModelFacts& model, const LlamaCppOptions& opt
   return model.kv_bytes_per_token_f16 / 2 * static_cast<std::int64_t>(ggml_type_size(type)) / ggml_blck_size(type);
 }
 
+std::int64_t ComputeBytes(const ModelFacts& model, const LlamaCppOptions& options, int sequences) {
+  const std::int64_t rows = std::min(std::max(options.n_batch, sequences), kMostRowsAtATime);
+  // llama.cpp reserves logits for each row of a pass, and the engine has those of each sequence's last row.
+  const std::int64_t logits = (rows + sequences) * model.vocab_size * std::int64_t{sizeof(float)};
+  constexpr std::int64_t kNumbersBetweenLayers = 16;  // of an embedding's size, of one row
+  const std::int64_t between = rows * model.embedding_size * kNumbersBetweenLayers * std::int64_t{sizeof(float)};
+  return logits + between;
+}
+
 Result<KvSizing> SizeKvCache(const ModelFacts& model, const LlamaCppOptions& options, int max_context, std::int64_t budget_mb,
                              std::int64_t available_bytes) {
   KvSizing sizing;

@@ -29,6 +29,9 @@ Result<std::int64_t> KvBudget(std::int64_t weight_bytes, std::int64_t limit_mb, 
 // Of K and V, over all layers.
 std::int64_t KvBytesPerToken(const ModelFacts& model, const LlamaCppOptions& options);
 
+// Most that the engine takes beside weights and KV cache: logits and what lies between the layers, for the longest piece of a prompt.
+std::int64_t ComputeBytes(const ModelFacts& model, const LlamaCppOptions& options, int sequences);
+
 // budget_mb 0: nine tenths of the memory that is still free once the weights are resident. Fails where not even one
 // sequence fits: a request's limit is never shrunk in silence.
 Result<KvSizing> SizeKvCache(const ModelFacts& model, const LlamaCppOptions& options, int max_context, std::int64_t budget_mb,
