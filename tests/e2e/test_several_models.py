@@ -132,6 +132,16 @@ def run_at_random(server: Server, names: list[str], count: int, limit_bytes: int
     assert most <= limit_bytes, f"{most / MIB:.0f} MiB"
 
 
+def test_what_is_packed_is_not_resident_twice(program: Program, serve_list: Callable[..., Server], tmp_path: Path) -> None:
+    """Both just fit; with all of their files resident beside they would not."""
+    server = serve_list([item("small", program.model), item("twin", link(program.model, tmp_path / "twin.gguf"))], "--memory-limit-mb", 440)
+    for name in ("small", "twin"):
+        assert complete(server, name, "word " * 200).status_code == 200
+    assert [model["state"] for model in states(server).values()] == ["loaded", "loaded"]
+    needed = sum(model["needed_bytes"] for model in states(server).values())
+    assert needed <= 440 * MIB and most_resident_bytes(server) <= 440 * MIB, (needed, most_resident_bytes(server))
+
+
 def three_models(program: Program, tmp_path: Path) -> list[str]:
     return [item("small", program.model), item("twin", link(program.model, tmp_path / "twin.gguf")), item("gemma", GEMMA)]
 
