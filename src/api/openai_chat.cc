@@ -11,6 +11,7 @@
 #include "api/constraint_fields.h"
 #include "api/error_body.h"
 #include "api/json_object.h"
+#include "api/model_name.h"
 #include "api/openai_fields.h"
 #include "api/sampling_fields.h"
 #include "api/schema_words.h"
@@ -195,7 +196,7 @@ Result<OpenAiChatDialect::Read> OpenAiChatDialect::ReadFields(JsonObject& object
   Read read;
   ChatPrompt prompt = ReadChatPrompt(object);
   read.tools = ReadTools(object, call.request, prompt);
-  object.String("model");
+  ReadModelName(object);
   ReadMaxTokens(object, {"max_completion_tokens", "max_tokens", "n_predict"}, call.request);
   if (defaults_.max_tokens > 0) call.request.default_max_tokens = defaults_.max_tokens;
   ApplyDefaults(defaults_, call.request);

@@ -9,6 +9,7 @@
 #include "api/constraint_fields.h"
 #include "api/error_body.h"
 #include "api/json_object.h"
+#include "api/model_name.h"
 #include "api/openai_fields.h"
 #include "api/prompt_fields.h"
 #include "api/sampling_fields.h"
@@ -146,7 +147,7 @@ Json CompletionChoiceSchema(Json finish_reason) {
 
 Result<OpenAiCompletionsDialect::Read> OpenAiCompletionsDialect::ReadFields(JsonObject& object, ParsedCall& call) const {
   ReadPrompts(object, call);
-  object.String("model");
+  ReadModelName(object);
   ReadChoices(object, 1 + static_cast<int>(call.further_prompts.size()), call);
   ReadMaxTokens(object, {"max_tokens", "max_completion_tokens", "n_predict"}, call.request);
   call.request.default_max_tokens = defaults_.max_tokens > 0 ? defaults_.max_tokens : kOpenAiDefaultMaxTokens;

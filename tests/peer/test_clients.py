@@ -158,7 +158,7 @@ def test_inspect(url: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not (SCRIPTS / "guidellm").exists(), reason="guidellm is not installed beside the other clients")
-@pytest.mark.parametrize("endpoint", ["/v1/completions", "/v1/chat/completions"])
+@pytest.mark.parametrize("endpoint", ["/v1/completions", "/v1/chat/completions", "/v1/responses"])
 def test_guidellm(url: str, tmp_path: Path, endpoint: str) -> None:
     lines = [json.dumps({"prompt": f"Say something about {number}.", "output_tokens_count": 8}) for number in range(4)]
     (tmp_path / "prompts.jsonl").write_text("\n".join(lines))
