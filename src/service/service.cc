@@ -238,7 +238,8 @@ Status Service::PrepareConstraint(Accepted& accepted, const AnswerGrammarSource&
     return grammar.is_needed ? InvalidArgument("answers can't be constrained by a grammar here", grammar.field) : Status();
   }
   const StopCheck stop = StopOf(sequence.deadline, accepted.all ? accepted.all : accepted.control);
-  const std::shared_ptr<const PendingGrammar> pending = accepted.shared->Compiled([&] { return BeginToCompile(grammar, stop); });
+  const std::shared_ptr<const PendingGrammar> pending =
+      accepted.shared->Compiled([&] { return BeginToCompile(grammar, sequence.cache_root, stop); });
   if (grammar.is_needed) {
     std::optional<PendingGrammar::Outcome> outcome;
     while (!outcome) outcome = pending->Wait(std::chrono::hours(1));
@@ -268,16 +269,16 @@ Status Service::PrepareConstraint(Accepted& accepted, const AnswerGrammarSource&
 }
 
 // Once for all answers to a request. What an answer may do without is compiled elsewhere, since most answers call nothing.
-std::shared_ptr<const PendingGrammar> Service::BeginToCompile(const AnswerGrammarSource& grammar, const StopCheck& stop) {
+std::shared_ptr<const PendingGrammar> Service::BeginToCompile(const AnswerGrammarSource& grammar, CacheRoot root, const StopCheck& stop) {
   auto pending = std::make_shared<PendingGrammar>();
   if (grammar.is_needed) {
-    pending->Set(grammars_->Compile(grammar.source, stop));
+    pending->Set(grammars_->Compile(grammar.source, root, stop));
     return pending;
   }
-  grammar_workers_.Post([this, pending, source = grammar.source, stop] {
+  grammar_workers_.Post([this, pending, source = grammar.source, root, stop] {
     PendingGrammar::Outcome compiled = Fail(ErrorCode::kUnavailable, "the server has no memory for the grammar");
     try {
-      compiled = grammars_->Compile(source, stop);
+      compiled = grammars_->Compile(source, root, stop);
     } catch (const std::bad_alloc&) {  // the answers go on without
     }
     if (!compiled && compiled.error().code == ErrorCode::kInvalidArgument) {
