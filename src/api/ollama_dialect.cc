@@ -127,11 +127,8 @@ Result<ParsedCall> OllamaDialect::Parse(std::string_view body, const StopCheck& 
 }
 
 Operation OllamaDialect::Describe() const {
-  const auto read = [this](JsonObject& object) {
-    ParsedCall unused;
-    static_cast<void>(ReadFields(object, unused));
-  };
-  return {.request = DescribeBody(read, defaults_),
+  const auto read = [this](JsonObject& object, ParsedCall& call) { return ReadFields(object, call); };
+  return {.request = DescribeBody<ParsedCall>(defaults_, read),
           .answer = OllamaAnswerSchema(form_),
           .frame = OllamaLineSchema(form_),
           .stream_type = kLinesType,

@@ -211,12 +211,14 @@ Result<ParsedCall> ResponsesDialect::ParseFor(const std::string& owner, std::str
 }
 
 Operation ResponsesDialect::Describe() const {
-  const auto read = [this](JsonObject& object) {
+  const auto read = [this](JsonObject& object, ParsedCall& call) {
     ResponseWriter::Parts parts;
-    ParsedCall unused;
-    static_cast<void>(ReadFields(object, parts, unused, {}));
+    return ReadFields(object, parts, call, {});
   };
-  return {.request = DescribeBody(read, defaults_), .answer = ResponseSchema(), .frame = ResponseEventSchema(), .takes_calls = true};
+  return {.request = DescribeBody<ParsedCall>(defaults_, read),
+          .answer = ResponseSchema(),
+          .frame = ResponseEventSchema(),
+          .takes_calls = true};
 }
 
 }  // namespace cllm

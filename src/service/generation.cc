@@ -25,6 +25,7 @@ void TextDelta::Append(TextDelta next) {
   }
   tokens.insert(tokens.end(), std::make_move_iterator(next.tokens.begin()), std::make_move_iterator(next.tokens.end()));
   counts = next.counts;
+  times = next.times;
 }
 
 }  // namespace cllm

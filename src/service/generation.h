@@ -1,6 +1,7 @@
 // A request from text to text, whatever dialect it came in: what is asked for, and how the answer comes back.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -55,12 +56,13 @@ struct GenerateRequest {
   bool show_special_tokens = false;  // control tokens have their text in the answer
   bool echo = false;                 // the answer begins with the text of its prompt, which is no chat
   bool ignore_eos = false;
-  bool wants_tokens = false;         // deltas carry tokens, with log-probabilities or without
-  bool wants_prompt = false;         // the end carries the prompt's text
-  bool wants_raw = false;            // deltas carry the text as it came, before it was told apart
-  int min_tokens = 0;                // before them nothing ends the answer
-  std::vector<TokenId> stop_tokens;  // beside the model's own ends of text; also under ignore_eos
-  std::optional<double> timeout_s;   // less than the server's request_timeout
+  bool wants_tokens = false;           // deltas carry tokens, with log-probabilities or without
+  bool wants_prompt = false;           // the end carries the prompt's text
+  bool wants_raw = false;              // deltas carry the text as it came, before it was told apart
+  bool wants_prompt_progress = false;  // a delta says after each step how much of the prompt is computed
+  int min_tokens = 0;                  // before them nothing ends the answer
+  std::vector<TokenId> stop_tokens;    // beside the model's own ends of text; also under ignore_eos
+  std::optional<double> timeout_s;     // less than the server's request_timeout
   // The answer ends with `length` at the first token that comes so long after the first one and behind a new line.
   std::optional<double> most_generation_s = {};
   // What requests of another owner, or with another salt, compute is not used for this one.
@@ -87,6 +89,12 @@ struct TokenCounts {
   int reasoning = 0;  // of the generated ones
 };
 
+// How long what there is of an answer has taken, in seconds.
+struct AnswerTimes {
+  double prompt_s = 0;      // from the start of computing until the first token, or until now
+  double generation_s = 0;  // from the first token to the last one
+};
+
 // A piece of the answer. All text is valid UTF-8; the pieces together are the answer.
 struct TextDelta {
   std::string text;  // content
@@ -97,6 +105,9 @@ struct TextDelta {
   std::string reasoning = {};          // what the model thinks, where that is told apart
   std::vector<AnswerPart> calls = {};  // pieces of calls of tools, in their order
   std::string raw = {};                // the text as it came, where that is wanted
+  AnswerTimes times = {};              // of this answer so far
+  // Of the prompt, where that is wanted: so many tokens. Such a delta comes before all text and has none.
+  std::optional<int> prompt_computed = {};
 
   bool empty() const { return text.empty() && reasoning.empty() && calls.empty(); }
   std::size_t bytes() const;
@@ -129,6 +140,7 @@ struct GenerationEnd {
   double response_time_s = 0;     // from acceptance to the end
   double generation_time_s = 0;   // from the first token to the last one
 
+  AnswerTimes times() const { return {std::max(0.0, first_token_time_s - queue_time_s), generation_time_s}; }
   int choices() const { return each.empty() ? 1 : static_cast<int>(each.size()); }
   const GenerationEnd& of(int choice) const { return each.empty() ? *this : each.at(static_cast<std::size_t>(choice)); }
   FinishReason reason_of(int choice) const { return of(choice).reason; }

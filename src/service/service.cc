@@ -198,6 +198,7 @@ Status Service::PrepareAnswer(Accepted& accepted) {
                             .min_tokens = request.min_tokens,
                             .wants_tokens = request.wants_tokens || sequence.sampling.top_logprobs != kNoLogprobs,
                             .wants_raw = request.wants_raw,
+                            .wants_prompt_progress = request.wants_prompt_progress,
                             .most_generation_s = request.most_generation_s,
                             .prompt_tokens = static_cast<int>(sequence.prompt.size()),
                             .seed = sequence.sampling.seed,
@@ -356,6 +357,7 @@ Status Service::PrepareTokens(Accepted& accepted, SequenceRequest& sequence) {
   sequence.priority = request.priority.value_or(0);
   if (options_.queue_timeout > 0) sequence.start_by = After(accepted.time, options_.queue_timeout);
   sequence.control = accepted.control;
+  sequence.reports_prompt = request.wants_prompt_progress;
   return {};
 }
 
