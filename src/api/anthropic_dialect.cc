@@ -43,7 +43,8 @@ Json AnthropicModelEntry(const ListedModel& model) {
           {"created_at", fmt::format("{:%FT%TZ}", fmt::gmtime(static_cast<std::time_t>(facts.card.created_unix_s)))},
           {"lifecycle", "active"},
           {"max_input_tokens", model.max_context},
-          {"max_tokens", model.max_context}};
+          {"max_tokens", model.max_context},
+          {"capabilities", nullptr}};
 }
 
 }  // namespace

@@ -98,6 +98,9 @@ Result<OllamaDialect::Read> OllamaDialect::ReadFields(JsonObject& object, Parsed
     call.request.prompt = ReadPrompt(object);
     read.is_load = AsksForNothing(call.request.prompt);
   } else if (object.Any("messages"); !HasMessages(object)) {
+    ChatPrompt unused;  // a client may say how it will chat when it has the model loaded
+    ReadTools(object, call.request, unused);
+    ReadThink(object, unused);
     read.is_load = true;
   } else {
     ChatPrompt prompt = ReadChatPrompt(object);
