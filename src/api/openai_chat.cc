@@ -11,6 +11,7 @@
 #include "api/constraint_fields.h"
 #include "api/error_body.h"
 #include "api/json_object.h"
+#include "api/model_name.h"
 #include "api/openai_fields.h"
 #include "api/sampling_fields.h"
 #include "api/schema_words.h"
@@ -31,6 +32,7 @@ class ChatWriter : public AnswerWriter {
     bool speaks_of_functions = false;  // as ToolSettings has it
     bool shows_raw = false;
     LlamaProgress progress = {};
+    std::optional<int> prompt_logprobs = {};
   };
   ChatWriter(ModelCard model, Settings settings, StreamSettings stream)
       : envelope_("chatcmpl-", std::move(model), stream), settings_(settings) {}
@@ -81,6 +83,8 @@ class ChatWriter : public AnswerWriter {
       if (settings_.shows_raw) choice["raw_text"] = answer.raw;
       body["choices"].push_back(std::move(choice));
     }
+    // Of all answers to the prompt they are the same.
+    if (settings_.prompt_logprobs) body["prompt_logprobs"] = PromptLogprobs(answers.front().prompt, *settings_.prompt_logprobs);
     body["usage"] = UsageObject(end);
     body["seed"] = SeedShown(end.seed);
     settings_.progress.AddTo(body, end);
@@ -203,7 +207,7 @@ Result<OpenAiChatDialect::Read> OpenAiChatDialect::ReadFields(JsonObject& object
   Read read;
   ChatPrompt prompt = ReadChatPrompt(object);
   read.tools = ReadTools(object, call.request, prompt);
-  object.String("model");
+  ReadModelName(object);
   ReadMaxTokens(object, {"max_completion_tokens", "max_tokens", "n_predict"}, call.request);
   if (defaults_.max_tokens > 0) call.request.default_max_tokens = defaults_.max_tokens;
   ApplyDefaults(defaults_, call.request);
@@ -217,6 +221,7 @@ Result<OpenAiChatDialect::Read> OpenAiChatDialect::ReadFields(JsonObject& object
   read.stream = ReadStreamFields(object);
   call.stream = read.stream.stream;
   read.progress = ReadLlamaProgress(object, call.stream, call.request);
+  call.request.prompt_logprobs = ReadPromptLogprobs(object, call.stream);
   ReadChoices(object, 1, call);
   PrepareBestOf(object, call);
   if (const Status status = object.Finish(ChatFields()); !status) return std::unexpected(status.error());
@@ -233,7 +238,8 @@ Result<ParsedCall> OpenAiChatDialect::Parse(std::string_view body, const StopChe
                                                                     .shows_reasoning = read->shows_reasoning,
                                                                     .speaks_of_functions = read->tools.speaks_of_functions,
                                                                     .shows_raw = call.request.wants_raw,
-                                                                    .progress = read->progress},
+                                                                    .progress = read->progress,
+                                                                    .prompt_logprobs = call.request.prompt_logprobs},
                                                read->stream);
     return {};
   });
@@ -241,10 +247,10 @@ Result<ParsedCall> OpenAiChatDialect::Parse(std::string_view body, const StopChe
 
 Operation OpenAiChatDialect::Describe() const {
   const auto read = [this](JsonObject& object, ParsedCall& call) { return ReadFields(object, call); };
-  const words::Members timings{{"timings", LlamaProgress::TimingsSchema()}};
+  const words::Members beside{{"timings", LlamaProgress::TimingsSchema()}, {"prompt_logprobs", PromptLogprobsSchema()}};
   const words::Members progress{{"timings", LlamaProgress::TimingsSchema()}, {"prompt_progress", LlamaProgress::PromptSchema()}};
   return {.request = DescribeBody<ParsedCall>(defaults_, read),
-          .answer = EnvelopeSchema("chat.completion", ChatChoiceSchema("message", ChatMessageSchema(), ChatFinishSchema()), true, timings),
+          .answer = EnvelopeSchema("chat.completion", ChatChoiceSchema("message", ChatMessageSchema(), ChatFinishSchema()), true, beside),
           .frame = StreamSchema(kChunk, ChatChoiceSchema("delta", ChatDeltaSchema(), words::OrNull(ChatFinishSchema())), progress),
           .ends_with_done = true,
           .takes_calls = true};

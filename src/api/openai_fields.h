@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "api/dialect.h"
 #include "api/json_object.h"
@@ -68,6 +70,15 @@ Json UsageObject(const TokenCounts& counts);
 
 // A token with its log-probability, as chats and Responses write it.
 Json TokenLogprobSchema();
+
+// vLLM's prompt_logprobs: how many alternatives to each token of the prompt are wanted. Nothing where none is scored.
+std::optional<int> ReadPromptLogprobs(JsonObject& object, bool is_stream);
+// The field of that name in the answer, with `alternatives` of each token.
+Json PromptLogprobs(std::span<const PromptToken> prompt, int alternatives);
+Json PromptLogprobsSchema();
+
+// A log-probability that JSON can have; -infinity is vLLM's -9999.
+float LogprobShown(float logprob);
 
 // The bytes of a token as text for JSON: parts of characters become U+FFFD.
 std::string TokenShown(const std::string& bytes);

@@ -74,11 +74,14 @@ void TextStage::Handle(StepEvents events) {
   for (const PromptEvent& event : events.prompts) {
     Tell(event.id, now, [&](Answer& answer) { answer.AddPrompt(event.computed, now); });
   }
+  for (ScoreEvent& event : events.scores) {
+    Tell(event.id, now, [&](Answer& answer) { answer.AddScores(std::move(event.scores), piece_, now); });
+  }
   for (const TokenEvent& event : events.tokens) {
     Tell(event.id, now, [&](Answer& answer) { answer.Add(event.token, piece_, now); });
   }
   for (const EndEvent& event : events.ends) {
-    Tell(event.id, now, [&](Answer& answer) { answer.End(event, now); });
+    Tell(event.id, now, [&](Answer& answer) { answer.End(event, piece_, now); });
     if (answers_.erase(event.id) > 0) on_end_();
   }
   TellBatches(events);

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import litellm
 import pytest
+from conftest import CONTEXT
 from langchain_core.messages import HumanMessage
 from langchain_openai import ChatOpenAI, OpenAI
 
@@ -21,7 +22,6 @@ RUN_TIMEOUT_S = 300.0
 SCRIPTS = Path(sys.executable).parent  # of this Python environment
 QUESTION = "Name a fruit."
 TOO_LONG = "word " * 600
-CONTEXT = 512  # as conftest.py's
 
 MODELS = """
 - model_id: chat
@@ -135,7 +135,7 @@ def test_inspect(url: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not (SCRIPTS / "guidellm").exists(), reason="guidellm is not installed beside the other clients")
-@pytest.mark.parametrize("endpoint", ["/v1/completions", "/v1/chat/completions"])
+@pytest.mark.parametrize("endpoint", ["/v1/completions", "/v1/chat/completions", "/v1/responses"])
 def test_guidellm(url: str, tmp_path: Path, endpoint: str) -> None:
     lines = [json.dumps({"prompt": f"Say something about {number}.", "output_tokens_count": 8}) for number in range(4)]
     (tmp_path / "prompts.jsonl").write_text("\n".join(lines))
