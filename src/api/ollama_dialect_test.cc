@@ -95,6 +95,7 @@ TEST(OllamaDialectTest, WithoutAPromptTheModelIsLoadedAndNothingElse) {
     answer.erase("created_at");
     return answer;
   };
+  EXPECT_EQ(ready(ChatOf(), R"({"model": "m", "messages": [], "think": false, "tools": []})")["done_reason"], "load");
   EXPECT_EQ(ready(GenerateOf(), R"({"model": "m"})"), Json::parse(R"({"model":"m","response":"","done":true,"done_reason":"load"})"));
   EXPECT_EQ(ready(ChatOf(), R"({"model": "m", "messages": [], "keep_alive": 0})"),
             Json::parse(R"({"model":"m","message":{"role":"assistant","content":""},"done":true,"done_reason":"unload"})"));

@@ -20,6 +20,28 @@ const OpenAiChatDialect& Chat() {
 
 std::string WithMessage(const std::string& message) { return R"({"messages": [{"role": "user", "content": "hi"}, )" + message + "]}"; }
 
+TEST(OpenAiChatTest, TimesAndProgressAreShownAsLlamaServerDoes) {
+  const ParsedCall call = Parsed(Chat(), With(With(kLeastChat, "stream", "true").c_str(), "timings_per_token", "true"));
+  EXPECT_FALSE(call.request.wants_prompt_progress);
+  const ParsedCall both = Parsed(Chat(), R"({"messages": [{"role": "user", "content": "x"}], "stream": true, "return_progress": true,
+    "timings_per_token": true, "stream_options": {"include_usage": true}})");
+  EXPECT_TRUE(both.request.wants_prompt_progress);
+  const TextDelta progress{.text = {}, .counts = {.prompt = 5}, .times = {.prompt_s = 0.25}, .prompt_computed = 4};
+  const auto first = Frames(both.writer->StreamDelta(progress));
+  ASSERT_EQ(first.size(), 2U);
+  EXPECT_FALSE(first[0].contains("timings")) << "the role comes first";
+  EXPECT_EQ(first[1]["prompt_progress"]["processed"], 4);
+  EXPECT_EQ(first[1]["choices"][0]["delta"]["content"], "");
+  GenerationEnd end = GoodEnd(FinishReason::kStop);
+  end.generation_time_s = 2;
+  const auto last = Frames(both.writer->StreamEnd(end));
+  ASSERT_EQ(last.size(), 3U) << "of the choice, of the usage, and [DONE]";
+  for (const int frame : {0, 1}) EXPECT_EQ(last.at(frame)["timings"]["predicted_ms"], 2000);
+  const ParsedCall whole = Parsed(Chat(), With(kLeastChat, "timings_per_token", "true"));
+  EXPECT_TRUE(Json::parse(whole.writer->Whole({{"a", {}}}, end)).contains("timings"));
+  EXPECT_FALSE(Json::parse(Parsed(Chat(), kLeastChat).writer->Whole({{"a", {}}}, end)).contains("timings"));
+}
+
 TEST(OpenAiChatTest, MessagesBecomeAChat) {
   const ParsedCall call = Parsed(Chat(), R"({"model": "any", "messages": [
     {"role": "developer", "content": "be brief"},

@@ -134,11 +134,8 @@ Result<ParsedCall> OpenAiCompletionsDialect::Parse(std::string_view body, const 
 }
 
 Operation OpenAiCompletionsDialect::Describe() const {
-  const auto read = [this](JsonObject& object) {
-    ParsedCall unused;
-    static_cast<void>(ReadFields(object, unused));
-  };
-  return {.request = DescribeBody(read, defaults_),
+  const auto read = [this](JsonObject& object, ParsedCall& call) { return ReadFields(object, call); };
+  return {.request = DescribeBody<ParsedCall>(defaults_, read),
           .answer = EnvelopeSchema(kObject, CompletionChoiceSchema(CompletionFinishSchema()), true),
           .frame = StreamSchema(kObject, CompletionChoiceSchema(words::OrNull(CompletionFinishSchema()))),
           .ends_with_done = true,

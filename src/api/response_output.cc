@@ -21,6 +21,15 @@ Json ContentLogprobs(const TextDelta& delta) {
   return LogprobEntries(tokens);
 }
 
+// Events show less of a token than the parts of a message do.
+Json WithoutBytes(Json logprobs) {
+  for (Json& entry : logprobs) {
+    entry.erase("bytes");
+    for (Json& other : entry["top_logprobs"]) other.erase("bytes");
+  }
+  return logprobs;
+}
+
 }  // namespace
 
 void EventStream::AddFrame(std::string_view type, std::string_view fields) {
@@ -79,7 +88,7 @@ void ResponseOutput::Grow(Kind kind, const std::string& text, Json logprobs) {
   constexpr std::size_t kOfALogprob = 128;
   bytes_ += logprobs.size() * kOfALogprob;
   for (const Json& entry : logprobs) open_->logprobs.push_back(entry);
-  if (kind == Kind::kMessage) fields["logprobs"] = std::move(logprobs);
+  if (kind == Kind::kMessage) fields["logprobs"] = WithoutBytes(std::move(logprobs));
   Tell(type, std::move(fields));
 }
 
@@ -114,7 +123,7 @@ void ResponseOutput::Close(const char* status) {
       Tell("response.reasoning_text.done", {{"content_index", 0}, {"text", open_->text}});
       break;
     case Kind::kMessage:
-      Tell("response.output_text.done", {{"content_index", 0}, {"text", open_->text}, {"logprobs", open_->logprobs}});
+      Tell("response.output_text.done", {{"content_index", 0}, {"text", open_->text}, {"logprobs", WithoutBytes(open_->logprobs)}});
       break;
     case Kind::kCall:
       Tell("response.function_call_arguments.done", {{"name", open_->call_name}, {"arguments", open_->text}});

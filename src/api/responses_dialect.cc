@@ -121,15 +121,14 @@ std::string RequestFieldsShown(JsonObject& object, const GenerateRequest& reques
   Json format = InnerField(object, "text", "format");
   if (format.is_null()) format = {{"type", "text"}};
   const auto& prompt = std::get<ChatPrompt>(request.prompt);
-  const Json shown{
+  const Json most_calls = sent("max_tool_calls");
+  Json shown{
       {"instructions", sent("instructions")},
       {"max_output_tokens", sent("max_output_tokens")},
-      {"max_tool_calls", sent("max_tool_calls")},
+      {"max_tool_calls", most_calls.is_number_integer() ? most_calls : Json(nullptr)},
       {"parallel_tool_calls", prompt.parallel_tool_calls},
       {"previous_response_id", sent("previous_response_id")},
-      {"prompt_cache_key", sent("prompt_cache_key")},
       {"reasoning", {{"effort", InnerField(object, "reasoning", "effort")}, {"summary", InnerField(object, "reasoning", "summary")}}},
-      {"safety_identifier", sent("safety_identifier")},
       {"service_tier", "default"},
       {"store", is_kept},
       {"temperature", request.sampling.temperature},
@@ -139,8 +138,11 @@ std::string RequestFieldsShown(JsonObject& object, const GenerateRequest& reques
       {"top_logprobs", std::max(request.sampling.top_logprobs, 0)},
       {"top_p", request.sampling.top_p},
       {"truncation", "disabled"},
-      {"user", sent("user")},
       {"metadata", sent("metadata", Json::object())}};
+  // Hints may hold anything; what is repeated of them is what clients' types can read.
+  for (const char* name : {"prompt_cache_key", "safety_identifier", "user"}) {
+    if (Json hint = sent(name); hint.is_string()) shown[name] = std::move(hint);
+  }
   const std::string text = Dump(shown);
   return text.substr(1, text.size() - 2);
 }
@@ -212,12 +214,14 @@ Result<ParsedCall> ResponsesDialect::ParseFor(const std::string& owner, std::str
 }
 
 Operation ResponsesDialect::Describe() const {
-  const auto read = [this](JsonObject& object) {
+  const auto read = [this](JsonObject& object, ParsedCall& call) {
     ResponseWriter::Parts parts;
-    ParsedCall unused;
-    static_cast<void>(ReadFields(object, parts, unused, {}));
+    return ReadFields(object, parts, call, {});
   };
-  return {.request = DescribeBody(read, defaults_), .answer = ResponseSchema(), .frame = ResponseEventSchema(), .takes_calls = true};
+  return {.request = DescribeBody<ParsedCall>(defaults_, read),
+          .answer = ResponseSchema(),
+          .frame = ResponseEventSchema(),
+          .takes_calls = true};
 }
 
 }  // namespace cllm

@@ -70,6 +70,16 @@ constexpr Route Embedding(std::string_view path, std::string_view description, E
           .description = description};
 }
 
+template <auto kDialect, RenderForm kForm>
+constexpr Route Rendering(std::string_view path, std::string_view description) {
+  return {.method = kPost,
+          .path = path,
+          .errors = kOpenAi,
+          .answer = &Handlers::Render<kDialect, kForm>,
+          .describe = [](const Backend& backend) { return DescribeRender(backend.*kDialect, kForm); },
+          .description = description};
+}
+
 template <auto kAnswer, Operation (*kDescribe)()>
 constexpr Route Kept(RouteMethod method, std::string_view path, std::string_view description) {
   return {.method = method,
@@ -209,12 +219,8 @@ constexpr std::array kRoutes = {
     Generating<&Backend::llama_infill>("/infill", kLlamaServer, "llama-server's text for a gap between two others"),
     View<LlamaPropsBody, DescribeLlamaProps>(kLlamaServer, "/props", "what the server is and does by default, as llama-server says it"),
     Look<LlamaPropsFixedBody, DescribeLlamaUnsupported>(kLlamaServer, kPost, "/props", "501: properties are options of the server"),
-    Route{.method = kGet,
-          .path = "/slots",
-          .errors = kLlamaServer,
-          .answer = &Handlers::Ask<LlamaSlotsBody>,
-          .describe = Described<DescribeLlamaSlots>,
-          .description = "an entry for each request that may run at a time; `?fail_on_no_slot=1`: 503 where all do"},
+    View<LlamaSlotsBody, DescribeLlamaSlots>(kLlamaServer, "/slots",
+                                             "an entry for each request that may run at a time; `?fail_on_no_slot=1`: 503 where all do"),
     Look<LlamaSlotsUnkeptBody, DescribeLlamaUnsupported>(kLlamaServer, kPost, "/slots/{id}",
                                                          "501: nothing is saved, restored or erased on request"),
     View<LlamaAdaptersBody, DescribeLlamaAdapters>(kLlamaServer, "/lora-adapters", "an empty list"),
@@ -239,6 +245,9 @@ constexpr std::array kRoutes = {
     Embedding<&Backend::rerank>("/reranking", kSameAsAbove),
     Embedding<&Backend::score>("/score", "how well one text answers another, as vLLM has it"),
     Embedding<&Backend::score>("/v1/score", kSameAsAbove),
+    Rendering<&Backend::completions, RenderForm::kList>(
+        "/v1/completions/render", "the token ids and the text of the prompts that such a request would go on from, as vLLM has it"),
+    Rendering<&Backend::chat, RenderForm::kOne>("/v1/chat/completions/render", "the same of a chat"),
     Route{.method = kPost,
           .path = "/tokenize",
           .answer = &Handlers::Work<TokenizeBody>,
