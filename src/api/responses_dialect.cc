@@ -84,9 +84,11 @@ bool ReadTextLogprobs(JsonObject& object, SamplingParams& sampling) {
 }
 
 // {"format": …, "verbosity": …}
-void ReadText(JsonObject& object, GenerateRequest& request) {
-  static constexpr KnownField kFields[] = {{"verbosity", R"(["medium"])"}};
-  object.Object("text", KnownFields(kFields), [&](JsonObject& text) { ReadSchemaFormat(text, "format", "text.format", request); });
+void ReadText(JsonObject& object, GenerateRequest& request, ChatPrompt& prompt) {
+  object.Object("text", {}, [&](JsonObject& text) {
+    ReadSchemaFormat(text, "format", "text.format", request);
+    ReadVerbosity(text, prompt);
+  });
 }
 
 // The field `name` of the object `field`, or null.
@@ -101,6 +103,10 @@ Json ToolsShown(JsonObject& object) {
   Json tools = Json::array();
   if (sent == nullptr || !sent->is_array()) return tools;
   for (Json tool : *sent) {
+    if (const auto type = tool.find("type"); type != tool.end() && type->is_string() && *type != "function") {
+      tools.push_back(std::move(tool));
+      continue;
+    }
     tool["type"] = "function";
     for (const char* name : {"description", "parameters", "strict"}) {
       if (!tool.contains(name)) tool[name] = nullptr;
@@ -119,6 +125,7 @@ std::string RequestFieldsShown(JsonObject& object, const GenerateRequest& reques
   };
   Json format = InnerField(object, "text", "format");
   if (format.is_null()) format = {{"type", "text"}};
+  Json verbosity = InnerField(object, "text", "verbosity");
   const auto& prompt = std::get<ChatPrompt>(request.prompt);
   const Json shown{
       {"instructions", sent("instructions")},
@@ -132,7 +139,7 @@ std::string RequestFieldsShown(JsonObject& object, const GenerateRequest& reques
       {"service_tier", "default"},
       {"store", is_kept},
       {"temperature", request.sampling.temperature},
-      {"text", {{"format", std::move(format)}, {"verbosity", "medium"}}},
+      {"text", {{"format", std::move(format)}, {"verbosity", verbosity.is_null() ? "medium" : std::move(verbosity)}}},
       {"tool_choice", sent("tool_choice", "auto")},
       {"tools", ToolsShown(object)},
       {"top_logprobs", std::max(request.sampling.top_logprobs, 0)},
@@ -181,18 +188,21 @@ Result<ChatPrompt> ResponsesDialect::ReadConversation(JsonObject& object, Respon
 Status ResponsesDialect::ReadFields(JsonObject& object, ResponseWriter::Parts& parts, ParsedCall& call, const StopCheck& stop) const {
   Result<ChatPrompt> prompt = ReadConversation(object, parts, stop);
   if (!prompt) return std::unexpected(prompt.error());
-  call.relaxed_schema = ReadTools(object, call.request, *prompt, ToolForm::kFlat).relaxed;
+  ToolSettings tools = ReadTools(object, call.request, *prompt, ToolForm::kFlat);
+  call.relaxed_schema = std::move(tools.relaxed);
+  parts.namespaced = std::move(tools.namespaced);
   object.String("model");
   ReadMaxTokens(object, {"max_output_tokens"}, call.request);
   if (defaults_.max_tokens > 0) call.request.default_max_tokens = defaults_.max_tokens;
   ApplyDefaults(defaults_, call.request);
   ReadSamplingFields(object, call.request);
   ReadTemplateArguments(object, *prompt);
-  ReadText(object, call.request);
+  ReadText(object, call.request, *prompt);
   prompt->is_constrained = call.request.constraint.has_value();
   call.request.prompt = std::move(*prompt);
   parts.shows_logprobs = ReadTextLogprobs(object, call.request.sampling);
   ReadMetadata(object);
+  object.Word("truncation", {"auto", "disabled"});  // what does not fit is an error with either
   if (object.Bool("store").value_or(true) && store_->enabled()) parts.store = store_;
   parts.stream = call.stream = ReadStreamFields(object).stream;
   return object.Finish(ResponseFields());
