@@ -1,0 +1,33 @@
+"""A server of the program under test, for clients of other projects."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import requests
+
+START_TIMEOUT_S = 180.0
+
+
+@contextlib.contextmanager
+def serving(folder: Path, context: int) -> Iterator[str]:
+    """The base address of its OpenAI endpoints; its log is in the folder. A request may have `context` tokens."""
+    log_path = folder / "log"
+    command = [os.environ["CLLM_PROGRAM"], "serve", os.environ["CLLM_MODEL"], "--host", "127.0.0.1", "--port", "0",
+               "--ctx-size", str(context), "--default-temperature", "0"]
+    with log_path.open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
+        try:
+            deadline = time.monotonic() + START_TIMEOUT_S
+            while not (found := re.search(r"serving on (http://\S+) ", log_path.read_text())):
+                assert process.poll() is None and time.monotonic() < deadline, log_path.read_text()
+                time.sleep(0.05)
+            requests.get(found[1] + "/readyz", timeout=START_TIMEOUT_S).raise_for_status()
+            yield found[1] + "/v1"
+        finally:
+            process.terminate()
