@@ -48,15 +48,15 @@ fuzz: setup ## Each fuzz target (or FUZZ="yaml gguf") for SECONDS=30
 
 fuzz-connections: setup model ## Hostile connections against the program under AddressSanitizer, plain and TLS, for SECONDS each
 	@scripts/build asan cllm
-	@scripts/test --e2e build/asan --fuzz-seconds $(SECONDS) -s -k test_connection_fuzz
+	@scripts/test --e2e build/asan --fuzz-seconds $(SECONDS) -n 0 -s -k test_connection_fuzz
 
 fuzz-api: setup model ## Requests drawn from /openapi.json, right and wrong ones, against the program for SECONDS
 	@scripts/build $(PRESET) cllm
-	@scripts/test --e2e $(BUILD) --api-seconds $(SECONDS) -s -k test_requests_that_are_drawn
+	@scripts/test --e2e $(BUILD) --api-seconds $(SECONDS) -n 0 -s -k test_requests_that_are_drawn
 
 RUNS ?= 2000
 structured-runs: build model ## RUNS=2000 constrained answers, drawn hot from the whole vocabulary
-	@scripts/test --e2e $(BUILD) --structured-runs $(RUNS) -s -k test_nothing_that_is_drawn
+	@scripts/test --e2e $(BUILD) --structured-runs $(RUNS) -n 0 -s -k test_nothing_that_is_drawn
 
 SEED ?= 1
 REQUESTS ?= 1000000

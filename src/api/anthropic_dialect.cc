@@ -10,6 +10,7 @@
 #include "api/body_frame.h"
 #include "api/chat_messages.h"
 #include "api/constraint_fields.h"
+#include "api/model_name.h"
 #include "api/openai_fields.h"
 #include "api/sampling_fields.h"
 #include "api/schema_words.h"
@@ -62,7 +63,7 @@ std::string AnthropicModelBody(const ListedModel& model) { return Dump(Anthropic
 Status AnthropicDialect::ReadFields(JsonObject& object, ParsedCall& call) const {
   ChatPrompt prompt = ReadAnthropicPrompt(object);
   call.relaxed_schema = ReadTools(object, call.request, prompt, ToolForm::kInputSchema).relaxed;
-  object.String("model");
+  ReadModelName(object);
   ReadMaxTokens(object, {"max_tokens"}, call.request);
   if (defaults_.max_tokens > 0) call.request.default_max_tokens = defaults_.max_tokens;
   ApplyDefaults(defaults_, call.request);

@@ -5,6 +5,7 @@
 #include "api/embedding_fields.h"
 #include "api/embedding_output.h"
 #include "api/json_object.h"
+#include "api/model_name.h"
 #include "api/schema_words.h"
 
 namespace cllm {
@@ -64,7 +65,7 @@ bool ReadIsBase64(JsonObject& object) { return object.Word("encoding_format", {"
 Status OpenAiEmbeddingDialect::ReadFields(JsonObject& object, EmbeddingCall& call) const {
   object.Require("input");
   ReadTexts(object, "input", call.request);
-  object.String("model");
+  ReadModelName(object);
   const bool is_base64 = ReadIsBase64(object);
   const VectorForm form = ReadVectorForm(object, embedding_size_);
   ReadEmbeddingLimits(object, call.request);
@@ -76,7 +77,7 @@ Status LlamaEmbeddingDialect::ReadFields(JsonObject& object, EmbeddingCall& call
   object.RequireOneOf({"input", "content"}, "input is missing");
   ReadTexts(object, "content", call.request);
   ReadTexts(object, "input", call.request);
-  object.String("model");
+  ReadModelName(object);
   // llama-server takes it here, and answers with numbers whatever it says.
   ReadIsBase64(object);
   const VectorForm form = ReadVectorForm(object, embedding_size_);

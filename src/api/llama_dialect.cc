@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "api/constraint_fields.h"
+#include "api/model_name.h"
 #include "api/openai_fields.h"
 #include "api/prompt_fields.h"
 #include "api/sampling_fields.h"
@@ -81,7 +82,7 @@ Result<LlamaWriter::Settings> LlamaDialect::ReadFields(JsonObject& object, Parse
   Prepare(request);
   if (form_ == LlamaForm::kCompletion) ReadPrompts(object, call);
   if (form_ == LlamaForm::kInfill) request.prompt = ReadGap(object);
-  object.String("model");
+  ReadModelName(object);
   ReadChoices(object, 1 + static_cast<int>(call.further_prompts.size()), call);
   settings.evaluates_only = ReadMostTokens(object, request);
   settings.until_context_end = request.max_tokens.value_or(request.default_max_tokens.value_or(kUntilContextEnd)) == kUntilContextEnd;

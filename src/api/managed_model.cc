@@ -2,13 +2,14 @@
 
 #include "api/body_frame.h"
 #include "api/json_object.h"
+#include "api/model_name.h"
 #include "api/schema_words.h"
 
 namespace cllm {
 namespace {
 
 std::string ReadModelField(JsonObject& object) {
-  const auto model = object.String("model");
+  const auto model = ReadModelName(object);
   if (!model || model->empty()) object.Reject("model", "model is missing");
   return model.value_or("");
 }

@@ -7,6 +7,7 @@
 
 #include "api/chat_messages.h"
 #include "api/constraint_fields.h"
+#include "api/model_name.h"
 #include "api/openai_fields.h"
 #include "api/sampling_fields.h"
 #include "api/schema_words.h"
@@ -93,7 +94,7 @@ Result<OllamaDialect::Read> OllamaDialect::ReadFields(JsonObject& object, Parsed
   Read read{.writer = {.form = form_}};
   ApplyDefaults(defaults_, call.request);
   if (defaults_.max_tokens > 0) call.request.default_max_tokens = defaults_.max_tokens;
-  read.writer.model = object.String("model").value_or("");
+  read.writer.model = ReadModelName(object).value_or("");
   if (form_ == OllamaForm::kGenerate) {
     call.request.prompt = ReadPrompt(object);
     read.is_load = AsksForNothing(call.request.prompt);

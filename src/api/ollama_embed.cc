@@ -7,6 +7,7 @@
 
 #include "api/embedding_fields.h"
 #include "api/embedding_output.h"
+#include "api/model_name.h"
 #include "api/schema_words.h"
 
 namespace cllm {
@@ -49,7 +50,7 @@ Status OllamaEmbedDialect::ReadFields(JsonObject& object, EmbeddingCall& call) c
   object.Require(field);
   ReadTexts(object, field, call.request);
   if (is_single && call.request.is_list) object.Reject(field, "prompt must be one text");
-  OllamaEmbedWriter::Settings settings{.model = object.String("model").value_or(""), .is_single = is_single};
+  OllamaEmbedWriter::Settings settings{.model = ReadModelName(object).value_or(""), .is_single = is_single};
   settings.form = ReadVectorForm(object, embedding_size_);
   if (is_single) settings.form.normalize = VectorForm::kAsItIs;
   const bool says_nothing = !object.Has("truncate");

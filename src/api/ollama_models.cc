@@ -9,6 +9,7 @@
 
 #include "api/body_frame.h"
 #include "api/json_object.h"
+#include "api/model_name.h"
 #include "api/schema_words.h"
 
 namespace cllm {
@@ -72,8 +73,8 @@ Json TagEntry(const ServerFacts& facts) {
 
 std::string ReadName(JsonObject& object) {
   object.RequireOneOf({"model", "name"}, "model is missing");
-  const auto model = object.String("model");
-  const auto name = object.String("name");
+  const auto model = ReadModelName(object);
+  const auto name = ReadModelName(object, "name");
   return model ? *model : name.value_or("");
 }
 

@@ -134,6 +134,22 @@ std::vector<Json> Probes() {
   return probes;
 }
 
+// Some repeat it in each event of a stream.
+TEST(OperationTest, NoDialectTakesANameOfAModelOfAnyLength) {
+  for (const Described& described : Dialects()) {
+    const auto with_model = [&](std::size_t bytes) {
+      Json body = described.least;
+      body["model"] = std::string(bytes, 'x');
+      return described.dialect->Parse(body.dump(), {});
+    };
+    if (!with_model(1)) continue;  // cLLM's own knows none
+    EXPECT_TRUE(with_model(1024));
+    const auto refused = with_model(1025);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().message, "model must have at most 1024 bytes");
+  }
+}
+
 TEST(OperationTest, WhatASchemaRefusesItsReaderRefuses) {
   for (const auto& [dialect, least] : Dialects()) {
     const Json schema = dialect->Describe().request;

@@ -12,6 +12,7 @@
 #include "api/embedding_fields.h"
 #include "api/embedding_output.h"
 #include "api/json_object.h"
+#include "api/model_name.h"
 #include "api/schema_words.h"
 
 namespace cllm {
@@ -178,7 +179,7 @@ void ReadPairs(JsonObject& object, EmbeddingRequest& request) {
 Status RerankDialect::ReadFields(JsonObject& object, EmbeddingCall& call) const {
   RerankForm form;
   ReadRerankFields(object, call.request, form);
-  object.String("model");
+  ReadModelName(object);
   ReadEmbeddingLimits(object, call.request);
   call.writer = std::make_unique<RerankWriter>(model_.id, std::move(form));
   return object.Finish(RerankFields());
@@ -187,7 +188,7 @@ Status RerankDialect::ReadFields(JsonObject& object, EmbeddingCall& call) const 
 Status ScoreDialect::ReadFields(JsonObject& object, EmbeddingCall& call) const {
   ReadPairs(object, call.request);
   const bool is_raw = object.Bool("raw_scores").value_or(false);
-  object.String("model");
+  ReadModelName(object);
   ReadEmbeddingLimits(object, call.request);
   call.writer = std::make_unique<ScoreWriter>(model_.id, is_raw);
   return object.Finish(RerankFields());

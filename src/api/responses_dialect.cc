@@ -10,6 +10,7 @@
 #include "api/constraint_fields.h"
 #include "api/error_body.h"
 #include "api/json_object.h"
+#include "api/model_name.h"
 #include "api/openai_fields.h"
 #include "api/response_items.h"
 #include "api/response_writer.h"
@@ -191,7 +192,7 @@ Status ResponsesDialect::ReadFields(JsonObject& object, ResponseWriter::Parts& p
   ToolSettings tools = ReadTools(object, call.request, *prompt, ToolForm::kFlat);
   call.relaxed_schema = std::move(tools.relaxed);
   parts.namespaced = std::move(tools.namespaced);
-  object.String("model");
+  ReadModelName(object);
   ReadMaxTokens(object, {"max_output_tokens"}, call.request);
   if (defaults_.max_tokens > 0) call.request.default_max_tokens = defaults_.max_tokens;
   ApplyDefaults(defaults_, call.request);

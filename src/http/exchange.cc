@@ -55,6 +55,7 @@ drogon::HttpResponsePtr BodyResponse(std::string_view content_type, ChunkedText 
 drogon::HttpResponsePtr ErrorResponse(const Error& error, std::string body) {
   auto response = BodyResponse(kJsonType, std::move(body));
   response->setStatusCode(static_cast<drogon::HttpStatusCode>(HttpStatus(error.code)));
+  if (error.code == ErrorCode::kUnauthorized) response->addHeader("WWW-Authenticate", kChallenge);
   if (const auto seconds = RetryAfter(error)) response->addHeader("Retry-After", std::to_string(*seconds));
   return response;
 }
@@ -143,8 +144,10 @@ void Exchange::OnText(TextDelta delta) {
     return;
   }
   std::string frames = parts_.writer->StreamDelta(delta);
-  if (!Hold(parts_.writer->held_bytes())) return;
+  if (!delta.prompt.empty()) held_opening_bytes_ += frames.size();
+  if (!Hold(parts_.writer->held_bytes() + held_opening_bytes_)) return;
   const std::lock_guard lock(mutex_);
+  opening_bytes_ = held_opening_bytes_;
   has_text_ = has_begun_ = true;
   frames_ += frames;
   Queue();
@@ -154,10 +157,12 @@ void Exchange::OnText(TextDelta delta) {
 bool Exchange::Hold(const TextDelta& delta) {
   constexpr std::size_t kDocument = 6;  // as large is the JSON document from which tokens are written
   answer_bytes_ += delta.bytes();
-  for (const TokenText& token : delta.tokens) {
+  const auto add = [this](const TokenText& token) {
     answer_bytes_ +=
         kDocument * (sizeof(token) + token.bytes.size() + token.top_bytes.size() * (sizeof(TokenLogprob) + sizeof(std::string)));
-  }
+  };
+  std::ranges::for_each(delta.tokens, add);
+  std::ranges::for_each(delta.prompt, add, &PromptToken::text);
   return Hold(answer_bytes_);
 }
 
@@ -271,9 +276,11 @@ void Exchange::WriteFrames() {
   if (!stream_) return;
   std::string frames;
   bool ended = false;
+  std::size_t opening_bytes = parts_.repeated_bytes;
   {
     const std::lock_guard lock(mutex_);
     frames.swap(frames_);
+    opening_bytes += opening_bytes_;
     ended = ended_;
   }
   const auto connection = connection_.lock();
@@ -285,7 +292,7 @@ void Exchange::WriteFrames() {
     return Finish();
   }
   const std::size_t sent = connection->bytesSent() - sent_before_;
-  if (handed_bytes_ > sent + kMostUnsentBytes + parts_.repeated_bytes) {
+  if (handed_bytes_ > sent + kMostUnsentBytes + opening_bytes) {
     if (control_) control_->Send(RequestControl::Signal::kCancel);
     connection->forceClose();
     Finish();

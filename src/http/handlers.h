@@ -71,10 +71,12 @@ class Handlers {
   // The references outlive the handlers.
   Handlers(Settings settings, FrontDoor& front_door, Mailbox& mailbox, ConnectionTracker& tracker);
 
+  // Any thread: the first of the models is being loaded, for who asks how far that is.
+  void ShowLoading(ModelRegistry& models) { loading_ = &models; }
   // Any thread: the models are there. `example` is one that is loaded, for what is the same of all. `models` outlives their use.
   void SetModels(ModelRegistry& models, const Backend& example);
   // Any thread: they will be gone.
-  void DropModels() { models_ = nullptr; }
+  void DropModels() { models_ = loading_ = nullptr; }
 
   // Any thread but the loops', after DropModels: blocks until what is with the workers is on its way to its loop.
   void StopWorkers() { workers_.Stop(); }
@@ -173,6 +175,7 @@ class Handlers {
 
   Settings settings_;
   std::atomic<ModelRegistry*> models_ = nullptr;
+  std::atomic<ModelRegistry*> loading_ = nullptr;                // the same before one of them answers, to be looked at
   std::atomic<std::shared_ptr<ResponseStore>> kept_responses_;   // of all models
   std::atomic<std::shared_ptr<const std::string>> description_;  // of the API, once a model is loaded
   std::atomic<bool> is_ending_ = false;

@@ -110,11 +110,18 @@ constexpr Route Look(ErrorFamily errors, RouteMethod method, std::string_view pa
           .description = description};
 }
 
-constexpr Route Managing(void (Handlers::*answer)(HttpCall) const, std::string_view path, std::string_view description) {
-  return {.method = kPost, .path = path, .answer = answer, .describe = Described<DescribeManagedModel>, .description = description};
+constexpr Route ForAdmins(Route route) {
+  route.needs_admin = true;
+  return route;
 }
 
-constexpr std::string_view kModelsManaged = "400: models are managed where the server runs (`cllm pull`, `cllm rm`)";
+constexpr Route Managing(void (Handlers::*answer)(HttpCall) const, std::string_view path, std::string_view description) {
+  return ForAdmins(
+      {.method = kPost, .path = path, .answer = answer, .describe = Described<DescribeManagedModel>, .description = description});
+}
+
+constexpr std::string_view kModelsManaged =
+    "for the administrator: 400, since models are managed where the server runs (`cllm pull`, `cllm rm`)";
 
 constexpr std::array kRoutes = {
     Route{.method = kGet,
@@ -193,11 +200,12 @@ constexpr std::array kRoutes = {
     List<OllamaRunningBody, DescribeOllamaRunning>(kOllama, "/api/ps", "those that are loaded"),
     List<OllamaVersionBody, DescribeOllamaVersion>(kOllama, "/api/version", "the version of Ollama whose API is spoken, and this server's"),
     Look<OllamaShowBody, DescribeOllamaShow>(kOllama, kPost, "/api/show", "what a model is"),
-    Look<OllamaPullBody, DescribeOllamaPull>(kOllama, kPost, "/api/pull", "`success` for a model that is there, else 400"),
-    Look<OllamaUnmanagedBody, DescribeOllamaUnmanaged>(kOllama, kPost, "/api/push", kModelsManaged),
-    Look<OllamaUnmanagedBody, DescribeOllamaUnmanaged>(kOllama, kPost, "/api/create", kSameAsAbove),
-    Look<OllamaUnmanagedBody, DescribeOllamaUnmanaged>(kOllama, kPost, "/api/copy", kSameAsAbove),
-    Look<OllamaUnmanagedBody, DescribeOllamaUnmanaged>(kOllama, kDelete, "/api/delete", kSameAsAbove),
+    ForAdmins(Look<OllamaPullBody, DescribeOllamaPull>(kOllama, kPost, "/api/pull",
+                                                       "for the administrator: `success` for a model that is there, else 400")),
+    ForAdmins(Look<OllamaUnmanagedBody, DescribeOllamaUnmanaged>(kOllama, kPost, "/api/push", kModelsManaged)),
+    ForAdmins(Look<OllamaUnmanagedBody, DescribeOllamaUnmanaged>(kOllama, kPost, "/api/create", kSameAsAbove)),
+    ForAdmins(Look<OllamaUnmanagedBody, DescribeOllamaUnmanaged>(kOllama, kPost, "/api/copy", kSameAsAbove)),
+    ForAdmins(Look<OllamaUnmanagedBody, DescribeOllamaUnmanaged>(kOllama, kDelete, "/api/delete", kSameAsAbove)),
     Generating<&Backend::llama_completion>("/completion", kLlamaServer, "llama-server's text for a prompt"),
     Generating<&Backend::llama_completion>("/completions", kLlamaServer, kSameAsAbove),
     Generating<&Backend::llama_infill>("/infill", kLlamaServer, "llama-server's text for a gap between two others"),
@@ -214,6 +222,8 @@ constexpr std::array kRoutes = {
     View<LlamaAdaptersBody, DescribeLlamaAdapters>(kLlamaServer, "/lora-adapters", "an empty list"),
     Look<SetLlamaAdaptersBody, DescribeSetLlamaAdapters>(kLlamaServer, kPost, "/lora-adapters", "400 for any but an empty list"),
     View<VllmVersionBody, DescribeVllmVersion>(kOpenAi, "/version", "the server's version, as vLLM says it"),
+    View<VllmTokenizerBody, DescribeVllmTokenizer>(kOpenAi, "/tokenizer_info",
+                                                   "the control tokens and the chat template, as vLLM says them"),
     Probe<DescribeHealth>("/ping", kOpenAi, &Handlers::Health, "the same as `/health`, where SageMaker and vLLM's clients ask for it"),
     Route{.method = kPost,
           .path = "/ping",

@@ -101,7 +101,7 @@ void EngineLoop::Step() {
 
 // In the engine's turn, which begins before the plan is made, so that who came or left meanwhile is in it. Returns when that was.
 EngineLoop::Clock::time_point EngineLoop::Compute() {
-  const StepTurns::Turn turn(turns_);
+  const StepTurns::Turn turn(turns_, turns_.is_alone() ? 0 : scheduler_.ForecastStep());
   const Clock::time_point planned_at = Clock::now();
   step_began_ = planned_at.time_since_epoch().count();
   const StepPlan& plan = scheduler_.Plan(planned_at);
@@ -110,6 +110,7 @@ EngineLoop::Clock::time_point EngineLoop::Compute() {
   const Clock::time_point start = Clock::now();
   stats_.idle_with_work_ns += std::chrono::nanoseconds(start - idle_since_).count();
   engine_.Wait(engine_.Submit(plan), result_);
+  scheduler_.Score(result_);  // a part of what the step takes
   idle_since_ = Clock::now();
   stats_.computing_ns += std::chrono::nanoseconds(idle_since_ - start).count();
   if (!plan.sequences.empty()) RecordStep(plan, idle_since_ - start);

@@ -14,8 +14,10 @@ import pytest
 from clients import wait_until
 from conftest import Server
 
+pytestmark = pytest.mark.alone
+
 BUSY = [sys.executable, "-c", "while True: pass"]
-# Far more than it takes: other tests may run on the same cores.
+# Far more than it takes: other programs may run on the same cores.
 TIMEOUT_S = 180
 LOOK_S = 0.2
 QUESTION = {"prompt": "Once upon a time", "max_tokens": 60, "temperature": 0, "ignore_eos": True}

@@ -10,20 +10,18 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import litellm
 import pytest
+from conftest import CONTEXT
 from langchain_core.messages import HumanMessage
 from langchain_openai import ChatOpenAI, OpenAI
-from peer_server import serving
 
 RUN_TIMEOUT_S = 300.0
 SCRIPTS = Path(sys.executable).parent  # of this Python environment
 QUESTION = "Name a fruit."
 TOO_LONG = "word " * 600
-CONTEXT = 512
 
 MODELS = """
 - model_id: chat
@@ -46,13 +44,6 @@ def tiny():
     samples = [Sample(input="Say hello.", target="hello"), Sample(input="Name a fruit.", target="apple")]
     return Task(dataset=samples, solver=[system_message("Be short."), generate()], scorer=match())
 """
-
-
-@pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The base address of a server's OpenAI endpoints."""
-    with serving(tmp_path_factory.mktemp("server"), CONTEXT) as address:
-        yield address
 
 
 def run(folder: Path, program: str, *arguments: str, **environment: str) -> str:

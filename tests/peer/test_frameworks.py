@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterator
-from pathlib import Path
+from collections.abc import Coroutine
 from typing import Any, Literal
 
 import openai
@@ -23,7 +22,6 @@ from agents import (
 from autogen_agentchat.agents import AssistantAgent
 from autogen_ext.models.openai import OpenAIChatCompletionClient
 from outlines.types import Regex
-from peer_server import serving
 from pydantic import BaseModel, Field
 from smolagents import OpenAIServerModel, ToolCallingAgent, tool
 
@@ -61,12 +59,6 @@ def weather_of(city: str) -> str:
 async def weather_in(city: str) -> str:
     """The weather of a city."""
     return f"sunny in {city}"
-
-
-@pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with serving(tmp_path_factory.mktemp("server"), CONTEXT) as address:
-        yield address
 
 
 def await_all(work: Coroutine[Any, Any, Any]) -> Any:

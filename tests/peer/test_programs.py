@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from peer_server import serving
 
 CONTEXT = 16384  # what Codex says of itself and its tools is longer than what the small model was trained for
 TIMEOUT_S = 400.0
@@ -26,12 +24,6 @@ wire_api = "responses"
 
 PROGRAMS = Path(os.environ.get("CLLM_NODE_PROGRAMS", "/nowhere")) / ".bin"
 pytestmark = pytest.mark.skipif(not PROGRAMS.is_dir(), reason="the programs were not asked for (PROGRAMS=1)")
-
-
-@pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with serving(tmp_path_factory.mktemp("server"), CONTEXT) as address:
-        yield address
 
 
 def run(home: Path, program: str, *arguments: str, **environment: str) -> str:

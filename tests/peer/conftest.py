@@ -1,8 +1,7 @@
-"""A server of the program under test, for clients of other projects."""
+"""A server for the clients of other projects."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import subprocess
@@ -10,17 +9,19 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 import requests
 
 START_TIMEOUT_S = 180.0
+CONTEXT = 512
 
 
-@contextlib.contextmanager
-def serving(folder: Path, context: int) -> Iterator[str]:
-    """The base address of its OpenAI endpoints; its log is in the folder. A request may have `context` tokens."""
-    log_path = folder / "log"
+@pytest.fixture(scope="module")
+def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The base address of a server's OpenAI endpoints. A request may have as many tokens as its tests' file says in CONTEXT."""
+    log_path = tmp_path_factory.mktemp("server") / "log"
     command = [os.environ["CLLM_PROGRAM"], "serve", os.environ["CLLM_MODEL"], "--host", "127.0.0.1", "--port", "0",
-               "--ctx-size", str(context), "--default-temperature", "0"]
+               "--ctx-size", str(getattr(request.module, "CONTEXT", CONTEXT)), "--default-temperature", "0"]
     with log_path.open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
         try:
             deadline = time.monotonic() + START_TIMEOUT_S
