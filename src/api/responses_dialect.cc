@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "api/body_frame.h"
 #include "api/chat_messages.h"
 #include "api/constraint_fields.h"
 #include "api/error_body.h"
@@ -152,6 +154,29 @@ std::string RequestFieldsShown(JsonObject& object, const GenerateRequest& reques
   return text.substr(1, text.size() - 2);
 }
 
+void ReadInstructions(JsonObject& object, ChatPrompt& prompt) {
+  const auto instructions = object.String("instructions");
+  if (instructions && !instructions->empty()) prompt.messages.push_back({.role = "system", .content = *instructions});
+}
+
+constexpr const char* kNoInput = "input must be a string or an array of at least one item";
+
+// What a request says to the model, which goes on from nothing that is kept.
+ChatPrompt ReadCountedResponse(JsonObject& object) {
+  ChatPrompt prompt;
+  ReadInstructions(object, prompt);
+  ItemReader reader(prompt.messages);
+  object.Require("input", kNoInput);
+  if (ReadInput(object, reader).empty()) object.Reject("input", kNoInput);
+  GenerateRequest unused;
+  ReadTools(object, unused, prompt, ToolForm::kFlat);
+  ReadTemplateArguments(object, prompt);
+  ReadText(object, unused, prompt);
+  prompt.is_constrained = unused.constraint.has_value();
+  object.Word("truncation", {"auto", "disabled"});
+  return prompt;
+}
+
 std::size_t BytesHeld(const ResponseWriter::Parts& parts) {
   std::size_t bytes = parts.request_fields.size();
   for (const StoredItem& item : parts.input) bytes += sizeof(item) + item.json.size();
@@ -164,8 +189,7 @@ std::size_t BytesHeld(const ResponseWriter::Parts& parts) {
 // Instructions are of this request alone: those of an earlier one are no part of the conversation.
 Result<ChatPrompt> ResponsesDialect::ReadConversation(JsonObject& object, ResponseWriter::Parts& parts, const StopCheck& stop) const {
   ChatPrompt prompt;
-  const auto instructions = object.String("instructions");
-  if (instructions && !instructions->empty()) prompt.messages.push_back({.role = "system", .content = *instructions});
+  ReadInstructions(object, prompt);
   ItemReader reader(prompt.messages);
   const auto previous = object.String("previous_response_id");
   if (previous) {
@@ -180,9 +204,8 @@ Result<ChatPrompt> ResponsesDialect::ReadConversation(JsonObject& object, Respon
     if (Status status = reader.AddKept(parts.before, stop); !status) return std::unexpected(status.error());
   }
   parts.input = ReadInput(object, reader);
-  const char* missing = "input must be a string or an array of at least one item";
-  object.RequireOneOf({"input", "previous_response_id"}, missing);
-  if (parts.input.empty() && !previous) object.Reject("input", missing);
+  object.RequireOneOf({"input", "previous_response_id"}, kNoInput);
+  if (parts.input.empty() && !previous) object.Reject("input", kNoInput);
   return prompt;
 }
 
@@ -219,6 +242,20 @@ Result<ParsedCall> ResponsesDialect::ParseFor(const std::string& owner, std::str
     call.writer = std::make_unique<ResponseWriter>(std::move(parts));
     return {};
   });
+}
+
+Result<ChunkedText> CountInputTokensBody(const TextModel& model, std::string_view body, const WorkLimits& limits) {
+  const auto answer = [&](const ChatPrompt& prompt) -> Result<ChunkedText> {
+    const auto encoded = model.Encode(prompt, std::numeric_limits<std::size_t>::max(), limits.stop);
+    if (!encoded) return std::unexpected(encoded.error());
+    return ChunkedText(Dump(Json{{"object", "response.input_tokens"}, {"input_tokens", encoded->token_count()}}));
+  };
+  return AnswerBody(body, limits, ReadCountedResponse, answer, ResponseFields());
+}
+
+Operation DescribeCountInputTokens() {
+  return {.request = DescribeBodyOf(ReadCountedResponse, ResponseFields()),
+          .answer = words::Record({{"object", words::Const("response.input_tokens")}, {"input_tokens", words::Integer()}})};
 }
 
 Operation ResponsesDialect::Describe() const {

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "api/testing_json.h"
+#include "service/testing_toys.h"
 
 namespace cllm {
 namespace {
@@ -351,6 +352,20 @@ TEST_F(ResponsesTest, OffersOfOpenAisServersAreLeftOutBesideFunctions) {
   // What is part of the conversation is missed.
   const std::string files = R"([{"type": "file_search", "vector_store_ids": ["v"]}, )" + std::string(kFlatTool) + "]";
   EXPECT_EQ(ErrorOf(dialect_, With(kLeastResponse, "tools", files)).field, "tools[0].type");
+}
+
+TEST_F(ResponsesTest, WhatARequestSaysIsCounted) {
+  const StopCheck stop = [] { return Status(); };
+  MemoryShare memory;
+  const auto count = [&](const std::string& body) { return CountInputTokensBody(ToyTextModel(), body, WorkLimits{stop, memory}); };
+  const auto tokens = [&](const std::string& body) {
+    Result<ChunkedText> counted = count(body);
+    EXPECT_TRUE(counted) << counted.error().message;
+    return counted ? Json::parse(counted->TakeAll())["input_tokens"].get<int>() : 0;
+  };
+  EXPECT_GT(tokens(With(kLeastResponse, "instructions", R"("be good")")), tokens(kLeastResponse));
+  EXPECT_EQ(count("{}").error().field, "input");
+  EXPECT_EQ(count(With(kLeastResponse, "previous_response_id", R"("resp_1")")).error().field, "previous_response_id");
 }
 
 TEST_F(ResponsesTest, TheTemplateHearsOfVerbosity) {

@@ -241,7 +241,9 @@ def test_a_function_in_a_namespace_is_called_as_its_own(client: openai.OpenAI, s
     (done,) = (event["item"] for event in events(post(server, stream=True, **asked)) if event["type"] == "response.output_item.done")
     assert (done["namespace"], done["name"]) == ("sky", "get_weather")
     result = {"type": "function_call_output", "call_id": call["call_id"], "output": "sunny"}
-    whole = client.responses.create(model="any", input=[{"role": "user", "content": ASK}, call, result], tools=[space], max_output_tokens=8)
+    said = {"model": "any", "input": [{"role": "user", "content": ASK}, call, result], "tools": [space]}
+    whole = client.responses.create(max_output_tokens=8, **said)
+    assert whole.usage.input_tokens == client.responses.input_tokens.count(**said).input_tokens
     assert whole.output_text and good(server.post("/responses", {"input": "x", "max_output_tokens": 1}))["object"] == "response"
 
 
