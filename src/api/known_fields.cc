@@ -20,6 +20,7 @@ constexpr KnownField kSharedFields[] = {
     // OpenAI's: accounts, routing and caches.
     {"user", kHint},
     {"metadata", kHint},
+    {"client_metadata", kHint},
     {"store", kHint},
     {"service_tier", kHint},
     {"safety_identifier", kHint},
@@ -136,7 +137,7 @@ constexpr KnownField kSharedFields[] = {
     {"mirostat_mode", kZero},
     {"mirostat_tau", kHint},
     {"mirostat_eta", kHint},
-    {"adaptive_target", R"([0, -1])"},
+    {"adaptive_target", R"([0, -1, -0.01])"},
     {"adaptive_decay", kHint},
     {"penalize_nl", kHint},
     {"penalty_prompt", kNever},
@@ -175,7 +176,6 @@ constexpr KnownField kSharedFields[] = {
     // TGI's and text-generation-webui's.
     {"inputs", kNever},
     {"parameters", kNone, "the parameters as fields of the request"},
-    {"max_new_tokens", kNever, "max_tokens"},
     {"max_length", kNever, "max_tokens"},
     {"decoder_input_details", kOff},
     {"return_full_text", kOff, "echo"},
@@ -306,6 +306,7 @@ constexpr KnownField kOwnResponseFields[] = {
     {"max_tokens", kNever, "max_output_tokens"},
     {"max_completion_tokens", kNever, "max_output_tokens"},
     {"n_predict", kNever, "max_output_tokens"},
+    {"max_new_tokens", kNever, "max_output_tokens"},
     {"response_format", R"([{"type": "text"}])", "text.format"},
     {"json_schema", kNone, "text.format"},
     {"guided_json", kNone, "text.format"},
@@ -341,6 +342,7 @@ constexpr KnownField kOwnAnthropicFields[] = {
     {"context_management", kHint},  // what it takes out of a conversation is what has become long: here the context is the bound
     {"response_format", kNone, "output_config.format"},
     {"max_completion_tokens", kNever, "max_tokens"},
+    {"max_new_tokens", kNever, "max_tokens"},
     {"n", kOne},
     {"best_of", kOne},
     {"logprobs", kZero, "/v1/chat/completions"},
@@ -360,21 +362,12 @@ constexpr KnownField kAnthropicBlockFields[] = {
 };
 
 constexpr KnownField kOwnOllamaFields[] = {
-    {"cache_salt", kNever, "options.cache_salt"},
-    {"extra_key", kNever, "options.extra_key"},
     {"context", kNone, "/api/chat"},
     {"truncate", kHint},  // what is too long for the context is an error
     {"shift", kHint},
     {"width", kZero},
     {"height", kZero},
     {"steps", kZero},
-    {"max_tokens", kNever, "options.num_predict"},
-    {"max_completion_tokens", kNever, "options.num_predict"},
-    {"temperature", kNever, "options.temperature"},
-    {"seed", kNever, "options.seed"},
-    {"stop", kNever, "options.stop"},
-    {"top_p", kNever, "options.top_p"},
-    {"top_k", kNever, "options.top_k"},
     {"response_format", kNone, "format"},
     {"n", kOne},
     {"stream_options", kHint},

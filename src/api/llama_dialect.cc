@@ -25,7 +25,7 @@ constexpr std::size_t kMostGapFiles = 1024;
 // n_predict under any of its names, where 0 wants nothing but the prompt in the cache. Says whether it does.
 bool ReadMostTokens(JsonObject& object, GenerateRequest& request) {
   std::optional<std::int64_t> most;
-  for (const char* name : {"n_predict", "max_tokens", "max_completion_tokens"}) {
+  for (const char* name : {"n_predict", "max_tokens", "max_completion_tokens", "max_new_tokens"}) {
     const auto value = object.Int(name, kUntilContextEnd, kMostTokensField);
     if (value && most && *value != *most) object.Reject(name, fmt::format("{} contradicts another name of the same field", name));
     if (value) most = value;

@@ -109,6 +109,9 @@ Result<OllamaDialect::Read> OllamaDialect::ReadFields(JsonObject& object, Parsed
     ReadThink(object, prompt);
     call.request.prompt = std::move(prompt);
   }
+  // As some clients write them, beside `options`, which count where both are there.
+  ReadSamplingFields(object, call.request);
+  ReadMaxTokens(object, {"max_tokens", "max_completion_tokens", "max_output_tokens", "max_new_tokens"}, call.request);
   ReadOptions(object, call.request);
   ReadBareFormat(object, "format", call.request);
   if (auto* prompt = std::get_if<ChatPrompt>(&call.request.prompt)) prompt->is_constrained = call.request.constraint.has_value();

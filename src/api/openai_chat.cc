@@ -205,10 +205,11 @@ ChatPrompt ReadTemplateFields(JsonObject& object) {
 
 Result<OpenAiChatDialect::Read> OpenAiChatDialect::ReadFields(JsonObject& object, ParsedCall& call) const {
   Read read;
-  ChatPrompt prompt = ReadChatPrompt(object);
+  bool hides_thoughts = false;
+  ChatPrompt prompt = ReadChatPrompt(object, &hides_thoughts);
   read.tools = ReadTools(object, call.request, prompt);
   ReadModelName(object);
-  ReadMaxTokens(object, {"max_completion_tokens", "max_tokens", "n_predict"}, call.request);
+  ReadMaxTokens(object, {"max_completion_tokens", "max_tokens", "n_predict", "max_new_tokens"}, call.request);
   if (defaults_.max_tokens > 0) call.request.default_max_tokens = defaults_.max_tokens;
   ApplyDefaults(defaults_, call.request);
   ReadSamplingFields(object, call.request);
@@ -216,7 +217,7 @@ Result<OpenAiChatDialect::Read> OpenAiChatDialect::ReadFields(JsonObject& object
   prompt.is_constrained = call.request.constraint.has_value();
   call.request.prompt = std::move(prompt);
   read.logprobs = ReadLogprobs(object, call.request.sampling);
-  read.shows_reasoning = object.Bool("include_reasoning").value_or(true);
+  read.shows_reasoning = object.Bool("include_reasoning").value_or(true) && !hides_thoughts;
   call.request.wants_raw = object.Bool("return_raw").value_or(false);
   read.stream = ReadStreamFields(object);
   call.stream = read.stream.stream;

@@ -356,6 +356,23 @@ TEST(OpenAiChatTest, TheTextAsItCameIsShownToWhoAsks) {
   EXPECT_FALSE(Json::parse(Parsed(Chat(), kLeastChat).writer->Whole({one}, GoodEnd()))["choices"][0].contains("raw_text"));
 }
 
+TEST(OpenAiChatTest, ThoughtsStayAwayFromWhoExcludesThem) {
+  TextDelta answer{.text = "a"};
+  answer.reasoning = "hm";
+  const auto shows_thoughts = [&](const char* name, const char* value) {
+    const std::string body = With(kLeastChat, name, value);
+    const Json whole = Json::parse(Parsed(Chat(), body).writer->Whole({answer}, GoodEnd()));
+    const bool is_shown = whole["choices"][0]["message"].contains("reasoning_content");
+    EXPECT_EQ(Parsed(Chat(), body).writer->StreamDelta(answer).contains("reasoning_content"), is_shown) << name;
+    return is_shown;
+  };
+  EXPECT_TRUE(shows_thoughts("reasoning", R"({"exclude": false})"));
+  EXPECT_FALSE(shows_thoughts("reasoning", R"({"exclude": true})"));
+  EXPECT_TRUE(shows_thoughts("reasoning_format", "\"parsed\""));
+  EXPECT_FALSE(shows_thoughts("reasoning_format", "\"hidden\""));
+  EXPECT_FALSE(shows_thoughts("include_reasoning", "false"));
+}
+
 TEST(OpenAiChatTest, TheTemplateIsToldOfThinking) {
   const auto arguments = [](const char* name, const char* value) { return PromptOf(With(kLeastChat, name, value)).template_arguments; };
   using Arguments = std::map<std::string, std::string>;
@@ -363,6 +380,7 @@ TEST(OpenAiChatTest, TheTemplateIsToldOfThinking) {
   EXPECT_EQ(arguments("reasoning_effort", "\"none\""), (Arguments{{"enable_thinking", "false"}}));
   EXPECT_EQ(arguments("reasoning_effort", "null"), Arguments{});
   EXPECT_EQ(arguments("enable_thinking", "false"), (Arguments{{"enable_thinking", "false"}}));
+  EXPECT_EQ(arguments("verbosity", "\"low\""), (Arguments{{"verbosity", "\"low\""}}));
   EXPECT_EQ(arguments("reasoning", R"({"effort": "high", "enabled": true})"),
             (Arguments{{"enable_thinking", "true"}, {"reasoning_effort", "\"high\""}}));
   EXPECT_EQ(arguments("thinking", R"({"type": "disabled"})"), (Arguments{{"enable_thinking", "false"}}));

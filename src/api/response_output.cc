@@ -74,8 +74,10 @@ Json ResponseOutput::ItemJson(const Item& item, const char* status) {
     case Kind::kCall:
       break;
   }
-  return {{"id", item.id},           {"type", "function_call"}, {"status", status},
-          {"call_id", item.call_id}, {"name", item.call_name},  {"arguments", item.text}};
+  Json call{{"id", item.id},           {"type", "function_call"}, {"status", status},
+            {"call_id", item.call_id}, {"name", item.call_name},  {"arguments", item.text}};
+  if (!item.call_namespace.empty()) call["namespace"] = item.call_namespace;
+  return call;
 }
 
 void ResponseOutput::Grow(Kind kind, const std::string& text, Json logprobs) {
@@ -94,7 +96,12 @@ void ResponseOutput::Grow(Kind kind, const std::string& text, Json logprobs) {
 
 void ResponseOutput::GrowCall(const AnswerPart& piece) {
   if (!open_ || open_->kind != Kind::kCall || open_->call != piece.call) {
-    Open({.kind = Kind::kCall, .id = "fc_" + RandomHexId(), .call = piece.call, .call_id = piece.call_id, .call_name = piece.call_name});
+    Item item{.kind = Kind::kCall, .id = "fc_" + RandomHexId(), .call = piece.call, .call_id = piece.call_id, .call_name = piece.call_name};
+    if (const auto found = namespaced_.find(piece.call_name); found != namespaced_.end()) {
+      item.call_name = found->second.name;
+      item.call_namespace = found->second.space;
+    }
+    Open(std::move(item));
   }
   if (piece.text.empty()) return;
   Append(piece.text);

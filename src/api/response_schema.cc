@@ -18,16 +18,17 @@ Json ResponsePartSchema() {
 }
 
 Json ResponseItemSchema() {
-  const auto item = [](const char* type, const words::Members& rest) {
+  const auto item = [](const char* type, const words::Members& rest, const words::Members& optional = {}) {
     words::Members members{
         {"id", words::String()}, {"type", words::Const(type)}, {"status", words::Enum({"in_progress", "completed", "incomplete"})}};
     members.insert(members.end(), rest.begin(), rest.end());
-    return words::Record(members);
+    return words::Record(members, optional);
   };
   const Json parts = words::ListOf(ResponsePartSchema());
   return words::AnyOf({item("reasoning", {{"summary", words::ListOf(TokenLogprobSchema())}, {"content", parts}}),
                        item("message", {{"role", words::Const("assistant")}, {"content", parts}}),
-                       item("function_call", {{"call_id", words::String()}, {"name", words::String()}, {"arguments", words::String()}})});
+                       item("function_call", {{"call_id", words::String()}, {"name", words::String()}, {"arguments", words::String()}},
+                            {{"namespace", words::String()}})});
 }
 
 Json ResponseUsageSchema() {
@@ -51,7 +52,7 @@ words::Members RequestMembers() {
           {"service_tier", words::Const("default")},
           {"store", words::Bool()},
           {"temperature", words::Number()},
-          {"text", words::Record({{"format", words::AnyObject()}, {"verbosity", words::Const("medium")}})},
+          {"text", words::Record({{"format", words::AnyObject()}, {"verbosity", words::Enum({"low", "medium", "high"})}})},
           {"tool_choice", words::AnyOf({words::String(), words::AnyObject()})},
           {"tools", words::ListOf(words::AnyObject())},
           {"top_logprobs", words::Integer()},

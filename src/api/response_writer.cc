@@ -48,7 +48,7 @@ ResponseWriter::ResponseWriter(Parts parts)
     : parts_(std::move(parts)),
       id_("resp_" + RandomHexId()),
       created_(std::time(nullptr)),
-      output_(parts_.stream ? &events_ : nullptr, parts_.shows_logprobs) {}
+      output_(parts_.stream ? &events_ : nullptr, parts_.shows_logprobs, std::move(parts_.namespaced)) {}
 
 std::string ResponseWriter::Object(const GenerationEnd* end) const {
   Json head{{"id", id_},

@@ -143,14 +143,14 @@ TEST_F(ServiceTest, APromptWithoutRoomIsAnErrorWithBothNumbers) {
   const Error error = ErrorOf(GreedyRequest(std::string(65, 'a'), 15));
   EXPECT_EQ(error, (Error{ErrorCode::kContextLength,
                           "This model's maximum context length is 64 tokens. However, your prompt resulted in 65 tokens. Please reduce the "
-                          "length of the prompt: the prompt is too long.",
+                          "length of the prompt: the prompt is too long: 65 tokens > 64 maximum.",
                           "prompt"}));
   GenerateRequest chat = GreedyRequest("", 1'000'000'000);
   chat.prompt = ChatPrompt{.messages = {{"user", std::string(64, 'a')}}};
   EXPECT_EQ(ErrorOf(chat).field, "messages");
   EXPECT_EQ(ErrorOf(chat).message,
             "This model's maximum context length is 64 tokens. However, your messages resulted in 64 tokens, which leaves no room for an "
-            "answer. Please reduce the length of the messages: the prompt is too long.");
+            "answer. Please reduce the length of the messages: the prompt is too long: 64 tokens > 63 maximum.");
   const Error full = ErrorOf(GreedyRequest(std::string(64, 'a'), std::nullopt));
   EXPECT_EQ(full.code, ErrorCode::kContextLength) << "one token must have room";
   EXPECT_TRUE(service_->WaitUntilIdle(Later())) << "a refused prompt is no open request";
