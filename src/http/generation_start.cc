@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "http/answer_head.h"
 #include "http/model_admin.h"
+#include "http/process_headers.h"
 
 namespace cllm {
 namespace {
@@ -105,7 +106,7 @@ void GenerationStart::Submit(Result<ParsedCall> parsed) {
   if (parsed->asks_to_unload) {
     if (Status status = Unload(); !status) return Fail(status.error());
   }
-  if (parsed->ready_answer) return AnswerAtOnce(*std::move(parsed->ready_answer));
+  if (parsed->ready_answer) return AnswerAtOnce(*std::move(parsed->ready_answer), parsed->asks_to_unload);
   if (Status status = HoldMemory(*parsed); !status) return Fail(status.error());
   parsed->request.arrived = call_.arrived;
   if (room_.caches_by_key) parsed->request.cache_owner = owner_;
@@ -122,7 +123,10 @@ Status GenerationStart::HoldMemory(const ParsedCall& call) {
   const std::size_t answers = static_cast<std::size_t>(std::max(call.choices, call.best_of)) * (1 + call.further_prompts.size());
   const std::size_t prompt = std::min(body_bytes_ + call.held_bytes, static_cast<std::size_t>(backend_->service.max_context()));
   if (body_.memory.Resize(body_.memory.bytes() + call.held_bytes + answers * (kOfAnAnswer + 2 * sizeof(TokenId) * prompt))) return {};
-  Error error{ErrorCode::kQueueFull, "the requests that are open leave no room for this one in http.max_memory_mb: try again later", {}};
+  Error error{ErrorCode::kQueueFull,
+              "the requests that are open leave no room for this one in "
+              "http.max_memory_mb: try again later",
+              {}};
   error.retry_after_s = 1;
   return std::unexpected(error);
 }
@@ -135,7 +139,7 @@ std::shared_ptr<Exchange> GenerationStart::MakeExchange(ParsedCall& call) {
           .writer = std::move(call.writer),
           .dialect = &dialect_of_(*backend_),
           .errors = call_.route->errors,
-          .backend = backend_,
+          .backend = backend_.backend(),
           .stream = call.stream,
           .common_headers = CommonHeaders(room_.front_door.cors(), call_.request->getHeader("origin"), record_.request_id),
           .headers = HeadersOf(call, record_.request_id),
@@ -156,11 +160,14 @@ Status GenerationStart::Unload() {
   return model ? models.Unload(*model) : std::unexpected(model.error());
 }
 
-void GenerationStart::AnswerAtOnce(std::string body) {
+// Of the process of a model its server decides whether it is unloaded.
+void GenerationStart::AnswerAtOnce(std::string body, bool asks_to_unload) {
   record_.status = 200;
   record_.total_s = SecondsOf(call_.request);
   LogRequest(record_);
-  call_.Answer(std::move(body));
+  const auto response = BodyResponse(call_.route->content_type, std::move(body));
+  if (asks_to_unload && room_.front_door.is_of_server()) response->addHeader(kUnloadHeader, "1");
+  call_.respond(response);
 }
 
 void GenerationStart::Fail(const Error& error) { call_.FailAndLog(error, std::move(record_)); }
