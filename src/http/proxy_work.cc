@@ -13,6 +13,7 @@
 #include "api/stream_error.h"
 #include "http/answer_head.h"
 #include "http/model_admin.h"
+#include "http/model_choice.h"
 #include "http/process_headers.h"
 
 namespace cllm {
@@ -73,7 +74,7 @@ void ProxyWork::Ask() {
   model_ = std::move(models_.back());
   models_.pop_back();
   const Result<int> connected = model_.remote()->Connect();
-  if (!connected) return OnProcessEnd();
+  if (!connected) return models_.empty() ? WaitForItsEnd() : OnProcessEnd();
   descriptor_ = *connected;
   answer_ = std::make_unique<AnswerReader>();
   unsent_ = Head();
@@ -87,6 +88,27 @@ void ProxyWork::Ask() {
   channel_->setErrorCallback([this] { Read(); });
   channel_->enableReading();
   Write();
+}
+
+// A process that takes no connection is about to end, and the registry will see it in a moment: the request is for the next one.
+void ProxyWork::WaitForItsEnd() {
+  constexpr std::chrono::milliseconds kMoment(20);
+  name_ = model_.remote()->id();
+  model_.reset();
+  loop_->runAfter(kMoment, [self = shared_from_this()] { self->ChooseAgain(); });
+}
+
+void ProxyWork::ChooseAgain() {
+  if (finished_) return;
+  ModelRegistry* registry = room_.models.load();
+  if (registry == nullptr) return Fail(room_.unavailable());
+  const Result<std::size_t> model = registry->FindNamed(name_);
+  if (!model) return Fail(model.error());
+  Finish();
+  const auto begin = [&room = room_](HttpCall call, RequestBody body, ModelLease chosen) {
+    std::make_shared<ProxyWork>(std::move(call), std::move(body), std::vector<ModelLease>{std::move(chosen)}, room)->Begin();
+  };
+  std::make_shared<ModelChoice>(std::move(call_), room_, begin)->BeginWith(*model, std::move(body_));
 }
 
 std::string ProxyWork::Head() const {
@@ -239,7 +261,7 @@ void ProxyWork::OnProcessEnd() {
 void ProxyWork::Fail(const Error& error) {
   if (finished_) return;
   RequestRecord record = RecordOf(call_.request);
-  record.model = model_.remote() ? model_.remote()->id() : std::string();
+  record.model = model_.remote() ? model_.remote()->id() : name_;
   if (responded_) {
     record.status = answer_->status();
     record.error = error.code;

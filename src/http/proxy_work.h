@@ -28,6 +28,8 @@ class ProxyWork : public std::enable_shared_from_this<ProxyWork> {
   static constexpr std::size_t kMostUnsentBytes = std::size_t{1} << 20;
 
   void Ask();
+  void WaitForItsEnd();
+  void ChooseAgain();
   std::string Head() const;
   void Write();
   void Read();
@@ -49,6 +51,7 @@ class ProxyWork : public std::enable_shared_from_this<ProxyWork> {
   RequestBody body_;
   std::vector<ModelLease> models_;  // the last is asked next
   ModelLease model_;                // that is asked
+  std::string name_;                // of one that took no connection
   const RequestRoom& room_;
   trantor::EventLoop* loop_;
   std::shared_ptr<trantor::TcpConnection> connection_;
