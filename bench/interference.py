@@ -37,8 +37,8 @@ class Client:
     def __init__(self) -> None:
         self.selector = selectors.DefaultSelector()
 
-    def stream(self, url: str, prompt: list[int], tokens: int) -> Stream:
-        stream = Stream(url, prompt, tokens)
+    def stream(self, url: str, prompt: list[int], tokens: int, **fields: object) -> Stream:
+        stream = Stream(url, prompt, tokens, **fields)
         self.selector.register(stream.connection, selectors.EVENT_READ, stream)
         return stream
 
@@ -63,18 +63,19 @@ def quantile(values: list[float], at: float) -> float:
 
 def measure(url: str, args: argparse.Namespace, salt: int) -> dict[str, float]:
     client = Client()
-    long_one = client.stream(url, tokens_of(args.prompt, salt), 1)
+    score = {"echo": True, "logprobs": args.score} if args.score is not None else {}
+    long_one = client.stream(url, tokens_of(args.prompt, salt), 1, **score)
     client.read_until(lambda: long_one.ended)
-    alone = long_one.first_token_s()
+    alone = long_one.times[-1] - long_one.times[0]
     streams = [client.stream(url, tokens_of(16, salt + 1 + i), args.tokens) for i in range(args.streams)]
     client.read_until(lambda: all(len(stream.times) > 4 for stream in streams))
     prompt = tokens_of(args.prompt, salt + 9)
     start = time.monotonic()
     client.read_until(lambda: False, args.undisturbed_s)
     arrival = time.monotonic()
-    long_one = client.stream(url, prompt, 1)
+    long_one = client.stream(url, prompt, 1, **score)
     client.read_until(lambda: long_one.ended)
-    beside, first_token = long_one.first_token_s(), long_one.times[1]
+    beside, first_token = long_one.times[-1] - long_one.times[0], long_one.times[-1]
     client.read_until(lambda: False, args.undisturbed_s)
     if any(stream.ended for stream in streams):
         sys.exit("a stream ended too early: use more --tokens")
@@ -96,6 +97,7 @@ def main() -> int:
     parser.add_argument("--model", required=True, metavar="FILE")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--prompt", type=int, default=4000, help="tokens of the long prompt (default: %(default)s)")
+    parser.add_argument("--score", type=int, metavar="N", help="the long prompt is scored, with N alternatives a token (llama-server can't)")
     parser.add_argument("--streams", type=int, default=4)
     parser.add_argument("--tokens", type=int, default=4000, help="of each stream; they must outlast the prompt (default: %(default)s)")
     parser.add_argument("--undisturbed-s", type=float, default=5)

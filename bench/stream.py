@@ -36,8 +36,8 @@ def receive(connection: socket.socket, begun: bool) -> bytes:
 class Stream:
     """One streamed completion; `times` are when it was sent, and the arrivals of its tokens."""
 
-    def __init__(self, url: str, prompt: list[int], tokens: int) -> None:
-        message = request(url, {"prompt": prompt, "max_tokens": tokens})
+    def __init__(self, url: str, prompt: list[int], tokens: int, **fields: object) -> None:
+        message = request(url, {"prompt": prompt, "max_tokens": tokens, **fields})
         self.connection = connect(url)
         self.times, self.begun, self.ended, self.rest = [time.monotonic()], False, False, b""
         self.connection.sendall(message)

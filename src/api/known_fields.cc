@@ -47,7 +47,7 @@ constexpr KnownField kSharedFields[] = {
     {"early_stopping", kOff},
     {"truncate_prompt_tokens", kNever},
     {"truncation_side", kHint},
-    {"prompt_logprobs", kZero},
+    {"prompt_logprobs", kZero, "/v1/completions or /v1/chat/completions"},
     {"logprob_token_ids", kNone},
     {"guided_decoding_backend", kHint},
     {"guided_whitespace_pattern", kHint},

@@ -95,4 +95,22 @@ std::string VllmVersionBody(const Backend& backend) { return Dump(Json{{"version
 
 Operation DescribeVllmVersion() { return {.answer = words::Record({{"version", words::String()}})}; }
 
+std::string VllmTokenizerBody(const Backend& backend) {
+  const auto or_null = [](const std::string& text) { return text.empty() ? Json(nullptr) : Json(text); };
+  return Dump(Json{{"tokenizer_class", "cllm"},
+                   {"model_max_length", backend.service.max_context()},
+                   {"bos_token", or_null(backend.facts.bos_token)},
+                   {"eos_token", or_null(backend.facts.eos_token)},
+                   {"chat_template", or_null(backend.facts.chat_template)}});
+}
+
+Operation DescribeVllmTokenizer() {
+  const Json text = words::OrNull(words::String());
+  return {.answer = words::Record({{"tokenizer_class", words::String()},
+                                   {"model_max_length", words::Integer()},
+                                   {"bos_token", text},
+                                   {"eos_token", text},
+                                   {"chat_template", text}})};
+}
+
 }  // namespace cllm

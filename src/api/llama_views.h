@@ -37,4 +37,8 @@ Operation DescribeLlamaUnsupported();
 std::string VllmVersionBody(const Backend& backend);
 Operation DescribeVllmVersion();
 
+// GET /tokenizer_info, as vLLM has it: with /tokenize and /detokenize it lets a client do without a tokenizer of its own.
+std::string VllmTokenizerBody(const Backend& backend);
+Operation DescribeVllmTokenizer();
+
 }  // namespace cllm

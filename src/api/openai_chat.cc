@@ -31,6 +31,7 @@ class ChatWriter : public AnswerWriter {
     bool shows_reasoning = true;
     bool speaks_of_functions = false;  // as ToolSettings has it
     bool shows_raw = false;
+    std::optional<int> prompt_logprobs = {};
   };
   ChatWriter(ModelCard model, Settings settings, StreamSettings stream)
       : envelope_("chatcmpl-", std::move(model), stream), settings_(settings) {}
@@ -75,6 +76,8 @@ class ChatWriter : public AnswerWriter {
       if (settings_.shows_raw) choice["raw_text"] = answer.raw;
       body["choices"].push_back(std::move(choice));
     }
+    // Of all answers to the prompt they are the same.
+    if (settings_.prompt_logprobs) body["prompt_logprobs"] = PromptLogprobs(answers.front().prompt, *settings_.prompt_logprobs);
     body["usage"] = UsageObject(end);
     body["seed"] = SeedShown(end.seed);
     return Dump(body);
@@ -209,6 +212,7 @@ Result<OpenAiChatDialect::Read> OpenAiChatDialect::ReadFields(JsonObject& object
   call.request.wants_raw = object.Bool("return_raw").value_or(false);
   read.stream = ReadStreamFields(object);
   call.stream = read.stream.stream;
+  call.request.prompt_logprobs = ReadPromptLogprobs(object, call.stream);
   ReadChoices(object, 1, call);
   PrepareBestOf(object, call);
   if (const Status status = object.Finish(ChatFields()); !status) return std::unexpected(status.error());
@@ -224,7 +228,8 @@ Result<ParsedCall> OpenAiChatDialect::Parse(std::string_view body, const StopChe
                                                ChatWriter::Settings{.logprobs = read->logprobs,
                                                                     .shows_reasoning = read->shows_reasoning,
                                                                     .speaks_of_functions = read->tools.speaks_of_functions,
-                                                                    .shows_raw = call.request.wants_raw},
+                                                                    .shows_raw = call.request.wants_raw,
+                                                                    .prompt_logprobs = call.request.prompt_logprobs},
                                                read->stream);
     return {};
   });
@@ -236,7 +241,8 @@ Operation OpenAiChatDialect::Describe() const {
     static_cast<void>(ReadFields(object, unused));
   };
   return {.request = DescribeBody(read, defaults_),
-          .answer = EnvelopeSchema("chat.completion", ChatChoiceSchema("message", ChatMessageSchema(), ChatFinishSchema()), true),
+          .answer = EnvelopeSchema("chat.completion", ChatChoiceSchema("message", ChatMessageSchema(), ChatFinishSchema()), true,
+                                   {{"prompt_logprobs", PromptLogprobsSchema()}}),
           .frame = StreamSchema(kChunk, ChatChoiceSchema("delta", ChatDeltaSchema(), words::OrNull(ChatFinishSchema()))),
           .ends_with_done = true,
           .takes_calls = true};

@@ -244,6 +244,22 @@ TEST(OpenAiChatTest, LogprobsOfEachToken) {
 ChatPrompt PromptOf(const std::string& body) { return std::get<ChatPrompt>(Parsed(Chat(), body).request.prompt); }
 
 // openai-python's message.model_dump(), sent back as history; and what other servers' messages hold.
+TEST(OpenAiChatTest, ThePromptsLogprobsStandBesideTheChoices) {
+  const ParsedCall call = Parsed(Chat(), With(kLeastChat, "prompt_logprobs", "1"));
+  EXPECT_EQ(call.request.prompt_logprobs, 1);
+  EXPECT_EQ(call.request.sampling.top_logprobs, kNoLogprobs);
+  TextDelta answer{.text = "b", .tokens = {}};
+  answer.prompt = {{.text = {.bytes = "<s>", .token = {1, 0, {}}, .top_bytes = {}}},
+                   {.text = {.bytes = "a", .token = {2, -3.0F, {{9, -1.0F}}}, .top_bytes = {"z"}}, .rank = 4}};
+  const Json body = Json::parse(call.writer->Whole({answer}, GoodEnd()));
+  EXPECT_EQ(body["prompt_logprobs"], (Json{nullptr,
+                                           {{"2", {{"logprob", -3.0}, {"rank", 4}, {"decoded_token", "a"}}},
+                                            {"9", {{"logprob", -1.0}, {"rank", 1}, {"decoded_token", "z"}}}}}));
+  EXPECT_TRUE(body["choices"][0]["logprobs"].is_null());
+  EXPECT_FALSE(Json::parse(Parsed(Chat(), kLeastChat).writer->Whole({answer}, GoodEnd())).contains("prompt_logprobs"));
+  EXPECT_EQ(ErrorOf(Chat(), With(With(kLeastChat, "prompt_logprobs", "1").c_str(), "stream", "true")).field, "prompt_logprobs");
+}
+
 TEST(OpenAiChatTest, AMessageOfAnAnswerIsHistory) {
   const ChatPrompt chat = PromptOf(WithMessage(R"({"content": "c", "refusal": null, "role": "assistant", "annotations": [], "audio": null,
     "function_call": null, "tool_calls": null, "reasoning_content": "hm", "reasoning": "hm", "id": "msg_1", "name": "bot",

@@ -4,83 +4,33 @@
 #include <map>
 #include <optional>
 
-#include <fmt/format.h>
-
 #include "api/constraint_fields.h"
 #include "api/error_body.h"
 #include "api/json_object.h"
+#include "api/legacy_logprobs.h"
 #include "api/model_name.h"
 #include "api/openai_fields.h"
 #include "api/prompt_fields.h"
 #include "api/sampling_fields.h"
 #include "api/schema_words.h"
-#include "base/utf8.h"
 
 namespace cllm {
 namespace {
 
-constexpr std::int64_t kMostLogprobs = 5;    // OpenAI's bound
+constexpr std::int64_t kMostLogprobs = 20;   // vLLM's bound
 constexpr int kOpenAiDefaultMaxTokens = 16;  // OpenAI's default for this endpoint
-
-// A token as OpenAI's legacy log-probabilities name it: its text, or its bytes where they are no text by themselves.
-std::string LegacyName(const std::string& bytes) {
-  if (IsValidUtf8(bytes)) return bytes;
-  std::string name = "bytes:";
-  for (const unsigned char byte : bytes) name += fmt::format("\\x{:02x}", byte);
-  return name;
-}
-
-// The most likely tokens and, as OpenAI has it, the chosen one, whose name is `chosen`. Where two tokens have the same text, each
-// has an entry of its own, and the text stays with the chosen one.
-Json TopLogprobs(const TokenText& token, const std::string& chosen) {
-  Json top = Json::object();
-  for (std::size_t i = 0; i < token.token.top.size(); ++i) {
-    const auto& [id, logprob] = token.token.top[i];
-    std::string name = LegacyName(token.top_bytes[i]);
-    const bool is_taken = name == chosen || top.contains(name);
-    if (id != token.token.token && is_taken) name = fmt::format("token_id:{}", id);
-    top[name] = logprob;
-  }
-  top[chosen] = token.token.logprob;
-  return top;
-}
-
-// The log-probabilities of one answer that comes in pieces. text_offset is where in the answer, in characters, a token's text
-// begins; tokens that share a character begin there together.
-class LegacyLogprobs {
- public:
-  // Parallel arrays, one entry a token.
-  Json Next(const std::vector<TokenText>& tokens) {
-    Json texts = Json::array();
-    Json logprobs = Json::array();
-    Json tops = Json::array();
-    Json offsets = Json::array();
-    for (const TokenText& token : tokens) {
-      std::string name = LegacyName(token.bytes);
-      logprobs.push_back(token.token.logprob);
-      tops.push_back(TopLogprobs(token, name));
-      texts.push_back(std::move(name));
-      offsets.push_back(offset_);
-      if (token.in_text) offset_ += Characters(assembler_.Push(token.bytes));
-    }
-    return {{"tokens", texts}, {"token_logprobs", logprobs}, {"top_logprobs", tops}, {"text_offset", offsets}};
-  }
-
- private:
-  static std::size_t Characters(const std::string& text) {
-    return static_cast<std::size_t>(std::ranges::count_if(text, [](unsigned char byte) { return (byte & 0xC0) != 0x80; }));
-  }
-
-  Utf8Assembler assembler_;
-  std::size_t offset_ = 0;
-};
 
 constexpr const char* kObject = "text_completion";
 
 class CompletionsWriter : public AnswerWriter {
  public:
-  CompletionsWriter(ModelCard model, bool logprobs, StreamSettings stream)
-      : envelope_("cmpl-", std::move(model), stream), logprobs_(logprobs) {}
+  // How many alternatives are shown of each token, of the answer (and, where it is echoed, of the prompt) and in the field of that name.
+  struct Settings {
+    std::optional<int> logprobs;
+    std::optional<int> prompt_logprobs;
+  };
+  CompletionsWriter(ModelCard model, Settings settings, StreamSettings stream)
+      : envelope_("cmpl-", std::move(model), stream), settings_(settings) {}
 
   const std::string& id() const override { return envelope_.id(); }
 
@@ -101,7 +51,9 @@ class CompletionsWriter : public AnswerWriter {
     Json body = envelope_.Object(kObject);
     body["choices"] = Json::array();
     for (const TextDelta& answer : answers) {
-      body["choices"].push_back(Choice(answer, OpenAiFinishReason(end.reason_of(answer.choice))));
+      Json choice = Choice(answer, OpenAiFinishReason(end.reason_of(answer.choice)));
+      if (settings_.prompt_logprobs) choice["prompt_logprobs"] = PromptLogprobs(answer.prompt, *settings_.prompt_logprobs);
+      body["choices"].push_back(std::move(choice));
     }
     body["usage"] = UsageObject(end);
     body["seed"] = SeedShown(end.seed);
@@ -110,37 +62,35 @@ class CompletionsWriter : public AnswerWriter {
 
  private:
   Json Choice(const TextDelta& delta, Json finish_reason) {
-    return {{"text", delta.text},
-            {"index", delta.choice},
-            {"logprobs", logprobs_ ? logprobs_of_[delta.choice].Next(delta.tokens) : Json(nullptr)},
-            {"finish_reason", std::move(finish_reason)}};
+    return {{"text", delta.text}, {"index", delta.choice}, {"logprobs", LogprobsOf(delta)}, {"finish_reason", std::move(finish_reason)}};
+  }
+
+  Json LogprobsOf(const TextDelta& delta) {
+    if (!settings_.logprobs) return nullptr;
+    return logprobs_of_.try_emplace(delta.choice, *settings_.logprobs).first->second.Next(delta);
   }
 
   OpenAiEnvelope envelope_;
-  bool logprobs_;
+  Settings settings_;
   std::map<int, LegacyLogprobs> logprobs_of_;  // by choice
 };
 
 // How many alternatives are shown; nothing where log-probabilities are not wanted. false is how chats say so.
-std::optional<std::int64_t> ReadLogprobsCount(JsonObject& object) {
+std::optional<int> ReadLogprobsCount(JsonObject& object) {
   const auto schema = [] { return words::AnyOf({words::Const(false), words::Integer(0, kMostLogprobs)}); };
   if (const Json* logprobs = object.Any("logprobs", schema); logprobs != nullptr && *logprobs == false) return std::nullopt;
-  return object.Int("logprobs", 0, kMostLogprobs);
+  const auto count = object.Int("logprobs", 0, kMostLogprobs);
+  return count ? std::optional(static_cast<int>(*count)) : std::nullopt;
 }
 
 Json CompletionFinishSchema() { return words::Enum({"stop", "length"}); }
 
 Json CompletionChoiceSchema(Json finish_reason) {
-  Json numbers = words::AnyObject();
-  numbers["additionalProperties"] = words::Number();
-  const Json logprobs = words::Record({{"tokens", words::ListOf(words::String())},
-                                       {"token_logprobs", words::ListOf(words::Number())},
-                                       {"top_logprobs", words::ListOf(std::move(numbers))},
-                                       {"text_offset", words::ListOf(words::Integer())}});
   return words::Record({{"text", words::String()},
                         {"index", words::Integer()},
-                        {"logprobs", words::OrNull(logprobs)},
-                        {"finish_reason", std::move(finish_reason)}});
+                        {"logprobs", words::OrNull(LegacyLogprobsSchema())},
+                        {"finish_reason", std::move(finish_reason)}},
+                       {{"prompt_logprobs", PromptLogprobsSchema()}});
 }
 
 }  // namespace
@@ -149,27 +99,36 @@ Result<OpenAiCompletionsDialect::Read> OpenAiCompletionsDialect::ReadFields(Json
   ReadPrompts(object, call);
   ReadModelName(object);
   ReadChoices(object, 1 + static_cast<int>(call.further_prompts.size()), call);
-  ReadMaxTokens(object, {"max_tokens", "max_completion_tokens", "n_predict"}, call.request);
+  ReadMaxTokens(object, {"max_tokens", "max_completion_tokens", "n_predict"}, call.request, /*least=*/0);
   call.request.default_max_tokens = defaults_.max_tokens > 0 ? defaults_.max_tokens : kOpenAiDefaultMaxTokens;
   ApplyDefaults(defaults_, call.request);
   ReadSamplingFields(object, call.request);
   ReadConstraint(object, call.request);
-  const auto logprobs = ReadLogprobsCount(object);
-  if (logprobs) call.request.sampling.top_logprobs = static_cast<std::int32_t>(*logprobs);
+  Read read{.logprobs = ReadLogprobsCount(object), .prompt_logprobs = {}, .stream = ReadStreamFields(object)};
+  if (read.logprobs) call.request.sampling.top_logprobs = *read.logprobs;
   call.request.echo = object.Bool("echo").value_or(false);
-  if (call.request.echo && logprobs) object.Reject("echo", "echo with logprobs is not supported yet");
-  const StreamSettings stream = ReadStreamFields(object);
-  call.stream = stream.stream;
+  call.stream = read.stream.stream;
+  read.prompt_logprobs = ReadPromptLogprobs(object, call.stream);
+  call.request.prompt_logprobs = read.prompt_logprobs;
+  if (call.request.echo && read.logprobs) {
+    call.request.prompt_logprobs = std::max(*read.logprobs, read.prompt_logprobs.value_or(0));
+    call.request.shows_stop_token = true;
+    if (std::holds_alternative<GapPrompt>(call.request.prompt)) object.Reject("suffix", "suffix can't go with echo and logprobs");
+  }
   PrepareBestOf(object, call);
   if (const Status status = object.Finish(CompletionFields()); !status) return std::unexpected(status.error());
-  return Read{.logprobs = logprobs.has_value(), .stream = stream};
+  return read;
 }
 
 Result<ParsedCall> OpenAiCompletionsDialect::Parse(std::string_view body, const StopCheck& stop) const {
   return ReadBody<ParsedCall>(body, stop, defaults_, [&](JsonObject& object, ParsedCall& call) -> Status {
     const Result<Read> read = ReadFields(object, call);
     if (!read) return std::unexpected(read.error());
-    call.writer = std::make_unique<CompletionsWriter>(model_, read->logprobs, read->stream);
+    const CompletionsWriter::Settings settings{.logprobs = read->logprobs, .prompt_logprobs = read->prompt_logprobs};
+    call.writer = std::make_unique<CompletionsWriter>(model_, settings, read->stream);
+    if (call.request.echo) {
+      call.repeated_bytes = body.size() * static_cast<std::size_t>(call.choices) * (1 + call.further_prompts.size());
+    }
     return {};
   });
 }

@@ -1,6 +1,7 @@
 // OpenAI's POST /v1/completions.
 #pragma once
 
+#include <optional>
 #include <utility>
 
 #include "api/dialect.h"
@@ -19,7 +20,8 @@ class OpenAiCompletionsDialect : public Dialect {
 
  private:
   struct Read {
-    bool logprobs = false;
+    std::optional<int> logprobs;
+    std::optional<int> prompt_logprobs;
     StreamSettings stream;
   };
   Result<Read> ReadFields(JsonObject& object, ParsedCall& call) const;

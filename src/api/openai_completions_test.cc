@@ -36,7 +36,7 @@ TEST(OpenAiCompletionsTest, FieldsArrive) {
   for (const char* name : {"max_tokens", "max_completion_tokens", "n_predict"}) {
     EXPECT_EQ(Parsed(Completions(), With(kLeastCompletion, name, "9")).request.max_tokens, 9) << name;
   }
-  for (const char* n : {"0", "5"}) {
+  for (const char* n : {"0", "20"}) {
     EXPECT_EQ(Parsed(Completions(), With(kLeastCompletion, "logprobs", n)).request.sampling.top_logprobs, std::stoi(n));
   }
   const ParsedCall call = Parsed(Completions(), R"({"model": "m", "prompt": "x", "stream": true, "best_of": 1, "echo": false,
@@ -115,14 +115,16 @@ TEST(OpenAiCompletionsTest, WrongFieldsAreNamed) {
                      {"prompt", "[[{}]]", "prompt[0] must be a string or an array of token ids and strings"},
                      {"prompt", "[\"a\", {}]", "prompt[1] must be a string or an array of token ids and strings"},
                      {"n", "129", "n must be an integer from 1 to 128, not 129"},
-                     {"logprobs", "6", "logprobs must be an integer from 0 to 5, not 6"},
-                     {"logprobs", "true", "logprobs must be an integer from 0 to 5, not true"},
+                     {"logprobs", "21", "logprobs must be an integer from 0 to 20, not 21"},
+                     {"logprobs", "true", "logprobs must be an integer from 0 to 20, not true"},
+                     {"prompt_logprobs", "21", "prompt_logprobs must be an integer from 0 to 20, not 21"},
+                     {"prompt_logprobs", "-1", "prompt_logprobs must be an integer from 0 to 20, not -1"},
                      {"best_of", "129", "best_of must be an integer from 1 to 128, not 129"},
                      {"echo", "1", "echo must be true or false, not 1"},
                      {"suffix", "5", "suffix must be a string, not 5"},
                      {"return_raw", "true", "return_raw is not supported"},
                      {"reasoning_budget", "5", "reasoning_budget other than -1 is not supported; use /v1/chat/completions instead"},
-                     {"max_tokens", "0", "max_tokens must be at least 1, or -1 for as many as the context has room for, not 0"},
+                     {"max_tokens", "-2", "max_tokens must be an integer from -1 to 4294967295, not -2"},
                      {"messages", "[]", "messages is not supported; use prompt, or /v1/chat/completions instead"}});
   EXPECT_EQ(ErrorOf(Completions(), "{}"), (Error{ErrorCode::kInvalidArgument, "prompt is missing", "prompt"}));
 }
@@ -231,8 +233,74 @@ TEST(OpenAiCompletionsTest, BestOfEchoAndTextOptionsArrive) {
   EXPECT_EQ(ErrorOf(Completions(), R"({"prompt": "x", "n": 2, "best_of": 1})").field, "best_of");
   EXPECT_EQ(ErrorOf(Completions(), R"({"prompt": ["x", "y"], "best_of": 65})").field, "best_of");
   EXPECT_EQ(ErrorOf(Completions(), R"({"prompt": "x", "best_of": 2, "stream": true})").field, "best_of");
-  EXPECT_EQ(ErrorOf(Completions(), R"({"prompt": "x", "echo": true, "logprobs": 1})").message, "echo with logprobs is not supported yet");
   EXPECT_EQ(Parsed(Completions(), With(kLeastCompletion, "logprobs", "false")).request.sampling.top_logprobs, kNoLogprobs);
+}
+
+TEST(OpenAiCompletionsTest, AnEchoWithLogprobsScoresThePrompt) {
+  const ParsedCall plain = Parsed(Completions(), R"({"prompt": "x", "echo": true, "max_tokens": 0})");
+  EXPECT_FALSE(plain.request.prompt_logprobs);
+  EXPECT_EQ(plain.request.max_tokens, 0);
+  EXPECT_FALSE(plain.request.shows_stop_token);
+  const ParsedCall call =
+      Parsed(Completions(), R"({"prompt": [[1, 2], "x"], "echo": true, "logprobs": 2, "max_tokens": 1, "stream": true})");
+  EXPECT_EQ(call.request.prompt_logprobs, 2);
+  EXPECT_EQ(call.request.sampling.top_logprobs, 2);
+  EXPECT_TRUE(call.request.shows_stop_token);
+  const ParsedCall both = Parsed(Completions(), R"({"prompt": "x", "echo": true, "logprobs": 2, "prompt_logprobs": 5})");
+  EXPECT_EQ(both.request.prompt_logprobs, 5);
+  EXPECT_EQ(Parsed(Completions(), R"({"prompt": "x", "prompt_logprobs": 0})").request.prompt_logprobs, 0);
+  EXPECT_FALSE(Parsed(Completions(), R"({"prompt": "x", "prompt_logprobs": false, "stream": true})").request.prompt_logprobs);
+  EXPECT_EQ(ErrorOf(Completions(), R"({"prompt": "x", "prompt_logprobs": 1, "stream": true})"),
+            (Error{ErrorCode::kInvalidArgument, "prompt_logprobs is not available with stream: true", "prompt_logprobs"}));
+  EXPECT_EQ(ErrorOf(Completions(), R"({"prompt": "x", "suffix": "y", "echo": true, "logprobs": 1})").field, "suffix");
+}
+
+PromptToken PromptTokenOf(TokenId id, std::string bytes, float logprob, std::int32_t rank, std::vector<TokenLogprob> top,
+                          std::vector<std::string> top_bytes) {
+  return {.text = {.bytes = std::move(bytes), .token = {id, logprob, std::move(top)}, .top_bytes = std::move(top_bytes)}, .rank = rank};
+}
+
+// A beginning of the text that isn't of it, a space that the tokenizer puts before it, and a character of two tokens.
+TextDelta ScoredPrompt() {
+  TextDelta delta{.text = "aé", .tokens = {}, .echoed = 3};
+  delta.prompt = {PromptTokenOf(1, "<s>", 0, 0, {}, {}), PromptTokenOf(2, " a", -3, 7, {{9, -1}, {8, -2}}, {"z", "y"}),
+                  PromptTokenOf(3, "\xC3", -1, 1, {{3, -1}, {8, -2}}, {"\xC3", "y"}),
+                  PromptTokenOf(4, "\xA9", -kInfinity, 300, {{9, -1}, {8, -2}}, {"z", "y"})};
+  delta.prompt[0].text.in_text = false;
+  return delta;
+}
+
+TEST(OpenAiCompletionsTest, LogprobsGoOnOverPromptAndAnswer) {
+  const ParsedCall call = Parsed(Completions(), R"({"prompt": "x", "echo": true, "logprobs": 1, "prompt_logprobs": 2})");
+  TextDelta answer = ScoredPrompt();
+  answer.Append({.text = "b", .tokens = {{.bytes = "b", .token = {5, -0.5F, {{5, -0.5F}}}, .top_bytes = {"b"}}}});
+  const Json choice = Json::parse(call.writer->Whole({answer}, GoodEnd()))["choices"][0];
+  EXPECT_EQ(choice["text"], "aéb");
+  const Json& logprobs = choice["logprobs"];
+  EXPECT_EQ(logprobs["tokens"], (Json{"<s>", " a", "bytes:\\xc3", "bytes:\\xa9", "b"}));
+  EXPECT_EQ(logprobs["token_logprobs"], (Json{nullptr, -3.0, -1.0, -9999.0, -0.5}));
+  EXPECT_EQ(logprobs["text_offset"], (Json{0, 0, 1, 1, 2}));
+  EXPECT_EQ(logprobs["top_logprobs"][0], nullptr);
+  EXPECT_EQ(logprobs["top_logprobs"][1], (Json{{"z", -1.0}, {" a", -3.0}})) << "as many as logprobs says, and the prompt's own";
+  EXPECT_EQ(logprobs["top_logprobs"][4], (Json{{"b", -0.5}}));
+  const Json& scores = choice["prompt_logprobs"];
+  ASSERT_EQ(scores.size(), 4U);
+  EXPECT_EQ(scores[0], nullptr);
+  EXPECT_EQ(scores[1], (Json{{"2", {{"logprob", -3.0}, {"rank", 7}, {"decoded_token", " a"}}},
+                             {"9", {{"logprob", -1.0}, {"rank", 1}, {"decoded_token", "z"}}},
+                             {"8", {{"logprob", -2.0}, {"rank", 2}, {"decoded_token", "y"}}}}));
+  EXPECT_EQ(scores[2].size(), 2U) << "the prompt's own is among the likeliest";
+  EXPECT_EQ(scores[3]["4"]["logprob"], -9999.0);
+}
+
+TEST(OpenAiCompletionsTest, AStreamBeginsWithTheScoredPrompt) {
+  const ParsedCall call = Parsed(Completions(), R"({"prompt": "x", "echo": true, "logprobs": 1, "stream": true})");
+  const Json first = Frames(call.writer->StreamDelta(ScoredPrompt())).at(0)["choices"][0];
+  EXPECT_EQ(first["text"], "aé");
+  EXPECT_EQ(first["logprobs"]["tokens"].size(), 4U);
+  const Json next = Frames(call.writer->StreamDelta({.text = "b", .tokens = {{.bytes = "b", .token = {5, -0.5F, {}}, .top_bytes = {}}}}))
+                        .at(0)["choices"][0];
+  EXPECT_EQ(next["logprobs"]["text_offset"], (Json{2}));
 }
 
 TEST(OpenAiCompletionsTest, UsageInEveryChunk) {

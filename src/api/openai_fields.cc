@@ -1,6 +1,8 @@
 #include "api/openai_fields.h"
 
+#include <algorithm>
 #include <ctime>
+#include <string>
 #include <utility>
 
 #include <fmt/format.h>
@@ -57,7 +59,7 @@ Json DescribeBody(const std::function<void(JsonObject&)>& read, const RequestDef
   return DescribeFields(read, defaults.unknown_fields == "ignore" ? &ignored : nullptr);
 }
 
-Json EnvelopeSchema(const char* object, Json choice, bool is_whole) {
+Json EnvelopeSchema(const char* object, Json choice, bool is_whole, const words::Members& more) {
   const Json count = words::Integer();
   const Json usage = words::Record({{"prompt_tokens", count},
                                     {"completion_tokens", count},
@@ -69,7 +71,8 @@ Json EnvelopeSchema(const char* object, Json choice, bool is_whole) {
                           {"created", count},
                           {"model", words::String()},
                           {"choices", words::ListOf(std::move(choice))}};
-  words::Members optional{{"system_fingerprint", words::String()}};
+  words::Members optional = more;
+  optional.emplace_back("system_fingerprint", words::String());
   if (is_whole) {
     required.emplace_back("usage", usage);
     required.emplace_back("seed", count);
@@ -104,6 +107,46 @@ Json TokenLogprobSchema() {
   words::Members token = entry;
   token.emplace_back("top_logprobs", words::ListOf(words::Record(entry)));
   return words::Record(token);
+}
+
+std::optional<int> ReadPromptLogprobs(JsonObject& object, bool is_stream) {
+  const auto schema = [] { return words::AnyOf({words::Const(false), words::Integer(0, kMostTopLogprobs)}); };
+  if (const Json* value = object.Any("prompt_logprobs", schema); value != nullptr && *value == false) return std::nullopt;
+  const auto count = object.Int("prompt_logprobs", 0, kMostTopLogprobs);
+  if (!count) return std::nullopt;
+  if (is_stream) object.Reject("prompt_logprobs", "prompt_logprobs is not available with stream: true");
+  return static_cast<int>(*count);
+}
+
+// By the token's id: the prompt's own token first, then the likeliest ones.
+Json PromptLogprobs(std::span<const PromptToken> prompt, int alternatives) {
+  Json list = Json::array();
+  for (const PromptToken& token : prompt) {
+    Json entry = Json::object();
+    const auto add = [&entry](std::int32_t id, float logprob, std::size_t rank, const std::string& bytes) {
+      entry[std::to_string(id)] = {{"logprob", LogprobShown(logprob)}, {"rank", rank}, {"decoded_token", TokenShown(bytes)}};
+    };
+    const SampledToken& scored = token.text.token;
+    add(scored.token, scored.logprob, static_cast<std::size_t>(token.rank), token.text.bytes);
+    for (std::size_t i = 0; i < std::min(static_cast<std::size_t>(alternatives), scored.top.size()); ++i) {
+      if (scored.top[i].token != scored.token) add(scored.top[i].token, scored.top[i].logprob, i + 1, token.text.top_bytes[i]);
+    }
+    list.push_back(token.rank > 0 ? std::move(entry) : Json(nullptr));
+  }
+  return list;
+}
+
+Json PromptLogprobsSchema() {
+  Json entry = words::AnyObject();
+  entry["propertyNames"] = {{"pattern", "^[0-9]+$"}};
+  entry["additionalProperties"] =
+      words::Record({{"logprob", words::Number()}, {"rank", words::Integer()}, {"decoded_token", words::String()}});
+  return words::ListOf(words::OrNull(std::move(entry)));
+}
+
+float LogprobShown(float logprob) {
+  constexpr float kLeast = -9999.0F;
+  return std::max(logprob, kLeast);
 }
 
 std::string TokenShown(const std::string& bytes) {

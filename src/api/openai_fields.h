@@ -3,9 +3,11 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "api/dialect.h"
 #include "api/json_object.h"
@@ -47,8 +49,8 @@ Result<Call> ReadBody(std::string_view body, const StopCheck& stop, const Reques
 // The body that `read` reads, as JsonObject describes it.
 Json DescribeBody(const std::function<void(JsonObject&)>& read, const RequestDefaults& defaults);
 
-// The schemas of a whole answer with `choice`s, of an object of this name, and of the frames of a stream.
-Json EnvelopeSchema(const char* object, Json choice, bool is_whole);
+// The schemas of a whole answer with `choice`s, of an object of this name that may have `more` fields, and of the frames of a stream.
+Json EnvelopeSchema(const char* object, Json choice, bool is_whole, const std::vector<std::pair<const char*, Json>>& more = {});
 Json StreamSchema(const char* object, Json choice);
 
 std::string OpenAiFinishReason(FinishReason reason);
@@ -59,6 +61,15 @@ Json UsageObject(const TokenCounts& counts);
 
 // A token with its log-probability, as chats and Responses write it.
 Json TokenLogprobSchema();
+
+// vLLM's prompt_logprobs: how many alternatives to each token of the prompt are wanted. Nothing where none is scored.
+std::optional<int> ReadPromptLogprobs(JsonObject& object, bool is_stream);
+// The field of that name in the answer, with `alternatives` of each token.
+Json PromptLogprobs(std::span<const PromptToken> prompt, int alternatives);
+Json PromptLogprobsSchema();
+
+// A log-probability that JSON can have; -infinity is vLLM's -9999.
+float LogprobShown(float logprob);
 
 // The bytes of a token as text for JSON: parts of characters become U+FFFD.
 std::string TokenShown(const std::string& bytes);

@@ -204,12 +204,13 @@ Status ReadPriorityHeader(std::string_view value, std::optional<int>& wanted) {
   return {};
 }
 
-void ReadMaxTokens(JsonObject& object, std::initializer_list<const char*> names, GenerateRequest& request) {
+void ReadMaxTokens(JsonObject& object, std::initializer_list<const char*> names, GenerateRequest& request, int least) {
   std::optional<std::int64_t> most;
   for (const char* name : names) {
-    object.Any(name, [] { return words::AnyOf({words::Const(kUntilContextEnd), words::Integer(1, kMostTokensField)}); });
+    object.Any(name, [least] { return words::AnyOf({words::Const(kUntilContextEnd), words::Integer(least, kMostTokensField)}); });
     const auto value = object.Int(name, kUntilContextEnd, kMostTokensField);
-    if (value == 0) object.Reject(name, fmt::format("{} must be at least 1, or -1 for as many as the context has room for, not 0", name));
+    if (value == 0 && least > 0)
+      object.Reject(name, fmt::format("{} must be at least 1, or -1 for as many as the context has room for, not 0", name));
     SetOnce(object, name, value, most);
   }
   if (most) request.max_tokens = AsLength(most);

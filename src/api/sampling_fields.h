@@ -33,7 +33,7 @@ void ReadTurnFields(JsonObject& object, std::optional<double>& timeout_s, std::o
 inline constexpr const char* kPriorityHeader = "X-cLLM-Priority";
 Status ReadPriorityHeader(std::string_view value, std::optional<int>& wanted);
 
-// max_tokens under any of `names`: at least 1, or -1 for as many as the context has room for.
-void ReadMaxTokens(JsonObject& object, std::initializer_list<const char*> names, GenerateRequest& request);
+// max_tokens under any of `names`: at least `least`, 0 or 1, or -1 for as many as the context has room for.
+void ReadMaxTokens(JsonObject& object, std::initializer_list<const char*> names, GenerateRequest& request, int least = 1);
 
 }  // namespace cllm

@@ -22,6 +22,8 @@ struct EngineCapabilities {
   int max_sequences = 1;
   // Most tokens in one step, over all sequences.
   int max_step_tokens = 512;
+  // Most rows of one step that give logits, beside the last one of each sequence. 0: there are none beside, and so no prompt is scored.
+  int max_logit_rows = 0;
   // Most tokens of one sequence, prompt and answer together.
   int max_context = 2048;
   // Whether it gives logits, and so can generate.
@@ -72,7 +74,7 @@ struct KvOperation {
 // What the rows of a sequence give.
 enum class RowOutput : std::uint8_t {
   kNothing,
-  kLogits,         // those of the last row
+  kLogits,         // those of the last `logit_rows` rows
   kEmbeddingPart,  // they are a part of a text whose embedding is wanted; more of it comes in a later step
   kEmbedding,      // with them that text is complete: its embedding
 };
@@ -91,6 +93,7 @@ struct SequenceWork {
   // tokens. Nothing where the engine has no blocks.
   int first_block = 0;
   int blocks = 0;
+  int logit_rows = 1;  // kLogits; no more than `rows`
   bool operator==(const SequenceWork&) const = default;
 };
 
@@ -104,6 +107,12 @@ struct StepPlan {
   // their time over this.
   double expected_s = 0;
 
+  // Rows that give logits, beside the last one of each sequence.
+  int logit_rows_beside() const {
+    int rows = 0;
+    for (const SequenceWork& work : sequences) rows += work.output == RowOutput::kLogits ? work.logit_rows - 1 : 0;
+    return rows;
+  }
   void Clear() {
     operations.clear();
     sequences.clear();
@@ -116,7 +125,7 @@ struct StepPlan {
 
 // What became of one sequence of the plan, in the plan's order.
 struct SequenceResult {
-  // vocab_size logits where they were wanted, else empty. Owned by the engine; valid until the next Submit.
+  // vocab_size logits for each row that gives some, row after row; else empty. Owned by the engine; valid until the next Submit.
   std::span<const float> logits;
   Status status;
   // embedding_size numbers where they were wanted, as they come out of the model; likewise.

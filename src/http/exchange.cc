@@ -135,8 +135,10 @@ void Exchange::OnText(TextDelta delta) {
     return;
   }
   std::string frames = parts_.writer->StreamDelta(delta);
-  if (!Hold(parts_.writer->held_bytes())) return;
+  if (!delta.prompt.empty()) held_opening_bytes_ += frames.size();
+  if (!Hold(parts_.writer->held_bytes() + held_opening_bytes_)) return;
   const std::lock_guard lock(mutex_);
+  opening_bytes_ = held_opening_bytes_;
   has_text_ = has_begun_ = true;
   frames_ += frames;
   Queue();
@@ -146,10 +148,12 @@ void Exchange::OnText(TextDelta delta) {
 bool Exchange::Hold(const TextDelta& delta) {
   constexpr std::size_t kDocument = 6;  // as large is the JSON document from which tokens are written
   answer_bytes_ += delta.bytes();
-  for (const TokenText& token : delta.tokens) {
+  const auto add = [this](const TokenText& token) {
     answer_bytes_ +=
         kDocument * (sizeof(token) + token.bytes.size() + token.top_bytes.size() * (sizeof(TokenLogprob) + sizeof(std::string)));
-  }
+  };
+  std::ranges::for_each(delta.tokens, add);
+  std::ranges::for_each(delta.prompt, add, &PromptToken::text);
   return Hold(answer_bytes_);
 }
 
@@ -254,9 +258,11 @@ void Exchange::WriteFrames() {
   if (!stream_) return;
   std::string frames;
   bool ended = false;
+  std::size_t opening_bytes = parts_.repeated_bytes;
   {
     const std::lock_guard lock(mutex_);
     frames.swap(frames_);
+    opening_bytes += opening_bytes_;
     ended = ended_;
   }
   const auto connection = connection_.lock();
@@ -268,7 +274,7 @@ void Exchange::WriteFrames() {
     return Finish();
   }
   const std::size_t sent = connection->bytesSent() - sent_before_;
-  if (handed_bytes_ > sent + kMostUnsentBytes + parts_.repeated_bytes) {
+  if (handed_bytes_ > sent + kMostUnsentBytes + opening_bytes) {
     if (control_) control_->Send(RequestControl::Signal::kCancel);
     connection->forceClose();
     Finish();

@@ -70,7 +70,8 @@ class Exchange : public GenerationSink, public LoopClient, public std::enable_sh
   void Flush() override;
 
  private:
-  // A client that does not read its stream is cut off at this many bytes of unsent text; what a stream begins with comes on top.
+  // A client that does not read its stream is cut off at this many bytes of unsent text; what a stream begins with comes on top, such as
+  // the scores of a prompt, which are held for the request.
   static constexpr std::size_t kMostUnsentBytes = std::size_t{1} << 20;
 
   // A stream that has no text by then begins without: an error before it keeps its own status.
@@ -104,7 +105,7 @@ class Exchange : public GenerationSink, public LoopClient, public std::enable_sh
   const trantor::TcpConnection* connection_key_ = nullptr;
   trantor::EventLoop* loop_ = nullptr;
 
-  std::mutex mutex_;               // guards the next eight, between the service's threads and the loop
+  std::mutex mutex_;               // guards the next nine, between the service's threads and the loop
   std::optional<CacheUse> cache_;  // once it is known
   bool queued_ = false;
   bool has_text_ = false;
@@ -112,11 +113,13 @@ class Exchange : public GenerationSink, public LoopClient, public std::enable_sh
   bool ended_ = false;
   bool is_too_large_ = false;  // the whole answer
   std::string frames_;
+  std::size_t opening_bytes_ = 0;  // of frames with what a request says of its prompt
   GenerationEnd end_;
 
   std::vector<TextDelta> answers_;  // by choice; whole answers only; complete once ended_
   std::size_t held_for_request_ = 0;
-  std::size_t answer_bytes_ = 0;  // what answers_ takes
+  std::size_t held_opening_bytes_ = 0;  // the service's threads'
+  std::size_t answer_bytes_ = 0;        // what answers_ takes
 
   // Loop thread only.
   std::shared_ptr<RequestControl> control_;

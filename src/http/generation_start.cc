@@ -117,16 +117,21 @@ void GenerationStart::Submit(Result<ParsedCall> parsed) {
   Fail(control.error());
 }
 
+// Most that an answer holds of the scores of its prompt, beside what was handed on: a piece of them as text, and all for the result cache.
+std::size_t GenerationStart::BytesOfScores(const ParsedCall& call, std::size_t prompt_tokens) {
+  if (!call.request.prompt_logprobs) return 0;
+  const std::size_t scores = prompt_tokens * (static_cast<std::size_t>(*call.request.prompt_logprobs) + 1);
+  return scores * sizeof(TokenLogprob) + std::min(scores, kMostScoresAtOnce) * (sizeof(TokenLogprob) + sizeof(std::string));
+}
+
 // What was read of the body stays; and each answer has its tokens beside it, which are no more than its bytes or the context holds.
 Status GenerationStart::HoldMemory(const ParsedCall& call) {
   constexpr std::size_t kOfAnAnswer = 4096;
   const std::size_t answers = static_cast<std::size_t>(std::max(call.choices, call.best_of)) * (1 + call.further_prompts.size());
   const std::size_t prompt = std::min(body_bytes_ + call.held_bytes, static_cast<std::size_t>(backend_->service.max_context()));
-  if (body_.memory.Resize(body_.memory.bytes() + call.held_bytes + answers * (kOfAnAnswer + 2 * sizeof(TokenId) * prompt))) return {};
-  Error error{ErrorCode::kQueueFull,
-              "the requests that are open leave no room for this one in "
-              "http.max_memory_mb: try again later",
-              {}};
+  const std::size_t of_an_answer = kOfAnAnswer + 2 * sizeof(TokenId) * prompt + BytesOfScores(call, prompt);
+  if (body_.memory.Resize(body_.memory.bytes() + call.held_bytes + answers * of_an_answer)) return {};
+  Error error{ErrorCode::kQueueFull, "the requests that are open leave no room for this one in http.max_memory_mb: try again later", {}};
   error.retry_after_s = 1;
   return std::unexpected(error);
 }

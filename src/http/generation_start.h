@@ -22,6 +22,7 @@ class GenerationStart : public std::enable_shared_from_this<GenerationStart> {
   void ReadOnWorker();
   Result<ParsedCall> Read(const StopCheck& stop);
   void Submit(Result<ParsedCall> parsed);
+  static std::size_t BytesOfScores(const ParsedCall& call, std::size_t prompt_tokens);
   Status HoldMemory(const ParsedCall& call);
   std::shared_ptr<Exchange> MakeExchange(ParsedCall& call);
   void AnswerAtOnce(std::string body, bool asks_to_unload);

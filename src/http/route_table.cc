@@ -220,6 +220,8 @@ constexpr std::array kRoutes = {
     View<LlamaAdaptersBody, DescribeLlamaAdapters>(kLlamaServer, "/lora-adapters", "an empty list"),
     Look<SetLlamaAdaptersBody, DescribeSetLlamaAdapters>(kLlamaServer, kPost, "/lora-adapters", "400 for any but an empty list"),
     View<VllmVersionBody, DescribeVllmVersion>(kOpenAi, "/version", "the server's version, as vLLM says it"),
+    View<VllmTokenizerBody, DescribeVllmTokenizer>(kOpenAi, "/tokenizer_info",
+                                                   "the control tokens and the chat template, as vLLM says them"),
     Probe<DescribeHealth>("/ping", kOpenAi, &Handlers::Health, "the same as `/health`, where SageMaker and vLLM's clients ask for it"),
     Route{.method = kPost,
           .path = "/ping",

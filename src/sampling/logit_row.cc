@@ -108,6 +108,19 @@ std::int32_t LogitRow::ArgMax() const {
   return static_cast<std::int32_t>(block * kBlockSize + static_cast<std::size_t>(std::find(values, values + kBlockSize, max_) - values));
 }
 
+std::size_t LogitRow::RankedBefore(const Candidate& candidate) const {
+  std::size_t before = 0;
+  BlockBuffer buffer;
+  for (std::size_t block = 0; block < block_max_.size(); ++block) {
+    if (block_max_[block] < candidate.logit) continue;
+    const float* values = Block(block, buffer);
+    for (std::size_t i = 0; i < kBlockSize; ++i) {
+      before += RanksBefore({.token = static_cast<std::int32_t>(block * kBlockSize + i), .logit = values[i]}, candidate) ? 1 : 0;
+    }
+  }
+  return before;
+}
+
 double LogitRow::TotalWeight(double temperature) const {
   CheckInvariant(max_ > -kInfinity, "a row that is weighed has a token left");
   std::array<double, kLanes> lanes{};

@@ -44,6 +44,9 @@ class LogitRow {
   // The lowest token id among those with the highest logit.
   std::int32_t ArgMax() const;
 
+  // How many tokens rank before one with this logit.
+  std::size_t RankedBefore(const Candidate& candidate) const;
+
   // Sum over the row of Weight(logit, Max(), temperature): kLanes sums in the order of token ids, then one fixed tree.
   // Needs Max() > -infinity.
   double TotalWeight(double temperature) const;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <cmath>
 #include <limits>
 #include <optional>
 #include <utility>
@@ -10,6 +9,7 @@
 #include "base/invariant.h"
 #include "base/rng.h"
 #include "sampling/candidate.h"
+#include "sampling/logprobs.h"
 #include "sampling/processors.h"
 
 namespace cllm {
@@ -60,23 +60,6 @@ std::optional<std::size_t> FindInSorted(RankedCandidates& ranked, const Find& fi
     const std::optional<std::size_t> found = find(ranked.sorted());
     if (found || ranked.complete()) return found;
   }
-}
-
-// What to subtract from a logit to get its log-probability.
-double LogNormalizer(const LogitRow& raw) { return static_cast<double>(raw.Max()) + std::log(raw.TotalWeight(/*temperature=*/1.0)); }
-
-float Logprob(float logit, double log_normalizer) { return static_cast<float>(static_cast<double>(logit) - log_normalizer); }
-
-std::vector<TokenLogprob> TopLogprobs(const LogitRow& raw, std::size_t count, double log_normalizer, RankingScratch& scratch) {
-  std::vector<TokenLogprob> top;
-  if (count == 0) return top;
-  RankedCandidates ranked(raw, count, -kInfinity, scratch);
-  ranked.SortFirst(count);
-  top.reserve(ranked.sorted().size());
-  for (const Candidate& candidate : ranked.sorted()) {
-    top.push_back({.token = candidate.token, .logprob = Logprob(candidate.logit, log_normalizer)});
-  }
-  return top;
 }
 
 }  // namespace

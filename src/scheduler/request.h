@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -16,6 +17,7 @@
 #include "kvcache/kv_cache.h"
 #include "sampling/sampler.h"
 #include "sampling/token_constraint.h"
+#include "sampling/token_score.h"
 
 namespace cllm {
 
@@ -61,12 +63,14 @@ class RequestControl {
 struct SequenceRequest {
   RequestId id = 0;
   std::vector<TokenId> prompt;  // at least one token
-  int max_tokens = 1;           // prompt and max_tokens together fit into the engine's context
+  int max_tokens = 1;           // prompt and max_tokens together fit into the engine's context; 0: the prompt is computed, and that is all
   SamplingParams sampling;
   std::uint32_t choice = 0;          // of several answers to one prompt: each draws its own tokens from the same seed
   std::vector<TokenId> stop_tokens;  // end the answer and are not a part of it; sorted
   std::string grammar = {};          // what `constraint` was made of
   bool embeds = false;               // the embedding of the prompt is wanted, and no answer
+  // The prompt's tokens are scored, with so many alternatives each; kNoLogprobs: they aren't.
+  int prompt_logprobs = kNoLogprobs;
   // Which tokens may come, where not all may. Of this sequence alone.
   std::shared_ptr<TokenConstraint> constraint = nullptr;
   CacheRoot cache_root = kCommonRoot;  // below which it finds and leaves keys and values, and its answer
@@ -81,7 +85,7 @@ struct SequenceRequest {
 // What decides the answer, if it is computed to its end, or who may have it; and what doesn't. Each field is in one of the two.
 inline auto FieldsOfAnswer(const SequenceRequest& request) {
   return std::tie(request.prompt, request.max_tokens, request.sampling, request.choice, request.stop_tokens, request.grammar,
-                  request.embeds, request.cache_root);
+                  request.embeds, request.prompt_logprobs, request.cache_root);
 }
 inline auto FieldsOfService(const SequenceRequest& request) {
   return std::tie(request.id, request.arrived, request.priority, request.start_by, request.deadline, request.control, request.constraint);
@@ -91,10 +95,16 @@ static_assert(std::tuple_size_v<decltype(FieldsOfAnswer(SequenceRequest()))> +
                   FieldCount<SequenceRequest>(),
               "each field of a request decides its answer or doesn't");
 
-// What a step did, in order: starts, then tokens and embeddings, then ends.
+// What a step did, in order: starts, then scores, tokens and embeddings, then ends.
 struct StartEvent {
   RequestId id = 0;
   int cached_tokens = 0;  // of the prompt, whose KV was there already
+};
+
+// Of the prompt's next tokens, from the first one on.
+struct ScoreEvent {
+  RequestId id = 0;
+  std::vector<TokenScore> scores;
 };
 
 struct TokenEvent {
@@ -112,10 +122,13 @@ struct EndEvent {
   RequestState state = RequestState::kFinished;
   FinishReason reason = FinishReason::kStop;  // where finished
   Error error;                                // where timed out or failed
+  // The one of the request's stop_tokens that ended the answer.
+  std::optional<SampledToken> stop_token = {};
 };
 
 struct StepEvents {
   std::vector<StartEvent> starts;
+  std::vector<ScoreEvent> scores = {};
   std::vector<TokenEvent> tokens;
   std::vector<EmbeddingEvent> embeddings = {};
   std::vector<EndEvent> ends;
@@ -124,9 +137,10 @@ struct StepEvents {
   int preemptions = 0;
   TimePoint planned_at{};  // when the step was planned: what starts in it has waited until then
 
-  bool empty() const { return starts.empty() && tokens.empty() && embeddings.empty() && ends.empty(); }
+  bool empty() const { return starts.empty() && scores.empty() && tokens.empty() && embeddings.empty() && ends.empty(); }
   void Clear() {
     starts.clear();
+    scores.clear();
     tokens.clear();
     embeddings.clear();
     ends.clear();

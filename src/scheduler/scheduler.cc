@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "base/invariant.h"
+#include "scheduler/prompt_scores.h"
 
 namespace cllm {
 namespace {
@@ -29,6 +30,8 @@ constexpr double kLeastSlowdown = 1.5;
 constexpr double kShortPromptStep_s = 0.5;
 // Fewer rows than this are hardly cheaper, and would tell nothing about what a chunk costs.
 constexpr int kLeastChunk = 3;
+// Beside decodes, before any step has shown what it costs that each row gives logits: of some models half of all work and more.
+constexpr int kFirstScoredRows = 8;
 // Of one more run in the time that runs typically take.
 constexpr double kWeightOfARun = 1.0 / 8;
 
@@ -40,32 +43,41 @@ double Seconds(std::chrono::steady_clock::duration time) { return std::chrono::d
 }  // namespace
 
 struct Scheduler::Sequence {
-  explicit Sequence(SequenceRequest r) : request(std::move(r)), sampler(request.sampling, request.choice), tokens(request.prompt) {
+  explicit Sequence(SequenceRequest r)
+      : request(std::move(r)),
+        sampler(request.sampling, request.choice),
+        scores(request.prompt.size(), request.prompt_logprobs),
+        tokens(request.prompt) {
     sampler.Accept(tokens);
   }
 
   int known() const { return static_cast<int>(tokens.size()); }
   int missing() const { return known() - computed; }
+  bool generates() const { return !request.embeds && request.max_tokens > 0; }
   // Misses one token of an answer.
-  bool wants_decode() const { return missing() == 1 && !request.embeds; }
-  bool wants_prompt() const { return missing() > (request.embeds ? 0 : 1); }
-  // What its next `rows` rows give.
+  bool wants_decode() const { return missing() == 1 && generates(); }
+  bool wants_prompt() const { return missing() > (generates() ? 1 : 0); }
+  // Whether keys and values that are there already save it their rows.
+  bool reuses_prefix() const { return !request.embeds && !scores.missing(); }
+  // What its next `rows` rows give, and how many of them.
   RowOutput OutputOf(int rows) const {
-    const bool is_complete = rows == missing();
-    if (request.embeds) return is_complete ? RowOutput::kEmbedding : RowOutput::kEmbeddingPart;
-    return is_complete ? RowOutput::kLogits : RowOutput::kNothing;
+    if (request.embeds) return rows == missing() ? RowOutput::kEmbedding : RowOutput::kEmbeddingPart;
+    return LogitRowsOf(rows) > 0 ? RowOutput::kLogits : RowOutput::kNothing;
   }
+  int LogitRowsOf(int rows) const { return std::max(scores.RowsOf(computed, rows), generates() && rows == missing() ? 1 : 0); }
+  int OutputsOf(int rows) const { return request.embeds ? (rows == missing() ? 1 : 0) : LogitRowsOf(rows); }
   // All is computed, but what may come next isn't known yet.
   bool awaits_mask() const { return !held_row.empty(); }
   // Of what it has generated: one token, or several that had to come.
   bool decodes() const { return state == RequestState::kRunning && missing() > 0 && computed >= static_cast<int>(request.prompt.size()); }
   int generated() const { return known() - static_cast<int>(request.prompt.size()); }
-  int remaining() const { return request.embeds ? 1 : request.max_tokens - generated(); }
+  int remaining() const { return generates() ? request.max_tokens - generated() : 1; }
   // Tokens that it has to find room for before it starts. What gave way once waits until it can run to its end.
   int needed() const { return state == RequestState::kPreempted ? known() + remaining() - 1 : known(); }
 
   SequenceRequest request;
   Sampler sampler;
+  PromptScores scores;
   std::vector<TokenId> tokens;  // known: prompt and answer
   int computed = 0;             // tokens whose KV the engine holds
   bool has_begun = false;       // some of its prompt is computed, not all
@@ -105,6 +117,8 @@ KvCosts Scheduler::LearnedCosts() const {
 void Scheduler::Submit(SequenceRequest request) {
   CheckInvariant(!request.prompt.empty(), "a prompt has at least one token");
   CheckInvariant(request.embeds ? engine_.embedding_size > 0 : engine_.generates, "the engine gives what is asked for");
+  CheckInvariant(request.prompt_logprobs == kNoLogprobs || (engine_.max_logit_rows > 0 && !request.embeds),
+                 "an engine that gives the logits of prompts is asked for scores");
   Enqueue(std::make_unique<Sequence>(std::move(request)));
 }
 
@@ -117,7 +131,7 @@ void Scheduler::Enqueue(std::unique_ptr<Sequence> sequence) {
 // The sooner the earlier it came, the less of its prompt is missing, and the higher its priority.
 TimePoint Scheduler::TurnOf(const Sequence& sequence) const {
   MixedLoad missing;
-  missing.prompts.Add(sequence.missing(), sequence.computed, true);
+  missing.prompts.Add(sequence.missing(), sequence.computed, sequence.OutputsOf(sequence.missing()));
   const std::chrono::duration<double> prompt_time(step_times_.Predict(missing));
   return sequence.request.arrived + std::chrono::duration_cast<TimePoint::duration>(prompt_time) -
          std::chrono::seconds(sequence.request.priority);
@@ -167,6 +181,8 @@ double Scheduler::ForecastStep() const {
 void Scheduler::PlanDecodes() {
   decodes_.clear();
   load_ = {};
+  logit_rows_left_ = engine_.max_logit_rows;
+  is_scored_ = false;
   for (const auto& sequence : running_) {
     if (sequence->wants_decode()) decodes_.push_back(sequence.get());
   }
@@ -200,7 +216,8 @@ double Scheduler::Slowdown() const {
   return std::max(least, 1 + 2 * (running() - decodes) / decodes);
 }
 
-// By turn. At most one prompt is partly computed: while one is, others go into the step only as a whole.
+// By turn. At most one prompt is partly computed: while one is, others go into the step only as a whole. One that is scored may be cut
+// where the step has room for others.
 void Scheduler::PlanPrompts() {
   prompts_.clear();
   for (const auto& sequence : running_) {
@@ -210,15 +227,18 @@ void Scheduler::PlanPrompts() {
   bool one_has_begun = std::ranges::any_of(prompts_, &Sequence::has_begun);
   while (!prompts_.empty()) {
     const auto next = std::ranges::find_if(prompts_, [&](const Sequence* sequence) {
+      if (sequence->scores.missing() && logit_rows_left_ == 0) return false;
       return !one_has_begun || sequence->has_begun || RoomFor(*sequence) == sequence->missing();
     });
+    if (next == prompts_.end()) return;
     Sequence& sequence = **next;
     const int rows = RoomFor(sequence);
     if (rows == 0) return;
     if (sequence.has_begun) one_has_begun = false;
     sequence.has_begun = rows < sequence.missing();
     AddWork(sequence, rows, load_.prompts);
-    if (sequence.has_begun) return;
+    if (sequence.has_begun && (target_step_s_ > 0 || !sequence.scores.missing())) return;
+    one_has_begun = one_has_begun || sequence.has_begun;
     prompts_.erase(next);
   }
 }
@@ -226,19 +246,23 @@ void Scheduler::PlanPrompts() {
 int Scheduler::MostRows(const Sequence& sequence) const {
   const int budget = engine_.max_step_tokens - load_.rows();
   const bool is_whole = sequence.request.embeds && engine_.embeds_whole;
-  return is_whole && budget < sequence.missing() ? 0 : std::min(sequence.missing(), budget);
+  if (is_whole && budget < sequence.missing()) return 0;
+  const int most = std::min(sequence.missing(), budget);
+  return sequence.scores.missing() ? std::min(most, logit_rows_left_ + 1) : most;
 }
 
 int Scheduler::RoomFor(const Sequence& sequence) const {
-  const int most = MostRows(sequence);
+  int most = MostRows(sequence);
   if (target_step_s_ == 0 || (sequence.request.embeds && engine_.embeds_whole)) return most;
+  const bool is_scored = sequence.scores.missing();
+  if (is_scored && !has_learned_scores_) most = std::min(most, kFirstScoredRows);
   if (!sequence.has_begun && most == sequence.missing()) {
     MixedLoad with_all = load_;
-    with_all.prompts.Add(most, sequence.computed, true);
+    with_all.prompts.Add(most, sequence.computed, sequence.OutputsOf(most));
     if (step_times_.Predict(with_all) <= whole_prompt_step_s_) return most;
   }
   const int least = load_.prompts.chunks == 0 ? std::min(most, kLeastChunk) : 0;
-  return std::max(least, step_times_.RowsWithin(target_step_s_, load_, sequence.computed, most));
+  return std::max(least, step_times_.RowsWithin(target_step_s_, load_, sequence.computed, most, is_scored));
 }
 
 // Ends what must not go on, in the queue and among the running.
@@ -314,7 +338,7 @@ void Scheduler::Preempt(Sequence& sequence) {
 // In turn; but who would compute what a running sequence is computing already lets others pass.
 void Scheduler::Admit() {
   for (auto next = queue_.begin(); next != queue_.end() && running() < max_running_;) {
-    const bool reuses = !(*next)->request.embeds;
+    const bool reuses = (*next)->reuses_prefix();
     const std::span<const TokenId> reusable = reuses ? std::span<const TokenId>((*next)->tokens) : std::span<const TokenId>();
     const RootedTokens prompt(reusable, (*next)->request.cache_root);
     if (reuses && cache_->IsWorthWaiting(prompt)) {
@@ -329,7 +353,8 @@ void Scheduler::Admit() {
 
 void Scheduler::Start(std::unique_ptr<Sequence> sequence) {
   const RootedTokens prompt(sequence->tokens, sequence->request.cache_root);
-  const auto grant = sequence->request.embeds ? cache_->AdmitAnew(prompt, pending_operations_) : cache_->Admit(prompt, pending_operations_);
+  const auto grant =
+      sequence->reuses_prefix() ? cache_->Admit(prompt, pending_operations_) : cache_->AdmitAnew(prompt, pending_operations_);
   CheckInvariant(grant.has_value(), "what has room is admitted");
   sequence->slot = grant->slot;
   sequence->computed = grant->cached_tokens;
@@ -353,21 +378,35 @@ void Scheduler::CloseSlotGaps() {
 void Scheduler::AddWork(Sequence& sequence, int rows, StepLoad& load) {
   const auto first_block = static_cast<int>(plan_.blocks.size());
   cache_->TakeNewBlocks(sequence.slot, plan_.blocks);
+  const int logit_rows = std::max(1, sequence.LogitRowsOf(rows));
+  logit_rows_left_ -= logit_rows - 1;
   plan_.sequences.push_back({.slot = sequence.slot,
                              .computed = sequence.computed,
                              .first_row = static_cast<int>(plan_.tokens.size()),
                              .rows = rows,
                              .output = sequence.OutputOf(rows),
                              .first_block = first_block,
-                             .blocks = static_cast<int>(plan_.blocks.size()) - first_block});
+                             .blocks = static_cast<int>(plan_.blocks.size()) - first_block,
+                             .logit_rows = logit_rows});
   const auto first = sequence.tokens.begin() + sequence.computed;
   plan_.tokens.insert(plan_.tokens.end(), first, first + rows);
   planned_.push_back(&sequence);
-  load.Add(rows, sequence.computed, rows == sequence.missing());
+  load.Add(rows, sequence.computed, sequence.OutputsOf(rows));
+}
+
+void Scheduler::Score(const StepResult& result) {
+  if (std::exchange(is_scored_, true)) return;
+  for (std::size_t i = 0; i < planned_.size(); ++i) {
+    Sequence& sequence = *planned_[i];
+    if (result.sequences[i].status) {
+      sequence.scores.Add(sequence.request.prompt, plan_.sequences[i], result.sequences[i].logits, scratch_);
+    }
+  }
 }
 
 void Scheduler::Commit(const StepResult& result, TimePoint now) {
   CheckInvariant(result.sequences.size() == planned_.size(), "a step has one result for each sequence");
+  Score(result);
   LearnStepTime(result, now);
   for (std::size_t i = 0; i < planned_.size(); ++i) {
     CommitSequence(*planned_[i], plan_.sequences[i], result.sequences[i], now);
@@ -383,7 +422,9 @@ void Scheduler::LearnStepTime(const StepResult& result, TimePoint now) {
     return operation.kind == KvOperation::Kind::kMove || operation.kind == KvOperation::Kind::kCopy;
   });
   const bool is_whole = std::ranges::all_of(result.sequences, [](const SequenceResult& r) { return r.status.has_value(); });
-  if (load_.rows() > 0 && seconds > 0 && is_plain && is_whole) step_times_.Observe(load_, seconds, result.prompt_seconds);
+  if (load_.rows() == 0 || seconds <= 0 || !is_plain || !is_whole) return;
+  step_times_.Observe(load_, seconds, result.prompt_seconds);
+  has_learned_scores_ = has_learned_scores_ || plan_.logit_rows_beside() > 0;
 }
 
 void Scheduler::CommitSequence(Sequence& sequence, const SequenceWork& work, const SequenceResult& result, TimePoint now) {
@@ -397,11 +438,23 @@ void Scheduler::CommitSequence(Sequence& sequence, const SequenceWork& work, con
   sequence.computed += work.rows;
   // What ended while the step computed gets no further token.
   if (EndIfDue(sequence, now)) return;
-  if (work.output == RowOutput::kLogits) Draw(sequence, result.logits, kPatience);
+  CommitScores(sequence);
+  if (IsTerminal(sequence.state) || sequence.missing() > 0) return;
+  if (sequence.generates()) {
+    Draw(sequence, result.logits.last(static_cast<std::size_t>(engine_.vocab_size)), kPatience);
+  } else if (!sequence.request.embeds) {
+    End(sequence, RequestState::kFinished, FinishReason::kLength);
+  }
   if (work.output == RowOutput::kEmbedding) {
     events_.embeddings.push_back({sequence.request.id, {result.embedding.begin(), result.embedding.end()}});
     End(sequence, RequestState::kFinished, FinishReason::kStop, {}, /*keep_kv=*/false);
   }
+}
+
+void Scheduler::CommitScores(Sequence& sequence) {
+  Result<std::vector<TokenScore>> scores = sequence.scores.Take();
+  if (!scores) return End(sequence, RequestState::kFailed, FinishReason::kStop, scores.error());
+  if (!scores->empty()) events_.scores.push_back({sequence.request.id, *std::move(scores)});
 }
 
 void Scheduler::Draw(Sequence& sequence, std::span<const float> logits, std::chrono::microseconds patience) {
@@ -445,6 +498,7 @@ void Scheduler::AppendForced(Sequence& sequence, std::span<const TokenId> tokens
 void Scheduler::AppendToken(Sequence& sequence, const SampledToken& token) {
   if (std::ranges::binary_search(sequence.request.stop_tokens, token.token)) {
     End(sequence, RequestState::kFinished, FinishReason::kStop);
+    events_.ends.back().stop_token = token;
     return;
   }
   sequence.tokens.push_back(token.token);
@@ -477,7 +531,7 @@ void Scheduler::End(Sequence& sequence, RequestState state, FinishReason reason,
 double Scheduler::SecondsToFreePlace(TimePoint now) const {
   if (running() < max_running_ || !step_times_.known()) return 0;
   MixedLoad load;
-  for (const auto& sequence : running_) load.decodes.Add(1, sequence->computed, true);
+  for (const auto& sequence : running_) load.decodes.Add(1, sequence->computed, 1);
   const double step_s = step_times_.Predict(load);
   double least = std::numeric_limits<double>::infinity();
   for (const auto& sequence : running_) least = std::min(least, SecondsLeft(*sequence, step_s, now));
@@ -489,7 +543,7 @@ double Scheduler::SecondsLeft(const Sequence& sequence, double step_s, TimePoint
   double most = sequence.remaining() * step_s;
   if (sequence.missing() > 1) {
     MixedLoad prompt;
-    prompt.prompts.Add(sequence.missing(), sequence.computed, true);
+    prompt.prompts.Add(sequence.missing(), sequence.computed, sequence.OutputsOf(sequence.missing()));
     most += step_times_.Predict(prompt);
   }
   most = std::min(most, Seconds(sequence.request.deadline - now));

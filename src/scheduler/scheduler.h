@@ -11,6 +11,9 @@
 // A sequence whose embedding is wanted is a prompt without decodes: it ends when its last rows are computed. What is kept of other
 // prompts is of no use to it, since its embedding is made of all of its rows; and where each token sees all others it goes in as a whole.
 //
+// A prompt that is scored computes all of its rows, too, and each of them gives logits, so that its chunks are no longer than the engine
+// has room for these.
+//
 // Where the engine's KV pool has no block left for a running sequence, one gives way and comes back later: its tokens stay,
 // its keys and values are computed again, as far as they can't be found. Its answer is the same.
 #pragma once
@@ -60,7 +63,10 @@ class Scheduler {
   // until the next call. It can be empty: then Commit is not called.
   const StepPlan& Plan(TimePoint now);
 
-  // Samples and appends one token for every sequence of the plan whose logits were wanted.
+  // Scores what of prompts was computed. Commit does what is left of that; whoever wants to know what it took calls it before.
+  void Score(const StepResult& result);
+
+  // Samples and appends one token for every sequence of the plan that has computed all it knows.
   void Commit(const StepResult& result, TimePoint now);
 
   // Ends every request, queued or running, with `error`.
@@ -118,6 +124,7 @@ class Scheduler {
   // `load`: the part of load_ that it belongs to.
   void AddWork(Sequence& sequence, int rows, StepLoad& load);
   void LearnStepTime(const StepResult& result, TimePoint now);
+  void CommitScores(Sequence& sequence);
   void CommitSequence(Sequence& sequence, const SequenceWork& work, const SequenceResult& result, TimePoint now);
   // Draws a token from the row of logits, or keeps the row until it is known which tokens may come.
   void Draw(Sequence& sequence, std::span<const float> logits, std::chrono::microseconds patience);
@@ -157,6 +164,9 @@ class Scheduler {
   double target_step_s_ = 0;        // for what is cut into chunks
   double whole_prompt_step_s_ = 0;  // for prompts that go in as a whole
   double predicted_step_s_ = 0;
+  int logit_rows_left_ = 0;          // beside each sequence's last one
+  bool is_scored_ = false;           // what of it scores prompts
+  bool has_learned_scores_ = false;  // a step with such rows has been observed
   TimePoint planned_at_;
   StepPlan plan_;
   std::vector<Sequence*> planned_;  // as plan_.sequences

@@ -17,12 +17,12 @@ constexpr int kHiddenRows = 4;
 
 }  // namespace
 
-void StepLoad::Add(int count, int computed, bool wants_logits) {
+void StepLoad::Add(int count, int computed, int outputs_of_it) {
   rows += count;
   chunks += count > 1 ? 1 : 0;
   attention += static_cast<double>(count) * (computed + (count + 1) / 2.0);
   context += computed;
-  outputs += wants_logits ? 1 : 0;
+  outputs += outputs_of_it;
 }
 
 StepTimeModel::Vector StepTimeModel::PartsOf(const StepLoad& load) {
@@ -92,10 +92,10 @@ double StepTimeModel::Predict(const StepLoad& load) const {
   return seconds;
 }
 
-int StepTimeModel::RowsWithin(double target, const StepLoad& load, int computed, int most) const {
+int StepTimeModel::RowsWithin(double target, const StepLoad& load, int computed, int most, bool is_scored) const {
   const auto fits = [&](int rows) {
     StepLoad with = load;
-    with.Add(rows, computed, rows == most);
+    with.Add(rows, computed, is_scored ? rows : rows == most ? 1 : 0);
     return Predict(with) <= target;
   };
   int fitting = 0;

@@ -25,7 +25,7 @@ struct StepLoad {
   int outputs = 0;       // rows whose logits are wanted
 
   // `count` rows of one sequence that has `computed` tokens already.
-  void Add(int count, int computed, bool wants_logits);
+  void Add(int count, int computed, int outputs_of_it);
 };
 
 class StepTimeModel {
@@ -43,8 +43,8 @@ class StepTimeModel {
   double Predict(const StepLoad& load) const;
 
   // How many more rows, 0 … `most`, of a sequence with `computed` tokens fit into a step that has `load` already, if it may
-  // take `target` seconds. All `most` of them would want logits (the end of a prompt).
-  int RowsWithin(double target, const StepLoad& load, int computed, int most) const;
+  // take `target` seconds. All `most` of them would want logits (the end of a prompt), or, of one that is scored, each.
+  int RowsWithin(double target, const StepLoad& load, int computed, int most, bool is_scored = false) const;
 
  private:
   // On a CPU the first few rows of a step are hidden behind the reading of the weights.

@@ -71,7 +71,7 @@ class Workload {
     StepLoad load;
     for (int& context : contexts_) {
       context = Uniform(0, 1) < 0.01 ? static_cast<int>(Uniform(10, 800)) : context + 1;
-      load.Add(1, context, true);
+      load.Add(1, context, 1);
     }
     if (Uniform(0, 1) < 0.02) contexts_.resize(static_cast<std::size_t>(Uniform(4, 9)), 100);
     return load;
@@ -137,16 +137,16 @@ TEST(StepTimeModelTest, ALongAnswerDoesNotWipeOutWhatAChunkCosts) {
   StepTimeModel model;
   for (int step = 0; step < 200; ++step) {
     StepLoad load;
-    for (int i = 0; i < 1 + step % 8; ++i) load.Add(1, 100 + step, true);
+    for (int i = 0; i < 1 + step % 8; ++i) load.Add(1, 100 + step, 1);
     if (step % 2 == 0) load.Add(10 + step, 50 * (step % 10), step % 4 == 0);
     model.Observe(load, seconds(load));
   }
   StepLoad chunk;
-  chunk.Add(1, 400, true);
-  chunk.Add(100, 300, false);
+  chunk.Add(1, 400, 1);
+  chunk.Add(100, 300, 0);
   EXPECT_NEAR(model.Predict(chunk) / seconds(chunk), 1, 0.03);
   StepLoad decode;
-  decode.Add(1, 400, true);
+  decode.Add(1, 400, 1);
   std::mt19937 random(5);
   std::uniform_real_distribution<double> noise(0.9, 1.1);
   for (int step = 0; step < 5000; ++step) model.Observe(decode, seconds(decode) * noise(random));
@@ -156,7 +156,7 @@ TEST(StepTimeModelTest, ALongAnswerDoesNotWipeOutWhatAChunkCosts) {
 TEST(StepTimeModelTest, OneSlowStepIsNoTrend) {
   StepTimeModel model;
   StepLoad load;
-  load.Add(1, 100, true);
+  load.Add(1, 100, 1);
   for (int step = 0; step < 100; ++step) model.Observe(load, 0.01);
   model.Observe(load, 10);
   EXPECT_LE(model.Predict(load), 0.0115);
@@ -166,7 +166,7 @@ TEST(StepTimeModelTest, OneSlowStepIsNoTrend) {
 TEST(StepTimeModelTest, StepsThatAreSlowerInTurnWithOthersAreNoTrend) {
   StepTimeModel model;
   StepLoad load;
-  load.Add(1, 100, true);
+  load.Add(1, 100, 1);
   for (int step = 0; step < 300; ++step) model.Observe(load, 0.01);
   for (int step = 0; step < 50; ++step) {
     model.Observe(load, step % 5 < 3 ? 0.01 : 0.02);
@@ -190,15 +190,15 @@ TEST(StepTimeModelTest, RowsWithinATargetAreTheMostThatFit) {
   EXPECT_EQ(model.RowsWithin(10, none, 0, 30), 30);
   EXPECT_EQ(model.RowsWithin(0, none, 0, 30), 0);
   StepLoad half;
-  half.Add(10, 0, false);
+  half.Add(10, 0, 0);
   EXPECT_NEAR(model.RowsWithin(0.02, half, 0, 512), 10, 1);
 }
 
 TEST(StepLoadTest, AttentionCountsThePairsOfTokens) {
   StepLoad load;
-  load.Add(1, 10, true);
+  load.Add(1, 10, 1);
   EXPECT_EQ(load.attention, 11);
-  load.Add(3, 2, false);
+  load.Add(3, 2, 0);
   EXPECT_EQ(load.attention, 11 + 3 + 4 + 5);
   EXPECT_EQ(load.context, 10 + 2);
   EXPECT_EQ(load.rows, 4);

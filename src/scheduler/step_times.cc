@@ -29,19 +29,19 @@ double StepTimes::PredictDecodes(const MixedLoad& load) const { return load.deco
 
 double StepTimes::PredictMore(int computed, int known) const {
   StepLoad load;
-  load.Add(known - computed, computed, false);
+  load.Add(known - computed, computed, 0);
   return OfPrompts().Predict(load) - OfPrompts().Predict({});
 }
 
 double StepTimes::PredictLeast() const {
   StepLoad load;
-  load.Add(1, 0, true);
+  load.Add(1, 0, 1);
   return OfPrompts().Predict(load);
 }
 
-int StepTimes::RowsWithin(double target, const MixedLoad& load, int computed, int most) const {
-  if (!PromptsAreApart()) return together_.RowsWithin(target, Sum(load.decodes, load.prompts), computed, most);
-  return prompts_.RowsWithin(target - PredictDecodes(load), load.prompts, computed, most);
+int StepTimes::RowsWithin(double target, const MixedLoad& load, int computed, int most, bool is_scored) const {
+  if (!PromptsAreApart()) return together_.RowsWithin(target, Sum(load.decodes, load.prompts), computed, most, is_scored);
+  return prompts_.RowsWithin(target - PredictDecodes(load), load.prompts, computed, most, is_scored);
 }
 
 }  // namespace cllm

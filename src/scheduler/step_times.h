@@ -42,8 +42,8 @@ class StepTimes {
   double PredictLeast() const;
 
   // How many more rows, 0 … `most`, of a prompt with `computed` tokens fit into a step that has `load` already, if it may take
-  // `target` seconds. All `most` of them would want logits (the end of a prompt).
-  int RowsWithin(double target, const MixedLoad& load, int computed, int most) const;
+  // `target` seconds. All `most` of them would want logits (the end of a prompt), or, of one that is scored, each.
+  int RowsWithin(double target, const MixedLoad& load, int computed, int most, bool is_scored = false) const;
 
  private:
   bool PromptsAreApart() const { return prompts_apart_ && prompts_.known(); }

@@ -13,7 +13,7 @@ double PromptSeconds(const StepLoad& load) { return 0.002 + 0.0003 * load.rows +
 
 MixedLoad Decodes(int context) {
   MixedLoad load;
-  for (int i = 0; i < 4; ++i) load.decodes.Add(1, context, true);
+  for (int i = 0; i < 4; ++i) load.decodes.Add(1, context, 1);
   return load;
 }
 
@@ -29,7 +29,7 @@ class StepTimesTest : public testing::Test {
     for (int step = 0; step < 600; ++step, ++context_) {
       MixedLoad load = Decodes(context_);
       const int rows = 2 + 4000 / (400 + computed_);
-      load.prompts.Add(rows, computed_, false);
+      load.prompts.Add(rows, computed_, 0);
       const double prompt = PromptSeconds(load.prompts) * noise(random_);
       times.Observe(load, DecodeSeconds(load.decodes) * noise(random_) + prompt, says_prompt_seconds ? prompt : 0);
       computed_ += rows;
@@ -49,7 +49,7 @@ TEST_F(StepTimesTest, KnowsWhatDecodesTakeAfterManyStepsBesideAPrompt) {
   MixedLoad load = Decodes(context_);
   const double decodes = DecodeSeconds(load.decodes);
   EXPECT_NEAR(times.Predict(load) / decodes, 1, 0.03);
-  load.prompts.Add(4, computed_, false);
+  load.prompts.Add(4, computed_, 0);
   EXPECT_NEAR(times.Predict(load) / (decodes + PromptSeconds(load.prompts)), 1, 0.03);
 }
 
@@ -57,13 +57,13 @@ TEST_F(StepTimesTest, APromptAloneIsAPassOverPrompts) {
   StepTimes times(true);
   for (int step = 1; step < 200; ++step) {
     MixedLoad load;
-    load.prompts.Add(step % 50 + 2, 100 * (step % 7), false);
+    load.prompts.Add(step % 50 + 2, 100 * (step % 7), 0);
     times.Observe(load, PromptSeconds(load.prompts), 0);
     load = Decodes(100 + step);
     times.Observe(load, DecodeSeconds(load.decodes), 0);
   }
   MixedLoad load = Decodes(300);
-  load.prompts.Add(20, 500, false);
+  load.prompts.Add(20, 500, 0);
   EXPECT_NEAR(times.Predict(load) / (DecodeSeconds(load.decodes) + PromptSeconds(load.prompts)), 1, 0.02);
 }
 
@@ -74,7 +74,7 @@ TEST_F(StepTimesTest, RowsFillWhatTheDecodesLeave) {
   const double target = 2 * DecodeSeconds(load.decodes);
   const int rows = times.RowsWithin(target, load, computed_, 512);
   MixedLoad with = load;
-  with.prompts.Add(rows, computed_, false);
+  with.prompts.Add(rows, computed_, 0);
   EXPECT_NEAR((DecodeSeconds(with.decodes) + PromptSeconds(with.prompts)) / target, 1, 0.15);
   EXPECT_EQ(times.RowsWithin(0, load, computed_, 512), 0);
   EXPECT_EQ(times.RowsWithin(1e9, load, computed_, 512), 512);
@@ -84,7 +84,7 @@ TEST_F(StepTimesTest, AnEngineOfOnePassHasOneModel) {
   StepTimes times(false);
   Run(times, false);
   MixedLoad load = Decodes(context_);
-  load.prompts.Add(4, computed_, false);
+  load.prompts.Add(4, computed_, 0);
   EXPECT_NEAR(times.Predict(load) / (DecodeSeconds(load.decodes) + PromptSeconds(load.prompts)), 1, 0.05);
 }
 
@@ -93,7 +93,7 @@ TEST_F(StepTimesTest, BeforeTheFirstPassOverPromptsTheirRowsAreThoughtOfAsDecode
   StepTimes times(true);
   for (int step = 0; step < 100; ++step) {
     MixedLoad load;
-    for (int i = 0; i <= step % 8; ++i) load.decodes.Add(1, 10, true);
+    for (int i = 0; i <= step % 8; ++i) load.decodes.Add(1, 10, 1);
     times.Observe(load, DecodeSeconds(load.decodes), 0);
   }
   const MixedLoad load = Decodes(10);
@@ -106,7 +106,7 @@ TEST_F(StepTimesTest, MoreRowsCostWhatTheyAddToAStep) {
     StepTimes times(apart);
     Run(times, apart);
     StepLoad rows;
-    rows.Add(20, computed_, false);
+    rows.Add(20, computed_, 0);
     const double added = PromptSeconds(rows) - PromptSeconds({});
     EXPECT_NEAR(times.PredictMore(computed_, computed_ + 20) / added, 1, 0.3) << apart;
     EXPECT_GT(times.PredictLeast(), 0.001);
@@ -118,7 +118,7 @@ TEST_F(StepTimesTest, RowsAreToldFromStepsOnceBothKindsWereSeen) {
   for (const bool apart : {true, false}) {
     StepTimes times(apart);
     MixedLoad prompt;
-    prompt.prompts.Add(30, 0, true);
+    prompt.prompts.Add(30, 0, 1);
     times.Observe(prompt, 0.02, 0);
     EXPECT_FALSE(times.knows_rows());
     const MixedLoad decodes = Decodes(30);
@@ -131,7 +131,7 @@ TEST_F(StepTimesTest, RowsAreToldFromStepsOnceBothKindsWereSeen) {
 TEST_F(StepTimesTest, AStepOfOnePassIsObservedAsAWhole) {
   StepTimes times(true);
   MixedLoad load = Decodes(10);
-  load.prompts.Add(1, 100, true);
+  load.prompts.Add(1, 100, 1);
   times.Observe(load, 0.01, 0);
   EXPECT_NEAR(times.Predict(load), 0.01, 1e-3);
 }

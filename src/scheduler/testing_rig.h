@@ -47,6 +47,7 @@ class SchedulerRig {
     int cached_tokens = 0;
     std::vector<TokenId> tokens;
     std::vector<std::vector<float>> embeddings;
+    std::vector<TokenScore> scores;
     std::vector<EndEvent> ends;
     std::shared_ptr<RequestControl> control;
   };
@@ -64,6 +65,7 @@ class SchedulerRig {
     request.id = next_id_++;
     request.prompt = std::move(prompt);
     request.max_tokens = max_tokens;
+    ends_without_logits_ = ends_without_logits_ || max_tokens == 0;
     request.sampling.temperature = 0;
     request.control = std::make_shared<RequestControl>();
     if (change) change(request);
@@ -77,6 +79,16 @@ class SchedulerRig {
   RequestId Embed(std::vector<TokenId> text, const std::function<void(SequenceRequest&)>& change = {}) {
     return Add(std::move(text), 1, [&](SequenceRequest& request) {
       request.embeds = true;
+      if (change) change(request);
+    });
+  }
+
+  // Whose prompt is scored, with so many alternatives.
+  RequestId AddScored(std::vector<TokenId> prompt, int max_tokens, int alternatives,
+                      const std::function<void(SequenceRequest&)>& change = {}) {
+    return Add(std::move(prompt), max_tokens, [&](SequenceRequest& request) {
+      request.prompt_logprobs = alternatives;
+      ends_without_logits_ = true;
       if (change) change(request);
     });
   }
@@ -115,6 +127,12 @@ class SchedulerRig {
     }
     preemptions += events.preemptions;
     std::set<RequestId> waiting = std::exchange(decoding_, {});
+    for (const ScoreEvent& event : events.scores) {
+      Outcome& outcome = outcomes_.at(event.id);
+      EXPECT_EQ(outcome.starts, 1) << "request " << event.id << " has scores without a start";
+      EXPECT_TRUE(outcome.tokens.empty() && outcome.ends.empty()) << "request " << event.id << " has scores after a token or its end";
+      outcome.scores.insert(outcome.scores.end(), event.scores.begin(), event.scores.end());
+    }
     for (const TokenEvent& event : events.tokens) {
       Outcome& outcome = outcomes_.at(event.id);
       EXPECT_EQ(outcome.starts, 1) << "request " << event.id << " has a token without a start";
@@ -201,7 +219,9 @@ class SchedulerRig {
     }
     EXPECT_EQ(rows, static_cast<int>(plan.tokens.size()));
     EXPECT_LE(rows, budget);
-    if (rows == budget || engine.capabilities().embeds_whole || scheduler.target_step_s() > 0 || masks_come_late) return;
+    EXPECT_LE(plan.logit_rows_beside(), engine.capabilities().max_logit_rows);
+    if (rows == budget || ends_without_logits_ || engine.capabilities().embeds_whole || scheduler.target_step_s() > 0 || masks_come_late)
+      return;
     EXPECT_EQ(static_cast<int>(plan.sequences.size()), scheduler.running()) << "a sequence waits though there is room";
     for (const SequenceWork& work : plan.sequences) {
       EXPECT_TRUE(work.output == RowOutput::kLogits || work.output == RowOutput::kEmbedding) << "a chunk ends though there is room";
@@ -209,6 +229,7 @@ class SchedulerRig {
   }
 
   RequestId next_id_ = 1;
+  bool ends_without_logits_ = false;  // prompts without an answer, or such as are cut though the step has room
   std::map<RequestId, Outcome> outcomes_;
   std::set<RequestId> decoding_;  // got a token from the last step
   std::vector<int> held_;         // tokens in each slot, by the plans

@@ -40,7 +40,8 @@ void Answer::Start(TimePoint now, int cached_tokens) {
   started_ = now;
   cached_tokens_ = cached_tokens;
   sink_->OnStart({.result = settings_.from_cache, .prefix_tokens = cached_tokens});
-  if (!settings_.echo.empty()) sink_->OnText({.text = std::move(settings_.echo), .tokens = {}, .counts = counts()});
+  const bool comes_with_scores = settings_.prompt_logprobs.has_value();
+  if (!settings_.echo.empty() && !comes_with_scores) sink_->OnText({.text = std::move(settings_.echo), .tokens = {}, .counts = counts()});
 }
 
 // A token as its client may want to see it; `bytes` are those that the answer's text gets.
@@ -51,14 +52,36 @@ TokenText Answer::Shown(const SampledToken& token, std::string bytes, const Piec
   return shown;
 }
 
+PromptToken Answer::ShownOfPrompt(TokenScore score, const PieceFunction& piece) const {
+  SampledToken token{.token = score.token, .logprob = score.logprob, .top = std::move(score.top)};
+  PromptToken shown{.text = Shown(token, piece(score.token, settings_.echoes_controls), piece), .rank = score.rank};
+  return shown;
+}
+
+void Answer::AddScores(std::vector<TokenScore> scores, const PieceFunction& piece, TimePoint now) {
+  if (ended_ || AbortIfLate(now)) return;
+  const std::size_t most = std::max<std::size_t>(1, kMostScoresAtOnce / (static_cast<std::size_t>(*settings_.prompt_logprobs) + 1));
+  for (TokenScore& score : scores) {
+    if (settings_.keep) kept_.scores.push_back(score);
+    scored_.push_back(ShownOfPrompt(std::move(score), piece));
+    if (++scores_ < settings_.prompt_tokens && scored_.size() < most) continue;
+    const std::size_t echoed = settings_.echo.size();
+    sink_->OnText({.text = std::exchange(settings_.echo, {}), .counts = counts(), .prompt = std::exchange(scored_, {}), .echoed = echoed});
+  }
+}
+
+bool Answer::AbortIfLate(TimePoint now) {
+  if (now <= settings_.deadline) return false;
+  Abort({ErrorCode::kTimedOut, fmt::format("the request's deadline passed after {} tokens", generated_), {}}, now);
+  return true;
+}
+
 bool Answer::Shows(TokenId token) const {
   return settings_.show_special_tokens || std::ranges::binary_search(settings_.shown_tokens, token);
 }
 
 void Answer::Add(const SampledToken& token, const PieceFunction& piece, TimePoint now) {
-  if (ended_) return;
-  if (now > settings_.deadline)
-    return Abort({ErrorCode::kTimedOut, fmt::format("the request's deadline passed after {} tokens", generated_), {}}, now);
+  if (ended_ || AbortIfLate(now)) return;
   if (generated_++ == 0) {
     first_token_ = now;
   } else {
@@ -99,7 +122,7 @@ void Answer::Abort(Error error, TimePoint now) {
   Finish(std::unexpected(std::move(error)), FinishReason::kStop, now);
 }
 
-void Answer::End(const EndEvent& end, TimePoint now) {
+void Answer::End(const EndEvent& end, const PieceFunction& piece, TimePoint now) {
   if (ended_) return;
   if (end.state != RequestState::kFinished) {
     Error error = end.error;
@@ -108,6 +131,8 @@ void Answer::End(const EndEvent& end, TimePoint now) {
     return;
   }
   SendRest();
+  if (settings_.keep) kept_.stop_token = end.stop_token;
+  if (settings_.shows_stop_token && end.stop_token) pending_tokens_.push_back({assembled_, Shown(*end.stop_token, {}, piece)});
   Finish(SendEnd(end.reason, /*to_the_end=*/true), end.reason, now);
 }
 

@@ -32,6 +32,9 @@ class Answer {
     // How the text is read; nothing: it is content.
     std::shared_ptr<const AnswerFormat> format = nullptr;
     std::string echo = {};                         // comes before the answer; valid UTF-8
+    std::optional<int> prompt_logprobs = {};       // as in GenerateRequest
+    bool echoes_controls = false;                  // control tokens of the prompt have their text in `echo`
+    bool shows_stop_token = false;                 // as in GenerateRequest
     std::string prompt = {};                       // as the end names it; valid UTF-8
     int min_tokens = 0;                            // the text of so many first tokens isn't searched for stop strings
     bool wants_tokens = false;                     // deltas carry TokenText
@@ -56,16 +59,21 @@ class Answer {
 
   // The scheduler has admitted the request; of its prompt `cached_tokens` need not be computed.
   void Start(TimePoint now, int cached_tokens);
+  // The prompt's next tokens with their scores, from the first one on. They are handed on in pieces whose size depends on the request
+  // alone, the echo with the first of them.
+  void AddScores(std::vector<TokenScore> scores, const PieceFunction& piece, TimePoint now);
   // Sends what the token decides. At a stop string the request is told to stop and the answer ends; so it does, with an error, at its
   // deadline, since the time that text takes is a part of the answer's.
   void Add(const SampledToken& token, const PieceFunction& piece, TimePoint now);
   // The scheduler's word that nothing further comes. Does nothing if the answer has ended before.
-  void End(const EndEvent& end, TimePoint now);
+  void End(const EndEvent& end, const PieceFunction& piece, TimePoint now);
   // Ends the answer and tells the scheduler, unless it has ended before.
   void Abort(Error error, TimePoint now);
   bool ended() const { return ended_; }
 
  private:
+  bool AbortIfLate(TimePoint now);
+  PromptToken ShownOfPrompt(TokenScore score, const PieceFunction& piece) const;
   TokenText Shown(const SampledToken& token, std::string bytes, const PieceFunction& piece) const;
   TokenCounts counts() const {
     return {.prompt = settings_.prompt_tokens, .cached = cached_tokens_, .generated = generated_, .reasoning = reasoning_};
@@ -94,6 +102,8 @@ class Answer {
     TokenText text;
   };
   std::vector<PendingToken> pending_tokens_;
+  std::vector<PromptToken> scored_;  // no delta has them so far
+  int scores_ = 0;
   std::size_t assembled_ = 0;  // bytes of text so far
   std::size_t sent_ = 0;
   int generated_ = 0;

@@ -36,7 +36,7 @@ class AnswerTest : public testing::Test {
   }
 
   void End(RequestState state = RequestState::kFinished, FinishReason reason = FinishReason::kLength, Error error = {}) {
-    answer_->End({.id = 1, .state = state, .reason = reason, .error = std::move(error)}, now_);
+    answer_->End({.id = 1, .state = state, .reason = reason, .error = std::move(error)}, {}, now_);
   }
 
   std::vector<std::string> Deltas() const {
@@ -287,13 +287,42 @@ TEST_F(AnswerTest, ControlTokensAreShownWhereTheyAreWantedAndInLogprobsAlways) {
     const auto piece = [](TokenId token, bool special) { return token != 1 ? std::string("a") : special ? "<x>" : ""; };
     answer.Add({.token = 0, .logprob = -1, .top = {{1, -2}}}, piece, now_);
     answer.Add({.token = 1, .logprob = -1, .top = {}}, piece, now_);
-    answer.End({.id = 1, .state = RequestState::kFinished, .reason = FinishReason::kStop, .error = {}}, now_);
+    answer.End({.id = 1, .state = RequestState::kFinished, .reason = FinishReason::kStop, .error = {}}, piece, now_);
     EXPECT_EQ(sink->text(), show ? "a<x>" : "a");
     ASSERT_EQ(sink->tokens().size(), 2U);
     EXPECT_EQ(sink->tokens()[0].top_bytes, Texts{"<x>"});
     EXPECT_EQ(sink->tokens()[1].bytes, "<x>");
     EXPECT_EQ(sink->tokens()[1].in_text, show);
   }
+}
+
+TEST_F(AnswerTest, AControlTokenOfThePromptIsOfItsTextWhereTheEchoShowsIt) {
+  const auto piece = [](TokenId token, bool special) { return token != 1 ? std::string("a") : special ? "<x>" : ""; };
+  for (const bool echoes : {false, true}) {
+    const auto sink = std::make_shared<RememberingSink>();
+    Answer answer({.echo = "a", .prompt_logprobs = 1, .echoes_controls = echoes, .prompt_tokens = 2, .accepted = now_}, control_, sink,
+                  metrics_);
+    answer.Start(now_, 0);
+    EXPECT_TRUE(sink->deltas().empty()) << "the echo comes with the scores";
+    answer.AddScores({{.token = 1}}, piece, now_);
+    EXPECT_TRUE(sink->deltas().empty()) << "and these together";
+    answer.AddScores({{.token = 0, .logprob = -2, .rank = 3, .top = {{1, -1}}}}, piece, now_);
+    ASSERT_EQ(sink->deltas().size(), 1U);
+    const std::vector<PromptToken> prompt = sink->deltas()[0].prompt;
+    EXPECT_EQ(prompt[0].text.bytes, "<x>");
+    EXPECT_EQ(prompt[0].text.in_text, echoes);
+    EXPECT_EQ(prompt[0].rank, 0);
+    EXPECT_EQ(prompt[1].text.top_bytes, Texts{"<x>"});
+    EXPECT_EQ(prompt[1].rank, 3);
+  }
+}
+
+TEST_F(AnswerTest, ScoresThatComeTooLateEndTheAnswer) {
+  const auto sink = std::make_shared<RememberingSink>();
+  Answer answer({.prompt_logprobs = 0, .prompt_tokens = 1, .accepted = now_, .deadline = now_}, control_, sink, metrics_);
+  answer.AddScores({{.token = 1}}, [](TokenId, bool) { return "a"; }, now_ + milliseconds(1));
+  EXPECT_EQ(sink->WaitForEnd().status.error().code, ErrorCode::kTimedOut);
+  EXPECT_EQ(control_->signal(), RequestControl::Signal::kCancel);
 }
 
 TEST_F(AnswerTest, AStopStringMayBeAPartOfTheAnswer) {

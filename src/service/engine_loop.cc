@@ -110,6 +110,7 @@ EngineLoop::Clock::time_point EngineLoop::Compute() {
   const Clock::time_point start = Clock::now();
   stats_.idle_with_work_ns += std::chrono::nanoseconds(start - idle_since_).count();
   engine_.Wait(engine_.Submit(plan), result_);
+  scheduler_.Score(result_);  // a part of what the step takes
   idle_since_ = Clock::now();
   stats_.computing_ns += std::chrono::nanoseconds(idle_since_ - start).count();
   if (!plan.sequences.empty()) RecordStep(plan, idle_since_ - start);

@@ -16,6 +16,7 @@ void TextDelta::Append(TextDelta next) {
   text += next.text;
   reasoning += next.reasoning;
   raw += next.raw;
+  echoed += next.echoed;
   for (AnswerPart& part : next.calls) {
     if (!calls.empty() && calls.back().call == part.call) {
       calls.back().text += part.text;
@@ -23,6 +24,7 @@ void TextDelta::Append(TextDelta next) {
       calls.push_back(std::move(part));
     }
   }
+  prompt.insert(prompt.end(), std::make_move_iterator(next.prompt.begin()), std::make_move_iterator(next.prompt.end()));
   tokens.insert(tokens.end(), std::make_move_iterator(next.tokens.begin()), std::make_move_iterator(next.tokens.end()));
   counts = next.counts;
 }

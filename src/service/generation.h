@@ -55,7 +55,10 @@ struct GenerateRequest {
   bool show_special_tokens = false;  // control tokens have their text in the answer
   bool echo = false;                 // the answer begins with the text of its prompt, which is no chat
   bool ignore_eos = false;
-  bool wants_tokens = false;         // deltas carry tokens, with log-probabilities or without
+  bool wants_tokens = false;  // deltas carry tokens, with log-probabilities or without
+  // The prompt's tokens are scored, with so many alternatives each, and deltas carry them. Absent: they aren't.
+  std::optional<int> prompt_logprobs = {};
+  bool shows_stop_token = false;     // where one of them is what ended the answer, it is among the answer's tokens
   bool wants_prompt = false;         // the end carries the prompt's text
   bool wants_raw = false;            // deltas carry the text as it came, before it was told apart
   int min_tokens = 0;                // before them nothing ends the answer
@@ -80,12 +83,21 @@ struct TokenText {
   bool is_content = true;              // false: of thoughts, calls and their marks
 };
 
+// A token of the prompt with its score.
+struct PromptToken {
+  TokenText text;         // in_text: of the text that an answer echoes
+  std::int32_t rank = 0;  // as in TokenScore
+};
+
 struct TokenCounts {
   int prompt = 0;
   int cached = 0;  // of the prompt, that were not computed for this answer
   int generated = 0;
   int reasoning = 0;  // of the generated ones
 };
+
+// Tokens of a prompt and alternatives to them in one delta. More of them would hold up the text of other answers.
+inline constexpr std::size_t kMostScoresAtOnce = 4096;
 
 // A piece of the answer. All text is valid UTF-8; the pieces together are the answer.
 struct TextDelta {
@@ -97,6 +109,9 @@ struct TextDelta {
   std::string reasoning = {};          // what the model thinks, where that is told apart
   std::vector<AnswerPart> calls = {};  // pieces of calls of tools, in their order
   std::string raw = {};                // the text as it came, where that is wanted
+  // Of the prompt, where they are scored: all of them come before the answer.
+  std::vector<PromptToken> prompt = {};
+  std::size_t echoed = 0;  // first bytes of the text that are the prompt's, where it is scored
 
   bool empty() const { return text.empty() && reasoning.empty() && calls.empty(); }
   std::size_t bytes() const;

@@ -49,6 +49,8 @@ class KeyWriter {
 std::size_t BytesOf(const std::string& key, const CachedResult& result) {
   std::size_t bytes = kEntryOverhead + key.size() + result.tokens.size() * sizeof(SampledToken);
   for (const SampledToken& token : result.tokens) bytes += token.top.size() * sizeof(TokenLogprob);
+  for (const TokenScore& score : result.scores) bytes += sizeof(score) + score.top.size() * sizeof(TokenLogprob);
+  if (result.stop_token) bytes += result.stop_token->top.size() * sizeof(TokenLogprob);
   return bytes;
 }
 

@@ -10,6 +10,7 @@
 #include <list>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -28,6 +29,8 @@ struct ResultCacheOptions {
 struct CachedResult {
   std::vector<SampledToken> tokens;
   FinishReason reason = FinishReason::kStop;
+  std::vector<TokenScore> scores = {};          // of the prompt, where they were wanted
+  std::optional<SampledToken> stop_token = {};  // as in EndEvent
 };
 
 // Whether nothing but the request decides the answer. `has_own_seed`: the client named it.

@@ -194,6 +194,9 @@ Status Service::PrepareAnswer(Accepted& accepted) {
                             .shown_tokens = encoded.shown_tokens,
                             .format = encoded.format,
                             .echo = request.echo ? *echo : std::string(),
+                            .prompt_logprobs = request.prompt_logprobs,
+                            .echoes_controls = std::holds_alternative<std::vector<TokenId>>(request.prompt),
+                            .shows_stop_token = request.shows_stop_token,
                             .prompt = request.wants_prompt ? *std::move(echo) : std::string(),
                             .min_tokens = request.min_tokens,
                             .wants_tokens = request.wants_tokens || sequence.sampling.top_logprobs != kNoLogprobs,
@@ -320,8 +323,10 @@ void Service::Replay(RequestId id, int prompt_tokens, const CachedResult& result
   StepEvents events;
   events.planned_at = std::chrono::steady_clock::now();
   events.starts.push_back({.id = id, .cached_tokens = prompt_tokens});
+  if (!result.scores.empty()) events.scores.push_back({id, result.scores});
   for (const SampledToken& token : result.tokens) events.tokens.push_back({id, token});
-  events.ends.push_back({.id = id, .state = RequestState::kFinished, .reason = result.reason, .error = {}});
+  events.ends.push_back(
+      {.id = id, .state = RequestState::kFinished, .reason = result.reason, .error = {}, .stop_token = result.stop_token});
   text_stage_.Post(std::move(events));
 }
 
@@ -340,12 +345,17 @@ Status Service::PrepareTokens(Accepted& accepted, SequenceRequest& sequence) {
                             encoded->is_tokenised() ? "" : "at least ", prompt_tokens, max_input_tokens_),
                 field);
   }
-  if (prompt_tokens >= max_context_)
+  const bool is_answered = request.max_tokens != 0;
+  if (prompt_tokens > max_context_ || (prompt_tokens == max_context_ && is_answered))
     return std::unexpected(ContextLengthError(request.prompt, prompt_tokens, max_context_, !encoded->is_tokenised()));
   if (Status status = CheckTokenIds(request); !status) return status;
   sequence.id = next_id_++;
   sequence.prompt = encoded->tokens;
   if (Status status = SetLength(request, sequence); !status) return status;
+  if (request.prompt_logprobs && engine_.max_logit_rows == 0) {
+    return Fail(ErrorCode::kNotSupported, "prompts can't be scored here: the engine gives no logits of their tokens");
+  }
+  sequence.prompt_logprobs = request.prompt_logprobs.value_or(kNoLogprobs);
   sequence.sampling = request.sampling;
   sequence.choice = accepted.choice;
   sequence.sampling.seed = request.seed ? *request.seed : RandomSeed();

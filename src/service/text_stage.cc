@@ -71,11 +71,14 @@ void TextStage::Handle(StepEvents events) {
   for (const StartEvent& event : events.starts) {
     Tell(event.id, now, [&](Answer& answer) { answer.Start(events.planned_at, event.cached_tokens); });
   }
+  for (ScoreEvent& event : events.scores) {
+    Tell(event.id, now, [&](Answer& answer) { answer.AddScores(std::move(event.scores), piece_, now); });
+  }
   for (const TokenEvent& event : events.tokens) {
     Tell(event.id, now, [&](Answer& answer) { answer.Add(event.token, piece_, now); });
   }
   for (const EndEvent& event : events.ends) {
-    Tell(event.id, now, [&](Answer& answer) { answer.End(event, now); });
+    Tell(event.id, now, [&](Answer& answer) { answer.End(event, piece_, now); });
     if (answers_.erase(event.id) > 0) on_end_();
   }
   TellBatches(events);

@@ -26,7 +26,7 @@ int main(int argc, char** argv) {
              report->compared, report->ends[1], report->ends[2], report->ends[3]);
   fmt::print("{} steps, {} tokens, {} prompt tokens from the cache, {} preemptions, {:.0f} s of virtual time\n", report->steps,
              report->tokens, report->cached_tokens, report->preemptions, report->seconds);
-  fmt::print("{} embeddings, all compared with an undisturbed run\n", report->embeddings);
+  fmt::print("{} embeddings and {} scored prompts, all compared with an undisturbed run\n", report->embeddings, report->scored);
   fmt::print("at most {} waited, the longest {:.2f} s\n", report->most_queued, report->longest_wait_s);
   return 0;
 }

@@ -50,6 +50,7 @@ FakeEngineOptions RandomEngine(Random& random) {
   FakeEngineOptions options{.vocab_size = 32,
                             .max_sequences = random.Between(1, 16),
                             .max_step_tokens = random.Between(8, 128),
+                            .max_logit_rows = random.Between(1, 40),
                             .max_context = kContext,
                             .prefers_dense_slots = random.Chance(0.5),
                             .can_trim_sequences = random.Chance(0.7),
@@ -112,6 +113,8 @@ class Simulation {
     std::shared_ptr<RequestControl> control;
     std::vector<TokenId> tokens;
     bool embeds = false;
+    int prompt_logprobs = kNoLogprobs;
+    std::vector<TokenScore> scores;
     std::vector<float> embedding;
     bool started = false;
     bool compares = false;
@@ -155,6 +158,8 @@ class Simulation {
     if (random_.Chance(0.02)) request.prompt[request.prompt.size() / 2] = kPoison;
     request.max_tokens = random_.Between(1, random_.Chance(0.3) ? 40 : 12);
     request.embeds = !engine_.capabilities().generates || (engine_.capabilities().embedding_size > 0 && random_.Chance(0.2));
+    if (!request.embeds && random_.Chance(0.2)) request.prompt_logprobs = random_.Between(0, 2);
+    if (request.prompt_logprobs != kNoLogprobs && random_.Chance(0.3)) request.max_tokens = 0;
     request.sampling.temperature = 0;
     if (random_.Chance(0.3)) request.stop_tokens = {random_.Between(1, 31)};
     request.arrived = arrived;
@@ -168,6 +173,8 @@ class Simulation {
                          .control = request.control,
                          .tokens = {},
                          .embeds = request.embeds,
+                         .prompt_logprobs = request.prompt_logprobs,
+                         .scores = {},
                          .embedding = {},
                          .compares = request.id % kCompareEvery == 0 && request.stop_tokens.empty()};
     scheduler_.Submit(std::move(request));
@@ -199,6 +206,7 @@ class Simulation {
     drain_rate_.Record(static_cast<int>(events_.starts.size()), others_waited, now_);
     report_.preemptions += events_.preemptions;
     for (const StartEvent& start : events_.starts) OnStart(start);
+    for (const ScoreEvent& scores : events_.scores) OnScores(scores);
     for (const TokenEvent& token : events_.tokens) OnToken(token);
     for (const EmbeddingEvent& embedding : events_.embeddings) OnEmbedding(embedding);
     for (const EndEvent& end : events_.ends) OnEnd(end);
@@ -241,6 +249,13 @@ class Simulation {
     }
   }
 
+  void OnScores(const ScoreEvent& event) {
+    Open* request = Find(event.id, "has scores");
+    if (request == nullptr) return;
+    if (!request->started || !request->tokens.empty()) Break(fmt::format("request {} has scores at a wrong time", event.id));
+    request->scores.insert(request->scores.end(), event.scores.begin(), event.scores.end());
+  }
+
   void OnToken(const TokenEvent& event) {
     Open* request = Find(event.id, "has a token");
     if (request == nullptr) return;
@@ -263,6 +278,7 @@ class Simulation {
     if (request == nullptr) return;
     if (!IsTerminal(end.state)) return Break(fmt::format("request {} ends as {}", end.id, RequestStateName(end.state)));
     ++report_.ends.at(static_cast<std::size_t>(end.state) - static_cast<std::size_t>(RequestState::kFinished));
+    if (end.state == RequestState::kFinished && !request->stopped) CompareScores(end.id, *request);
     if (end.state == RequestState::kFinished && request->embeds && !request->stopped) CompareEmbedding(end.id, *request);
     if (end.state == RequestState::kFinished && request->compares && !request->embeds && !request->stopped) Compare(end.id, *request);
     open_.erase(end.id);
@@ -279,6 +295,22 @@ class Simulation {
       }
       context.push_back(next);
     }
+  }
+
+  // Each token of the prompt once, by the logits of the row before it.
+  void CompareScores(RequestId id, const Open& request) {
+    if (request.scores.size() != (request.prompt_logprobs == kNoLogprobs ? 0 : request.prompt.size())) {
+      return Break(fmt::format("request {} has {} scores", id, request.scores.size()));
+    }
+    for (std::size_t i = 0; i < request.scores.size(); ++i) {
+      const TokenScore& score = request.scores[i];
+      const auto before = std::span(request.prompt).first(i);
+      const bool is_likeliest = i > 0 && FakeEngine::NextToken(before, engine_.capabilities().vocab_size) == request.prompt[i];
+      if (score.token != request.prompt[i] || (score.rank == 0) != (i == 0) || (score.rank == 1) != is_likeliest) {
+        return Break(fmt::format("request {} has a wrong score of token {}", id, i));
+      }
+    }
+    report_.scored += request.scores.empty() ? 0 : 1;
   }
 
   void CompareEmbedding(RequestId id, const Open& request) {

@@ -25,6 +25,7 @@ struct SimulationReport {
   std::int64_t cached_tokens = 0;  // of prompts, not computed
   std::int64_t preemptions = 0;    // sequences that gave way where the blocks had run out
   std::int64_t embeddings = 0;     // that were computed, and compared with an undisturbed run's
+  std::int64_t scored = 0;         // prompts, whose scores were compared likewise
   std::int64_t compared = 0;       // finished answers that were compared with an undisturbed run's
   int most_queued = 0;
   double longest_wait_s = 0;  // for a place; virtual

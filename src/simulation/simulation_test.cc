@@ -21,6 +21,7 @@ TEST(SimulationTest, EveryRequestEndsOnceAndNothingLeaksOrStarves) {
     sum.cached_tokens += report->cached_tokens;
     sum.compared += report->compared;
     sum.embeddings += report->embeddings;
+    sum.scored += report->scored;
     sum.preemptions += report->preemptions;
   }
   // The runs have seen what they are there for.
@@ -30,6 +31,7 @@ TEST(SimulationTest, EveryRequestEndsOnceAndNothingLeaksOrStarves) {
   EXPECT_GT(sum.cached_tokens, 1000 * seeds);
   EXPECT_GT(sum.compared, 100 * seeds);
   EXPECT_GT(sum.embeddings, 100 * seeds);
+  EXPECT_GT(sum.scored, 100 * seeds);
   EXPECT_GT(sum.preemptions, 10 * seeds);
 }
 

@@ -95,6 +95,7 @@ def test_what_the_server_is(server: Server) -> None:
 
 def test_vllms_small_endpoints(server: Server) -> None:
     assert server.get("/version").json()["version"]
+    assert server.get("/tokenizer_info").json()["eos_token"] == server.get("/props").json()["eos_token"]
     assert server.get("/ping").status_code == server.post("/ping", {}).status_code == 200
     tokens = server.tokens(PROMPT)
     body = server.post("/tokenize", {"prompt": PROMPT, "return_token_strs": True}).json()

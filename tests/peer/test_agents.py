@@ -22,7 +22,6 @@ from pydantic_ai import Agent
 from pydantic_ai.models.openai import OpenAIChatModel
 from pydantic_ai.output import NativeOutput, ToolOutput
 from pydantic_ai.providers.openai import OpenAIProvider
-from test_clients import url  # noqa: F401
 
 NODE = Path(__file__).parent / "node"
 QUESTION = "What is the weather in Paris?"
@@ -47,7 +46,7 @@ WEATHER_TOOL = {"type": "function", "function": {"name": "Weather", "parameters"
 
 
 @pytest.fixture
-def client(url: str) -> openai.OpenAI:  # noqa: F811
+def client(url: str) -> openai.OpenAI:
     return openai.OpenAI(base_url=url, api_key="none", max_retries=0)
 
 
@@ -73,7 +72,7 @@ def test_openai_parses(client: openai.OpenAI) -> None:
         assert isinstance(stream.get_final_completion().choices[0].message.parsed, Weather)
 
 
-def test_openai_async(url: str) -> None:  # noqa: F811
+def test_openai_async(url: str) -> None:
     async def ask() -> None:
         client = openai.AsyncOpenAI(base_url=url, api_key="none", max_retries=0)
         answers = await asyncio.gather(*[
@@ -85,16 +84,16 @@ def test_openai_async(url: str) -> None:  # noqa: F811
     asyncio.run(ask())
 
 
-def chain(url: str, **fields: object) -> ChatOpenAI:  # noqa: F811
+def chain(url: str, **fields: object) -> ChatOpenAI:
     return ChatOpenAI(base_url=url, api_key="none", model="any", max_tokens=200, temperature=0, **fields)
 
 
 @pytest.mark.parametrize("method", ["json_schema", "function_calling"])
-def test_langchain_structured_output(url: str, method: str) -> None:  # noqa: F811
+def test_langchain_structured_output(url: str, method: str) -> None:
     assert isinstance(chain(url).with_structured_output(Weather, method=method).invoke(QUESTION), Weather)
 
 
-def test_langchain_tools(url: str) -> None:  # noqa: F811
+def test_langchain_tools(url: str) -> None:
     model = chain(url).bind_tools([get_weather], tool_choice="required")
     called = model.invoke(QUESTION)
     (call,) = called.tool_calls
@@ -117,13 +116,13 @@ def test_instructor(client: openai.OpenAI, mode: instructor.Mode) -> None:
 
 
 @pytest.mark.parametrize("output", [ToolOutput, NativeOutput])
-def test_pydantic_ai(url: str, output: type) -> None:  # noqa: F811
+def test_pydantic_ai(url: str, output: type) -> None:
     model = OpenAIChatModel("any", provider=OpenAIProvider(base_url=url, api_key="none"))
     agent = Agent(model, output_type=output(Weather), model_settings={"max_tokens": 200, "temperature": 0})
     assert isinstance(agent.run_sync(QUESTION).output, Weather)
 
 
-def test_litellm_tools(url: str) -> None:  # noqa: F811
+def test_litellm_tools(url: str) -> None:
     answer = litellm.completion(model="openai/any", api_base=url, api_key="none", messages=[{"role": "user", "content": QUESTION}], tools=[WEATHER_TOOL],
                                 tool_choice="required", max_tokens=200)
     Weather.model_validate_json(answer.choices[0].message.tool_calls[0].function.arguments)
@@ -133,7 +132,7 @@ def test_litellm_tools(url: str) -> None:  # noqa: F811
 
 
 @pytest.mark.parametrize("script", ["openai.mjs", "ai.mjs"])
-def test_node(url: str, script: str) -> None:  # noqa: F811
+def test_node(url: str, script: str) -> None:
     modules = os.environ.get("CLLM_NODE_MODULES")
     if shutil.which("node") is None or not modules:
         pytest.skip("node or its packages (CLLM_NODE_MODULES) are not there")

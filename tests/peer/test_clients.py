@@ -8,25 +8,20 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import re
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import litellm
 import pytest
-import requests
+from conftest import CONTEXT
 from langchain_core.messages import HumanMessage
 from langchain_openai import ChatOpenAI, OpenAI
 
-START_TIMEOUT_S = 180.0
 RUN_TIMEOUT_S = 300.0
 SCRIPTS = Path(sys.executable).parent  # of this Python environment
 QUESTION = "Name a fruit."
 TOO_LONG = "word " * 600
-CONTEXT = 512
 
 MODELS = """
 - model_id: chat
@@ -49,24 +44,6 @@ def tiny():
     samples = [Sample(input="Say hello.", target="hello"), Sample(input="Name a fruit.", target="apple")]
     return Task(dataset=samples, solver=[system_message("Be short."), generate()], scorer=match())
 """
-
-
-@pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The base address of a server's OpenAI endpoints."""
-    log_path = tmp_path_factory.mktemp("server") / "log"
-    command = [os.environ["CLLM_PROGRAM"], "serve", os.environ["CLLM_MODEL"], "--host", "127.0.0.1", "--port", "0",
-               "--ctx-size", str(CONTEXT), "--default-temperature", "0"]
-    with log_path.open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
-        try:
-            deadline = time.monotonic() + START_TIMEOUT_S
-            while not (found := re.search(r"serving on (http://\S+) ", log_path.read_text())):
-                assert process.poll() is None and time.monotonic() < deadline, log_path.read_text()
-                time.sleep(0.05)
-            requests.get(found[1] + "/readyz", timeout=START_TIMEOUT_S).raise_for_status()
-            yield found[1] + "/v1"
-        finally:
-            process.terminate()
 
 
 def run(folder: Path, program: str, *arguments: str, **environment: str) -> str:

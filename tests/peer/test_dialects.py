@@ -14,11 +14,10 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import HumanMessage, ToolMessage
 from langchain_ollama import ChatOllama, OllamaLLM
 from test_agents import NODE, QUESTION, WEATHER_TOOL, Weather, get_weather
-from test_clients import url  # noqa: F401
 
 
 @pytest.fixture
-def root(url: str) -> str:  # noqa: F811
+def root(url: str) -> str:
     return url.removesuffix("/v1")
 
 

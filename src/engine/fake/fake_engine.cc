@@ -24,6 +24,7 @@ FakeEngine::FakeEngine(FakeEngineOptions options) : options_(std::move(options))
                    .vocab_size = options_.vocab_size,
                    .max_sequences = options_.max_sequences,
                    .max_step_tokens = options_.max_step_tokens,
+                   .max_logit_rows = options_.generates ? options_.max_logit_rows : 0,
                    .max_context = options_.max_context,
                    .generates = options_.generates,
                    .embedding_size = options_.embedding_size,
@@ -62,6 +63,7 @@ int FakeEngine::tokens_held() const {
 Ticket FakeEngine::Submit(const StepPlan& plan) {
   CheckInvariant(plan_ == nullptr, "each Submit has its Wait");
   CheckInvariant(static_cast<int>(plan.tokens.size()) <= capabilities_.max_step_tokens, "a step has no more tokens than may be");
+  CheckInvariant(plan.logit_rows_beside() <= capabilities_.max_logit_rows, "a step has no more logits than may be");
   plan_ = &plan;
   return ++steps_;
 }
@@ -142,10 +144,20 @@ SequenceResult FakeEngine::Compute(const SequenceWork& work) {
   }
   if (work.output == RowOutput::kEmbedding || work.output == RowOutput::kEmbeddingPart) return Embed(work);
   if (work.output != RowOutput::kLogits) return {};
+  return Logits(work);
+}
+
+SequenceResult FakeEngine::Logits(const SequenceWork& work) {
   CheckInvariant(options_.generates, "logits are asked of an engine that has some");
+  CheckInvariant(work.logit_rows >= 1 && work.logit_rows <= work.rows, "rows that give logits are computed");
+  const std::span<const TokenId> held = slots_.at(work.slot);
+  const auto vocab = static_cast<std::size_t>(options_.vocab_size);
   std::vector<float>& logits = outputs_.at(work.slot);
-  logits.assign(options_.vocab_size, -10.0F);
-  logits[NextToken(slot, options_.vocab_size)] = 10.0F;
+  logits.assign(vocab * static_cast<std::size_t>(work.logit_rows), -10.0F);
+  for (int row = 0; row < work.logit_rows; ++row) {
+    const auto seen = held.first(held.size() - static_cast<std::size_t>(work.logit_rows - 1 - row));
+    logits[vocab * static_cast<std::size_t>(row) + static_cast<std::size_t>(NextToken(seen, options_.vocab_size))] = 10.0F;
+  }
   return {.logits = logits, .status = {}};
 }
 

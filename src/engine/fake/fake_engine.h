@@ -13,6 +13,7 @@ struct FakeEngineOptions {
   int vocab_size = 256;
   int max_sequences = 4;
   int max_step_tokens = 64;
+  int max_logit_rows = 16;
   int max_context = 256;
   bool prefers_dense_slots = false;
   bool can_trim_sequences = false;
@@ -51,6 +52,8 @@ class FakeEngine : public Engine {
  private:
   void Apply(const KvOperation& operation);
   SequenceResult Compute(const SequenceWork& work);
+  // Of the last rows of what the slot holds.
+  SequenceResult Logits(const SequenceWork& work);
   // Of the rows that were computed for it.
   SequenceResult Embed(const SequenceWork& work);
   // Writes the rows into the blocks of the slot; what it holds then, or an error where the blocks don't hold what the plan says.

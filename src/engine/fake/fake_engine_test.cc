@@ -44,6 +44,18 @@ TEST(FakeEngineTest, ChunksOfAPromptGiveTheSameLogitsAsTheWhole) {
   EXPECT_EQ(engine.steps(), 3);
 }
 
+TEST(FakeEngineTest, TheLastRowsOfAChunkGiveLogitsEachOfItsOwn) {
+  FakeEngine engine({});
+  Compute(engine, {.operations = {}, .sequences = {{0, 0, 0, 1, RowOutput::kNothing}}, .tokens = {5}});
+  const StepResult result = Compute(
+      engine,
+      {.operations = {}, .sequences = {{.computed = 1, .rows = 3, .output = RowOutput::kLogits, .logit_rows = 2}}, .tokens = {6, 7, 8}});
+  const std::span<const float> logits = result.sequences[0].logits;
+  ASSERT_EQ(logits.size(), 2U * 256U);
+  EXPECT_EQ(Best({.logits = logits.first(256), .status = {}}), FakeEngine::NextToken(std::vector<TokenId>{5, 6, 7}, 256));
+  EXPECT_EQ(Best({.logits = logits.last(256), .status = {}}), FakeEngine::NextToken(std::vector<TokenId>{5, 6, 7, 8}, 256));
+}
+
 TEST(FakeEngineTest, DropAndMoveRunBeforeTheRows) {
   FakeEngine engine({.max_sequences = 3});
   Compute(engine,

@@ -28,6 +28,9 @@ constexpr int kRowsOfAnEmbedding = 64;
 // More rows than this in a call of llama.cpp are computed in several.
 constexpr int kMostRowsAtATime = 512;
 
+// What logits beside those of each sequence's last row may take. llama.cpp's buffer of outputs grows to that when they are asked for.
+constexpr std::int64_t kMostLogitBytes = 32 << 20;
+
 // Sequence ids beyond this do not exist in llama.cpp (LLAMA_MAX_SEQ).
 constexpr int kMostSequences = 256;
 
@@ -39,6 +42,11 @@ bool AttentionIsOurs(const Model& model, const LlamaCppOptions& options) {
   return !Model::HasGpuSupport() && options.kv_type == "f16" && options.flash_attention != "off" &&
          std::ranges::find(kPlain, facts.architecture) != kPlain.end() &&
          AttentionHeadsAreOurs(facts.key_size, facts.value_size, facts.heads, facts.kv_heads);
+}
+
+int MostLogitRows(std::int64_t vocab_size, int step_tokens) {
+  const std::int64_t row_bytes = std::max<std::int64_t>(1, vocab_size) * static_cast<std::int64_t>(sizeof(float));
+  return static_cast<int>(std::clamp<std::int64_t>(kMostLogitBytes / row_bytes, 1, step_tokens));
 }
 
 bool IsOfText(const SequenceWork& work) { return work.output == RowOutput::kEmbedding || work.output == RowOutput::kEmbeddingPart; }
@@ -66,8 +74,9 @@ std::int64_t KvBytesPerToken(const ModelFacts& model, const LlamaCppOptions& opt
 
 std::int64_t ComputeBytes(const ModelFacts& model, const LlamaCppOptions& options, int sequences) {
   const std::int64_t rows = std::min(std::max(options.n_batch, sequences), kMostRowsAtATime);
-  // llama.cpp reserves logits for each row of a pass, and the engine has those of each sequence's last row.
-  const std::int64_t logits = (rows + sequences) * model.vocab_size * std::int64_t{sizeof(float)};
+  // llama.cpp reserves logits for each row of a pass, and the engine has those of each sequence's last row and of prompts that are scored.
+  const std::int64_t outputs = sequences + MostLogitRows(model.vocab_size, std::max(options.n_batch, sequences));
+  const std::int64_t logits = (rows + outputs) * model.vocab_size * std::int64_t{sizeof(float)};
   constexpr std::int64_t kNumbersBetweenLayers = 16;  // of an embedding's size, of one row
   const std::int64_t between = rows * model.embedding_size * kNumbersBetweenLayers * std::int64_t{sizeof(float)};
   return logits + between;
@@ -117,6 +126,7 @@ Result<std::unique_ptr<Engine>> LlamaCppEngine::Create(const Model& model, const
                                   .vocab_size = model.tokenizer().vocab_size(),
                                   .max_sequences = sequences,
                                   .max_step_tokens = step_tokens,
+                                  .max_logit_rows = MostLogitRows(model.tokenizer().vocab_size(), step_tokens),
                                   .max_context = max_context,
                                   .embedding_size = pooling == Pooling::kNone ? 0 : output_size,
                                   .scores = scores,
@@ -158,6 +168,7 @@ Status LlamaCppEngine::TrialStep(int rows) {
 Ticket LlamaCppEngine::Submit(const StepPlan& plan) {
   CheckInvariant(plan_ == nullptr, "each Submit has its Wait");
   CheckInvariant(static_cast<int>(plan.tokens.size()) <= capabilities_.max_step_tokens, "a step has no more tokens than may be");
+  CheckInvariant(plan.logit_rows_beside() <= capabilities_.max_logit_rows, "a step has no more logits than may be");
   plan_ = &plan;
   return ++ticket_;
 }
@@ -172,6 +183,9 @@ void LlamaCppEngine::Wait(Ticket ticket, StepResult& result) {
   if (plan.sequences.empty()) return;
   context_->threads->Choose();
   saved_outputs_.resize(std::max(saved_outputs_.size(), plan.sequences.size()));
+  for (std::vector<float>& saved : saved_outputs_) {
+    if (saved.size() > static_cast<std::size_t>(capabilities_.vocab_size)) saved = {};  // of a scored prompt in a step that failed
+  }
   answers_.clear();
   texts_.clear();
   for (std::size_t s = 0; s < plan.sequences.size(); ++s) (IsOfText(plan.sequences[s]) ? texts_ : answers_).push_back(s);
@@ -187,22 +201,30 @@ void LlamaCppEngine::Wait(Ticket ticket, StepResult& result) {
 
 // Where the cache isn't ragged, decodes and prompts go in two calls. In one llama.cpp would compute equally many rows of each sequence
 // at a time, so it would pass over the weights twice all the same, and every decode would attend over as many positions as the longest
-// prompt has. The prompts go first: their logits, which the second call overwrites, are seldom wanted.
+// prompt has. Of the logits of the first call, which the second one overwrites, a copy is made: it is the prompts' unless one is scored.
 bool LlamaCppEngine::ComputeTogether(const StepPlan& plan, Sequences sequences, StepResult& result) {
   const auto first_prompt = std::ranges::find_if(sequences, [&plan](std::size_t s) { return plan.sequences[s].rows > 1; });
   const auto decodes = static_cast<std::size_t>(first_prompt - sequences.begin());
   const bool is_apart = capabilities_.computes_prompts_apart && decodes > 0 && decodes < sequences.size();
-  if (is_apart) {
+  if (!is_apart) return ComputePass(plan, sequences, result);
+  const bool prompts_go_last = plan.logit_rows_beside() > 0;
+  const auto compute_prompts = [&] {
     const auto start = std::chrono::steady_clock::now();
-    const Sequences prompts = sequences.subspan(decodes);
-    if (Decode(plan, prompts) != 0) return false;
-    CollectLogits(plan, prompts, result);
-    SaveLogits(prompts, result);
+    const bool is_done = ComputePass(plan, sequences.subspan(decodes), result);
     result.prompt_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  }
-  const Sequences rest = is_apart ? sequences.first(decodes) : sequences;
-  if (Decode(plan, rest) != 0) return false;
-  CollectLogits(plan, rest, result);
+    return is_done;
+  };
+  if (!prompts_go_last && !compute_prompts()) return false;
+  if (!prompts_go_last) SaveLogits(sequences.subspan(decodes), result);
+  if (!ComputePass(plan, sequences.first(decodes), result)) return false;
+  if (!prompts_go_last) return true;
+  SaveLogits(sequences.first(decodes), result);
+  return compute_prompts();
+}
+
+bool LlamaCppEngine::ComputePass(const StepPlan& plan, Sequences sequences, StepResult& result) {
+  if (Decode(plan, sequences) != 0) return false;
+  CollectLogits(plan, sequences, result);
   return true;
 }
 
@@ -240,7 +262,7 @@ int LlamaCppEngine::Decode(const StepPlan& plan, Sequences sequences) {
   for (const std::size_t s : sequences) {
     const SequenceWork& work = plan.sequences[s];
     for (int row = 0; row < work.rows; ++row) {
-      const bool gives_logits = work.output == RowOutput::kLogits && row == work.rows - 1;
+      const bool gives_logits = work.output == RowOutput::kLogits && row >= work.rows - work.logit_rows;
       context_->AddRow(plan.tokens[work.first_row + row], work.computed + row, work.slot, gives_logits);
     }
   }
@@ -254,13 +276,19 @@ void LlamaCppEngine::CollectLogits(const StepPlan& plan, Sequences sequences, St
     const SequenceWork& work = plan.sequences[s];
     rows += work.rows;
     if (work.output != RowOutput::kLogits) continue;
-    const float* logits = llama_get_logits_ith(context_->handle, rows - 1);
-    if (logits == nullptr) {
-      result.sequences[s].status = Fail(ErrorCode::kInternal, "llama.cpp gave no logits");
-      continue;
-    }
-    result.sequences[s].logits = {logits, static_cast<std::size_t>(capabilities_.vocab_size)};
+    result.sequences[s].logits = LogitsBefore(rows, work.logit_rows);
+    if (result.sequences[s].logits.empty()) result.sequences[s].status = Fail(ErrorCode::kInternal, "llama.cpp gave no logits");
   }
+}
+
+// Those of the last `count` rows before `end` of what was computed last; nothing where they don't lie one after the other.
+std::span<const float> LlamaCppEngine::LogitsBefore(int end, int count) {
+  const auto vocab = static_cast<std::size_t>(capabilities_.vocab_size);
+  const float* first = llama_get_logits_ith(context_->handle, end - count);
+  const float* last = llama_get_logits_ith(context_->handle, end - 1);
+  const auto before_last = vocab * static_cast<std::size_t>(count - 1);
+  if (first == nullptr || last == nullptr || last != first + before_last) return {};
+  return {first, before_last + vocab};
 }
 
 // Copies what the sequences got, before the next Decode overwrites it.
@@ -287,9 +315,10 @@ void LlamaCppEngine::ComputeOneByOne(const StepPlan& plan, Sequences sequences, 
       continue;
     }
     if (work.output != RowOutput::kLogits) continue;
-    const float* logits = llama_get_logits_ith(context_->handle, work.rows - 1);
-    saved_outputs_[s].assign(logits, logits + capabilities_.vocab_size);
+    const std::span<const float> logits = LogitsBefore(work.rows, work.logit_rows);
+    saved_outputs_[s].assign(logits.begin(), logits.end());
     sequence.logits = saved_outputs_[s];
+    if (logits.empty()) sequence.status = Fail(ErrorCode::kInternal, "llama.cpp gave no logits");
   }
 }
 

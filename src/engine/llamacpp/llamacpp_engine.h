@@ -64,7 +64,9 @@ class LlamaCppEngine : public Engine {
   using Sequences = std::span<const std::size_t>;
   int Decode(const StepPlan& plan, Sequences sequences);
   void CollectLogits(const StepPlan& plan, Sequences sequences, StepResult& result);
+  std::span<const float> LogitsBefore(int end, int count);
   void SaveLogits(Sequences sequences, StepResult& result);
+  bool ComputePass(const StepPlan& plan, Sequences sequences, StepResult& result);
   // Whether all went well; if not, nothing of the result holds.
   bool ComputeTogether(const StepPlan& plan, Sequences sequences, StepResult& result);
   void ComputeOneByOne(const StepPlan& plan, Sequences sequences, StepResult& result);
