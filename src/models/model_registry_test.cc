@@ -251,12 +251,10 @@ TEST_F(ModelRegistryTest, WhatDoesNotFitIsSaidBeforeItIsLoaded) {
   c_.bytes = 180 << 20;
   Make(std::move(models), {.memory_bytes = 200 << 20});
   EXPECT_EQ(Ask(1).get().error().message,
-            "the model b can't be loaded: it needs 300 MiB of memory, and "
-            "resources.memory_limit_mb leaves 200 MiB for it");
+            "the model b can't be loaded: it needs 300 MiB of memory, and resources.memory_limit_mb leaves 200 MiB for it");
   Get(0);
   EXPECT_EQ(Ask(2).get().error().message,
-            "the model c can't be loaded: it needs 180 MiB of memory, and "
-            "pinned models leave 150 MiB for it");
+            "the model c can't be loaded: it needs 180 MiB of memory, and pinned models leave 150 MiB for it");
   EXPECT_EQ(b_.loads + c_.loads, 0);
   EXPECT_EQ(registry_->Unload(0).error().message, "the model a is pinned");
 }
