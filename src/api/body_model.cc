@@ -19,9 +19,9 @@ std::size_t EndOfString(std::string_view body, std::size_t at) {
   return body.size();
 }
 
-// What a string with its quotes says; nothing where it is none or too long.
+// What a string with its quotes says, or the beginning of one that is too long; nothing where it is none.
 std::string QuotedTextOf(std::string_view quoted) {
-  if (quoted.size() > kMostNameBytes) return {};
+  if (quoted.size() > kMostNameBytes) return std::string(quoted.substr(1, kMostNameBytes));
   const Result<Json> text = ParseJson(quoted, DuplicateNames::kLastCounts);
   return text && text->is_string() ? text->get<std::string>() : std::string();
 }

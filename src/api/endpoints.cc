@@ -121,6 +121,7 @@ Json MemoryObject() { return {{"resident_bytes", ResidentMemoryBytes()}, {"avail
 Json StateObject(const ListedModel& model) {
   Json entry{{"id", model.facts.card.id}, {"state", ModelStateName(model.state)}, {"waiting", model.waiting}};
   if (model.needed_bytes > 0) entry["needed_bytes"] = model.needed_bytes;
+  if (model.state == ModelState::kLoading) entry["load_progress"] = model.load_progress;
   if (model.seconds_left > 0) entry["seconds_left"] = model.seconds_left;
   if (!model.problem.empty()) entry["problem"] = model.problem;
   return entry;
@@ -188,7 +189,7 @@ Operation DescribeHealth() {
   engine["properties"]["name"] = words::String();
   const words::Members of_a_model{{"model", model}, {"engine", engine}, {"queue", figures}, {"kv", figures}};
   words::Members of_one_of_several = of_a_model;
-  for (const char* field : {"needed_bytes", "seconds_left"}) of_one_of_several.emplace_back(field, words::Number());
+  for (const char* field : {"needed_bytes", "load_progress", "seconds_left"}) of_one_of_several.emplace_back(field, words::Number());
   of_one_of_several.emplace_back("problem", words::String());
   const Json several =
       words::ListOf(words::Record({{"id", words::String()},

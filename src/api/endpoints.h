@@ -49,6 +49,7 @@ struct ListedModel {
   std::string problem = {};       // why it can't be loaded
   int waiting = 0;                // requests that wait until it is loaded
   std::int64_t needed_bytes = 0;  // of memory, where it is loaded or about to be
+  double load_progress = 0;       // while it loads, from 0 to 1
   double seconds_left = 0;        // until it is unloaded because nobody uses it; 0: it stays
 };
 using ModelList = std::vector<ListedModel>;

@@ -11,6 +11,7 @@
 #include "base/machine.h"
 #include "cli/context_choice.h"
 #include "cli/model_list.h"
+#include "cli/model_memory.h"
 #include "cli/models.h"
 #include "cli/served_model.h"
 #include "cli/server_facts.h"
@@ -54,26 +55,27 @@ class ModelFile : public ModelSource {
     const auto facts = ReadModelFacts(*file);
     if (!facts) return std::unexpected(facts.error());
     if (Status status = CheckModelMetadata(*file); !status) return std::unexpected(status.error());
-    auto choice = Choose(*facts, share_mb_);
-    if (!choice) choice = Choose(*facts, options_.memory_limit_mb);
+    const std::int64_t weights = WeightMemory(*file, options_.llama_cpp.weights);
+    auto choice = Choose(*facts, weights, share_mb_);
+    if (!choice) choice = Choose(*facts, weights, options_.memory_limit_mb);
     if (!choice) return std::unexpected(choice.error());
     planned_.model.max_context_length = choice->context;
     planned_.llama_cpp.n_seq_max = choice->kv.sequences;
     planned_.memory_limit_mb = 0;  // it is kept by whoever asked
-    return facts->file_bytes + choice->kv.sequences * choice->kv.bytes_per_sequence +
-           ComputeBytes(*facts, planned_.llama_cpp, choice->kv.sequences);
+    return weights + choice->kv.sequences * choice->kv.bytes_per_sequence + ComputeBytes(*facts, planned_.llama_cpp, choice->kv.sequences);
   }
 
-  Result<std::unique_ptr<LoadedModel>> Load() override {
-    auto model = ServedModel::Create(planned_, shared_.on_step_sent, shared_.turns);
+  Result<std::unique_ptr<LoadedModel>> Load(const WorkWatch& watch) override {
+    auto model = ServedModel::Create(planned_, shared_.on_step_sent, shared_.turns, watch);
     if (!model) return std::unexpected(model.error());
     return std::make_unique<ServedFile>(std::move(*model), planned_, shared_);
   }
 
  private:
-  Result<ContextChoice> Choose(const ModelFacts& facts, std::int64_t limit_mb) const {
+  // `weights`: as WeightMemory has it.
+  Result<ContextChoice> Choose(const ModelFacts& facts, std::int64_t weights, std::int64_t limit_mb) const {
     const std::int64_t beside = ComputeBytes(facts, options_.llama_cpp, options_.llama_cpp.n_seq_max);
-    const auto budget = KvBudget(facts.file_bytes + (limit_mb > 0 ? beside : 0), limit_mb, options_.kv_cache_max_memory_mb);
+    const auto budget = KvBudget(weights + (limit_mb > 0 ? beside : 0), limit_mb, options_.kv_cache_max_memory_mb);
     if (!budget) return std::unexpected(budget.error());
     const LayerMemory memory =
         FindLayerMemory(options_.llama_cpp.weights, static_cast<int>(std::clamp<std::int64_t>(facts.layers, 1, 1 << 16)));
@@ -92,8 +94,8 @@ class OnlyModelFile : public ModelSource {
   OnlyModelFile(const ServeOptions& options, const SharedByModels& shared) : options_(options), shared_(shared) {}
   ListedModel Look() const override { return {.facts = FactsOfFile(options_, shared_.version), .state = ModelState::kUnloaded}; }
   Result<std::int64_t> NeededBytes() override { return 0; }
-  Result<std::unique_ptr<LoadedModel>> Load() override {
-    auto model = ServedModel::Create(options_, shared_.on_step_sent);
+  Result<std::unique_ptr<LoadedModel>> Load(const WorkWatch& watch) override {
+    auto model = ServedModel::Create(options_, shared_.on_step_sent, nullptr, watch);
     if (!model) return std::unexpected(model.error());
     return std::make_unique<ServedFile>(std::move(*model), options_, shared_);
   }

@@ -69,11 +69,12 @@ void SayWhatIsServed(const ServeOptions& options, const ContextChoice& choice, c
 
 }  // namespace
 
-Status CheckModel(const std::string& path) {
-  return CheckModelFile(path, {.probe_command = {"/proc/self/exe", kProbeCommand}, .verdicts_path = CacheFolder() / "verdicts"});
+Status CheckModel(const std::string& path, const StopCheck& stop) {
+  return CheckModelFile(path,
+                        {.probe_command = {"/proc/self/exe", kProbeCommand}, .verdicts_path = CacheFolder() / "verdicts", .stop = stop});
 }
 
-Result<LoadedEngine> LoadEngine(const ServeOptions& options) {
+Result<LoadedEngine> LoadEngine(const ServeOptions& options, const WorkWatch& watch) {
   LoadedEngine loaded;
   if (const std::string name = EngineName(options); name != "llama_cpp") {
     return InvalidArgument(fmt::format("this build has no engine {}: use llama_cpp", name), "backend.type");
@@ -82,7 +83,7 @@ Result<LoadedEngine> LoadEngine(const ServeOptions& options) {
   if (!chat_template) return std::unexpected(chat_template.error());
   loaded.chat_template = std::move(*chat_template);
   ExplainBusErrors(options.model.path);
-  if (const Status status = CheckModel(options.model.path); !status) return std::unexpected(status.error());
+  if (const Status status = CheckModel(options.model.path, watch.stop); !status) return std::unexpected(status.error());
   // The file is a little more than its weights, and known before anything is loaded.
   std::error_code ignored;
   const auto file_bytes = std::filesystem::file_size(options.model.path, ignored);
@@ -90,7 +91,7 @@ Result<LoadedEngine> LoadEngine(const ServeOptions& options) {
       KvBudget(ignored ? 0 : static_cast<std::int64_t>(file_bytes), options.memory_limit_mb, options.kv_cache_max_memory_mb);
   if (!budget_mb) return std::unexpected(budget_mb.error());
   UseOwnMatmul();
-  auto model = Model::Load(options.model.path, options.llama_cpp.weights);
+  auto model = Model::Load(options.model.path, options.llama_cpp.weights, watch);
   if (!model) return std::unexpected(model.error());
   loaded.model = std::move(*model);
   const ModelFacts& facts = loaded.model->facts();

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "base/work_watch.h"
 #include "cli/options.h"
 #include "engine/engine.h"
 #include "model/model.h"
@@ -20,9 +21,9 @@ struct LoadedEngine {
 };
 
 // Whether the file may be loaded into this process; CheckModelFile with our own program as the probe.
-Status CheckModel(const std::string& path);
+Status CheckModel(const std::string& path, const StopCheck& stop = {});
 
-// Checks the file, loads it, sizes the KV cache, warms up; logs what it did. Seconds for a large model.
-Result<LoadedEngine> LoadEngine(const ServeOptions& options);
+// Checks the file, loads it, sizes the KV cache; logs what it did. Seconds for a large model, after any of which `watch` may end it.
+Result<LoadedEngine> LoadEngine(const ServeOptions& options, const WorkWatch& watch = {});
 
 }  // namespace cllm

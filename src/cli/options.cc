@@ -327,8 +327,8 @@ void DeclareOptions(ServeOptions& options, OptionTable& table) {
             {.min = 1,
              .max = 1 << 30,
              .help = "Most memory for weights and KV cache together. Where the weights alone are larger the server does not start; the KV "
-                     "cache gets what they leave. Several models share it: who was used least recently is unloaded where another one needs "
-                     "its place.",
+                     "cache gets what they leave. Several models share it with the server itself, all that is resident included: who was "
+                     "used least recently is unloaded where another one needs its place.",
              .unit = "MiB",
              .value_names = {{"auto", 0}}});
   table.Section("hub", "Models that are pulled");

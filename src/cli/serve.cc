@@ -41,7 +41,7 @@ class EndSignals {
     pthread_kill(thread_.native_handle(), SIGTERM);
   }
 
-  // While a model loads there is nothing to finish, and llama.cpp can't be interrupted: a signal ends the process.
+  // While the first model loads there is nothing to finish: a signal ends the process.
   void SetLoading(bool loading) { loading_ = loading; }
 
   // Blocks until `count` signals have come, or `until`.
@@ -84,6 +84,14 @@ RegistryOptions RegistryOptionsOf(const ServeOptions& options) {
   return registry;
 }
 
+// What models may take of the limit: the server itself has some of it already, and the more of its program runs the more.
+ServeOptions ForModelsAlone(ServeOptions options) {
+  constexpr std::int64_t kGrowthMb = 40;
+  if (options.models_file.empty() || options.memory_limit_mb == 0) return options;
+  options.memory_limit_mb = std::max<std::int64_t>(1, options.memory_limit_mb - kGrowthMb - (ResidentMemoryBytes() >> 20));
+  return options;
+}
+
 // The model side of the server, from loading to the last answer. Runs beside the HTTP loops.
 class ModelThread {
  public:
@@ -110,11 +118,16 @@ class ModelThread {
                                 .on_step_sent = [this] { http_.WakeSenders(); },
                                 .kept_responses = std::make_shared<ResponseStore>(options_.responses),
                                 .turns = &turns};
-    auto configured = ConfigureModels(options_, shared);
+    const ServeOptions options = ForModelsAlone(options_);
+    auto configured = ConfigureModels(options, shared);
     if (!configured) return std::unexpected(configured.error());
-    const auto models = ModelRegistry::Create(std::move(*configured), RegistryOptionsOf(options_));
+    const auto models = ModelRegistry::Create(std::move(*configured), RegistryOptionsOf(options));
     if (!models) return std::unexpected(models.error());
-    if (const Status loaded = LoadFirst(**models); !loaded) return loaded;
+    http_.ShowLoading(**models);
+    if (Status loaded = LoadFirst(**models); !loaded) {
+      http_.DropModels();
+      return loaded;
+    }
     http_.WaitUntilListening();  // a small model can be ready first
     signals_.SetLoading(false);
     PrintReady(**models);

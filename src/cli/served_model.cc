@@ -23,9 +23,9 @@ std::unique_ptr<GrammarCompiler> MakeGrammarCompiler(const Tokenizer& tokenizer,
 
 }  // namespace
 
-Result<std::unique_ptr<ServedModel>> ServedModel::Create(const ServeOptions& options, std::function<void()> on_step_sent,
-                                                         StepTurns* turns) {
-  auto loaded = LoadEngine(options);
+Result<std::unique_ptr<ServedModel>> ServedModel::Create(const ServeOptions& options, std::function<void()> on_step_sent, StepTurns* turns,
+                                                         const WorkWatch& watch) {
+  auto loaded = LoadEngine(options, watch);
   if (!loaded) return std::unexpected(loaded.error());
   auto text = ModelText::Create(*loaded->model, loaded->chat_template);
   if (!text) return std::unexpected(text.error());

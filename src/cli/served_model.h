@@ -14,9 +14,10 @@ namespace cllm {
 // Owns all that a request passes on its way from text to text, for `serve` and for a chat in process.
 class ServedModel {
  public:
-  // Loads the model and warms its engine up: seconds for a large one. `on_step_sent` and `turns` are for the service.
+  // Loads the model and warms its engine up: seconds for a large one, after any of which `watch` may end it. `on_step_sent` and `turns`
+  // are for the service.
   static Result<std::unique_ptr<ServedModel>> Create(const ServeOptions& options, std::function<void()> on_step_sent,
-                                                     StepTurns* turns = nullptr);
+                                                     StepTurns* turns = nullptr, const WorkWatch& watch = {});
   ServedModel(const ServedModel&) = delete;
   ServedModel& operator=(const ServedModel&) = delete;
 

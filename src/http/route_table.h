@@ -36,6 +36,7 @@ struct Route {
   Operation (*describe)(const Backend&) = nullptr;  // what it reads and writes, for /openapi.json
   std::string_view description;                     // one line of Markdown; empty where the path is another name of the row before it
   std::string_view content_type = kJsonType;        // of an answer that is no error and no stream
+  bool needs_admin = false;                         // only who may manage models is answered
   bool needs_key = true;                            // paths without are probes', whose good answers are logged as debug
   bool logs_itself = false;                         // its access log line has tokens and timings of the generation
 };

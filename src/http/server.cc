@@ -18,6 +18,7 @@
 #include "http/handlers.h"
 #include "http/listen_address.h"
 #include "http/mailbox.h"
+#include "http/model_admin.h"
 #include "http/route_table.h"
 #include "http/tls_files.h"
 
@@ -35,8 +36,9 @@ ResponseCallback OnThisLoop(ResponseCallback respond) {
 // The error behind a status of our own answers.
 std::optional<ErrorCode> CodeOfStatus(int status) {
   if (status < 400) return std::nullopt;
-  for (const ErrorCode code : {ErrorCode::kForbidden, ErrorCode::kNotFound, ErrorCode::kMethodNotAllowed, ErrorCode::kTimedOut,
-                               ErrorCode::kTooLarge, ErrorCode::kQueueFull, ErrorCode::kUnavailable, ErrorCode::kInternal}) {
+  for (const ErrorCode code :
+       {ErrorCode::kUnauthorized, ErrorCode::kForbidden, ErrorCode::kNotFound, ErrorCode::kMethodNotAllowed, ErrorCode::kTimedOut,
+        ErrorCode::kTooLarge, ErrorCode::kQueueFull, ErrorCode::kUnavailable, ErrorCode::kInternal}) {
     if (HttpStatus(code) == status) return code;
   }
   return ErrorCode::kInvalidArgument;
@@ -89,6 +91,7 @@ class HttpServer::Application {
   int port() const { return options_.port; }
   int loops() const;
   void Run();
+  void ShowLoading(ModelRegistry& models) { handlers_->ShowLoading(models); }
   void SetModels(ModelRegistry& models, const Backend& example);
   void AnnounceEnd() { handlers_->AnnounceEnd(); }
   void DropModels();
@@ -136,13 +139,14 @@ Status HttpServer::Application::MakeFrontDoor() {
   if (!cors) return std::unexpected(cors.error());
   Result<BrowserGuard> guard = BrowserGuard::Create(options_.allowed_hosts, {MachineName(), options_.host});
   if (!guard) return std::unexpected(guard.error());
+  auto memory = std::make_shared<MemoryBudget>(static_cast<std::size_t>(options_.max_memory_mb) << 20U);
   FrontDoor::Settings settings{.limits = {},
                                .timeout = std::chrono::milliseconds(options_.timeout_ms),
                                .connections = {},
                                .keys = std::move(*keys),
                                .admin_keys = std::move(*admin_keys),
                                .cors = std::move(*cors),
-                               .memory = std::make_shared<MemoryBudget>(static_cast<std::size_t>(options_.max_memory_mb) << 20U),
+                               .memory = std::move(memory),
                                .guard = std::move(*guard)};
   settings.connections.places = static_cast<std::size_t>(AllowDescriptors(options_.max_connections));
   settings.connections.places_per_address = static_cast<std::size_t>(options_.max_connections_per_address);
@@ -220,6 +224,9 @@ void HttpServer::Application::Dispatch(const drogon::HttpRequestPtr& request, Re
   // Drogon has made a GET of HEAD and will send no body.
   const Route* route = RouteFor(*match.route, request->methodString());
   if (route == nullptr) return respond(WrongMethod(request, *match.route));
+  if (route->needs_admin) {
+    if (const auto refusal = WhyNotAdmin(*request, *front_door_)) return respond(ErrorAt(request, *refusal));
+  }
   (handlers_.get()->*route->answer)({request, OnThisLoop(std::move(respond)), route, std::move(match.parameter)});
 }
 
@@ -290,6 +297,7 @@ Status HttpServer::Bind() { return application_->Bind(); }
 int HttpServer::port() const { return application_->port(); }
 int HttpServer::loops() const { return application_->loops(); }
 void HttpServer::Run() { application_->Run(); }
+void HttpServer::ShowLoading(ModelRegistry& models) { application_->ShowLoading(models); }
 void HttpServer::SetModels(ModelRegistry& models, const Backend& example) { application_->SetModels(models, example); }
 void HttpServer::AnnounceEnd() { application_->AnnounceEnd(); }
 void HttpServer::DropModels() { application_->DropModels(); }

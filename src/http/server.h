@@ -25,7 +25,9 @@ class HttpServer {
 
   // Serves until Quit; once in a process. Until SetModels everything but / and /health answers 503.
   void Run();
-  // Any thread: the models are there, of which `example` is one that is loaded. `models` outlives DropModels.
+  // Any thread: the first of the models is being loaded. `models` outlives DropModels.
+  void ShowLoading(ModelRegistry& models);
+  // Any thread: the models are there, of which `example` is one that is loaded.
   void SetModels(ModelRegistry& models, const Backend& example);
   // Any thread: the server will end; /readyz says so from now on.
   void AnnounceEnd();

@@ -171,7 +171,7 @@ class ToySource : public ModelSource {
   explicit ToySource(Service& service) : service_(service) {}
   ListedModel Look() const override { return {}; }
   Result<std::int64_t> NeededBytes() override { return 0; }
-  Result<std::unique_ptr<LoadedModel>> Load() override { return std::make_unique<Loaded>(service_); }
+  Result<std::unique_ptr<LoadedModel>> Load(const WorkWatch& /*watch*/) override { return std::make_unique<Loaded>(service_); }
 
  private:
   struct Loaded : LoadedModel {

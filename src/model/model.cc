@@ -13,6 +13,7 @@
 
 #include "base/escape.h"
 #include "base/log.h"
+#include "formats/file_pages.h"
 
 namespace cllm {
 namespace {
@@ -42,6 +43,35 @@ void OnLlamaLog(ggml_log_level level, const char* text, void* user_data) {
   }
   spdlog::debug("llama.cpp: {}", line);
 }
+
+// What llama.cpp tells of a load after each tensor.
+class LoadProgress {
+ public:
+  LoadProgress(const std::string& path, const WorkWatch& watch, bool maps_file) : path_(path), watch_(watch), maps_file_(maps_file) {}
+
+  // For llama_model_params.
+  static bool OnTensor(float done, void* self) { return static_cast<LoadProgress*>(self)->Report(done); }
+  // An error where the load was ended.
+  const Status& wanted() const { return wanted_; }
+
+ private:
+  // The mapping comes with all of its pages, and most weights are copied out of it.
+  bool Report(double done) {
+    constexpr double kBetweenDrops = 0.02;
+    if (maps_file_ && (dropped_at_ < 0 || done >= dropped_at_ + kBetweenDrops || done >= 1)) {
+      DropMappedPages(path_);
+      dropped_at_ = done;
+    }
+    wanted_ = watch_.Report(done);
+    return wanted_.has_value();
+  }
+
+  const std::string& path_;
+  const WorkWatch& watch_;
+  const bool maps_file_;
+  double dropped_at_ = -1;
+  Status wanted_;
+};
 
 Result<ModelFacts> FactsOf(const std::string& path) {
   const auto file = GgufFile::Open(path);
@@ -108,7 +138,7 @@ Model::Model(llama_model* handle, ModelFacts facts)
 
 Model::~Model() { llama_model_free(handle_); }
 
-Result<std::unique_ptr<Model>> Model::Load(const std::string& path, const WeightOptions& options) {
+Result<std::unique_ptr<Model>> Model::Load(const std::string& path, const WeightOptions& options, const WorkWatch& watch) {
   ggml_set_abort_callback(OnAbort);
   llama_model_params params = llama_model_default_params();
   params.load_mode = LoadMode(options);
@@ -123,7 +153,11 @@ Result<std::unique_ptr<Model>> Model::Load(const std::string& path, const Weight
   }
   std::ranges::copy(options.tensor_split, split.begin());
   if (!options.tensor_split.empty()) params.tensor_split = split.data();
-  return LoadWith(path, params);
+  constexpr double kReadAhead = 0.5;  // of the time that a file takes which isn't in the system's cache, or more
+  if (options.use_mmap) {
+    if (Status status = ReadAhead(path, watch.Part(0, kReadAhead)); !status) return std::unexpected(status.error());
+  }
+  return LoadWith(path, params, options.use_mmap ? watch.Part(kReadAhead, 1) : watch);
 }
 
 Result<std::unique_ptr<Model>> Model::LoadWithoutWeights(const std::string& path) {
@@ -133,12 +167,15 @@ Result<std::unique_ptr<Model>> Model::LoadWithoutWeights(const std::string& path
   params.n_gpu_layers = 0;
   ggml_backend_dev_t no_device = nullptr;
   params.devices = &no_device;
-  return LoadWith(path, params);
+  return LoadWith(path, params, {});
 }
 
-Result<std::unique_ptr<Model>> Model::LoadWith(const std::string& path, const llama_model_params& params) {
+Result<std::unique_ptr<Model>> Model::LoadWith(const std::string& path, llama_model_params params, const WorkWatch& watch) {
   auto facts = FactsOf(path);
   if (!facts) return std::unexpected(facts.error());
+  LoadProgress progress(path, watch, params.load_mode == LLAMA_LOAD_MODE_MMAP);
+  params.progress_callback = LoadProgress::OnTensor;
+  params.progress_callback_user_data = &progress;
   LogCapture capture;
   llama_log_set(OnLlamaLog, &capture);
   llama_backend_init();
@@ -150,6 +187,7 @@ Result<std::unique_ptr<Model>> Model::LoadWith(const std::string& path, const ll
     reason = error.what();
   }
   llama_log_set(OnLlamaLog, nullptr);
+  if (!progress.wanted()) return std::unexpected(progress.wanted().error());
   if (handle == nullptr) {
     if (reason.empty()) reason = capture.first_error;
     return InvalidArgument(fmt::format("llama.cpp cannot load {}: {}", path, reason), "model.path");

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "base/work_watch.h"
 #include "model/model_facts.h"
 #include "model/tokenizer.h"
 
@@ -44,9 +45,9 @@ bool QuantizationMatches(const std::string& wanted, const std::string& actual);
 
 class Model {
  public:
-  // Loads the whole model. Seconds for a large one; call it off the event loops. llama.cpp trusts the file: call
-  // CheckModelFile first.
-  static Result<std::unique_ptr<Model>> Load(const std::string& path, const WeightOptions& options);
+  // Loads the whole model. Seconds for a large one, after any of which `watch` may end it; call it off the event loops. llama.cpp
+  // trusts the file: call CheckModelFile first. What is copied of a mapped file does not stay resident twice.
+  static Result<std::unique_ptr<Model>> Load(const std::string& path, const WeightOptions& options, const WorkWatch& watch = {});
   // Everything but the weights, on the CPU: nothing can be computed, but tokenizer, template and contexts work.
   static Result<std::unique_ptr<Model>> LoadWithoutWeights(const std::string& path);
   ~Model();
@@ -65,7 +66,7 @@ class Model {
 
  private:
   Model(llama_model* handle, ModelFacts facts);
-  static Result<std::unique_ptr<Model>> LoadWith(const std::string& path, const llama_model_params& params);
+  static Result<std::unique_ptr<Model>> LoadWith(const std::string& path, llama_model_params params, const WorkWatch& watch);
 
   llama_model* handle_;
   ModelFacts facts_;

@@ -73,7 +73,8 @@ Status Verdict(const std::string& path, const ChildResult& child, std::chrono::m
 Status TryInChild(const std::string& path, const ModelCheckOptions& options) {
   ChildOptions child{.command = options.probe_command,
                      .environment = {"GGML_NO_BACKTRACE=1"},  // a debugger would be started to print it
-                     .timeout = options.probe_timeout};
+                     .timeout = options.probe_timeout,
+                     .on_tick = options.stop};
   child.command.push_back(path);
   const auto result = RunChild(child);
   if (!result) return std::unexpected(result.error());

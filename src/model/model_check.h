@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "base/status.h"
+#include "base/stop_check.h"
 
 namespace cllm {
 
@@ -15,6 +15,7 @@ struct ModelCheckOptions {
   // File that remembers which models were good; empty = none.
   std::string verdicts_path;
   std::chrono::milliseconds probe_timeout{30'000};
+  StopCheck stop{};  // ends the check
 };
 
 // Our own reader checks every count and offset, the metadata is checked, and then llama.cpp loads the file without its

@@ -13,9 +13,11 @@
 
 namespace cllm {
 
+class RegistryState;
+
 struct RegistryOptions {
   bool takes_any_name = false;      // one model, whatever it is called
-  std::int64_t memory_bytes = 0;    // of all models together; 0: no limit
+  std::int64_t memory_bytes = 0;    // of all models together, by ModelSource::NeededBytes; 0: no limit
   int most_waiting = 64;            // requests that wait for one model; more are refused
   double remembers_failure_s = 30;  // a load that failed is not tried again so long
 };
@@ -47,7 +49,7 @@ class ModelRegistry {
   // block nor call the registry. The number is for GiveUp.
   using Answer = std::function<void(Result<ModelLease>)>;
   std::uint64_t Ask(std::size_t model, Answer answer);
-  // Nobody waits for the answer any more; it comes at once, with kCancelled, unless it has come.
+  // Nobody waits for the answer any more; it comes at once, with kCancelled, unless it has come. A load that nobody waits for ends soon.
   void GiveUp(std::size_t model, std::uint64_t number);
 
   // Asks for every model that is to be loaded before anybody asks for it.
@@ -57,7 +59,8 @@ class ModelRegistry {
   // pinned.
   Status Unload(std::size_t model);
 
-  // From now on nothing is loaded, who waits is refused, and no service accepts anything; what it has accepted goes on.
+  // From now on nothing is loaded, a load under way ends soon, who waits is refused, and no service accepts anything; what it has accepted
+  // goes on.
   void StopAccepting();
   bool accepting() const;
 
@@ -66,10 +69,9 @@ class ModelRegistry {
   std::vector<ModelLease> Loaded();
 
  private:
-  class State;
-  explicit ModelRegistry(std::shared_ptr<State> state);
+  explicit ModelRegistry(std::shared_ptr<RegistryState> state);
 
-  std::shared_ptr<State> state_;  // leases have it, too
+  std::shared_ptr<RegistryState> state_;  // leases have it, too
 };
 
 }  // namespace cllm

@@ -24,7 +24,9 @@ struct Toy {
   std::int64_t bytes = 100;
   std::atomic<bool> fails = false;
   std::atomic<int> loads = 0;
-  std::atomic<bool> is_held = false;      // a load waits while it is
+  std::atomic<bool> is_held = false;      // a load waits while it is, whoever wants it
+  std::atomic<bool> is_slow = false;      // a load goes on while it is and somebody wants it
+  std::atomic<double> done = 0;           // how much of a slow load is done
   std::atomic<int>* in_memory = nullptr;  // bytes of all toys
 };
 
@@ -57,9 +59,13 @@ class ToySource : public ModelSource {
   explicit ToySource(Toy& toy) : toy_(toy) {}
   ListedModel Look() const override { return {.facts = FactsOf(toy_)}; }
   Result<std::int64_t> NeededBytes() override { return toy_.bytes; }
-  Result<std::unique_ptr<LoadedModel>> Load() override {
+  Result<std::unique_ptr<LoadedModel>> Load(const WorkWatch& watch) override {
     ++toy_.loads;
     toy_.is_held.wait(true);
+    while (toy_.is_slow) {
+      if (Status wanted = watch.Report(toy_.done); !wanted) return std::unexpected(wanted.error());
+      std::this_thread::yield();
+    }
     if (toy_.fails) return Fail(ErrorCode::kInvalidArgument, "its file is broken");
     return std::make_unique<ToyLoadedModel>(toy_);
   }
@@ -208,10 +214,10 @@ TEST_F(ModelRegistryTest, WhatDoesNotFitIsSaidBeforeItIsLoaded) {
   c_.bytes = 180 << 20;
   Make(std::move(models), {.memory_bytes = 200 << 20});
   EXPECT_EQ(Ask(1).get().error().message,
-            "the model b can't be loaded: it needs 300 MiB of memory, and there are 200 MiB of resources.memory_limit_mb");
+            "the model b can't be loaded: it needs 300 MiB of memory, and resources.memory_limit_mb leaves 200 MiB for it");
   Get(0);
   EXPECT_EQ(Ask(2).get().error().message,
-            "the model c can't be loaded: it needs 180 MiB of memory, and pinned models leave 150 MiB of resources.memory_limit_mb");
+            "the model c can't be loaded: it needs 180 MiB of memory, and pinned models leave 150 MiB for it");
   EXPECT_EQ(b_.loads + c_.loads, 0);
   EXPECT_EQ(registry_->Unload(0).error().message, "the model a is pinned");
 }
@@ -271,6 +277,51 @@ TEST_F(ModelRegistryTest, TheEndRefusesWhoWaits) {
   LetLoad(a_);
   registry_.reset();
   EXPECT_EQ(b_.loads, 0);
+}
+
+TEST_F(ModelRegistryTest, ALoadSaysHowFarItIs) {
+  Make();
+  a_.is_slow = true;
+  Outcome outcome = Ask(0);
+  WaitFor(0, ModelState::kLoading);
+  for (const double done : {0.25, 0.75}) {
+    a_.done = done;
+    while (registry_->List()[0].load_progress != done) std::this_thread::yield();
+  }
+  a_.done = 0.5;  // a source that is not sure
+  EXPECT_EQ(registry_->List()[0].load_progress, 0.75);
+  EXPECT_TRUE(IsOpen(outcome));
+  a_.is_slow = false;
+  EXPECT_TRUE(outcome.get());
+}
+
+TEST_F(ModelRegistryTest, ALoadThatNobodyWaitsForEnds) {
+  Make();
+  a_.is_slow = true;
+  std::uint64_t number = 0, other_number = 0;
+  Outcome outcome = Ask(0, &number);
+  Outcome other = Ask(0, &other_number);
+  WaitFor(0, ModelState::kLoading);
+  registry_->GiveUp(0, number);
+  EXPECT_EQ(outcome.get().error().code, ErrorCode::kCancelled);
+  EXPECT_EQ(StateOf(0), ModelState::kLoading);  // one is left
+  EXPECT_TRUE(IsOpen(other));
+  registry_->GiveUp(0, other_number);
+  WaitFor(0, ModelState::kUnloaded);
+  EXPECT_EQ(registry_->List()[0].needed_bytes, 0);
+  a_.is_slow = false;
+  Get(0);  // no failure is remembered
+  EXPECT_EQ(a_.loads, 2);
+}
+
+TEST_F(ModelRegistryTest, TheEndEndsALoad) {
+  Make();
+  a_.is_slow = true;
+  Outcome outcome = Ask(0);
+  WaitFor(0, ModelState::kLoading);
+  registry_->StopAccepting();
+  EXPECT_EQ(outcome.get().error().code, ErrorCode::kUnavailable);
+  registry_.reset();
 }
 
 TEST_F(ModelRegistryTest, ALeaseMayOutliveTheRegistry) {

@@ -8,6 +8,7 @@
 
 #include "api/backend.h"
 #include "base/status.h"
+#include "base/work_watch.h"
 
 namespace cllm {
 
@@ -23,10 +24,10 @@ class ModelSource {
   virtual ~ModelSource() = default;
   // What can be told of it without loading it; of a file that can't be read, its name.
   virtual ListedModel Look() const = 0;
-  // Bytes of memory that it will take, all in all. Allocates none of them.
+  // Most bytes of resident memory that it will take while it is loaded and computes, all in all. Allocates none of them.
   virtual Result<std::int64_t> NeededBytes() = 0;
-  // Seconds for a large one.
-  virtual Result<std::unique_ptr<LoadedModel>> Load() = 0;
+  // Seconds for a large one, after any of which `watch` may end it; then it is the watch's error.
+  virtual Result<std::unique_ptr<LoadedModel>> Load(const WorkWatch& watch) = 0;
 };
 
 // A model as it is configured.

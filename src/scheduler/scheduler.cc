@@ -155,6 +155,28 @@ const StepPlan& Scheduler::Plan(TimePoint now) {
   return plan_;
 }
 
+// What runs and what may be admitted, as much as fits into a step. Beside answers prompts take what their target leaves.
+double Scheduler::ForecastStep() const {
+  if (!step_times_.known()) return 0;
+  MixedLoad load;
+  for (const auto& sequence : running_) {
+    if (sequence->wants_decode()) load.decodes.Add(1, sequence->computed, true);
+  }
+  const double decodes_s = load.decodes.rows > 0 ? step_times_.Predict(load) : 0;
+  const auto add_prompt = [&](const Sequence& sequence) {
+    const int rows = std::min(sequence.missing(), engine_.max_step_tokens - load.rows());
+    if (rows > 0) load.prompts.Add(rows, sequence.computed, rows == sequence.missing());
+  };
+  for (const auto& sequence : running_) {
+    if (sequence->wants_prompt()) add_prompt(*sequence);
+  }
+  const int places = std::max(0, max_running_ - running());
+  for (const auto& sequence : queue_ | std::views::take(places)) add_prompt(*sequence);
+  if (load.rows() == 0) return 0;
+  const double whole_s = step_times_.Predict(load);
+  return decodes_s > 0 ? std::min(whole_s, std::max(kSlowdownOfTwoPasses * decodes_s, kShortPromptStep_s)) : whole_s;
+}
+
 // What misses one token, in the order in which the engine computes it best.
 void Scheduler::PlanDecodes() {
   decodes_.clear();
@@ -414,6 +436,9 @@ void Scheduler::CommitSequence(Sequence& sequence, const SequenceWork& work, con
   (sequence.request.embeds ? events_.embedding_tokens : events_.prompt_tokens) += std::clamp(prompt_left, 0, work.rows);
   cache_->Append(sequence.slot, std::span(sequence.tokens).subspan(sequence.computed, work.rows));
   sequence.computed += work.rows;
+  if (sequence.request.reports_prompt && prompt_left > 0) {
+    events_.prompts.push_back({sequence.request.id, sequence.computed - std::max(0, work.rows - prompt_left)});
+  }
   // What ended while the step computed gets no further token.
   if (EndIfDue(sequence, now)) return;
   CommitScores(sequence);

@@ -84,6 +84,9 @@ class Scheduler {
   // Tokens whose KV it holds for sequences to come.
   std::int64_t cached_tokens() const { return cache_->idle_tokens(); }
 
+  // How long the step of a Plan now would most likely take, in seconds, before it is made; 0 where nothing is known yet.
+  double ForecastStep() const;
+
   // What the last plan was made for; 0 where nothing bounded it but the engine's budget.
   double target_step_s() const { return target_step_s_; }
   // How long the last plan was thought to take; 0 where nothing is known yet.

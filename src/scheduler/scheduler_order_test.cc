@@ -283,6 +283,31 @@ TEST_F(SchedulerOrderTest, NothingIsLearnedFromAStepThatFailed) {
   rig.RunToEnd();
 }
 
+// Before the plan is made it is known about how long its step takes: what others have to wait for.
+TEST_F(SchedulerOrderTest, AStepIsForecast) {
+  SchedulerRig rig({.max_sequences = 4, .max_step_tokens = 200, .max_context = 4096});
+  rig.step_time = TimeOf;
+  EXPECT_EQ(rig.scheduler.ForecastStep(), 0);
+  const auto expect_good = [&](const char* what) {
+    const double forecast = rig.scheduler.ForecastStep();
+    rig.Step();
+    EXPECT_NEAR(forecast, rig.scheduler.predicted_step_s(), 0.05 * forecast) << what;
+  };
+  for (int salt = 0; salt < 3; ++salt) {
+    rig.Add(SomePrompt(30 + 50 * salt, salt), 5, Arriving(rig.now));
+    rig.RunToEnd();
+  }
+  EXPECT_EQ(rig.scheduler.ForecastStep(), 0) << "there is nothing to do";
+  rig.Add(SomePrompt(500, 7), 20, Arriving(rig.now));
+  expect_good("a piece of a prompt that waits");
+  expect_good("another one of a prompt that runs");
+  while (rig.scheduler.computed_tokens() < 500) rig.Step();
+  expect_good("a decode");
+  rig.Add(SomePrompt(2000, 8), 20, Arriving(rig.now));
+  EXPECT_LE(rig.scheduler.ForecastStep(), 0.5) << "a decode with what its pace leaves to a prompt";
+  rig.RunToEnd();
+}
+
 TEST_F(SchedulerOrderTest, AQueueTimeoutEndsOnlyWhatWaits) {
   SchedulerRig rig(OneAtATime());
   const auto until = [&](TimePoint when) { return [=](SequenceRequest& request) { request.start_by = when; }; };

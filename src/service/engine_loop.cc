@@ -101,7 +101,7 @@ void EngineLoop::Step() {
 
 // In the engine's turn, which begins before the plan is made, so that who came or left meanwhile is in it. Returns when that was.
 EngineLoop::Clock::time_point EngineLoop::Compute() {
-  const StepTurns::Turn turn(turns_);
+  const StepTurns::Turn turn(turns_, turns_.is_alone() ? 0 : scheduler_.ForecastStep());
   const Clock::time_point planned_at = Clock::now();
   step_began_ = planned_at.time_since_epoch().count();
   const StepPlan& plan = scheduler_.Plan(planned_at);

@@ -1,5 +1,6 @@
 #include "service/step_turns.h"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <chrono>
@@ -11,12 +12,59 @@
 namespace cllm {
 namespace {
 
-// As if it computed.
-void Spin(double seconds) {
-  const auto until = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
-  while (std::chrono::steady_clock::now() < until) {
+// Time that passes when somebody computes.
+class ToyClock {
+ public:
+  StepTurns::Now Now() {
+    return [this] { return TimePoint(std::chrono::nanoseconds(now_ns_)); };
   }
+  void Pass(double seconds) {
+    now_ns_ += std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::duration<double>(seconds)).count();
+  }
+
+ private:
+  std::atomic<std::int64_t> now_ns_ = 1;
+};
+
+// Two engines that always want to compute.
+struct ToyEngine {
+  double step_s;
+  double expected_s;
+};
+using TwoEngines = std::array<ToyEngine, 2>;
+
+// Who computes, turn by turn: the place of an engine of `engines`, until the first has had `most` turns.
+std::vector<int> OrderOf(const TwoEngines& engines, int most) {
+  ToyClock clock;
+  StepTurns turns(clock.Now());
+  std::vector<int> order;  // whose turn it is writes it
+  std::atomic<bool> ended = false;
+  std::vector<std::jthread> threads;
+  const auto compute = [&](int number) {
+    StepTurns::Member member(&turns);
+    const ToyEngine& engine = engines.at(static_cast<std::size_t>(number));
+    while (!ended) {
+      const StepTurns::Turn turn(member, engine.expected_s);
+      if (ended) return;
+      order.push_back(number);
+      while (turns.waiting() < 1 && !ended) std::this_thread::yield();
+      clock.Pass(engine.step_s);
+      if (std::ranges::count(order, 0) == most) ended = true;
+    }
+  };
+  StepTurns::Member first(&turns);
+  {
+    const StepTurns::Turn turn(first, 0);
+    for (const int number : {0, 1}) {
+      threads.emplace_back(compute, number);
+      while (turns.waiting() < static_cast<std::size_t>(number) + 1) std::this_thread::yield();
+    }
+  }
+  threads.clear();
+  return order;
 }
+
+constexpr double kLong = 1.0, kShort = 1.0 / 64;
 
 TEST(StepTurnsTest, OneStepAtATime) {
   StepTurns turns;
@@ -26,7 +74,7 @@ TEST(StepTurnsTest, OneStepAtATime) {
     engines.emplace_back([&] {
       StepTurns::Member member(&turns);
       for (int step = 0; step < 500; ++step) {
-        const StepTurns::Turn turn(member);
+        const StepTurns::Turn turn(member, 0.001 * step);
         EXPECT_EQ(++inside, 1);
         --inside;
       }
@@ -34,54 +82,58 @@ TEST(StepTurnsTest, OneStepAtATime) {
   }
 }
 
-// Both always want to compute: who has long steps gets as much time as who has short ones.
-TEST(StepTurnsTest, TimeIsSharedNotSteps) {
-  constexpr std::array<double, 2> kStepSeconds = {0.008, 0.001};
-  StepTurns turns;
-  std::atomic<bool> ended = false;
-  std::array<std::atomic<int>, 2> steps = {0, 0};
-  {
-    std::vector<std::jthread> engines;
-    for (std::size_t engine = 0; engine < 2; ++engine) {
-      engines.emplace_back([&, engine] {
-        StepTurns::Member member(&turns);
-        while (!ended) {
-          const StepTurns::Turn turn(member);
-          Spin(kStepSeconds[engine]);
-          if (++steps[engine] == 40 && engine == 0) ended = true;
-        }
-      });
-    }
+// A long step begins when the other engine has had as much time as it takes; over any time both have half.
+TEST(StepTurnsTest, TimeIsSharedAndALongStepIsNotFirst) {
+  const std::vector<int> order = OrderOf({{{kLong, kLong}, {kShort, kShort}}}, 4);
+  EXPECT_EQ(std::ranges::find(order, 0) - order.begin(), 63);
+  double of_long = 0, of_short = 0;
+  for (const int engine : order) {
+    (engine == 0 ? of_long : of_short) += engine == 0 ? kLong : kShort;
+    EXPECT_LE(of_long, of_short + kLong);
+    EXPECT_LE(of_short, of_long + kLong);
   }
-  const double ratio = steps[1] * kStepSeconds[1] / (steps[0] * kStepSeconds[0]);
-  EXPECT_GT(ratio, 0.3) << steps[1];
-  EXPECT_LT(ratio, 1.5) << steps[1];
+}
+
+// What was thought to be short, or what nobody knew anything of, counts by the time that it took.
+TEST(StepTurnsTest, WhatTakesLongerThanWasThoughtIsMadeUpFor) {
+  for (const double expected_s : {kShort, 0.0}) {
+    const std::vector<int> order = OrderOf({{{kLong, expected_s}, {kShort, kShort}}}, 3);
+    EXPECT_LE(std::ranges::find(order, 0) - order.begin(), 1);
+    EXPECT_NEAR(static_cast<double>(std::ranges::count(order, 1)), 2 * kLong / kShort, 2);
+  }
+}
+
+TEST(StepTurnsTest, WhatIsShorterThanWasThoughtCountsAsThat) {
+  const std::vector<int> order = OrderOf({{{kShort, kLong}, {kShort, kShort}}}, 20);
+  // It waits once as long as its step was thought to take, from then on the two have the same share.
+  EXPECT_NEAR(static_cast<double>(std::ranges::count(order, 1)), 63 + 19, 2);
 }
 
 // The one that comes late has computed far less, and yet has its turn after the other, once it has had a step.
 TEST(StepTurnsTest, WhoDidNothingHasNothingToMakeUpFor) {
-  StepTurns turns;
+  ToyClock clock;
+  StepTurns turns(clock.Now());
   StepTurns::Member busy(&turns), late(&turns), other(&turns);
-  const auto compute = [](StepTurns::Member& member, double seconds) {
-    const StepTurns::Turn turn(member);
-    Spin(seconds);
+  const auto compute = [&](StepTurns::Member& member, double seconds) {
+    const StepTurns::Turn turn(member, seconds);
+    clock.Pass(seconds);
   };
   for (int step = 0; step < 10; ++step) compute(busy, 0.002);
   compute(late, 0.01);
   std::vector<int> order;
   std::vector<std::jthread> engines;
+  const auto wait_for_turn = [&](StepTurns::Member& member, int number) {
+    const std::size_t waiting = turns.waiting();
+    engines.emplace_back([&, number] {
+      const StepTurns::Turn taken(member, 0);
+      order.push_back(number);
+    });
+    while (turns.waiting() == waiting) std::this_thread::yield();
+  };
   {
-    const StepTurns::Turn turn(other);
-    engines.emplace_back([&] {
-      const StepTurns::Turn taken(late);
-      order.push_back(2);
-    });
-    while (turns.waiting() < 1) std::this_thread::yield();
-    engines.emplace_back([&] {
-      const StepTurns::Turn taken(busy);
-      order.push_back(1);
-    });
-    while (turns.waiting() < 2) std::this_thread::yield();
+    const StepTurns::Turn turn(other, 0);
+    wait_for_turn(late, 2);
+    wait_for_turn(busy, 1);
   }
   engines.clear();
   EXPECT_EQ(order, (std::vector<int>{1, 2}));
@@ -89,8 +141,9 @@ TEST(StepTurnsTest, WhoDidNothingHasNothingToMakeUpFor) {
 
 TEST(StepTurnsTest, WhoIsAloneAsksNobody) {
   StepTurns::Member alone(nullptr);
-  const StepTurns::Turn turn(alone);
-  const StepTurns::Turn another(alone);
+  EXPECT_TRUE(alone.is_alone());
+  const StepTurns::Turn turn(alone, 1);
+  const StepTurns::Turn another(alone, 1);
 }
 
 }  // namespace

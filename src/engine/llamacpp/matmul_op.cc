@@ -27,9 +27,12 @@ constexpr std::size_t kAlignment = 64;
 
 TensorType TypeOf(const ggml_tensor* weights) { return static_cast<TensorType>(weights->type); }
 
+bool TakesMatrix(ggml_type type, std::int64_t inputs) {
+  return type <= GGML_TYPE_Q6_K && MatmulKernel::Takes(static_cast<TensorType>(type), inputs);
+}
+
 bool TakesWeights(const ggml_tensor* weights) {
-  return weights->type <= GGML_TYPE_Q6_K && MatmulKernel::Takes(TypeOf(weights), weights->ne[0]) && weights->ne[2] == 1 &&
-         weights->ne[3] == 1 && weights->view_src == nullptr;
+  return TakesMatrix(weights->type, weights->ne[0]) && weights->ne[2] == 1 && weights->ne[3] == 1 && weights->view_src == nullptr;
 }
 
 MatmulKernel Kernel(const ggml_tensor* weights) { return {TypeOf(weights), weights->ne[0], weights->ne[1]}; }
@@ -138,6 +141,11 @@ MatmulOp& Op() {
 }
 
 }  // namespace
+
+std::int64_t PackedWeightBytes(TensorType type, std::int64_t inputs, std::int64_t outputs) {
+  if (!MatmulKernel::IsFast() || !TakesMatrix(static_cast<ggml_type>(type), inputs)) return 0;
+  return static_cast<std::int64_t>(MatmulKernel(type, inputs, outputs).packed_size());
+}
 
 ggml_backend_buffer_type* OwnWeightBuffers() { return Op().buffers(); }
 
