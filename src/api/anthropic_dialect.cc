@@ -44,7 +44,8 @@ Json AnthropicModelEntry(const ListedModel& model) {
           {"created_at", fmt::format("{:%FT%TZ}", fmt::gmtime(static_cast<std::time_t>(facts.card.created_unix_s)))},
           {"lifecycle", "active"},
           {"max_input_tokens", model.max_context},
-          {"max_tokens", model.max_context}};
+          {"max_tokens", model.max_context},
+          {"capabilities", nullptr}};
 }
 
 }  // namespace
@@ -85,12 +86,11 @@ Result<ParsedCall> AnthropicDialect::Parse(std::string_view body, const StopChec
 }
 
 Operation AnthropicDialect::Describe() const {
-  const auto read = [this](JsonObject& object) {
-    ParsedCall unused;
-    static_cast<void>(ReadFields(object, unused));
-  };
-  return {
-      .request = DescribeBody(read, defaults_), .answer = AnthropicAnswerSchema(), .frame = AnthropicEventSchema(), .takes_calls = true};
+  const auto read = [this](JsonObject& object, ParsedCall& call) { return ReadFields(object, call); };
+  return {.request = DescribeBody<ParsedCall>(defaults_, read),
+          .answer = AnthropicAnswerSchema(),
+          .frame = AnthropicEventSchema(),
+          .takes_calls = true};
 }
 
 Result<ChunkedText> CountTokensBody(const TextModel& model, std::string_view body, const WorkLimits& limits) {

@@ -173,29 +173,37 @@ TEST(AnthropicWriterTest, AStreamTellsOfEachBlock) {
          {"content", Json::array()},
          {"stop_reason", nullptr},
          {"stop_sequence", nullptr},
+         {"stop_details", nullptr},
+         {"container", nullptr},
          {"usage",
           {{"input_tokens", 6},
            {"cache_creation_input_tokens", 0},
            {"cache_read_input_tokens", 4},
            {"output_tokens", 0},
-           {"output_tokens_details", {{"thinking_tokens", 0}}}}}}}},
+           {"output_tokens_details", {{"thinking_tokens", 0}}},
+           {"server_tool_use", nullptr},
+           {"cache_creation", nullptr},
+           {"inference_geo", nullptr},
+           {"service_tier", nullptr}}}}}},
       Json::parse(R"({"type":"content_block_start","index":0,"content_block":{"type":"thinking","thinking":"","signature":""}})"),
       Json::parse(R"({"type":"content_block_delta","index":0,"delta":{"type":"thinking_delta","thinking":"hm"}})"),
       {{"type", "content_block_delta"}, {"index", 0}, {"delta", {{"type", "signature_delta"}, {"signature", writer.id()}}}},
       Json::parse(R"({"type":"content_block_stop","index":0})"),
-      Json::parse(R"({"type":"content_block_start","index":1,"content_block":{"type":"text","text":""}})"),
+      Json::parse(R"({"type":"content_block_start","index":1,"content_block":{"type":"text","text":"","citations":null}})"),
       Json::parse(R"({"type":"content_block_delta","index":1,"delta":{"type":"text_delta","text":"I look."}})"),
       Json::parse(R"({"type":"content_block_stop","index":1})"),
-      Json::parse(R"({"type":"content_block_start","index":2,"content_block":{"type":"tool_use","id":"toolu_f","name":"f","input":{}}})"),
+      Json::parse(
+          R"({"type":"content_block_start","index":2,"content_block":{"type":"tool_use","id":"toolu_f","name":"f","input":{},"caller":{"type":"direct"}}})"),
       Json::parse(R"({"type":"content_block_delta","index":2,"delta":{"type":"input_json_delta","partial_json":"{\"a\""}})"),
       Json::parse(R"({"type":"content_block_delta","index":2,"delta":{"type":"input_json_delta","partial_json":":1}"}})"),
       Json::parse(R"({"type":"content_block_stop","index":2})"),
-      Json::parse(R"({"type":"content_block_start","index":3,"content_block":{"type":"tool_use","id":"toolu_g","name":"g","input":{}}})"),
+      Json::parse(
+          R"({"type":"content_block_start","index":3,"content_block":{"type":"tool_use","id":"toolu_g","name":"g","input":{},"caller":{"type":"direct"}}})"),
       Json::parse(R"({"type":"content_block_delta","index":3,"delta":{"type":"input_json_delta","partial_json":"{}"}})"),
       Json::parse(R"({"type":"content_block_stop","index":3})"),
       Json::parse(
-          R"({"type":"message_delta","delta":{"stop_reason":"tool_use","stop_sequence":null},
-              "usage":{"input_tokens":6,"cache_creation_input_tokens":0,"cache_read_input_tokens":4,"output_tokens":3,"output_tokens_details":{"thinking_tokens":0}}})"),
+          R"({"type":"message_delta","delta":{"stop_reason":"tool_use","stop_sequence":null,"stop_details":null,"container":null},
+              "usage":{"input_tokens":6,"cache_creation_input_tokens":0,"cache_read_input_tokens":4,"output_tokens":3,"output_tokens_details":{"thinking_tokens":0},"server_tool_use":null}})"),
       Json::parse(R"({"type":"message_stop"})")};
   EXPECT_EQ(events, expected);
 }
@@ -208,16 +216,16 @@ TEST(AnthropicWriterTest, AWholeAnswerHasTheSameBlocks) {
   AnthropicWriter writer({.id = "toy"});
   const Json whole = Json::parse(writer.Whole({answer}, EndWith(FinishReason::kLength)));
   EXPECT_EQ(whole["stop_reason"], "max_tokens");
-  EXPECT_EQ(whole["content"],
-            Json::parse(R"([{"type":"thinking","thinking":"hm","signature":")" + writer.id() + R"("},{"type":"text","text":"I look."},
-              {"type":"tool_use","id":"toolu_f","name":"f","input":{"a":1}},
-              {"type":"tool_use","id":"toolu_g","name":"g","input":{"_incomplete":"{\"b"}}])"));
+  EXPECT_EQ(whole["content"], Json::parse(R"([{"type":"thinking","thinking":"hm","signature":")" + writer.id() +
+                                          R"("},{"type":"text","text":"I look.","citations":null},
+              {"type":"tool_use","id":"toolu_f","name":"f","input":{"a":1},"caller":{"type":"direct"}},
+              {"type":"tool_use","id":"toolu_g","name":"g","input":{"_incomplete":"{\"b"},"caller":{"type":"direct"}}])"));
 }
 
 TEST(AnthropicWriterTest, AnAnswerSaysWhyItEnded) {
   GenerationEnd end = EndWith(FinishReason::kStop);
   EXPECT_EQ(Json::parse(AnthropicWriter({}).Whole({{}}, end))["stop_reason"], "end_turn");
-  EXPECT_EQ(Json::parse(AnthropicWriter({}).Whole({{}}, end))["content"], Json::parse(R"([{"type":"text","text":""}])"));
+  EXPECT_EQ(Json::parse(AnthropicWriter({}).Whole({{}}, end))["content"], Json::parse(R"([{"type":"text","text":"","citations":null}])"));
   end.stop_string = "END";
   const Json stopped = Json::parse(AnthropicWriter({}).Whole({{}}, end));
   EXPECT_EQ(stopped["stop_reason"], "stop_sequence");
@@ -228,7 +236,7 @@ TEST(AnthropicWriterTest, AStreamThatFailsSaysWhy) {
   GenerationEnd end;
   end.status = Fail(ErrorCode::kTimedOut, "too late");
   EXPECT_EQ(NamedEvents(AnthropicWriter({}).StreamEnd(end)),
-            std::vector<Json>{Json::parse(R"({"type":"error","error":{"type":"timeout_error","message":"too late"}})")});
+            std::vector<Json>{Json::parse(R"({"type":"error","error":{"type":"timeout_error","message":"too late"},"request_id":null})")});
 }
 
 TEST(AnthropicMessagesTest, TokensOfARequestAreCounted) {

@@ -11,17 +11,25 @@
 namespace cllm {
 namespace {
 
-// Anthropic counts what came from a cache apart.
-Json UsageOf(const TokenCounts& counts) {
+// Anthropic counts what came from a cache apart. What is null is there because its clients' types insist on it.
+Json UsageSoFar(const TokenCounts& counts) {
   return {{"input_tokens", counts.prompt - counts.cached},
           {"cache_creation_input_tokens", 0},
           {"cache_read_input_tokens", counts.cached},
           {"output_tokens", counts.generated},
-          {"output_tokens_details", {{"thinking_tokens", counts.reasoning}}}};
+          {"output_tokens_details", {{"thinking_tokens", counts.reasoning}}},
+          {"server_tool_use", nullptr}};
+}
+
+// Of a message: who serves it, too.
+Json UsageOf(const TokenCounts& counts) {
+  Json usage = UsageSoFar(counts);
+  usage.update({{"cache_creation", nullptr}, {"inference_geo", nullptr}, {"service_tier", nullptr}});
+  return usage;
 }
 
 struct Ending {
-  const char* reason;
+  Json reason = nullptr;
   Json sequence = nullptr;
 };
 
@@ -32,33 +40,61 @@ Ending EndingOf(const GenerationEnd& end, bool calls) {
   return {"end_turn"};
 }
 
+words::Members UsageSoFarMembers() {
+  return {{"input_tokens", words::Integer()},
+          {"cache_creation_input_tokens", words::Integer()},
+          {"cache_read_input_tokens", words::Integer()},
+          {"output_tokens", words::Integer()},
+          {"output_tokens_details", words::Record({{"thinking_tokens", words::Integer()}})},
+          {"server_tool_use", words::Null()}};
+}
+
 Json AnthropicUsageSchema() {
-  return words::Record({{"input_tokens", words::Integer()},
-                        {"cache_creation_input_tokens", words::Integer()},
-                        {"cache_read_input_tokens", words::Integer()},
-                        {"output_tokens", words::Integer()},
-                        {"output_tokens_details", words::Record({{"thinking_tokens", words::Integer()}})}});
+  words::Members members = UsageSoFarMembers();
+  for (const char* name : {"cache_creation", "inference_geo", "service_tier"}) members.emplace_back(name, words::Null());
+  return words::Record(members);
+}
+
+// How a message ended.
+words::Members EndingMembers(Json reason) {
+  return {{"stop_reason", std::move(reason)},
+          {"stop_sequence", words::OrNull(words::String())},
+          {"stop_details", words::Null()},
+          {"container", words::Null()}};
 }
 
 Json StopReasonSchema() { return words::Enum({"end_turn", "max_tokens", "stop_sequence", "tool_use"}); }
 
 Json CallBlockSchema() {
-  return words::Record(
-      {{"type", words::Const("tool_use")}, {"id", words::String()}, {"name", words::String()}, {"input", words::AnyObject()}});
+  return words::Record({{"type", words::Const("tool_use")},
+                        {"id", words::String()},
+                        {"name", words::String()},
+                        {"input", words::AnyObject()},
+                        {"caller", words::Record({{"type", words::Const("direct")}})}});
+}
+
+Json TextBlockSchema(Json text) {
+  return words::Record({{"type", words::Const("text")}, {"text", std::move(text)}, {"citations", words::Null()}});
 }
 
 Json MessageSchema(Json content) {
-  return words::Record({{"id", words::String()},
-                        {"type", words::Const("message")},
-                        {"role", words::Const("assistant")},
-                        {"model", words::String()},
-                        {"content", std::move(content)},
-                        {"stop_reason", words::OrNull(StopReasonSchema())},
-                        {"stop_sequence", words::OrNull(words::String())},
-                        {"usage", AnthropicUsageSchema()}});
+  words::Members members{{"id", words::String()},    {"type", words::Const("message")}, {"role", words::Const("assistant")},
+                         {"model", words::String()}, {"content", std::move(content)},   {"usage", AnthropicUsageSchema()}};
+  for (auto& member : EndingMembers(words::OrNull(StopReasonSchema()))) members.push_back(std::move(member));
+  return words::Record(members);
 }
 
-Json TextBlock(const std::string& text) { return {{"type", "text"}, {"text", text}}; }
+Json TextBlock(const std::string& text) { return {{"type", "text"}, {"text", text}, {"citations", nullptr}}; }
+
+// `caller`: the model itself, not code that it has run.
+Json CallBlock(const AnswerPart& call, Json input) {
+  return {
+      {"type", "tool_use"}, {"id", call.call_id}, {"name", call.call_name}, {"input", std::move(input)}, {"caller", {{"type", "direct"}}}};
+}
+
+Json EndingFields(const Ending& ending) {
+  return {{"stop_reason", ending.reason}, {"stop_sequence", ending.sequence}, {"stop_details", nullptr}, {"container", nullptr}};
+}
 
 }  // namespace
 
@@ -69,14 +105,10 @@ Json ArgumentsAsObject(const std::string& arguments) {
 }
 
 Json AnthropicWriter::Message(Json content, const TokenCounts& counts) const {
-  return {{"id", id_},
-          {"type", "message"},
-          {"role", "assistant"},
-          {"model", model_.id},
-          {"content", std::move(content)},
-          {"stop_reason", nullptr},
-          {"stop_sequence", nullptr},
-          {"usage", UsageOf(counts)}};
+  Json message{{"id", id_}, {"type", "message"}, {"role", "assistant"}, {"model", model_.id}, {"content", std::move(content)}};
+  message.update(EndingFields({}));
+  message["usage"] = UsageOf(counts);
+  return message;
 }
 
 void AnthropicWriter::Tell(std::string_view type, const Json& fields) {
@@ -119,23 +151,20 @@ std::string AnthropicWriter::StreamDelta(const TextDelta& delta) {
   if (!delta.text.empty()) Grow({Kind::kText}, TextBlock(""), "text_delta", "text", delta.text);
   for (const AnswerPart& piece : delta.calls) {
     calls_ = true;
-    Grow({Kind::kCall, piece.call}, {{"type", "tool_use"}, {"id", piece.call_id}, {"name", piece.call_name}, {"input", Json::object()}},
-         "input_json_delta", "partial_json", piece.text);
+    Grow({Kind::kCall, piece.call}, CallBlock(piece, Json::object()), "input_json_delta", "partial_json", piece.text);
   }
   return std::exchange(frames_, {});
 }
 
 std::string AnthropicWriter::StreamEnd(const GenerationEnd& end) {
   if (!end.status) {
-    Tell("error", {{"error", AnthropicErrorObject(end.status.error())}});
+    Tell("error", {{"error", AnthropicErrorObject(end.status.error())}, {"request_id", nullptr}});
     return std::exchange(frames_, {});
   }
   Begin(CountsOf(end));
   if (!open_ && next_block_ == 0) Grow({Kind::kText}, TextBlock(""), "text_delta", "text", "");
   Close();
-  const Ending ending = EndingOf(end, calls_);
-  Tell("message_delta",
-       {{"delta", {{"stop_reason", ending.reason}, {"stop_sequence", ending.sequence}}}, {"usage", UsageOf(CountsOf(end))}});
+  Tell("message_delta", {{"delta", EndingFields(EndingOf(end, calls_))}, {"usage", UsageSoFar(CountsOf(end))}});
   Tell("message_stop", Json::object());
   return std::exchange(frames_, {});
 }
@@ -145,20 +174,16 @@ std::string AnthropicWriter::Whole(const std::vector<TextDelta>& answers, const 
   Json content = Json::array();
   if (!answer.reasoning.empty()) content.push_back({{"type", "thinking"}, {"thinking", answer.reasoning}, {"signature", id_}});
   if (!answer.text.empty() || (answer.calls.empty() && content.empty())) content.push_back(TextBlock(answer.text));
-  for (const AnswerPart& call : answer.calls) {
-    content.push_back({{"type", "tool_use"}, {"id", call.call_id}, {"name", call.call_name}, {"input", ArgumentsAsObject(call.text)}});
-  }
+  for (const AnswerPart& call : answer.calls) content.push_back(CallBlock(call, ArgumentsAsObject(call.text)));
   Json message = Message(std::move(content), CountsOf(end));
-  const Ending ending = EndingOf(end, !answer.calls.empty());
-  message["stop_reason"] = ending.reason;
-  message["stop_sequence"] = ending.sequence;
+  message.update(EndingFields(EndingOf(end, !answer.calls.empty())));
   return Dump(message);
 }
 
 Json AnthropicAnswerSchema() {
   return MessageSchema(words::ListOf(
       words::AnyOf({words::Record({{"type", words::Const("thinking")}, {"thinking", words::String()}, {"signature", words::String()}}),
-                    words::Record({{"type", words::Const("text")}, {"text", words::String()}}), CallBlockSchema()})));
+                    TextBlockSchema(words::String()), CallBlockSchema()})));
 }
 
 Json AnthropicEventSchema() {
@@ -171,16 +196,16 @@ Json AnthropicEventSchema() {
   };
   const Json block =
       words::AnyOf({words::Record({{"type", words::Const("thinking")}, {"thinking", words::Const("")}, {"signature", words::Const("")}}),
-                    words::Record({{"type", words::Const("text")}, {"text", words::Const("")}}), CallBlockSchema()});
+                    TextBlockSchema(words::Const("")), CallBlockSchema()});
   const Json piece = words::AnyOf({delta("thinking_delta", "thinking"), delta("signature_delta", "signature"), delta("text_delta", "text"),
                                    delta("input_json_delta", "partial_json")});
-  const Json ending = words::Record({{"stop_reason", StopReasonSchema()}, {"stop_sequence", words::OrNull(words::String())}});
+  const Json ending = words::Record(EndingMembers(StopReasonSchema()));
   return words::AnyOf({event("message_start", {{"message", MessageSchema(Json{{"type", "array"}, {"maxItems", 0}})}}),
                        event("content_block_start", {{"index", words::Integer()}, {"content_block", block}}),
                        event("content_block_delta", {{"index", words::Integer()}, {"delta", piece}}),
                        event("content_block_stop", {{"index", words::Integer()}}),
-                       event("message_delta", {{"delta", ending}, {"usage", AnthropicUsageSchema()}}), event("message_stop", {}),
-                       event("ping", {}), ErrorBodySchema(ErrorFamily::kAnthropic)});
+                       event("message_delta", {{"delta", ending}, {"usage", words::Record(UsageSoFarMembers())}}),
+                       event("message_stop", {}), event("ping", {}), ErrorBodySchema(ErrorFamily::kAnthropic)});
 }
 
 }  // namespace cllm

@@ -137,13 +137,14 @@ void ReadBudget(JsonObject& reader, const char* name, ChatPrompt& prompt) {
   prompt.reasoning_budget = most;
 }
 
-// OpenRouter's {"effort": …, "enabled": …, "max_tokens": …}.
-void ReadReasoningObject(JsonObject& object, ChatPrompt& prompt) {
+// OpenRouter's {"effort": …, "enabled": …, "max_tokens": …, "exclude": …}.
+void ReadReasoningObject(JsonObject& object, ChatPrompt& prompt, bool* hides_thoughts) {
   static constexpr KnownField kFields[] = {{"exclude", "[false]"}, {"summary", nullptr}, {"generate_summary", nullptr}};
   object.Object("reasoning", KnownFields(kFields), [&](JsonObject& fields) {
     if (const auto effort = fields.String("effort")) SetEffort(object, "reasoning", *effort, prompt);
     if (const auto enabled = fields.Bool("enabled")) SetTemplateArgument(object, "reasoning", "enable_thinking", *enabled, prompt);
     ReadBudget(fields, "max_tokens", prompt);
+    if (hides_thoughts != nullptr && fields.Bool("exclude").value_or(false)) *hides_thoughts = true;
   });
 }
 
@@ -159,8 +160,10 @@ void ReadThinkingObject(JsonObject& object, ChatPrompt& prompt) {
 }
 
 // Whether thoughts come apart from the content: the reasoning_format of llama-server and Groq, SGLang's separate_reasoning.
-void ReadReasoningFormat(JsonObject& object, ChatPrompt& prompt) {
-  const std::string format = object.Word("reasoning_format", {"auto", "deepseek", "parsed", "none", "raw"}).value_or("auto");
+// Groq's `hidden`: they come neither way.
+void ReadReasoningFormat(JsonObject& object, ChatPrompt& prompt, bool* hides_thoughts) {
+  const std::string format = object.Word("reasoning_format", {"auto", "deepseek", "parsed", "none", "raw", "hidden"}).value_or("auto");
+  if (hides_thoughts != nullptr && format == "hidden") *hides_thoughts = true;
   const bool is_apart_by_format = format != "none" && format != "raw";
   const bool is_apart = object.Bool("separate_reasoning").value_or(is_apart_by_format);
   prompt.reasoning_format = is_apart ? ReasoningFormat::kApart : ReasoningFormat::kInContent;
@@ -224,7 +227,12 @@ std::optional<MessageContent> ReadContent(JsonObject& message, const char* name,
   return content;
 }
 
-void ReadTemplateArguments(JsonObject& object, ChatPrompt& prompt) {
+void ReadVerbosity(JsonObject& object, ChatPrompt& prompt) {
+  const auto verbosity = object.Word("verbosity", {"low", "medium", "high"});
+  if (verbosity) SetTemplateArgument(object, "verbosity", "verbosity", *verbosity, prompt);
+}
+
+void ReadTemplateArguments(JsonObject& object, ChatPrompt& prompt, bool* hides_thoughts) {
   if (const Json* arguments = object.Any("chat_template_kwargs", words::AnyObject); arguments != nullptr) {
     if (!arguments->is_object()) return object.Reject("chat_template_kwargs", "chat_template_kwargs must be an object");
     for (const auto& item : arguments->items()) prompt.template_arguments[item.key()] = Dump(item.value());
@@ -235,16 +243,17 @@ void ReadTemplateArguments(JsonObject& object, ChatPrompt& prompt) {
   }
   if (const auto enabled = object.Bool("enable_thinking"))
     SetTemplateArgument(object, "enable_thinking", "enable_thinking", *enabled, prompt);
-  ReadReasoningObject(object, prompt);
+  ReadVerbosity(object, prompt);
+  ReadReasoningObject(object, prompt, hides_thoughts);
   ReadThinkingObject(object, prompt);
   for (const char* name : kReasoningBudgetNames) ReadBudget(object, name, prompt);
 }
 
-ChatPrompt ReadChatPrompt(JsonObject& object) {
+ChatPrompt ReadChatPrompt(JsonObject& object, bool* hides_thoughts) {
   ChatPrompt prompt;
   const bool is_prefix = ReadMessages(object, prompt.messages);
-  ReadTemplateArguments(object, prompt);
-  ReadReasoningFormat(object, prompt);
+  ReadTemplateArguments(object, prompt, hides_thoughts);
+  ReadReasoningFormat(object, prompt, hides_thoughts);
   ReadEnding(object, is_prefix, prompt);
   // A chat's prompt begins with one BOS whether the template writes it or not, which is what either value is for.
   object.Bool("add_special_tokens");

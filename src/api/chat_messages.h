@@ -16,10 +16,15 @@ inline constexpr std::size_t kMostMessages = 10'000;
 // messages, chat_template_kwargs, reasoning_effort (OpenAI), reasoning (OpenRouter), thinking (DeepSeek, Anthropic),
 // enable_thinking, add_generation_prompt, continue_final_message, add_special_tokens. A conversation that ends with an
 // assistant's message goes on with it unless one of the last but one says otherwise, as llama-server has it.
-ChatPrompt ReadChatPrompt(JsonObject& object);
+// `hides_thoughts`: whether the answer is to come without them (OpenRouter's reasoning.exclude, Groq's reasoning_format: hidden), for who
+// can do that.
+ChatPrompt ReadChatPrompt(JsonObject& object, bool* hides_thoughts = nullptr);
 
-// What the template is told beside the messages: chat_template_kwargs, reasoning_effort, reasoning, thinking, enable_thinking.
-void ReadTemplateArguments(JsonObject& object, ChatPrompt& prompt);
+// What the template is told beside the messages: chat_template_kwargs, reasoning_effort, reasoning, thinking, enable_thinking, verbosity.
+void ReadTemplateArguments(JsonObject& object, ChatPrompt& prompt, bool* hides_thoughts = nullptr);
+
+// How much the model is to write, which its template may know something of.
+void ReadVerbosity(JsonObject& object, ChatPrompt& prompt);
 
 // Tells the template one argument, on behalf of the field `field`, which is rejected where another one says something else.
 void SetTemplateArgument(JsonObject& object, const char* field, const char* argument, const Json& value, ChatPrompt& prompt);

@@ -3,6 +3,7 @@
 #include "api/constraint_fields.h"
 #include "api/error_body.h"
 #include "api/json_object.h"
+#include "api/openai_fields.h"
 #include "api/sampling_fields.h"
 #include "api/schema_words.h"
 
@@ -103,11 +104,10 @@ Result<ParsedCall> CllmDialect::Parse(std::string_view body, const StopCheck& st
 }
 
 Operation CllmDialect::Describe() const {
-  const auto read = [this](JsonObject& object) {
-    ParsedCall unused;
-    static_cast<void>(ReadFields(object, unused));
-  };
-  Operation operation{.request = DescribeFields(read, nullptr), .frame = GenerateFrameSchema(), .takes_calls = true};
+  const auto read = [this](JsonObject& object, ParsedCall& call) { return ReadFields(object, call); };
+  RequestDefaults defaults = defaults_;
+  defaults.unknown_fields = "reject";
+  Operation operation{.request = DescribeBody<ParsedCall>(defaults, read), .frame = GenerateFrameSchema(), .takes_calls = true};
   if (endpoint_ == Endpoint::kGenerate) operation.answer = GenerateAnswerSchema();
   return operation;
 }

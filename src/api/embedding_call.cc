@@ -12,11 +12,8 @@ Result<EmbeddingCall> EmbeddingDialect::Parse(std::string_view body, const StopC
 }
 
 Operation EmbeddingDialect::Describe() const {
-  const auto read = [this](JsonObject& object) {
-    EmbeddingCall unused;
-    static_cast<void>(ReadFields(object, unused));
-  };
-  return {.request = DescribeBody(read, defaults_), .answer = AnswerSchema()};
+  const auto read = [this](JsonObject& object, EmbeddingCall& call) { return ReadFields(object, call); };
+  return {.request = DescribeBody<EmbeddingCall>(defaults_, read), .answer = AnswerSchema()};
 }
 
 }  // namespace cllm

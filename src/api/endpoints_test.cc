@@ -155,6 +155,24 @@ TEST(EndpointsTest, TokenizeAsVllmHasIt) {
   EXPECT_FALSE(Answer(TokenizeBody, model, R"({"messages": [{"role": "nobody"}]})"));
 }
 
+TEST(EndpointsTest, PromptsAreRenderedAsVllmHasIt) {
+  const auto rendered = [](const Dialect& dialect, RenderForm form, std::string_view body) {
+    const auto endpoint = [&](const TextModel& model, std::string_view text, const WorkLimits& limits) {
+      return RenderBody(dialect, form, model, text, limits);
+    };
+    return Answer(endpoint, ToyTextModel(), body);
+  };
+  const OpenAiCompletionsDialect completions({.id = "toy"});
+  EXPECT_EQ(rendered(completions, RenderForm::kList, R"({"prompt": [[98, 99], "ab"], "max_tokens": 3})"),
+            R"([{"token_ids":[98,99],"prompt_token_ids":[98,99],"prompt":"bc"},)"
+            R"({"token_ids":[97,98],"prompt_token_ids":[97,98],"prompt":"ab"}])");
+  const OpenAiChatDialect chat({.id = "toy"});
+  EXPECT_EQ(rendered(chat, RenderForm::kOne, R"({"messages": [{"role": "user", "content": "ab"}]})"),
+            R"({"token_ids":[97,98],"prompt_token_ids":[97,98],"prompt":"ab"})");
+  EXPECT_EQ(rendered(completions, RenderForm::kList, R"({"prompt": "a", "n": 0})").error().field, "n");
+  EXPECT_EQ(rendered(chat, RenderForm::kOne, R"({"messages": []})").error().field, "messages");
+}
+
 TEST(EndpointsTest, TokenizeErrorsNameTheirField) {
   const ToyTextModel model;
   struct Case {

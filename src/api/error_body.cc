@@ -70,7 +70,10 @@ std::string OpenAiErrorBody(const Error& error) {
 
 Json AnthropicErrorObject(const Error& error) { return {{"type", NamesOf(error.code).anthropic_type}, {"message", error.message}}; }
 
-std::string AnthropicErrorBody(const Error& error) { return Dump({{"type", "error"}, {"error", AnthropicErrorObject(error)}}); }
+// The id of a request is in the header X-Request-Id.
+std::string AnthropicErrorBody(const Error& error) {
+  return Dump({{"type", "error"}, {"error", AnthropicErrorObject(error)}, {"request_id", nullptr}});
+}
 
 std::string OllamaErrorBody(const Error& error) { return Dump(Json{{"error", error.message}}); }
 
@@ -109,7 +112,8 @@ Json ErrorBodySchema(ErrorFamily family) {
     case ErrorFamily::kOpenAi:
       return words::Record({{"error", words::Record({{"message", text}, {"type", text}, {"param", words::OrNull(text)}, {"code", text}})}});
     case ErrorFamily::kAnthropic:
-      return words::Record({{"type", words::Const("error")}, {"error", words::Record({{"type", text}, {"message", text}})}});
+      return words::Record(
+          {{"type", words::Const("error")}, {"error", words::Record({{"type", text}, {"message", text}})}, {"request_id", words::Null()}});
     case ErrorFamily::kOllama:
       return words::Record({{"error", text}});
     case ErrorFamily::kLlamaServer:

@@ -42,7 +42,7 @@ TEST(ErrorBodyTest, TheBodiesOfEachFamily) {
   EXPECT_EQ(OpenAiErrorBody(error), R"({"error":{"message":"top_p is wrong","type":"invalid_request_error","param":"top_p",)"
                                     R"("code":"invalid_argument"}})");
   EXPECT_EQ(ErrorBody(ErrorFamily::kAnthropic, error),
-            R"({"type":"error","error":{"type":"invalid_request_error","message":"top_p is wrong"}})");
+            R"({"type":"error","error":{"type":"invalid_request_error","message":"top_p is wrong"},"request_id":null})");
   EXPECT_EQ(ErrorBody(ErrorFamily::kOllama, error), R"({"error":"top_p is wrong"})");
   EXPECT_EQ(ErrorBody(ErrorFamily::kLlamaServer, error),
             R"({"error":{"code":400,"message":"top_p is wrong","type":"invalid_request_error"}})");

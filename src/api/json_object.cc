@@ -63,7 +63,12 @@ bool IgnoredFields::Add(const KnownFields& others, std::string_view name, std::s
   if (name_count_ >= kMostNames) return false;
   ++name_count_;
   names_[others.identity()].emplace(name);
-  if (paths_.size() >= kMost) return true;
+  AddPath(path);
+  return true;
+}
+
+void IgnoredFields::AddPath(std::string_view path) {
+  if (paths_.size() >= kMost) return;
   std::string shown(path.substr(0, kMostLength));
   const auto is_plain = [](char c) {
     const bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
@@ -71,7 +76,6 @@ bool IgnoredFields::Add(const KnownFields& others, std::string_view name, std::s
   };
   std::ranges::replace_if(shown, [&](char c) { return !is_plain(c); }, '?');
   paths_.push_back(std::move(shown));
-  return true;
 }
 
 JsonObject::JsonObject(const Json& json, std::string path, IgnoredFields* ignored)
@@ -251,6 +255,11 @@ void JsonObject::Reject(const char* name, std::string message) {
 
 void JsonObject::Reject(Error error) {
   if (!error_) error_ = std::move(error);
+}
+
+void JsonObject::LeaveOut(const std::string& path, std::string message) {
+  if (ignored_ == nullptr) return Reject({ErrorCode::kInvalidArgument, std::move(message), path});
+  ignored_->AddPath(path);
 }
 
 Status JsonObject::Finish(const KnownFields& others) const {

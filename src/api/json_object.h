@@ -34,6 +34,8 @@ class IgnoredFields {
   bool Has(const KnownFields& others, std::string_view name) const;
   // False where there are too many names: looking for what each may have meant takes its time.
   bool Add(const KnownFields& others, std::string_view name, std::string_view path);
+  // What is left aside for another reason.
+  void AddPath(std::string_view path);
   std::vector<std::string> Take() { return std::move(paths_); }
 
  private:
@@ -91,6 +93,8 @@ class JsonObject {
   Json SchemaOf(const std::function<void(JsonObject&)>& read) const;
   // Accepts the field whatever it holds: a hint that changes no answer.
   void Ignore(const char* name) { Any(name); }
+  // Leaves aside what stands at `path`, as a field that nobody knows: it is named, or, where these are errors, one with this message.
+  void LeaveOut(const std::string& path, std::string message);
 
   // Fails the object with a message about one of its fields.
   void Reject(const char* name, std::string message);

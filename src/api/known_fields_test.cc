@@ -42,7 +42,7 @@ TEST(KnownFieldsTest, WhatAsksForSomethingIsRefusedByItsName) {
     "lora": [{"id": 0, "scale": 1}], "audio": {"voice": "v"},
     "modalities": ["text", "audio"],
     "documents": [{}], "truncate_prompt_tokens": 5, "bad_words": ["x"], "min_keep": 3, "n_probs": 4,
-    "options": {"num_ctx": 1}, "max_new_tokens": 5, "do_sample": false,
+    "options": {"num_ctx": 1}, "do_sample": false,
     "safe_prompt": true, "plugins": [{}], "web_search_options": {"search_context_size": "low"}, "verbosity": "low"})";
   const Json all = Json::parse(fields);
   for (const auto& item : all.items()) {

@@ -25,7 +25,7 @@ constexpr std::size_t kMostGapFiles = 1024;
 // n_predict under any of its names, where 0 wants nothing but the prompt in the cache. Says whether it does.
 bool ReadMostTokens(JsonObject& object, GenerateRequest& request) {
   std::optional<std::int64_t> most;
-  for (const char* name : {"n_predict", "max_tokens", "max_completion_tokens"}) {
+  for (const char* name : {"n_predict", "max_tokens", "max_completion_tokens", "max_new_tokens"}) {
     const auto value = object.Int(name, kUntilContextEnd, kMostTokensField);
     if (value && most && *value != *most) object.Reject(name, fmt::format("{} contradicts another name of the same field", name));
     if (value) most = value;
@@ -97,9 +97,11 @@ Result<LlamaWriter::Settings> LlamaDialect::ReadFields(JsonObject& object, Parse
   settings.shows_tokens = object.Bool("return_tokens").value_or(false);
   settings.fields = object.Strings("response_fields", kMostResponseFields, kMostPathBytes).value_or(std::vector<std::string>());
   settings.streams = call.stream = object.Bool("stream").value_or(false);
+  settings.progress = ReadLlamaProgress(object, call.stream, request);
   PrepareBestOf(object, call);
   if (const Status status = object.Finish(CompletionFields()); !status) return std::unexpected(status.error());
   settings.generation = LlamaGenerationSettings(request, call.stream, model_.ends);
+  settings.generation["timings_per_token"] = settings.progress.shows_timings;
   return settings;
 }
 
@@ -118,11 +120,11 @@ Result<ParsedCall> LlamaDialect::Parse(std::string_view body, const StopCheck& s
 }
 
 Operation LlamaDialect::Describe() const {
-  const auto read = [this](JsonObject& object) {
-    ParsedCall unused;
-    static_cast<void>(ReadFields(object, unused));
-  };
-  return {.request = DescribeBody(read, defaults_), .answer = LlamaAnswerSchema(), .frame = LlamaFrameSchema(), .takes_calls = true};
+  const auto read = [this](JsonObject& object, ParsedCall& call) { return ReadFields(object, call); };
+  return {.request = DescribeBody<ParsedCall>(defaults_, read),
+          .answer = LlamaAnswerSchema(),
+          .frame = LlamaFrameSchema(),
+          .takes_calls = true};
 }
 
 Json LlamaDialect::DefaultSettings() const {

@@ -74,9 +74,28 @@ TEST(LlamaDialectTest, BiasesMayBePairs) {
 }
 
 TEST(LlamaDialectTest, WhatThereIsNotIsRefusedByName) {
-  for (const char* field : {"post_sampling_probs", "timings_per_token", "return_progress", "echo"}) {
+  for (const char* field : {"post_sampling_probs", "echo"}) {
     EXPECT_EQ(ErrorOf(Llama(), With(kLeastLlama, field, "true")).field, field);
   }
+}
+
+TEST(LlamaDialectTest, PiecesShowTheirTimesAndThePromptsProgress) {
+  const ParsedCall call = Parsed(Llama(), R"({"prompt": "hi", "stream": true, "timings_per_token": true, "return_progress": true})");
+  EXPECT_TRUE(call.request.wants_prompt_progress);
+  EXPECT_FALSE(Parsed(Llama(), R"({"prompt": "hi", "return_progress": true})").request.wants_prompt_progress);
+  TextDelta progress{.text = {}, .counts = {.prompt = 5, .cached = 2}, .times = {.prompt_s = 0.25}, .prompt_computed = 4};
+  const Json piece = Frames(call.writer->StreamDelta(progress)).at(0);
+  EXPECT_EQ(piece["prompt_progress"], Json::parse(R"({"total": 5, "cache": 2, "processed": 4, "time_ms": 250})"));
+  EXPECT_EQ(piece["timings"]["prompt_ms"], 250);
+  EXPECT_EQ(piece["content"], "");
+  TextDelta text = LlamaPiece("a", 9);
+  text.times = {.prompt_s = 0.5, .generation_s = 2};
+  const Json next = Frames(call.writer->StreamDelta(text)).at(0);
+  EXPECT_FALSE(next.contains("prompt_progress"));
+  EXPECT_EQ(next["timings"]["predicted_n"], 1);
+  EXPECT_EQ(next["timings"]["predicted_ms"], 2000);
+  const ParsedCall plain = Parsed(Llama(), R"({"prompt": "hi", "stream": true})");
+  EXPECT_FALSE(Frames(plain.writer->StreamDelta(text)).at(0).contains("timings"));
 }
 
 TEST(LlamaDialectTest, AWholeAnswerSaysHowItCame) {

@@ -41,9 +41,6 @@ Json TokenIdsOf(const std::vector<TokenText>& tokens) {
   return ids;
 }
 
-double PerSecond(int count, double seconds) { return seconds > 0 ? count / seconds : 0; }
-double MillisecondsEach(int count, double seconds) { return count > 0 ? 1e3 * seconds / count : 0; }
-
 // Each bias of a token; null is a ban.
 Json BiasList(const GenerateRequest& request, const std::vector<TokenId>& ends) {
   Json list = Json::array();
@@ -57,20 +54,6 @@ Json BiasList(const GenerateRequest& request, const std::vector<TokenId>& ends) 
 }
 
 }  // namespace
-
-Json LlamaTimings(const GenerationEnd& end) {
-  const int computed = end.prompt_tokens - end.cached_tokens;
-  const double prompt_s = std::max(0.0, end.first_token_time_s - end.queue_time_s);
-  return {{"cache_n", end.cached_tokens},
-          {"prompt_n", computed},
-          {"prompt_ms", 1e3 * prompt_s},
-          {"prompt_per_token_ms", MillisecondsEach(computed, prompt_s)},
-          {"prompt_per_second", PerSecond(computed, prompt_s)},
-          {"predicted_n", end.generated_tokens},
-          {"predicted_ms", 1e3 * end.generation_time_s},
-          {"predicted_per_token_ms", MillisecondsEach(end.generated_tokens, end.generation_time_s)},
-          {"predicted_per_second", PerSecond(end.generated_tokens, end.generation_time_s)}};
-}
 
 Json LlamaGenerationSettings(const GenerateRequest& request, bool stream, const std::vector<TokenId>& ends) {
   const SamplingParams& sampling = request.sampling;
@@ -113,7 +96,7 @@ Json LlamaGenerationSettings(const GenerateRequest& request, bool stream, const 
 }
 
 std::string LlamaWriter::StreamDelta(const TextDelta& delta) {
-  if (settings_.evaluates_only) return {};
+  if (settings_.evaluates_only && !delta.prompt_computed) return {};
   const auto choice = static_cast<std::size_t>(delta.choice);
   if (has_new_line_.size() <= choice) has_new_line_.resize(choice + 1);
   if (delta.text.contains('\n')) has_new_line_[choice] = true;
@@ -124,7 +107,8 @@ std::string LlamaWriter::StreamDelta(const TextDelta& delta) {
              {"id_slot", settings_.slot},
              {"tokens_predicted", delta.counts.generated},
              {"tokens_evaluated", delta.counts.prompt}};
-  if (settings_.shows_probabilities) chunk["completion_probabilities"] = Probabilities(delta.tokens);
+  settings_.progress.AddTo(chunk, delta);
+  if (settings_.shows_probabilities && !delta.prompt_computed) chunk["completion_probabilities"] = Probabilities(delta.tokens);
   return SseFrame(Dump(chunk));
 }
 
@@ -138,7 +122,7 @@ Json LlamaWriter::Last(const TextDelta& answer, const GenerationEnd& end) const 
   const int predicted = is_empty ? 0 : end.generated_tokens;
   Json settings = settings_.generation;
   settings["seed"] = SeedShown(end.seed);
-  Json timings = LlamaTimings(end);
+  Json timings = LlamaTimings(CountsOf(end), end.times());
   timings["predicted_n"] = predicted;
   Json body{{"index", answer.choice},
             {"content", is_empty ? std::string() : answer.text},
@@ -219,7 +203,7 @@ Json LastObjectSchema() {
                                    {"stop_type", words::Enum({"eos", "limit", "word"})},
                                    {"stopping_word", words::String()},
                                    {"tokens_cached", words::Integer()},
-                                   {"timings", words::AnyObject()},
+                                   {"timings", LlamaProgress::TimingsSchema()},
                                    {"completion_probabilities", ProbabilitiesSchema()}});
   schema["patternProperties"] = {{"/", Json::object()}};
   return schema;
@@ -237,7 +221,9 @@ Json LlamaFrameSchema() {
                                     {"id_slot", words::Integer()},
                                     {"tokens_predicted", words::Integer()},
                                     {"tokens_evaluated", words::Integer()}},
-                                   {{"completion_probabilities", ProbabilitiesSchema()}});
+                                   {{"completion_probabilities", ProbabilitiesSchema()},
+                                    {"timings", LlamaProgress::TimingsSchema()},
+                                    {"prompt_progress", LlamaProgress::PromptSchema()}});
   return words::AnyOf({piece, LastObjectSchema(), ErrorBodySchema(ErrorFamily::kLlamaServer)});
 }
 

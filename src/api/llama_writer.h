@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "api/dialect.h"
+#include "api/llama_progress.h"
 #include "base/json.h"
 
 namespace cllm {
@@ -20,6 +21,7 @@ class LlamaWriter : public AnswerWriter {
     bool shows_tokens = false;
     bool shows_probabilities = false;
     bool evaluates_only = false;  // the answer has no tokens
+    LlamaProgress progress = {};
     bool until_context_end = false;
     std::vector<std::string> fields = {};  // of the last object; none: all
   };
@@ -43,9 +45,6 @@ class LlamaWriter : public AnswerWriter {
 
 // What decides an answer, as llama-server says it: with each sampler of its own that is off here. `ends`: the tokens that end a text.
 Json LlamaGenerationSettings(const GenerateRequest& request, bool stream, const std::vector<TokenId>& ends);
-
-// {"prompt_n", "prompt_ms", …}
-Json LlamaTimings(const GenerationEnd& end);
 
 // What it writes: whole, and in a frame of a stream.
 Json LlamaAnswerSchema();

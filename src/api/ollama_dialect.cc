@@ -99,6 +99,9 @@ Result<OllamaDialect::Read> OllamaDialect::ReadFields(JsonObject& object, Parsed
     call.request.prompt = ReadPrompt(object);
     read.is_load = AsksForNothing(call.request.prompt);
   } else if (object.Any("messages"); !HasMessages(object)) {
+    ChatPrompt unused;  // a client may say how it will chat when it has the model loaded
+    ReadTools(object, call.request, unused);
+    ReadThink(object, unused);
     read.is_load = true;
   } else {
     ChatPrompt prompt = ReadChatPrompt(object);
@@ -106,6 +109,9 @@ Result<OllamaDialect::Read> OllamaDialect::ReadFields(JsonObject& object, Parsed
     ReadThink(object, prompt);
     call.request.prompt = std::move(prompt);
   }
+  // As some clients write them, beside `options`, which count where both are there.
+  ReadSamplingFields(object, call.request);
+  ReadMaxTokens(object, {"max_tokens", "max_completion_tokens", "max_output_tokens", "max_new_tokens"}, call.request);
   ReadOptions(object, call.request);
   ReadBareFormat(object, "format", call.request);
   if (auto* prompt = std::get_if<ChatPrompt>(&call.request.prompt)) prompt->is_constrained = call.request.constraint.has_value();
@@ -128,11 +134,8 @@ Result<ParsedCall> OllamaDialect::Parse(std::string_view body, const StopCheck& 
 }
 
 Operation OllamaDialect::Describe() const {
-  const auto read = [this](JsonObject& object) {
-    ParsedCall unused;
-    static_cast<void>(ReadFields(object, unused));
-  };
-  return {.request = DescribeBody(read, defaults_),
+  const auto read = [this](JsonObject& object, ParsedCall& call) { return ReadFields(object, call); };
+  return {.request = DescribeBody<ParsedCall>(defaults_, read),
           .answer = OllamaAnswerSchema(form_),
           .frame = OllamaLineSchema(form_),
           .stream_type = kLinesType,

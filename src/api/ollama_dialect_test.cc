@@ -48,6 +48,24 @@ TEST(OllamaDialectTest, OptionsAreObeyedOneByOne) {
   EXPECT_EQ(Parsed(ChatOf(), With(kLeastOllamaChat, "options", R"({"num_predict": -2})")).request.max_tokens, kUntilContextEnd);
 }
 
+// ollama-ai-provider-v2 and others that know OpenAI's places.
+TEST(OllamaDialectTest, OptionsMayStandBesideTheOptions) {
+  const char* body =
+      R"({"model": "m", "messages": [{"role": "user", "content": "hi"}], "temperature": 0, "top_p": 0.5, "seed": 7, "timeout": 5,
+    "max_output_tokens": 9, "tool_choice": {"type": "function", "name": "f"}, "tools": [{"type": "function", "function": {"name": "f"}}]})";
+  const ParsedCall call = Parsed(ChatOf(), body);
+  EXPECT_EQ(call.request.sampling.temperature, 0.0F);
+  EXPECT_EQ(call.request.sampling.top_p, 0.5F);
+  EXPECT_EQ(call.request.seed, 7U);
+  EXPECT_EQ(call.request.timeout_s, 5.0);
+  EXPECT_EQ(call.request.max_tokens, 9);
+  EXPECT_EQ(std::get<ChatPrompt>(call.request.prompt).tool_choice.function, "f");
+  const ParsedCall both = Parsed(ChatOf(), With(body, "options", R"({"temperature": 0.25, "num_predict": 3})"));
+  EXPECT_EQ(both.request.sampling.temperature, 0.25F) << "as Ollama has it";
+  EXPECT_EQ(both.request.max_tokens, 3);
+  EXPECT_EQ(both.request.timeout_s, 5.0);
+}
+
 TEST(OllamaDialectTest, WhatCannotBeHadIsRefusedByName) {
   struct Case {
     const char* name;
@@ -62,7 +80,7 @@ TEST(OllamaDialectTest, WhatCannotBeHadIsRefusedByName) {
         {"format", R"("xml")", "format"},
         {"think", R"("very")", "think"},
         {"keep_alive", "[]", "keep_alive"},
-        {"temperature", "1", "temperature"},
+        {"temperature", "3", "temperature"},
         {"messages", R"([{"role": "user", "content": "x", "images": ["aGk="]}])", "messages[0].images"}}) {
     EXPECT_EQ(ErrorOf(ChatOf(), With(kLeastOllamaChat, name, value)).field, field) << name << ": " << value;
   }
@@ -95,6 +113,7 @@ TEST(OllamaDialectTest, WithoutAPromptTheModelIsLoadedAndNothingElse) {
     answer.erase("created_at");
     return answer;
   };
+  EXPECT_EQ(ready(ChatOf(), R"({"model": "m", "messages": [], "think": false, "tools": []})")["done_reason"], "load");
   EXPECT_EQ(ready(GenerateOf(), R"({"model": "m"})"), Json::parse(R"({"model":"m","response":"","done":true,"done_reason":"load"})"));
   EXPECT_EQ(ready(ChatOf(), R"({"model": "m", "messages": [], "keep_alive": 0})"),
             Json::parse(R"({"model":"m","message":{"role":"assistant","content":""},"done":true,"done_reason":"unload"})"));

@@ -31,6 +31,7 @@ class ChatWriter : public AnswerWriter {
     bool shows_reasoning = true;
     bool speaks_of_functions = false;  // as ToolSettings has it
     bool shows_raw = false;
+    LlamaProgress progress = {};
     std::optional<int> prompt_logprobs = {};
   };
   ChatWriter(ModelCard model, Settings settings, StreamSettings stream)
@@ -46,7 +47,9 @@ class ChatWriter : public AnswerWriter {
     if (!delta.calls.empty()) AddCallPieces(delta, fields);
     if (settings_.shows_raw) raw_[delta.choice] += delta.raw;
     if (fields.empty()) return frames;
-    return frames + Chunk(delta.choice, std::move(fields), LogprobsOf(delta), delta.counts);
+    Json others = Json::object();
+    settings_.progress.AddTo(others, delta);
+    return frames + Chunk(delta.choice, std::move(fields), LogprobsOf(delta), delta.counts, others);
   }
 
   std::string StreamEnd(const GenerationEnd& end) override {
@@ -60,9 +63,13 @@ class ChatWriter : public AnswerWriter {
                 {"logprobs", nullptr},
                 {"finish_reason", ReasonOf(end.reason_of(choice), calling_.contains(choice))}};
       if (settings_.shows_raw) last["raw_text"] = raw_[choice];
-      frames += envelope_.Chunk(kChunk, std::move(last), counts);
+      Json others = Json::object();
+      settings_.progress.AddTo(others, end.of(choice));
+      frames += envelope_.Chunk(kChunk, std::move(last), counts, others);
     }
-    return frames + envelope_.End(kChunk, end);
+    Json others = Json::object();
+    settings_.progress.AddTo(others, end);
+    return frames + envelope_.End(kChunk, end, others);
   }
 
   std::string Whole(const std::vector<TextDelta>& answers, const GenerationEnd& end) override {
@@ -80,6 +87,7 @@ class ChatWriter : public AnswerWriter {
     if (settings_.prompt_logprobs) body["prompt_logprobs"] = PromptLogprobs(answers.front().prompt, *settings_.prompt_logprobs);
     body["usage"] = UsageObject(end);
     body["seed"] = SeedShown(end.seed);
+    settings_.progress.AddTo(body, end);
     return Dump(body);
   }
 
@@ -132,9 +140,9 @@ class ChatWriter : public AnswerWriter {
     return Chunk(choice, {{"role", "assistant"}, {"content", ""}}, nullptr, counts);
   }
 
-  std::string Chunk(int choice, Json delta, Json logprobs, const TokenCounts& counts) const {
-    return envelope_.Chunk(
-        kChunk, {{"index", choice}, {"delta", std::move(delta)}, {"logprobs", std::move(logprobs)}, {"finish_reason", nullptr}}, counts);
+  std::string Chunk(int choice, Json delta, Json logprobs, const TokenCounts& counts, const Json& others = Json::object()) const {
+    Json piece{{"index", choice}, {"delta", std::move(delta)}, {"logprobs", std::move(logprobs)}, {"finish_reason", nullptr}};
+    return envelope_.Chunk(kChunk, std::move(piece), counts, others);
   }
 
   OpenAiEnvelope envelope_;
@@ -197,10 +205,11 @@ ChatPrompt ReadTemplateFields(JsonObject& object) {
 
 Result<OpenAiChatDialect::Read> OpenAiChatDialect::ReadFields(JsonObject& object, ParsedCall& call) const {
   Read read;
-  ChatPrompt prompt = ReadChatPrompt(object);
+  bool hides_thoughts = false;
+  ChatPrompt prompt = ReadChatPrompt(object, &hides_thoughts);
   read.tools = ReadTools(object, call.request, prompt);
   ReadModelName(object);
-  ReadMaxTokens(object, {"max_completion_tokens", "max_tokens", "n_predict"}, call.request);
+  ReadMaxTokens(object, {"max_completion_tokens", "max_tokens", "n_predict", "max_new_tokens"}, call.request);
   if (defaults_.max_tokens > 0) call.request.default_max_tokens = defaults_.max_tokens;
   ApplyDefaults(defaults_, call.request);
   ReadSamplingFields(object, call.request);
@@ -208,10 +217,11 @@ Result<OpenAiChatDialect::Read> OpenAiChatDialect::ReadFields(JsonObject& object
   prompt.is_constrained = call.request.constraint.has_value();
   call.request.prompt = std::move(prompt);
   read.logprobs = ReadLogprobs(object, call.request.sampling);
-  read.shows_reasoning = object.Bool("include_reasoning").value_or(true);
+  read.shows_reasoning = object.Bool("include_reasoning").value_or(true) && !hides_thoughts;
   call.request.wants_raw = object.Bool("return_raw").value_or(false);
   read.stream = ReadStreamFields(object);
   call.stream = read.stream.stream;
+  read.progress = ReadLlamaProgress(object, call.stream, call.request);
   call.request.prompt_logprobs = ReadPromptLogprobs(object, call.stream);
   ReadChoices(object, 1, call);
   PrepareBestOf(object, call);
@@ -229,6 +239,7 @@ Result<ParsedCall> OpenAiChatDialect::Parse(std::string_view body, const StopChe
                                                                     .shows_reasoning = read->shows_reasoning,
                                                                     .speaks_of_functions = read->tools.speaks_of_functions,
                                                                     .shows_raw = call.request.wants_raw,
+                                                                    .progress = read->progress,
                                                                     .prompt_logprobs = call.request.prompt_logprobs},
                                                read->stream);
     return {};
@@ -236,14 +247,12 @@ Result<ParsedCall> OpenAiChatDialect::Parse(std::string_view body, const StopChe
 }
 
 Operation OpenAiChatDialect::Describe() const {
-  const auto read = [this](JsonObject& object) {
-    ParsedCall unused;
-    static_cast<void>(ReadFields(object, unused));
-  };
-  return {.request = DescribeBody(read, defaults_),
-          .answer = EnvelopeSchema("chat.completion", ChatChoiceSchema("message", ChatMessageSchema(), ChatFinishSchema()), true,
-                                   {{"prompt_logprobs", PromptLogprobsSchema()}}),
-          .frame = StreamSchema(kChunk, ChatChoiceSchema("delta", ChatDeltaSchema(), words::OrNull(ChatFinishSchema()))),
+  const auto read = [this](JsonObject& object, ParsedCall& call) { return ReadFields(object, call); };
+  const words::Members beside{{"timings", LlamaProgress::TimingsSchema()}, {"prompt_logprobs", PromptLogprobsSchema()}};
+  const words::Members progress{{"timings", LlamaProgress::TimingsSchema()}, {"prompt_progress", LlamaProgress::PromptSchema()}};
+  return {.request = DescribeBody<ParsedCall>(defaults_, read),
+          .answer = EnvelopeSchema("chat.completion", ChatChoiceSchema("message", ChatMessageSchema(), ChatFinishSchema()), true, beside),
+          .frame = StreamSchema(kChunk, ChatChoiceSchema("delta", ChatDeltaSchema(), words::OrNull(ChatFinishSchema())), progress),
           .ends_with_done = true,
           .takes_calls = true};
 }

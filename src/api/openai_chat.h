@@ -5,6 +5,7 @@
 
 #include "api/dialect.h"
 #include "api/json_object.h"
+#include "api/llama_progress.h"
 #include "api/openai_fields.h"
 #include "api/request_defaults.h"
 #include "api/tool_fields.h"
@@ -26,6 +27,7 @@ class OpenAiChatDialect : public Dialect {
     bool shows_reasoning = true;
     ToolSettings tools;
     StreamSettings stream;
+    LlamaProgress progress;
   };
   Result<Read> ReadFields(JsonObject& object, ParsedCall& call) const;
 

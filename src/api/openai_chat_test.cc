@@ -20,6 +20,28 @@ const OpenAiChatDialect& Chat() {
 
 std::string WithMessage(const std::string& message) { return R"({"messages": [{"role": "user", "content": "hi"}, )" + message + "]}"; }
 
+TEST(OpenAiChatTest, TimesAndProgressAreShownAsLlamaServerDoes) {
+  const ParsedCall call = Parsed(Chat(), With(With(kLeastChat, "stream", "true").c_str(), "timings_per_token", "true"));
+  EXPECT_FALSE(call.request.wants_prompt_progress);
+  const ParsedCall both = Parsed(Chat(), R"({"messages": [{"role": "user", "content": "x"}], "stream": true, "return_progress": true,
+    "timings_per_token": true, "stream_options": {"include_usage": true}})");
+  EXPECT_TRUE(both.request.wants_prompt_progress);
+  const TextDelta progress{.text = {}, .counts = {.prompt = 5}, .times = {.prompt_s = 0.25}, .prompt_computed = 4};
+  const auto first = Frames(both.writer->StreamDelta(progress));
+  ASSERT_EQ(first.size(), 2U);
+  EXPECT_FALSE(first[0].contains("timings")) << "the role comes first";
+  EXPECT_EQ(first[1]["prompt_progress"]["processed"], 4);
+  EXPECT_EQ(first[1]["choices"][0]["delta"]["content"], "");
+  GenerationEnd end = GoodEnd(FinishReason::kStop);
+  end.generation_time_s = 2;
+  const auto last = Frames(both.writer->StreamEnd(end));
+  ASSERT_EQ(last.size(), 3U) << "of the choice, of the usage, and [DONE]";
+  for (const int frame : {0, 1}) EXPECT_EQ(last.at(frame)["timings"]["predicted_ms"], 2000);
+  const ParsedCall whole = Parsed(Chat(), With(kLeastChat, "timings_per_token", "true"));
+  EXPECT_TRUE(Json::parse(whole.writer->Whole({{"a", {}}}, end)).contains("timings"));
+  EXPECT_FALSE(Json::parse(Parsed(Chat(), kLeastChat).writer->Whole({{"a", {}}}, end)).contains("timings"));
+}
+
 TEST(OpenAiChatTest, MessagesBecomeAChat) {
   const ParsedCall call = Parsed(Chat(), R"({"model": "any", "messages": [
     {"role": "developer", "content": "be brief"},
@@ -334,6 +356,23 @@ TEST(OpenAiChatTest, TheTextAsItCameIsShownToWhoAsks) {
   EXPECT_FALSE(Json::parse(Parsed(Chat(), kLeastChat).writer->Whole({one}, GoodEnd()))["choices"][0].contains("raw_text"));
 }
 
+TEST(OpenAiChatTest, ThoughtsStayAwayFromWhoExcludesThem) {
+  TextDelta answer{.text = "a"};
+  answer.reasoning = "hm";
+  const auto shows_thoughts = [&](const char* name, const char* value) {
+    const std::string body = With(kLeastChat, name, value);
+    const Json whole = Json::parse(Parsed(Chat(), body).writer->Whole({answer}, GoodEnd()));
+    const bool is_shown = whole["choices"][0]["message"].contains("reasoning_content");
+    EXPECT_EQ(Parsed(Chat(), body).writer->StreamDelta(answer).contains("reasoning_content"), is_shown) << name;
+    return is_shown;
+  };
+  EXPECT_TRUE(shows_thoughts("reasoning", R"({"exclude": false})"));
+  EXPECT_FALSE(shows_thoughts("reasoning", R"({"exclude": true})"));
+  EXPECT_TRUE(shows_thoughts("reasoning_format", "\"parsed\""));
+  EXPECT_FALSE(shows_thoughts("reasoning_format", "\"hidden\""));
+  EXPECT_FALSE(shows_thoughts("include_reasoning", "false"));
+}
+
 TEST(OpenAiChatTest, TheTemplateIsToldOfThinking) {
   const auto arguments = [](const char* name, const char* value) { return PromptOf(With(kLeastChat, name, value)).template_arguments; };
   using Arguments = std::map<std::string, std::string>;
@@ -341,6 +380,7 @@ TEST(OpenAiChatTest, TheTemplateIsToldOfThinking) {
   EXPECT_EQ(arguments("reasoning_effort", "\"none\""), (Arguments{{"enable_thinking", "false"}}));
   EXPECT_EQ(arguments("reasoning_effort", "null"), Arguments{});
   EXPECT_EQ(arguments("enable_thinking", "false"), (Arguments{{"enable_thinking", "false"}}));
+  EXPECT_EQ(arguments("verbosity", "\"low\""), (Arguments{{"verbosity", "\"low\""}}));
   EXPECT_EQ(arguments("reasoning", R"({"effort": "high", "enabled": true})"),
             (Arguments{{"enable_thinking", "true"}, {"reasoning_effort", "\"high\""}}));
   EXPECT_EQ(arguments("thinking", R"({"type": "disabled"})"), (Arguments{{"enable_thinking", "false"}}));

@@ -99,7 +99,7 @@ Result<OpenAiCompletionsDialect::Read> OpenAiCompletionsDialect::ReadFields(Json
   ReadPrompts(object, call);
   ReadModelName(object);
   ReadChoices(object, 1 + static_cast<int>(call.further_prompts.size()), call);
-  ReadMaxTokens(object, {"max_tokens", "max_completion_tokens", "n_predict"}, call.request, /*least=*/0);
+  ReadMaxTokens(object, {"max_tokens", "max_completion_tokens", "n_predict", "max_new_tokens"}, call.request, /*least=*/0);
   call.request.default_max_tokens = defaults_.max_tokens > 0 ? defaults_.max_tokens : kOpenAiDefaultMaxTokens;
   ApplyDefaults(defaults_, call.request);
   ReadSamplingFields(object, call.request);
@@ -134,11 +134,8 @@ Result<ParsedCall> OpenAiCompletionsDialect::Parse(std::string_view body, const 
 }
 
 Operation OpenAiCompletionsDialect::Describe() const {
-  const auto read = [this](JsonObject& object) {
-    ParsedCall unused;
-    static_cast<void>(ReadFields(object, unused));
-  };
-  return {.request = DescribeBody(read, defaults_),
+  const auto read = [this](JsonObject& object, ParsedCall& call) { return ReadFields(object, call); };
+  return {.request = DescribeBody<ParsedCall>(defaults_, read),
           .answer = EnvelopeSchema(kObject, CompletionChoiceSchema(CompletionFinishSchema()), true),
           .frame = StreamSchema(kObject, CompletionChoiceSchema(words::OrNull(CompletionFinishSchema()))),
           .ends_with_done = true,

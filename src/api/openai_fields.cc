@@ -54,12 +54,7 @@ void PrepareBestOf(JsonObject& object, ParsedCall& call) {
   if (logprobs == kNoLogprobs) logprobs = 0;
 }
 
-Json DescribeBody(const std::function<void(JsonObject&)>& read, const RequestDefaults& defaults) {
-  IgnoredFields ignored;
-  return DescribeFields(read, defaults.unknown_fields == "ignore" ? &ignored : nullptr);
-}
-
-Json EnvelopeSchema(const char* object, Json choice, bool is_whole, const words::Members& more) {
+Json EnvelopeSchema(const char* object, Json choice, bool is_whole, const words::Members& others) {
   const Json count = words::Integer();
   const Json usage = words::Record({{"prompt_tokens", count},
                                     {"completion_tokens", count},
@@ -71,7 +66,7 @@ Json EnvelopeSchema(const char* object, Json choice, bool is_whole, const words:
                           {"created", count},
                           {"model", words::String()},
                           {"choices", words::ListOf(std::move(choice))}};
-  words::Members optional = more;
+  words::Members optional{others};
   optional.emplace_back("system_fingerprint", words::String());
   if (is_whole) {
     required.emplace_back("usage", usage);
@@ -82,8 +77,8 @@ Json EnvelopeSchema(const char* object, Json choice, bool is_whole, const words:
   return words::Record(required, optional);
 }
 
-Json StreamSchema(const char* object, Json choice) {
-  return words::AnyOf({EnvelopeSchema(object, std::move(choice), false), ErrorBodySchema(ErrorFamily::kOpenAi)});
+Json StreamSchema(const char* object, Json choice, const words::Members& others) {
+  return words::AnyOf({EnvelopeSchema(object, std::move(choice), false, others), ErrorBodySchema(ErrorFamily::kOpenAi)});
 }
 
 std::string OpenAiFinishReason(FinishReason reason) { return reason == FinishReason::kLength ? "length" : "stop"; }
@@ -178,8 +173,9 @@ Json OpenAiEnvelope::Object(const char* object) const {
   return json;
 }
 
-std::string OpenAiEnvelope::Chunk(const char* object, Json choice, const TokenCounts& counts) const {
+std::string OpenAiEnvelope::Chunk(const char* object, Json choice, const TokenCounts& counts, const Json& others) const {
   Json chunk = Object(object);
+  chunk.update(others);
   chunk["choices"] = Json::array();
   chunk["choices"].push_back(std::move(choice));
   if (stream_.continuous_usage) {
@@ -190,10 +186,11 @@ std::string OpenAiEnvelope::Chunk(const char* object, Json choice, const TokenCo
   return SseFrame(Dump(chunk));
 }
 
-std::string OpenAiEnvelope::End(const char* object, const GenerationEnd& end) const {
+std::string OpenAiEnvelope::End(const char* object, const GenerationEnd& end, const Json& others) const {
   std::string frames;
   if (stream_.include_usage) {
     Json chunk = Object(object);
+    chunk.update(others);
     chunk["choices"] = Json::array();
     chunk["usage"] = UsageObject(end);
     frames += SseFrame(Dump(chunk));

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -12,6 +11,7 @@
 #include "api/dialect.h"
 #include "api/json_object.h"
 #include "api/request_defaults.h"
+#include "api/schema_words.h"
 
 namespace cllm {
 
@@ -46,12 +46,21 @@ Result<Call> ReadBody(std::string_view body, const StopCheck& stop, const Reques
   return call;
 }
 
-// The body that `read` reads, as JsonObject describes it.
-Json DescribeBody(const std::function<void(JsonObject&)>& read, const RequestDefaults& defaults);
+// The schema of the body that ReadBody reads with `read`.
+template <typename Call, typename Read>
+Json DescribeBody(const RequestDefaults& defaults, Read read) {
+  IgnoredFields ignored;
+  const auto read_all = [&read](JsonObject& object) {
+    Call unused;
+    static_cast<void>(read(object, unused));
+  };
+  return DescribeFields(read_all, defaults.unknown_fields == "ignore" ? &ignored : nullptr);
+}
 
-// The schemas of a whole answer with `choice`s, of an object of this name that may have `more` fields, and of the frames of a stream.
-Json EnvelopeSchema(const char* object, Json choice, bool is_whole, const std::vector<std::pair<const char*, Json>>& more = {});
-Json StreamSchema(const char* object, Json choice);
+// The schemas of a whole answer with `choice`s, of an object of this name, and of the frames of a stream.
+// `others`: members that they may have besides.
+Json EnvelopeSchema(const char* object, Json choice, bool is_whole, const words::Members& others = {});
+Json StreamSchema(const char* object, Json choice, const words::Members& others = {});
 
 std::string OpenAiFinishReason(FinishReason reason);
 TokenCounts CountsOf(const GenerationEnd& end);
@@ -88,10 +97,10 @@ class OpenAiEnvelope {
 
   // An object with id, created, model and system_fingerprint, and no choices.
   Json Object(const char* object) const;
-  // One frame of a stream. `counts`: of the answer so far.
-  std::string Chunk(const char* object, Json choice, const TokenCounts& counts) const;
+  // One frame of a stream. `counts`: of the answer so far. `others`: what it has beside.
+  std::string Chunk(const char* object, Json choice, const TokenCounts& counts, const Json& others = Json::object()) const;
   // The frames after the last choice: usage, where it is wanted, and [DONE].
-  std::string End(const char* object, const GenerationEnd& end) const;
+  std::string End(const char* object, const GenerationEnd& end, const Json& others = Json::object()) const;
 
  private:
   std::string id_;

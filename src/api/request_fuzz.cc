@@ -99,6 +99,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   RequireCheap(size, [&] { CheckDialect(ResponsesDialect(card, defaults, kept), body); });
   RequireCheap(size, [&] { CheckDialect(AnthropicDialect(card, defaults), body); });
   RequireCheap(size, [&] { CheckEndpoint(CountTokensBody, body); });
+  RequireCheap(size, [&] { CheckEndpoint(CountInputTokensBody, body); });
   RequireCheap(size, [&] { CheckDialect(OllamaDialect(OllamaForm::kChat, defaults, 4096), body); });
   RequireCheap(size, [&] { CheckDialect(OllamaDialect(OllamaForm::kGenerate, defaults, 4096), body); });
   RequireCheap(size, [&] { CheckModelOfBody(body); });

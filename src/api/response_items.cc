@@ -118,6 +118,9 @@ void ItemReader::AddReasoning(JsonObject& item, const std::string& path) {
 
 void ItemReader::AddCall(JsonObject& item, const std::string& path) {
   ChatToolCall call = ReadNamedCall(item, path);
+  if (auto space = item.String("namespace"); space && !space->empty()) {
+    call.name = NamespacedName{.space = *std::move(space), .name = std::move(call.name)}.Joined();
+  }
   item.Require("call_id");
   call.id = item.String("call_id").value_or("");
   if (call.id.empty()) return item.Reject("call_id", path + ".call_id is missing");

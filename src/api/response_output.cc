@@ -21,6 +21,15 @@ Json ContentLogprobs(const TextDelta& delta) {
   return LogprobEntries(tokens);
 }
 
+// Events show less of a token than the parts of a message do.
+Json WithoutBytes(Json logprobs) {
+  for (Json& entry : logprobs) {
+    entry.erase("bytes");
+    for (Json& other : entry["top_logprobs"]) other.erase("bytes");
+  }
+  return logprobs;
+}
+
 }  // namespace
 
 void EventStream::AddFrame(std::string_view type, std::string_view fields) {
@@ -65,8 +74,10 @@ Json ResponseOutput::ItemJson(const Item& item, const char* status) {
     case Kind::kCall:
       break;
   }
-  return {{"id", item.id},           {"type", "function_call"}, {"status", status},
-          {"call_id", item.call_id}, {"name", item.call_name},  {"arguments", item.text}};
+  Json call{{"id", item.id},           {"type", "function_call"}, {"status", status},
+            {"call_id", item.call_id}, {"name", item.call_name},  {"arguments", item.text}};
+  if (!item.call_namespace.empty()) call["namespace"] = item.call_namespace;
+  return call;
 }
 
 void ResponseOutput::Grow(Kind kind, const std::string& text, Json logprobs) {
@@ -79,13 +90,18 @@ void ResponseOutput::Grow(Kind kind, const std::string& text, Json logprobs) {
   constexpr std::size_t kOfALogprob = 128;
   bytes_ += logprobs.size() * kOfALogprob;
   for (const Json& entry : logprobs) open_->logprobs.push_back(entry);
-  if (kind == Kind::kMessage) fields["logprobs"] = std::move(logprobs);
+  if (kind == Kind::kMessage) fields["logprobs"] = WithoutBytes(std::move(logprobs));
   Tell(type, std::move(fields));
 }
 
 void ResponseOutput::GrowCall(const AnswerPart& piece) {
   if (!open_ || open_->kind != Kind::kCall || open_->call != piece.call) {
-    Open({.kind = Kind::kCall, .id = "fc_" + RandomHexId(), .call = piece.call, .call_id = piece.call_id, .call_name = piece.call_name});
+    Item item{.kind = Kind::kCall, .id = "fc_" + RandomHexId(), .call = piece.call, .call_id = piece.call_id, .call_name = piece.call_name};
+    if (const auto found = namespaced_.find(piece.call_name); found != namespaced_.end()) {
+      item.call_name = found->second.name;
+      item.call_namespace = found->second.space;
+    }
+    Open(std::move(item));
   }
   if (piece.text.empty()) return;
   Append(piece.text);
@@ -114,7 +130,7 @@ void ResponseOutput::Close(const char* status) {
       Tell("response.reasoning_text.done", {{"content_index", 0}, {"text", open_->text}});
       break;
     case Kind::kMessage:
-      Tell("response.output_text.done", {{"content_index", 0}, {"text", open_->text}, {"logprobs", open_->logprobs}});
+      Tell("response.output_text.done", {{"content_index", 0}, {"text", open_->text}, {"logprobs", WithoutBytes(open_->logprobs)}});
       break;
     case Kind::kCall:
       Tell("response.function_call_arguments.done", {{"name", open_->call_name}, {"arguments", open_->text}});

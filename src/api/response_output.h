@@ -2,12 +2,15 @@
 #pragma once
 
 #include <cstddef>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "api/response_store.h"
+#include "api/tool_fields.h"
 #include "base/json.h"
 #include "service/generation.h"
 
@@ -31,7 +34,9 @@ class EventStream {
 class ResponseOutput {
  public:
   // `events` hears of what changes and outlives this; nullptr: nobody does. `logprobs`: messages show those of their tokens.
-  explicit ResponseOutput(EventStream* events, bool logprobs = false) : events_(events), shows_logprobs_(logprobs) {}
+  // `namespaced`: as ToolSettings has it.
+  explicit ResponseOutput(EventStream* events, bool logprobs = false, std::map<std::string, NamespacedName> namespaced = {})
+      : events_(events), shows_logprobs_(logprobs), namespaced_(std::move(namespaced)) {}
 
   void Add(const TextDelta& delta);
   // Nothing further comes. `is_cut`: there would have been more. An answer without any item gets an empty message.
@@ -51,6 +56,7 @@ class ResponseOutput {
     int call = 0;
     std::string call_id = {};
     std::string call_name = {};
+    std::string call_namespace = {};
   };
 
   static Json ItemJson(const Item& item, const char* status);
@@ -65,6 +71,7 @@ class ResponseOutput {
 
   EventStream* events_;
   bool shows_logprobs_;
+  std::map<std::string, NamespacedName> namespaced_;
   std::vector<StoredItem> items_;  // the closed ones
   std::optional<Item> open_;
   std::size_t bytes_ = 0;

@@ -18,16 +18,17 @@ Json ResponsePartSchema() {
 }
 
 Json ResponseItemSchema() {
-  const auto item = [](const char* type, const words::Members& rest) {
+  const auto item = [](const char* type, const words::Members& rest, const words::Members& optional = {}) {
     words::Members members{
         {"id", words::String()}, {"type", words::Const(type)}, {"status", words::Enum({"in_progress", "completed", "incomplete"})}};
     members.insert(members.end(), rest.begin(), rest.end());
-    return words::Record(members);
+    return words::Record(members, optional);
   };
   const Json parts = words::ListOf(ResponsePartSchema());
   return words::AnyOf({item("reasoning", {{"summary", words::ListOf(TokenLogprobSchema())}, {"content", parts}}),
                        item("message", {{"role", words::Const("assistant")}, {"content", parts}}),
-                       item("function_call", {{"call_id", words::String()}, {"name", words::String()}, {"arguments", words::String()}})});
+                       item("function_call", {{"call_id", words::String()}, {"name", words::String()}, {"arguments", words::String()}},
+                            {{"namespace", words::String()}})});
 }
 
 Json ResponseUsageSchema() {
@@ -44,22 +45,19 @@ words::Members RequestMembers() {
   const Json text = words::OrNull(words::String());
   return {{"instructions", text},
           {"max_output_tokens", words::OrNull(words::Integer())},
-          {"max_tool_calls", Json::object()},
+          {"max_tool_calls", words::OrNull(words::Integer())},
           {"parallel_tool_calls", words::Bool()},
           {"previous_response_id", text},
-          {"prompt_cache_key", Json::object()},
           {"reasoning", words::Record({{"effort", text}, {"summary", Json::object()}})},
-          {"safety_identifier", Json::object()},
           {"service_tier", words::Const("default")},
           {"store", words::Bool()},
           {"temperature", words::Number()},
-          {"text", words::Record({{"format", words::AnyObject()}, {"verbosity", words::Const("medium")}})},
+          {"text", words::Record({{"format", words::AnyObject()}, {"verbosity", words::Enum({"low", "medium", "high"})}})},
           {"tool_choice", words::AnyOf({words::String(), words::AnyObject()})},
           {"tools", words::ListOf(words::AnyObject())},
           {"top_logprobs", words::Integer()},
           {"top_p", words::Number()},
           {"truncation", words::Const("disabled")},
-          {"user", Json::object()},
           {"metadata", words::AnyObject()}};
 }
 
@@ -88,17 +86,24 @@ Json ResponseSchema() {
                          {"error", words::OrNull(words::Record({{"code", words::String()}, {"message", words::String()}}))},
                          {"incomplete_details", words::OrNull(words::Record({{"reason", words::String()}}))},
                          {"model", words::String()},
-                         {"output", words::ListOf(ResponseItemSchema())},
-                         {"usage", words::OrNull(ResponseUsageSchema())}};
+                         {"output", words::ListOf(ResponseItemSchema())}};
   for (auto& member : RequestMembers()) members.push_back(std::move(member));
-  return words::Record(members, {{"seed", words::Integer()}});
+  const Json text = words::String();
+  return words::Record(members, {{"usage", ResponseUsageSchema()},
+                                 {"seed", words::Integer()},
+                                 {"prompt_cache_key", text},
+                                 {"safety_identifier", text},
+                                 {"user", text}});
 }
 
 Json ResponseEventSchema() {
   const std::pair<const char*, Json> text{"text", words::String()};
   const std::pair<const char*, Json> delta{"delta", words::String()};
   const std::pair<const char*, Json> content_index{"content_index", words::Integer()};
-  const std::pair<const char*, Json> logprobs{"logprobs", words::ListOf(TokenLogprobSchema())};
+  const words::Members entry{{"token", words::String()}, {"logprob", words::Number()}};
+  words::Members token = entry;
+  token.emplace_back("top_logprobs", words::ListOf(words::Record(entry)));
+  const std::pair<const char*, Json> logprobs{"logprobs", words::ListOf(words::Record(token))};
   const std::pair<const char*, Json> part{"part", ResponsePartSchema()};
   return words::AnyOf(
       {EventSchema({"response.created", "response.in_progress", "response.completed", "response.incomplete", "response.failed"},

@@ -48,7 +48,7 @@ ResponseWriter::ResponseWriter(Parts parts)
     : parts_(std::move(parts)),
       id_("resp_" + RandomHexId()),
       created_(std::time(nullptr)),
-      output_(parts_.stream ? &events_ : nullptr, parts_.shows_logprobs) {}
+      output_(parts_.stream ? &events_ : nullptr, parts_.shows_logprobs, std::move(parts_.namespaced)) {}
 
 std::string ResponseWriter::Object(const GenerationEnd* end) const {
   Json head{{"id", id_},
@@ -62,17 +62,16 @@ std::string ResponseWriter::Object(const GenerationEnd* end) const {
             {"model", parts_.model.id}};
   if (end != nullptr && end->status && !IsCut(*end)) head["completed_at"] = std::time(nullptr);
   if (end != nullptr && IsCut(*end)) head["incomplete_details"] = {{"reason", "max_output_tokens"}};
-  Json tail{{"usage", nullptr}};
   if (end != nullptr && end->status) {
-    tail["usage"] = ResponseUsage(*end);
-    tail["seed"] = SeedShown(end->seed);
+    head["usage"] = ResponseUsage(*end);
+    head["seed"] = SeedShown(end->seed);
   }
   std::string items;
   for (const StoredItem& item : output_.items()) {
     if (!items.empty()) items += ',';
     items += item.json;
   }
-  return fmt::format("{{{},\"output\":[{}],{},{}}}", FieldsOf(head), items, parts_.request_fields, FieldsOf(tail));
+  return fmt::format("{{{},\"output\":[{}],{}}}", FieldsOf(head), items, parts_.request_fields);
 }
 
 std::string ResponseWriter::EndedBody(const GenerationEnd& end) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -19,7 +20,8 @@ class ResponseWriter : public AnswerWriter {
     std::string request_fields;  // what the answer repeats of its request: fields of an object, without its braces
     bool stream = false;
     bool shows_logprobs = false;
-    std::shared_ptr<ResponseStore> store = nullptr;  // nullptr: the answer is not kept
+    std::map<std::string, NamespacedName> namespaced = {};  // as ToolSettings has it
+    std::shared_ptr<ResponseStore> store = nullptr;         // nullptr: the answer is not kept
     std::string owner = {};
     StoredTurns before = {};
     std::vector<StoredItem> input = {};

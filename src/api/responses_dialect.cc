@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "api/body_frame.h"
 #include "api/chat_messages.h"
 #include "api/constraint_fields.h"
 #include "api/error_body.h"
@@ -85,9 +87,11 @@ bool ReadTextLogprobs(JsonObject& object, SamplingParams& sampling) {
 }
 
 // {"format": …, "verbosity": …}
-void ReadText(JsonObject& object, GenerateRequest& request) {
-  static constexpr KnownField kFields[] = {{"verbosity", R"(["medium"])"}};
-  object.Object("text", KnownFields(kFields), [&](JsonObject& text) { ReadSchemaFormat(text, "format", "text.format", request); });
+void ReadText(JsonObject& object, GenerateRequest& request, ChatPrompt& prompt) {
+  object.Object("text", {}, [&](JsonObject& text) {
+    ReadSchemaFormat(text, "format", "text.format", request);
+    ReadVerbosity(text, prompt);
+  });
 }
 
 // The field `name` of the object `field`, or null.
@@ -102,6 +106,10 @@ Json ToolsShown(JsonObject& object) {
   Json tools = Json::array();
   if (sent == nullptr || !sent->is_array()) return tools;
   for (Json tool : *sent) {
+    if (const auto type = tool.find("type"); type != tool.end() && type->is_string() && *type != "function") {
+      tools.push_back(std::move(tool));
+      continue;
+    }
     tool["type"] = "function";
     for (const char* name : {"description", "parameters", "strict"}) {
       if (!tool.contains(name)) tool[name] = nullptr;
@@ -120,29 +128,55 @@ std::string RequestFieldsShown(JsonObject& object, const GenerateRequest& reques
   };
   Json format = InnerField(object, "text", "format");
   if (format.is_null()) format = {{"type", "text"}};
+  Json verbosity = InnerField(object, "text", "verbosity");
   const auto& prompt = std::get<ChatPrompt>(request.prompt);
-  const Json shown{
+  const Json most_calls = sent("max_tool_calls");
+  Json shown{
       {"instructions", sent("instructions")},
       {"max_output_tokens", sent("max_output_tokens")},
-      {"max_tool_calls", sent("max_tool_calls")},
+      {"max_tool_calls", most_calls.is_number_integer() ? most_calls : Json(nullptr)},
       {"parallel_tool_calls", prompt.parallel_tool_calls},
       {"previous_response_id", sent("previous_response_id")},
-      {"prompt_cache_key", sent("prompt_cache_key")},
       {"reasoning", {{"effort", InnerField(object, "reasoning", "effort")}, {"summary", InnerField(object, "reasoning", "summary")}}},
-      {"safety_identifier", sent("safety_identifier")},
       {"service_tier", "default"},
       {"store", is_kept},
       {"temperature", request.sampling.temperature},
-      {"text", {{"format", std::move(format)}, {"verbosity", "medium"}}},
+      {"text", {{"format", std::move(format)}, {"verbosity", verbosity.is_null() ? "medium" : std::move(verbosity)}}},
       {"tool_choice", sent("tool_choice", "auto")},
       {"tools", ToolsShown(object)},
       {"top_logprobs", std::max(request.sampling.top_logprobs, 0)},
       {"top_p", request.sampling.top_p},
       {"truncation", "disabled"},
-      {"user", sent("user")},
       {"metadata", sent("metadata", Json::object())}};
+  // Hints may hold anything; what is repeated of them is what clients' types can read.
+  for (const char* name : {"prompt_cache_key", "safety_identifier", "user"}) {
+    if (Json hint = sent(name); hint.is_string()) shown[name] = std::move(hint);
+  }
   const std::string text = Dump(shown);
   return text.substr(1, text.size() - 2);
+}
+
+void ReadInstructions(JsonObject& object, ChatPrompt& prompt) {
+  const auto instructions = object.String("instructions");
+  if (instructions && !instructions->empty()) prompt.messages.push_back({.role = "system", .content = *instructions});
+}
+
+constexpr const char* kNoInput = "input must be a string or an array of at least one item";
+
+// What a request says to the model, which goes on from nothing that is kept.
+ChatPrompt ReadCountedResponse(JsonObject& object) {
+  ChatPrompt prompt;
+  ReadInstructions(object, prompt);
+  ItemReader reader(prompt.messages);
+  object.Require("input", kNoInput);
+  if (ReadInput(object, reader).empty()) object.Reject("input", kNoInput);
+  GenerateRequest unused;
+  ReadTools(object, unused, prompt, ToolForm::kFlat);
+  ReadTemplateArguments(object, prompt);
+  ReadText(object, unused, prompt);
+  prompt.is_constrained = unused.constraint.has_value();
+  object.Word("truncation", {"auto", "disabled"});
+  return prompt;
 }
 
 std::size_t BytesHeld(const ResponseWriter::Parts& parts) {
@@ -157,8 +191,7 @@ std::size_t BytesHeld(const ResponseWriter::Parts& parts) {
 // Instructions are of this request alone: those of an earlier one are no part of the conversation.
 Result<ChatPrompt> ResponsesDialect::ReadConversation(JsonObject& object, ResponseWriter::Parts& parts, const StopCheck& stop) const {
   ChatPrompt prompt;
-  const auto instructions = object.String("instructions");
-  if (instructions && !instructions->empty()) prompt.messages.push_back({.role = "system", .content = *instructions});
+  ReadInstructions(object, prompt);
   ItemReader reader(prompt.messages);
   const auto previous = object.String("previous_response_id");
   if (previous) {
@@ -173,27 +206,29 @@ Result<ChatPrompt> ResponsesDialect::ReadConversation(JsonObject& object, Respon
     if (Status status = reader.AddKept(parts.before, stop); !status) return std::unexpected(status.error());
   }
   parts.input = ReadInput(object, reader);
-  const char* missing = "input must be a string or an array of at least one item";
-  object.RequireOneOf({"input", "previous_response_id"}, missing);
-  if (parts.input.empty() && !previous) object.Reject("input", missing);
+  object.RequireOneOf({"input", "previous_response_id"}, kNoInput);
+  if (parts.input.empty() && !previous) object.Reject("input", kNoInput);
   return prompt;
 }
 
 Status ResponsesDialect::ReadFields(JsonObject& object, ResponseWriter::Parts& parts, ParsedCall& call, const StopCheck& stop) const {
   Result<ChatPrompt> prompt = ReadConversation(object, parts, stop);
   if (!prompt) return std::unexpected(prompt.error());
-  call.relaxed_schema = ReadTools(object, call.request, *prompt, ToolForm::kFlat).relaxed;
+  ToolSettings tools = ReadTools(object, call.request, *prompt, ToolForm::kFlat);
+  call.relaxed_schema = std::move(tools.relaxed);
+  parts.namespaced = std::move(tools.namespaced);
   ReadModelName(object);
   ReadMaxTokens(object, {"max_output_tokens"}, call.request);
   if (defaults_.max_tokens > 0) call.request.default_max_tokens = defaults_.max_tokens;
   ApplyDefaults(defaults_, call.request);
   ReadSamplingFields(object, call.request);
   ReadTemplateArguments(object, *prompt);
-  ReadText(object, call.request);
+  ReadText(object, call.request, *prompt);
   prompt->is_constrained = call.request.constraint.has_value();
   call.request.prompt = std::move(*prompt);
   parts.shows_logprobs = ReadTextLogprobs(object, call.request.sampling);
   ReadMetadata(object);
+  object.Word("truncation", {"auto", "disabled"});  // what does not fit is an error with either
   if (object.Bool("store").value_or(true) && store_->enabled()) parts.store = store_;
   parts.stream = call.stream = ReadStreamFields(object).stream;
   return object.Finish(ResponseFields());
@@ -211,13 +246,29 @@ Result<ParsedCall> ResponsesDialect::ParseFor(const std::string& owner, std::str
   });
 }
 
-Operation ResponsesDialect::Describe() const {
-  const auto read = [this](JsonObject& object) {
-    ResponseWriter::Parts parts;
-    ParsedCall unused;
-    static_cast<void>(ReadFields(object, parts, unused, {}));
+Result<ChunkedText> CountInputTokensBody(const TextModel& model, std::string_view body, const WorkLimits& limits) {
+  const auto answer = [&](const ChatPrompt& prompt) -> Result<ChunkedText> {
+    const auto encoded = model.Encode(prompt, std::numeric_limits<std::size_t>::max(), limits.stop);
+    if (!encoded) return std::unexpected(encoded.error());
+    return ChunkedText(Dump(Json{{"object", "response.input_tokens"}, {"input_tokens", encoded->token_count()}}));
   };
-  return {.request = DescribeBody(read, defaults_), .answer = ResponseSchema(), .frame = ResponseEventSchema(), .takes_calls = true};
+  return AnswerBody(body, limits, ReadCountedResponse, answer, ResponseFields());
+}
+
+Operation DescribeCountInputTokens() {
+  return {.request = DescribeBodyOf(ReadCountedResponse, ResponseFields()),
+          .answer = words::Record({{"object", words::Const("response.input_tokens")}, {"input_tokens", words::Integer()}})};
+}
+
+Operation ResponsesDialect::Describe() const {
+  const auto read = [this](JsonObject& object, ParsedCall& call) {
+    ResponseWriter::Parts parts;
+    return ReadFields(object, parts, call, {});
+  };
+  return {.request = DescribeBody<ParsedCall>(defaults_, read),
+          .answer = ResponseSchema(),
+          .frame = ResponseEventSchema(),
+          .takes_calls = true};
 }
 
 }  // namespace cllm

@@ -12,6 +12,9 @@
 #include "api/request_defaults.h"
 #include "api/response_store.h"
 #include "api/response_writer.h"
+#include "api/work.h"
+#include "base/chunked_text.h"
+#include "service/service.h"
 
 namespace cllm {
 
@@ -49,6 +52,10 @@ Result<std::string> DeletedResponseBody(const KeptResponseCall& call);
 Result<std::string> CancelledResponseBody(const KeptResponseCall& call);
 Result<std::string> InputItemsBody(const KeptResponseCall& call);
 
+// POST /v1/responses/input_tokens: a request's body → {"input_tokens": …}.
+Result<ChunkedText> CountInputTokensBody(const TextModel& model, std::string_view body, const WorkLimits& limits);
+
+Operation DescribeCountInputTokens();
 Operation DescribeKeptResponse();
 Operation DescribeDeletedResponse();
 Operation DescribeCancelledResponse();

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "api/testing_json.h"
+#include "service/testing_toys.h"
 
 namespace cllm {
 namespace {
@@ -151,7 +152,10 @@ TEST_F(ResponsesTest, LogProbabilitiesAreShownWhereTheyAreIncluded) {
   std::string stream = streamed.writer->StreamDelta(answer);
   stream += streamed.writer->StreamDelta(text);
   EXPECT_EQ(stream.find("\"token\":\"hm\""), std::string::npos) << "thoughts have none";
-  EXPECT_NE(stream.find("\"logprobs\":" + expected.dump()), std::string::npos) << stream;
+  const Json in_events = Json::parse(R"([
+      {"token": "h", "logprob": -2.0, "top_logprobs": [{"token": "h", "logprob": -2.0}, {"token": "i", "logprob": -3.0}]},
+      {"token": "é", "logprob": -4.0, "top_logprobs": []}])");
+  EXPECT_NE(stream.find("\"logprobs\":" + in_events.dump()), std::string::npos) << stream;
   answer.Append(text);
   const Json whole = Answer(body, answer);
   EXPECT_EQ(whole["output"][1]["content"][0]["logprobs"], expected);
@@ -299,6 +303,80 @@ TEST_F(ResponsesTest, NobodyElseFindsWhatIsKept) {
   EXPECT_FALSE(Ask(KeptResponseBody, id, {}, "one"));
 }
 
+constexpr const char* kSpace = R"({"type": "namespace", "name": "agents", "description": "Other agents.", "tools": [
+  {"type": "function", "name": "spawn", "description": "Begins one.", "parameters": {"type": "object", "properties": {"a": {"type": "integer"}}}},
+  {"type": "function", "name": "f"}]})";
+
+// Codex's, and those of its MCP servers.
+TEST_F(ResponsesTest, FunctionsInANamespaceHaveItBeforeTheirNames) {
+  Json body = Json::parse(kLeastResponse);
+  body["tools"] = Json::array({Json::parse(kFlatTool), Json::parse(kSpace)});
+  body["input"] = Json::parse(R"([{"role": "user", "content": "hi"},
+    {"type": "function_call", "call_id": "c", "name": "spawn", "namespace": "agents", "arguments": "{}"},
+    {"type": "function_call_output", "call_id": "c", "output": "done"}])");
+  const ParsedCall call = Parsed(dialect_, body.dump());
+  const auto& prompt = std::get<ChatPrompt>(call.request.prompt);
+  std::vector<std::string> names;
+  for (const ChatTool& tool : prompt.tools) names.push_back(tool.name);
+  EXPECT_EQ(names, (std::vector<std::string>{"f", "agents__spawn", "agents__f"}));
+  EXPECT_EQ(prompt.tools[1].description, "Other agents.\n\nBegins one.");
+  EXPECT_EQ(prompt.messages.at(1).tool_calls.at(0).name, "agents__spawn");
+
+  const Json answer = Answer(body.dump(), CallPiece(0, "agents__spawn", R"({"a": 1})"));
+  EXPECT_EQ(answer["tools"], body["tools"]);
+  const Json& item = answer["output"][0];
+  EXPECT_EQ(item["name"], "spawn");
+  EXPECT_EQ(item["namespace"], "agents");
+  EXPECT_FALSE(Answer(body.dump(), CallPiece(0, "f", R"({"a": 1})"))["output"][0].contains("namespace"));
+}
+
+TEST_F(ResponsesTest, WrongNamespacesAreNamed) {
+  const auto field = [&](const char* change, const char* value) {
+    Json space = Json::parse(kSpace);
+    space[change] = Json::parse(value);
+    return ErrorOf(dialect_, With(kLeastResponse, "tools", Json::array({space}).dump())).field;
+  };
+  EXPECT_EQ(field("name", R"("a b")"), "tools[0].name");
+  EXPECT_EQ(field("tools", "5"), "tools[0].tools");
+  EXPECT_EQ(field("tools", "[5]"), "tools[0].tools[0]");
+  EXPECT_EQ(field("tools", R"([{"type": "custom", "name": "x"}])"), "tools[0].tools[0].type");
+  EXPECT_EQ(field("tools", R"([{"type": "namespace", "name": "x", "tools": []}])"), "tools[0].tools[0].type");
+  EXPECT_EQ(field("tools", R"([{"name": "x"}, {"name": "x"}])"), "tools[0].tools[1].name");
+}
+
+// Codex offers a search of the web with every request.
+TEST_F(ResponsesTest, OffersOfOpenAisServersAreLeftOutBesideFunctions) {
+  const std::string search = R"({"type": "web_search", "external_web_access": false})";
+  const ParsedCall call = Parsed(dialect_, With(kLeastResponse, "tools", "[" + search + ", " + kFlatTool + "]"));
+  EXPECT_EQ(std::get<ChatPrompt>(call.request.prompt).tools.size(), 1U);
+  EXPECT_EQ(call.ignored_fields, (std::vector<std::string>{"tools[0]"}));
+  // Who offers nothing else wants it.
+  EXPECT_EQ(ErrorOf(dialect_, With(kLeastResponse, "tools", "[" + search + "]")).field, "tools[0].type");
+  // What is part of the conversation is missed.
+  const std::string files = R"([{"type": "file_search", "vector_store_ids": ["v"]}, )" + std::string(kFlatTool) + "]";
+  EXPECT_EQ(ErrorOf(dialect_, With(kLeastResponse, "tools", files)).field, "tools[0].type");
+}
+
+TEST_F(ResponsesTest, WhatARequestSaysIsCounted) {
+  const StopCheck stop = [] { return Status(); };
+  MemoryShare memory;
+  const auto count = [&](const std::string& body) { return CountInputTokensBody(ToyTextModel(), body, WorkLimits{stop, memory}); };
+  const auto tokens = [&](const std::string& body) {
+    Result<ChunkedText> counted = count(body);
+    EXPECT_TRUE(counted) << counted.error().message;
+    return counted ? Json::parse(counted->TakeAll())["input_tokens"].get<int>() : 0;
+  };
+  EXPECT_GT(tokens(With(kLeastResponse, "instructions", R"("be good")")), tokens(kLeastResponse));
+  EXPECT_EQ(count("{}").error().field, "input");
+  EXPECT_EQ(count(With(kLeastResponse, "previous_response_id", R"("resp_1")")).error().field, "previous_response_id");
+}
+
+TEST_F(ResponsesTest, TheTemplateHearsOfVerbosity) {
+  const std::string body = With(kLeastResponse, "text", R"({"verbosity": "low"})");
+  EXPECT_EQ(std::get<ChatPrompt>(Parsed(dialect_, body).request.prompt).template_arguments.at("verbosity"), R"("low")");
+  EXPECT_EQ(Answer(body, TextPiece("b"))["text"]["verbosity"], "low");
+}
+
 TEST_F(ResponsesTest, WhatIsNotToBeKeptIsNot) {
   EXPECT_EQ(Answer(With(kLeastResponse, "store", "false"), TextPiece("b"))["store"], false);
   EXPECT_EQ(store_->size(), 0U);
@@ -311,7 +389,8 @@ TEST_F(ResponsesTest, WrongFieldsAreNamed) {
        {"conversation", "\"c\"", "conversation is not supported; use previous_response_id instead"},
        {"max_tokens", "5", "max_tokens is not supported; use max_output_tokens instead"},
        {"max_output_token", "5", "unknown field max_output_token: did you mean max_output_tokens?"},
-       {"truncation", "\"auto\"", "truncation other than \"disabled\" is not supported"},
+       {"truncation", "\"middle\"", "truncation must be auto or disabled"},
+       {"text", R"({"verbosity": "none"})", "text.verbosity must be low, medium or high"},
        {"include", "[\"file_search_call.results\"]", "include: \"file_search_call.results\" is not supported"},
        {"input", "[]", "input must be a string or an array of at least one item"},
        {"input", "5", "input must be a string or an array of at most 10000 items"},

@@ -180,7 +180,7 @@ void ReadSamplingFields(JsonObject& object, GenerateRequest& request) {
   set(request.stop, object.Strings("stop", kMostStopStrings, kMostStopBytes));
   set(request.stop_tokens, object.TokenIds("stop_token_ids", kMostTokenIds));
   set(request.include_stop, object.Bool("include_stop_str_in_output"));
-  request.show_special_tokens = !object.Bool("skip_special_tokens").value_or(true);
+  if (const auto skips = object.Bool("skip_special_tokens")) request.show_special_tokens = !*skips;
   set(request.ignore_eos, object.Bool("ignore_eos"));
   set(request.min_tokens, AsLength(object.Int("min_tokens", 0, kMostTokensField)));
   ReadCacheSalt(object, request);
@@ -188,7 +188,7 @@ void ReadSamplingFields(JsonObject& object, GenerateRequest& request) {
 }
 
 void ReadTurnFields(JsonObject& object, std::optional<double>& timeout_s, std::optional<int>& priority) {
-  timeout_s = object.Number("timeout", 0.001, 1e9);
+  if (const auto seconds = object.Number("timeout", 0.001, 1e9)) timeout_s = *seconds;
   if (const auto seconds = object.Int("priority", -kMostPriority, kMostPriority)) priority = static_cast<int>(*seconds);
 }
 

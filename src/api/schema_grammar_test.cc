@@ -104,7 +104,7 @@ std::vector<SuiteGroup> EnforcedGroups() {
 }
 
 std::shared_ptr<const CompiledGrammar> CompiledSchema(GrammarCompiler& compiler, const Json& enforced, const std::string& name) {
-  const auto grammar = compiler.Compile(GrammarSource::Of(GrammarPart::Kind::kJsonSchema, Dump(enforced)), {});
+  const auto grammar = compiler.Compile(GrammarSource::Of(GrammarPart::Kind::kJsonSchema, Dump(enforced)), 0, {});
   EXPECT_TRUE(grammar) << name << ": " << (grammar ? "" : grammar.error().message) << "\n" << Dump(enforced);
   return grammar ? *grammar : nullptr;
 }

@@ -123,6 +123,18 @@ Result<ChunkedText> VllmTokens(const TextModel& model, const TokenizeFields& fie
   return list.Take();
 }
 
+// `token_ids` is what earlier vLLMs call `prompt_token_ids`.
+Status AppendRendered(std::span<const TokenId> tokens, const TextModel& model, TokenList& list) {
+  const Result<std::string> text = model.Detokenize(tokens);
+  if (!text) return std::unexpected(text.error());
+  list.Append(R"({"token_ids":)");
+  if (Status status = list.AppendList(tokens, IdShown); !status) return status;
+  list.Append(R"(,"prompt_token_ids":)");
+  if (Status status = list.AppendList(tokens, IdShown); !status) return status;
+  list.Append(fmt::format(R"(,"prompt":{}}})", Dump(Json(*text))));
+  return {};
+}
+
 std::vector<TokenId> ReadDetokenize(JsonObject& object) {
   object.Require("tokens");
   std::vector<TokenId> tokens;
@@ -163,6 +175,30 @@ Result<ChunkedText> DetokenizeBody(const TextModel& model, std::string_view body
   });
 }
 
+Result<ChunkedText> RenderBody(const Dialect& dialect, RenderForm form, const TextModel& model, std::string_view body,
+                               const WorkLimits& limits) {
+  Result<ParsedCall> call = dialect.Parse(body, limits.stop);
+  if (!call) return std::unexpected(call.error());
+  std::vector<Prompt> prompts = std::move(call->further_prompts);
+  prompts.insert(prompts.begin(), std::move(call->request.prompt));
+  std::vector<std::vector<TokenId>> tokens;
+  std::size_t count = 0;
+  for (const Prompt& prompt : prompts) {
+    Result<EncodedPrompt> encoded = model.Encode(prompt, std::numeric_limits<std::size_t>::max(), limits.stop);
+    if (!encoded) return std::unexpected(encoded.error());
+    count += encoded->tokens.size();
+    tokens.push_back(std::move(encoded->tokens));
+  }
+  TokenList list(model, limits, count);
+  if (form == RenderForm::kList) list.Append("[");
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    if (i > 0) list.Append(",");
+    if (Status status = AppendRendered(tokens[i], model, list); !status) return std::unexpected(status.error());
+  }
+  if (form == RenderForm::kList) list.Append("]");
+  return list.Take();
+}
+
 Operation DescribeTokenize() {
   const Json piece = words::AnyOf({words::String(), words::ListOf(words::Integer(0, 255))});
   const Json token = words::AnyOf({words::TokenId(), words::Record({{"id", words::TokenId()}, {"piece", piece}})});
@@ -175,6 +211,12 @@ Operation DescribeTokenize() {
 
 Operation DescribeDetokenize() {
   return {.request = DescribeBodyOf(ReadDetokenize), .answer = words::Record({{"content", words::String()}, {"prompt", words::String()}})};
+}
+
+Operation DescribeRender(const Dialect& dialect, RenderForm form) {
+  const Json ids = words::ListOf(words::TokenId());
+  const Json one = words::Record({{"token_ids", ids}, {"prompt_token_ids", ids}, {"prompt", words::String()}});
+  return {.request = dialect.Describe().request, .answer = form == RenderForm::kList ? words::ListOf(one) : one};
 }
 
 }  // namespace cllm

@@ -31,6 +31,12 @@ bool IsToolName(std::string_view name) {
   return !name.empty() && name.size() <= kMostToolNameBytes && std::ranges::all_of(name, is_good);
 }
 
+// Tools that OpenAI's servers run and that some clients offer beside their functions whether they are wanted or not: nothing of the
+// conversation hangs on them, and a model may always do without.
+bool IsOfferOfServers(std::string_view type) {
+  return type.starts_with("web_search") || type == "image_generation" || type == "tool_search";
+}
+
 // What is known of a tool beside what its model is told.
 struct ToolCheck {
   bool is_strict = false;
@@ -44,17 +50,23 @@ class ToolReader {
 
   void ReadTool(const Json& json, const std::string& path);
   void ReadFunction(const Json& json, const std::string& path);
+  // After all tools: offers of servers are left aside beside tools that there are, and refused where they are all that is wanted.
+  void LeaveOffersOut();
   // What these two read.
   Json ToolSchema() const;
   Json FunctionSchema() const;
   bool Knows(const std::string& name) const { return checks_.contains(name); }
   ToolChecks TakeChecks() { return std::move(checks_); }
   std::vector<std::string> TakeRelaxed() { return std::move(relaxed_); }
+  std::map<std::string, NamespacedName> TakeNamespaced() { return std::move(namespaced_); }
 
  private:
   const char* TypeName() const { return form_ == ToolForm::kInputSchema ? "custom" : "function"; }
   const char* SchemaField() const { return form_ == ToolForm::kInputSchema ? "input_schema" : "parameters"; }
   void ReadFunctionFields(JsonObject& fields, const std::string& path);
+  void ReadNamespace(const Json& json, const std::string& path);
+  std::string TypeMessage(const Json& type, const std::string& path) const;
+  Json NamespaceSchema() const;
   std::string ReadParameters(const Json& schema, const std::string& path, ToolCheck& check);
   void Reject(const std::string& path, std::string message) { object_.Reject({ErrorCode::kInvalidArgument, std::move(message), path}); }
 
@@ -63,14 +75,28 @@ class ToolReader {
   ToolForm form_;
   ToolChecks checks_;
   std::vector<std::string> relaxed_;
+  struct Offer {
+    std::string path;
+    std::string message;  // where it is refused
+  };
+  std::vector<Offer> offers_;
+  std::string space_;  // that of the tools which are being read
+  std::map<std::string, NamespacedName> namespaced_;
 };
+
+std::string ToolReader::TypeMessage(const Json& type, const std::string& path) const {
+  return fmt::format("{}.type {} is not supported: tools are functions that the client runs", path,
+                     Dump(Shortened(type.is_string() ? type.get<std::string>() : Dump(type))));
+}
 
 void ToolReader::ReadTool(const Json& json, const std::string& path) {
   if (!json.is_object()) return Reject(path, path + " must be an object");
   const auto type = json.find("type");
   if (type != json.end() && !type->is_null() && *type != TypeName()) {
-    return Reject(path + ".type", fmt::format("{}.type {} is not supported: tools are functions that the client runs", path,
-                                              Dump(Shortened(type->is_string() ? type->get<std::string>() : Dump(*type)))));
+    const bool may_be_other = form_ == ToolForm::kFlat && space_.empty() && type->is_string();
+    if (may_be_other && *type == "namespace") return ReadNamespace(json, path);
+    if (may_be_other && IsOfferOfServers(type->get<std::string>())) return offers_.push_back({path, TypeMessage(*type, path)});
+    return Reject(path + ".type", TypeMessage(*type, path));
   }
   const auto function = json.find("function");
   if (form_ != ToolForm::kNested) {
@@ -81,9 +107,51 @@ void ToolReader::ReadTool(const Json& json, const std::string& path) {
   ReadFunction(*function, path + ".function");
 }
 
+void ToolReader::LeaveOffersOut() {
+  for (const Offer& offer : offers_) {
+    if (prompt_.tools.empty()) return Reject(offer.path + ".type", offer.message);
+    object_.LeaveOut(offer.path, offer.message);
+  }
+}
+
+// {"type": "namespace", "name": …, "description": …, "tools": […]}: what is said of all of them is said before what is said of the first.
+void ToolReader::ReadNamespace(const Json& json, const std::string& path) {
+  static constexpr KnownField kFields[] = {{"type", nullptr}};
+  JsonObject fields = object_.Inner(json, path + ".");
+  space_ = fields.String("name").value_or("");
+  const std::string description = fields.String("description").value_or("");
+  const Json* tools = fields.Any("tools");
+  if (!IsToolName(space_)) {
+    fields.Reject("name", fmt::format("{}.name must be 1 to {} letters, digits, and _ - . : /", path, kMostToolNameBytes));
+  }
+  if (tools == nullptr || !tools->is_array()) fields.Reject("tools", path + ".tools must be an array of functions");
+  if (Status status = fields.Finish(KnownFields(kFields)); !status) return object_.Reject(std::move(status.error()));
+  const std::size_t first = prompt_.tools.size();
+  for (std::size_t i = 0; i < tools->size(); ++i) ReadTool((*tools)[i], fmt::format("{}.tools[{}]", path, i));
+  if (!description.empty() && prompt_.tools.size() > first) {
+    std::string& said = prompt_.tools[first].description;
+    said = said.empty() ? description : description + "\n\n" + said;
+  }
+  space_.clear();
+}
+
+Json ToolReader::NamespaceSchema() const {
+  Json offer = words::AnyObject();
+  offer["properties"]["type"] = words::Matching("^(web_search.*|image_generation|tool_search)$");
+  offer["required"] = Json::array({"type"});
+  Json space = words::AnyObject();
+  space["properties"] = {{"type", words::Const("namespace")},
+                         {"name", words::Text(1, kMostToolNameBytes)},
+                         {"description", words::OrNull(words::String())},
+                         {"tools", words::ListOf(FunctionSchema(), 0, kMostTools)}};
+  space["required"] = Json::array({"type", "name", "tools"});
+  return words::AnyOf({std::move(space), std::move(offer)});
+}
+
 Json ToolReader::ToolSchema() const {
   Json schema = form_ == ToolForm::kNested ? words::AnyObject() : FunctionSchema();
   schema["properties"]["type"] = words::OrNull(words::Const(TypeName()));
+  if (form_ == ToolForm::kFlat) return words::AnyOf({std::move(schema), NamespaceSchema()});
   if (form_ != ToolForm::kNested) return schema;
   schema["properties"]["function"] = FunctionSchema();
   schema["required"] = Json::array({"function"});
@@ -117,8 +185,16 @@ void ToolReader::ReadFunctionFields(JsonObject& fields, const std::string& path)
   tool.is_strict = fields.Bool("strict").value_or(false);
   const char* const schema_field = SchemaField();
   const Json* parameters = fields.Any(schema_field, words::AnyObject);
-  if (!IsToolName(tool.name)) {
+  const bool is_good_name = IsToolName(tool.name);
+  if (!space_.empty()) {
+    NamespacedName name{.space = space_, .name = std::move(tool.name)};
+    tool.name = name.Joined();
+    namespaced_.emplace(tool.name, std::move(name));
+  }
+  if (!is_good_name || !IsToolName(tool.name)) {
     fields.Reject("name", wrong_name);
+  } else if (prompt_.tools.size() >= kMostTools) {
+    fields.Reject("name", fmt::format("{}: there are more than {} tools", path, kMostTools));
   } else if (checks_.contains(tool.name)) {
     fields.Reject("name", fmt::format("{}.name {} is another tool's", path, tool.name));
   }
@@ -312,6 +388,7 @@ ToolSettings ReadTools(JsonObject& object, GenerateRequest& request, ChatPrompt&
   ReadList(
       object, "tools", [&] { return reader.ToolSchema(); },
       [&](const Json& json, const std::string& path) { reader.ReadTool(json, path); });
+  reader.LeaveOffersOut();
   ToolSettings settings;
   if (form == ToolForm::kNested) {
     const std::size_t tools = prompt.tools.size();
@@ -331,6 +408,7 @@ ToolSettings ReadTools(JsonObject& object, GenerateRequest& request, ChatPrompt&
   // Who demands a call and says nothing else wants one: a small model would make them without end.
   prompt.parallel_tool_calls = parallel.value_or(!prompt.tool_choice.demands()) && !settings.speaks_of_functions;
   settings.relaxed = reader.TakeRelaxed();
+  settings.namespaced = reader.TakeNamespaced();
   if (prompt.demands_call() && prompt.continue_final_message) {
     object.Reject("tool_choice",
                   "tool_choice demands a call, which cannot go on with a last message of the assistant: with add_generation_prompt: true "

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -10,17 +11,27 @@
 
 namespace cllm {
 
+// A function that its request put into a namespace. The model knows it by one name, made of both.
+struct NamespacedName {
+  std::string space;
+  std::string name;
+
+  std::string Joined() const { return space + (space.ends_with("__") ? "" : "__") + name; }
+};
+
 struct ToolSettings {
   // The request speaks of functions, as OpenAI's API did before tools; so does its answer.
   bool speaks_of_functions = false;
   // JSON pointers of what the answers' arguments are not held to, because it can't be kept: "tools/0/function/parameters/…".
   std::vector<std::string> relaxed = {};
+  // Those of the functions in namespaces, by the name that the model knows.
+  std::map<std::string, NamespacedName> namespaced = {};
 };
 
 // How a request writes a tool that is a function.
 enum class ToolForm : std::uint8_t {
   kNested,       // {"type": "function", "function": {"name": …}}, of OpenAI's chats, which know functions without tools too
-  kFlat,         // {"type": "function", "name": …}, of OpenAI's Responses
+  kFlat,         // {"type": "function", "name": …}, of OpenAI's Responses, which has namespaces of them too
   kInputSchema,  // {"name": …, "input_schema": …}, of Anthropic's Messages
 };
 

@@ -125,7 +125,8 @@ TextDelta Calls(std::vector<AnswerPart> parts) {
 const AnswerPart kBegin{.kind = AnswerPart::Kind::kToolCall, .text = "{\"a\"", .call = 1, .call_id = "c1", .call_name = "look"};
 const AnswerPart kMore{.kind = AnswerPart::Kind::kToolCall, .text = ":1}", .call = 1};
 
-GenerationEnd Stopped() { return {.reason = FinishReason::kStop}; }
+GenerationEnd EndedBy(FinishReason reason) { return {.status = {}, .reason = reason}; }
+GenerationEnd Stopped() { return EndedBy(FinishReason::kStop); }
 
 TEST(ToolFieldsTest, AStreamNamesACallOnceAndThenGivesItsArguments) {
   const ParsedCall call = Read(WithTool(R"(, "stream": true)"));
@@ -160,7 +161,7 @@ TEST(ToolFieldsTest, AWholeAnswerHasItsCalls) {
   const Json functions = Json::parse(old.writer->Whole({answer}, Stopped()))["choices"][0];
   EXPECT_EQ(functions["finish_reason"], "function_call");
   EXPECT_EQ(functions["message"]["function_call"], Json::parse(R"({"name": "look", "arguments": "{\"a\":1}"})"));
-  const Json cut = Json::parse(Read(WithTool("")).writer->Whole({answer}, {.reason = FinishReason::kLength}))["choices"][0];
+  const Json cut = Json::parse(Read(WithTool("")).writer->Whole({answer}, EndedBy(FinishReason::kLength)))["choices"][0];
   EXPECT_EQ(cut["finish_reason"], "length");
   EXPECT_TRUE(cut["message"].contains("tool_calls"));
 }

@@ -17,7 +17,7 @@ namespace {
 // Whether the grammar takes the text as a whole.
 bool Takes(const std::string& gbnf, std::string_view text) {
   GrammarCompiler compiler(ByteVocabulary, {.compile_command = {CLLM_GRAMMAR_CHILD}});
-  const auto grammar = compiler.Compile(GrammarSource::Of(GrammarPart::Kind::kGbnf, gbnf), {});
+  const auto grammar = compiler.Compile(GrammarSource::Of(GrammarPart::Kind::kGbnf, gbnf), 0, {});
   EXPECT_TRUE(grammar) << gbnf << ": " << (grammar ? "" : grammar.error().message);
   if (!grammar) return false;
   const auto constraint = compiler.Constrain(*grammar);
@@ -131,7 +131,7 @@ TEST(GbnfTest, LlamaCppsExamplesAreTaken) {
     if (entry.path().extension() != ".gbnf") continue;
     std::ifstream file(entry.path());
     const std::string text{std::istreambuf_iterator<char>(file), {}};
-    const auto compiled = compiler.Compile(GrammarSource::Of(GrammarPart::Kind::kGbnf, text), {});
+    const auto compiled = compiler.Compile(GrammarSource::Of(GrammarPart::Kind::kGbnf, text), 0, {});
     EXPECT_TRUE(compiled) << entry.path() << ": " << (compiled ? "" : compiled.error().message);
     ++files;
   }

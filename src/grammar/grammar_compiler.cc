@@ -75,8 +75,9 @@ const GrammarCompiler::KnownVocabulary& GrammarCompiler::Known() {
   return *known_;
 }
 
-Result<std::shared_ptr<const CompiledGrammar>> GrammarCompiler::Compile(const GrammarSource& source, const StopCheck& stop) {
-  std::string key = source.Key();
+Result<std::shared_ptr<const CompiledGrammar>> GrammarCompiler::Compile(const GrammarSource& source, std::uint64_t root,
+                                                                        const StopCheck& stop) {
+  std::string key = fmt::format("{} {}", root, source.Key());
   if (auto known = Find(key)) return *known;
   Outcome outcome = CompileAnew(source, stop);
   // What was stopped, or found no memory, may go well another time.

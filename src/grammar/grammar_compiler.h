@@ -55,9 +55,10 @@ class GrammarCompiler {
   GrammarCompiler(std::function<Vocabulary()> vocabulary, GrammarOptions options);
   ~GrammarCompiler();
 
-  // Blocks while a child compiles. A grammar that can't be compiled, or takes more time or memory than it may, is an error; `stop` is
+  // Blocks while a child compiles. What was compiled for one `root` is not found for another: how long it takes would tell what others
+  // ask for. A grammar that can't be compiled, or takes more time or memory than it may, is an error; `stop` is
   // asked now and then, and its error is passed on.
-  Result<std::shared_ptr<const CompiledGrammar>> Compile(const GrammarSource& source, const StopCheck& stop);
+  Result<std::shared_ptr<const CompiledGrammar>> Compile(const GrammarSource& source, std::uint64_t root, const StopCheck& stop);
 
   // For one sequence, which is at its beginning; or where `begun` has come of what the grammar describes. What may come next is being
   // worked out from now on.

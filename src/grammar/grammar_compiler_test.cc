@@ -32,7 +32,7 @@ Result<std::optional<TokenMask>> Patiently(TokenConstraint& constraint) { return
 // Where the text goes byte by byte as far as the grammar lets it: the bytes that came, "$" at the end where it may end there, "!" where
 // there was an error.
 std::string Walk(GrammarCompiler& compiler, const GrammarSource& source, std::string_view text) {
-  const auto grammar = compiler.Compile(source, {});
+  const auto grammar = compiler.Compile(source, 0, {});
   if (!grammar) return "not compiled: " + grammar.error().message;
   const auto constraint = compiler.Constrain(*grammar);
   std::string came;
@@ -105,7 +105,7 @@ TEST(GrammarCompilerTest, BoundsWhitespace) {
 
 TEST(GrammarCompilerTest, ForcesWhatHasToCome) {
   GrammarCompiler compiler(Bytes, WithChild());
-  const auto grammar = compiler.Compile(Of(Kind::kRegex, "x(hello|help)"), {});
+  const auto grammar = compiler.Compile(Of(Kind::kRegex, "x(hello|help)"), 0, {});
   ASSERT_TRUE(grammar) << grammar.error().message;
   const auto constraint = compiler.Constrain(*grammar);
   const auto first = Patiently(*constraint);
@@ -122,7 +122,7 @@ TEST(GrammarCompilerTest, ForcesWhatHasToCome) {
 TEST(GrammarCompilerTest, SaysWhereNothingMayCome) {
   Vocabulary letters{.pieces = {"a", ""}, .ends = {1}};
   GrammarCompiler compiler([letters] { return letters; }, WithChild());
-  const auto grammar = compiler.Compile(Of(Kind::kRegex, "[ab][bc]"), {});
+  const auto grammar = compiler.Compile(Of(Kind::kRegex, "[ab][bc]"), 0, {});
   ASSERT_TRUE(grammar) << grammar.error().message;
   const auto constraint = compiler.Constrain(*grammar);
   const auto first = Patiently(*constraint);
@@ -136,22 +136,24 @@ TEST(GrammarCompilerTest, SaysWhereNothingMayCome) {
 
 TEST(GrammarCompilerTest, CompilesOnce) {
   GrammarCompiler compiler(Bytes, WithChild());
-  const auto first = compiler.Compile(Of(Kind::kRegex, "a+"), {});
-  const auto again = compiler.Compile(Of(Kind::kRegex, "a+"), {});
-  const auto other = compiler.Compile(Of(Kind::kEbnf, "root ::= \"a+\""), {});
+  const auto first = compiler.Compile(Of(Kind::kRegex, "a+"), 0, {});
+  const auto again = compiler.Compile(Of(Kind::kRegex, "a+"), 0, {});
+  const auto other = compiler.Compile(Of(Kind::kEbnf, "root ::= \"a+\""), 0, {});
   ASSERT_TRUE(first && again && other);
   EXPECT_EQ(*first, *again);
   EXPECT_NE(*first, *other);
   EXPECT_EQ(compiler.stats().compiled, 2);
   EXPECT_EQ(compiler.stats().found, 1);
   EXPECT_GT(compiler.stats().cache_bytes, 0);
+  ASSERT_TRUE(compiler.Compile(Of(Kind::kRegex, "a+"), 7, {}));
+  EXPECT_EQ(compiler.stats().compiled, 3) << "of another root nothing is found";
 }
 
 TEST(GrammarCompilerTest, KeepsNoMoreThanItMay) {
   GrammarOptions options = WithChild();
   options.limits.max_cache_mb = 0;
   GrammarCompiler compiler(Bytes, options);
-  ASSERT_TRUE(compiler.Compile(Of(Kind::kRegex, "a+"), {}));
+  ASSERT_TRUE(compiler.Compile(Of(Kind::kRegex, "a+"), 0, {}));
   EXPECT_EQ(compiler.stats().cache_bytes, 0);
 }
 
@@ -159,7 +161,7 @@ TEST(GrammarCompilerTest, ABadGrammarIsAnErrorThatSaysWhy) {
   GrammarCompiler compiler(Bytes, WithChild());
   for (const GrammarSource& source : {Of(Kind::kEbnf, "root ::= other"), Of(Kind::kEbnf, "no rules"), Of(Kind::kRegex, "(unclosed"),
                                       Of(Kind::kJsonSchema, R"({"type":"nothing"})"), Of(Kind::kEbnf, "")}) {
-    const auto grammar = compiler.Compile(source, {});
+    const auto grammar = compiler.Compile(source, 0, {});
     ASSERT_FALSE(grammar) << source.Key();
     EXPECT_EQ(grammar.error().code, ErrorCode::kInvalidArgument);
     EXPECT_EQ(grammar.error().message.find(".cc"), std::string::npos) << grammar.error().message;
@@ -171,10 +173,10 @@ TEST(GrammarCompilerTest, WhatIsRefusedOnceNeedsNoChildAgain) {
   GrammarOptions slow{.compile_command = {"/bin/sh", "-c", "exec sleep 1000"}};
   slow.limits.compile_timeout_s = 0.02;
   GrammarCompiler compiler(Bytes, slow);
-  const auto first = compiler.Compile(Of(Kind::kRegex, "a"), {});
+  const auto first = compiler.Compile(Of(Kind::kRegex, "a"), 0, {});
   ASSERT_FALSE(first);
   // A child would be stopped at once, with this error.
-  const auto again = compiler.Compile(Of(Kind::kRegex, "a"), [] { return Status(Fail(ErrorCode::kCancelled, "enough")); });
+  const auto again = compiler.Compile(Of(Kind::kRegex, "a"), 0, [] { return Status(Fail(ErrorCode::kCancelled, "enough")); });
   ASSERT_FALSE(again);
   EXPECT_EQ(again.error(), first.error());
   EXPECT_EQ(compiler.stats().refused, 2);
@@ -183,17 +185,17 @@ TEST(GrammarCompilerTest, WhatIsRefusedOnceNeedsNoChildAgain) {
 TEST(GrammarCompilerTest, AChildThatDoesNotEndOrDiesIsAnError) {
   GrammarOptions slow{.compile_command = {"/bin/sh", "-c", "exec sleep 1000"}};
   slow.limits.compile_timeout_s = 0.02;
-  const auto late = GrammarCompiler(Bytes, slow).Compile(Of(Kind::kRegex, "a"), {});
+  const auto late = GrammarCompiler(Bytes, slow).Compile(Of(Kind::kRegex, "a"), 0, {});
   ASSERT_FALSE(late);
   EXPECT_NE(late.error().message.find("time"), std::string::npos);
-  const auto dead = GrammarCompiler(Bytes, {.compile_command = {"/bin/sh", "-c", "kill -SEGV $$"}}).Compile(Of(Kind::kRegex, "a"), {});
+  const auto dead = GrammarCompiler(Bytes, {.compile_command = {"/bin/sh", "-c", "kill -SEGV $$"}}).Compile(Of(Kind::kRegex, "a"), 0, {});
   ASSERT_FALSE(dead);
   EXPECT_EQ(dead.error().code, ErrorCode::kInvalidArgument);
 }
 
 TEST(GrammarCompilerTest, AStopEndsTheChild) {
   GrammarCompiler compiler(Bytes, {.compile_command = {"/bin/sh", "-c", "exec sleep 1000"}});
-  const auto stopped = compiler.Compile(Of(Kind::kRegex, "a"), [] { return Status(Fail(ErrorCode::kCancelled, "enough")); });
+  const auto stopped = compiler.Compile(Of(Kind::kRegex, "a"), 0, [] { return Status(Fail(ErrorCode::kCancelled, "enough")); });
   ASSERT_FALSE(stopped);
   EXPECT_EQ(stopped.error().code, ErrorCode::kCancelled);
 }
@@ -211,7 +213,7 @@ TEST(GrammarCompilerTest, AHostileGrammarEndsWithinItsBounds) {
   rules += "r40 ::= \"a\" | \"b\"\n";
   for (const GrammarSource& source : {Of(Kind::kRegex, nested), Of(Kind::kRegex, deep), Of(Kind::kEbnf, rules),
                                       Of(Kind::kEbnf, "root ::= root root | \"\""), Of(Kind::kRegex, "(a|aa|aaa)*b{1,100000}")}) {
-    const auto grammar = compiler.Compile(source, {});
+    const auto grammar = compiler.Compile(source, 0, {});
     EXPECT_TRUE(grammar || !grammar.error().message.empty());
   }
 }

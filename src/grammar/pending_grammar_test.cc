@@ -15,7 +15,7 @@ TEST(PendingConstraintTest, IsWaitedForAndThenTheGrammars) {
   PendingConstraint constraint(pending, [&](auto grammar) { return compiler.Constrain(std::move(grammar)); });
   const auto early = constraint.Next(std::chrono::microseconds(1));
   EXPECT_TRUE(early && !*early) << "it isn't there yet";
-  std::jthread compiling([&] { pending->Set(compiler.Compile(GrammarSource::Of(GrammarPart::Kind::kRegex, "[ab]c"), {})); });
+  std::jthread compiling([&] { pending->Set(compiler.Compile(GrammarSource::Of(GrammarPart::Kind::kRegex, "[ab]c"), 0, {})); });
   auto next = constraint.Next(std::chrono::seconds(60));
   while (next && !*next) next = constraint.Next(std::chrono::seconds(60));
   ASSERT_TRUE(next);

@@ -100,7 +100,7 @@ TEST(ThoughtBudgetTest, ACharacterIsNotCut) {
 TEST(ThoughtBudgetTest, AGrammarGoesOnBehindIt) {
   GrammarCompiler compiler(ByteVocabulary, {.compile_command = {CLLM_GRAMMAR_CHILD}});
   const auto answer = [&compiler](const char* grammar, int most, std::string_view text) {
-    const auto compiled = compiler.Compile(GrammarSource::Of(GrammarPart::Kind::kEbnf, grammar), {});
+    const auto compiled = compiler.Compile(GrammarSource::Of(GrammarPart::Kind::kEbnf, grammar), 0, {});
     EXPECT_TRUE(compiled);
     return Answer(kOpen, most, text, compiler.Constrain(*compiled));
   };

@@ -21,7 +21,7 @@ using Settings = TriggeredConstraint::Settings;
 class TriggeredConstraintTest : public testing::Test {
  protected:
   TriggeredConstraintTest() {
-    const auto compiled = compiler_.Compile(GrammarSource::Of(GrammarPart::Kind::kEbnf, R"(root ::= "<call>" [0-9]+ "</call>")"), {});
+    const auto compiled = compiler_.Compile(GrammarSource::Of(GrammarPart::Kind::kEbnf, R"(root ::= "<call>" [0-9]+ "</call>")"), 0, {});
     EXPECT_TRUE(compiled);
     grammar_ = *compiled;
   }

@@ -28,8 +28,8 @@ void ClientWork::Do(const Backend& backend, const StopCheck& stop) {
   try {
     // One that was told to end while it waited does nothing.
     const Status wanted = stop();
-    answer_ = wanted ? make_answer_(backend.service.model(), body_.text, {stop, body_.memory, backend.service.max_context()})
-                     : std::unexpected(wanted.error());
+    answer_ =
+        wanted ? make_answer_(backend, body_.text, {stop, body_.memory, backend.service.max_context()}) : std::unexpected(wanted.error());
   } catch (const std::bad_alloc&) {
     answer_ = Fail(ErrorCode::kUnavailable, "the server has no memory for the answer");
   }

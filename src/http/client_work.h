@@ -11,7 +11,7 @@ namespace cllm {
 // Reads the body and answers on a thread of the service, within the limits of a request; a client that leaves ends it.
 class ClientWork : public std::enable_shared_from_this<ClientWork> {
  public:
-  using BodyAnswer = Result<ChunkedText> (*)(const TextModel&, std::string_view body, const WorkLimits&);
+  using BodyAnswer = Result<ChunkedText> (*)(const Backend&, std::string_view body, const WorkLimits&);
   // On the loop of the call's connection, and so is Begin. The references outlive the work.
   ClientWork(HttpCall call, RequestBody body, BodyAnswer answer, ConnectionTracker& tracker);
   void Begin(const ModelLease& backend);

@@ -222,22 +222,15 @@ void Handlers::AnswerFromBackend(HttpCall call, BackendAnswer answer) const {
   const Result<ModelLease> backend = ViewedModel(call);
   if (!backend) return call.Fail(backend.error());
   if (backend->remote()) return Proxy(std::move(call), {}, {*backend});
-  call.Answer(answer(**backend));
+  Result<std::string> body = answer(**backend, [&](const char* name) { return call.request->getParameter(name); });
+  if (!body) return call.Fail(body.error());
+  call.Answer(*std::move(body));
 }
 
 void Handlers::AnswerFromList(HttpCall call, ListAnswer answer) const {
   const ModelRegistry* models = models_;
   if (models == nullptr) return call.Fail(Unavailable());
   call.Answer(answer(models->List()));
-}
-
-void Handlers::AnswerFromQuery(HttpCall call, QueryAnswer answer) const {
-  const Result<ModelLease> backend = ViewedModel(call);
-  if (!backend) return call.Fail(backend.error());
-  if (backend->remote()) return Proxy(std::move(call), {}, {*backend});
-  Result<std::string> body = answer(**backend, [&](const char* name) { return call.request->getParameter(name); });
-  if (!body) return call.Fail(body.error());
-  call.Answer(*std::move(body));
 }
 
 // On a worker: whoever sends a short body may send a long one.

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 #include <drogon/HttpRequest.h>
@@ -14,6 +15,7 @@
 
 #include "api/backend.h"
 #include "api/ollama_models.h"
+#include "api/token_endpoints.h"
 #include "http/body_workers.h"
 #include "http/connection_tracker.h"
 #include "http/exchange.h"
@@ -111,25 +113,35 @@ class Handlers {
   // `kAnswer` makes one body of another on a thread of the service.
   template <auto kAnswer>
   void Work(HttpCall call) const {
-    StartWork(std::move(call), kAnswer);
+    StartWork(std::move(call), [](const Backend& backend, std::string_view body, const WorkLimits& limits) {
+      return kAnswer(backend.service.model(), body, limits);
+    });
   }
 
-  // `kAnswer` shows something of a model that is in memory.
+  // What a request to the Backend's member `kDialect` would begin with.
+  template <auto kDialect, RenderForm kForm>
+  void Render(HttpCall call) const {
+    StartWork(std::move(call), [](const Backend& backend, std::string_view body, const WorkLimits& limits) {
+      return RenderBody(backend.*kDialect, kForm, backend.service.model(), body, limits);
+    });
+  }
+
+  // `kAnswer` shows something of a model that is in memory, perhaps by the query.
   template <auto kAnswer>
   void View(HttpCall call) const {
-    AnswerFromBackend(std::move(call), kAnswer);
+    AnswerFromBackend(std::move(call), [](const Backend& backend, const Query& query) -> Result<std::string> {
+      if constexpr (std::is_invocable_v<decltype(kAnswer), const Backend&>) {
+        return kAnswer(backend);
+      } else {
+        return kAnswer(backend, query);
+      }
+    });
   }
 
   // `kAnswer` shows something of the models.
   template <auto kAnswer>
   void List(HttpCall call) const {
     AnswerFromList(std::move(call), kAnswer);
-  }
-
-  // The same, by the query.
-  template <auto kAnswer>
-  void Ask(HttpCall call) const {
-    AnswerFromQuery(std::move(call), kAnswer);
   }
 
   // `kAnswer` looks up what a short body asks for.
@@ -151,11 +163,11 @@ class Handlers {
   using KeptAnswer = Result<std::string> (*)(const KeptResponseCall&);
   // On the loop of the call; `model` is one of the registry's.
   using ManageModelFunction = void (*)(HttpCall call, ModelRegistry& models, std::size_t model, const RequestRoom& room);
-  using BackendAnswer = std::string (*)(const Backend&);
-  using QueryAnswer = Result<std::string> (*)(const Backend&, const std::function<std::string(const char*)>& query);
+  using Query = std::function<std::string(const char*)>;
+  using BackendAnswer = Result<std::string> (*)(const Backend&, const Query& query);
   using ListAnswer = std::string (*)(const ModelList&);
   using LookAnswer = Result<std::string> (*)(const FindModel&, std::string_view body);
-  using BodyAnswer = Result<ChunkedText> (*)(const TextModel&, std::string_view, const WorkLimits&);
+  using BodyAnswer = Result<ChunkedText> (*)(const Backend&, std::string_view body, const WorkLimits&);
 
   // `accepts`: whether requests that come now are let in.
   Readiness ReadinessOf(ModelRegistry* models, bool accepts) const;
@@ -171,7 +183,6 @@ class Handlers {
   // The model in memory that the query's `model` means, or without one the first.
   Result<ModelLease> ViewedModel(const HttpCall& call) const;
   void AnswerFromBackend(HttpCall call, BackendAnswer answer) const;
-  void AnswerFromQuery(HttpCall call, QueryAnswer answer) const;
   void AnswerFromList(HttpCall call, ListAnswer answer) const;
   void AnswerFromLook(HttpCall call, LookAnswer answer) const;
   void AnswerFromStore(HttpCall call, KeptAnswer answer) const;

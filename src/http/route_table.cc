@@ -70,6 +70,16 @@ constexpr Route Embedding(std::string_view path, std::string_view description, E
           .description = description};
 }
 
+template <auto kDialect, RenderForm kForm>
+constexpr Route Rendering(std::string_view path, std::string_view description) {
+  return {.method = kPost,
+          .path = path,
+          .errors = kOpenAi,
+          .answer = &Handlers::Render<kDialect, kForm>,
+          .describe = [](const Backend& backend) { return DescribeRender(backend.*kDialect, kForm); },
+          .description = description};
+}
+
 template <auto kAnswer, Operation (*kDescribe)()>
 constexpr Route Kept(RouteMethod method, std::string_view path, std::string_view description) {
   return {.method = method,
@@ -178,12 +188,20 @@ constexpr std::array kRoutes = {
     Generating<&Backend::chat>("/v1/chat/completions", kOpenAi, "OpenAI's chat, through the model's own template"),
     Generating<&Backend::chat>("/chat/completions", kOpenAi, kSameAsAbove),
     Generating<&Backend::responses>("/v1/responses", kOpenAi, "OpenAI's Responses"),
+    Generating<&Backend::responses>("/responses", kOpenAi, kSameAsAbove),
+    Route{.method = kPost,
+          .path = "/v1/responses/input_tokens",
+          .errors = kOpenAi,
+          .answer = &Handlers::Work<CountInputTokensBody>,
+          .describe = Described<DescribeCountInputTokens>,
+          .description = "how many tokens such a request begins with"},
     Kept<&KeptResponseBody, DescribeKeptResponse>(kGet, "/v1/responses/{id}", "an answer that was kept"),
     Kept<&DeletedResponseBody, DescribeDeletedResponse>(kDelete, "/v1/responses/{id}", "forgets it"),
     Kept<&CancelledResponseBody, DescribeCancelledResponse>(kPost, "/v1/responses/{id}/cancel", "400: there is no background mode"),
     Kept<&InputItemsBody, DescribeInputItems>(kGet, "/v1/responses/{id}/input_items",
                                               "what the model was given for it; `limit`, `order`, `after`"),
     Generating<&Backend::messages>("/v1/messages", kAnthropic, "Anthropic's Messages"),
+    Generating<&Backend::messages>("/messages", kAnthropic, kSameAsAbove),
     Route{.method = kPost,
           .path = "/v1/messages/count_tokens",
           .errors = kAnthropic,
@@ -209,12 +227,8 @@ constexpr std::array kRoutes = {
     Generating<&Backend::llama_infill>("/infill", kLlamaServer, "llama-server's text for a gap between two others"),
     View<LlamaPropsBody, DescribeLlamaProps>(kLlamaServer, "/props", "what the server is and does by default, as llama-server says it"),
     Look<LlamaPropsFixedBody, DescribeLlamaUnsupported>(kLlamaServer, kPost, "/props", "501: properties are options of the server"),
-    Route{.method = kGet,
-          .path = "/slots",
-          .errors = kLlamaServer,
-          .answer = &Handlers::Ask<LlamaSlotsBody>,
-          .describe = Described<DescribeLlamaSlots>,
-          .description = "an entry for each request that may run at a time; `?fail_on_no_slot=1`: 503 where all do"},
+    View<LlamaSlotsBody, DescribeLlamaSlots>(kLlamaServer, "/slots",
+                                             "an entry for each request that may run at a time; `?fail_on_no_slot=1`: 503 where all do"),
     Look<LlamaSlotsUnkeptBody, DescribeLlamaUnsupported>(kLlamaServer, kPost, "/slots/{id}",
                                                          "501: nothing is saved, restored or erased on request"),
     View<LlamaAdaptersBody, DescribeLlamaAdapters>(kLlamaServer, "/lora-adapters", "an empty list"),
@@ -233,12 +247,17 @@ constexpr std::array kRoutes = {
     Embedding<&Backend::embeddings>("/v1/embeddings", "OpenAI's embeddings"),
     Embedding<&Backend::llama_embeddings>("/embedding", "embeddings as llama-server has them"),
     Embedding<&Backend::llama_embeddings>("/embeddings", kSameAsAbove),
-    Embedding<&Backend::rerank>("/v1/rerank", "how well documents answer a query, the best first, as Jina and llama-server have it"),
+    Embedding<&Backend::rerank>("/v1/rerank",
+                                "how well documents answer a query, the best first, as Jina, Cohere and llama-server have it"),
     Embedding<&Backend::rerank>("/rerank", kSameAsAbove),
     Embedding<&Backend::rerank>("/v1/reranking", kSameAsAbove),
     Embedding<&Backend::rerank>("/reranking", kSameAsAbove),
+    Embedding<&Backend::rerank>("/v2/rerank", kSameAsAbove),
     Embedding<&Backend::score>("/score", "how well one text answers another, as vLLM has it"),
     Embedding<&Backend::score>("/v1/score", kSameAsAbove),
+    Rendering<&Backend::completions, RenderForm::kList>(
+        "/v1/completions/render", "the token ids and the text of the prompts that such a request would go on from, as vLLM has it"),
+    Rendering<&Backend::chat, RenderForm::kOne>("/v1/chat/completions/render", "the same of a chat"),
     Route{.method = kPost,
           .path = "/tokenize",
           .answer = &Handlers::Work<TokenizeBody>,

@@ -143,13 +143,14 @@ Status HttpServer::Application::MakeFrontDoor() {
   if (!cors) return std::unexpected(cors.error());
   Result<BrowserGuard> guard = BrowserGuard::Create(options_.allowed_hosts, {MachineName(), options_.host});
   if (!guard) return std::unexpected(guard.error());
+  auto memory = std::make_shared<MemoryBudget>(static_cast<std::size_t>(options_.max_memory_mb) << 20U);
   FrontDoor::Settings settings{.limits = {},
                                .timeout = std::chrono::milliseconds(options_.timeout_ms),
                                .connections = {},
                                .keys = std::move(*keys),
                                .admin_keys = std::move(*admin_keys),
                                .cors = std::move(*cors),
-                               .memory = std::make_shared<MemoryBudget>(static_cast<std::size_t>(options_.max_memory_mb) << 20U),
+                               .memory = std::move(memory),
                                .guard = std::move(*guard)};
   settings.connections.places = static_cast<std::size_t>(AllowDescriptors(options_.max_connections));
   settings.connections.places_per_address = static_cast<std::size_t>(options_.max_connections_per_address);

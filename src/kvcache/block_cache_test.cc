@@ -142,7 +142,7 @@ TEST(BlockCacheTest, ABlockThatNobodyReadsIsTakenOverWithoutACopy) {
   const Tokens prompt = TokensFrom(1, 8);
   rig.Release(rig.Start(prompt).slot);
   EXPECT_EQ(rig.cache.idle_tokens(), 8);
-  EXPECT_TRUE(rig.cache.HasRoom(prompt, 8)) << "or a full pool could never serve a repeated prompt";
+  EXPECT_TRUE(rig.cache.HasRoom({prompt, kCommonRoot}, 8)) << "or a full pool could never serve a repeated prompt";
   const SlotGrant again = rig.Start(prompt);
   EXPECT_EQ(again.cached_tokens, 7);
   EXPECT_EQ(rig.copies, 0);
@@ -159,7 +159,7 @@ TEST(BlockCacheTest, WithoutSharingNothingStays) {
   rig.Release(first.slot);
   rig.Release(second.slot);
   EXPECT_EQ(rig.cache.idle_tokens(), 0);
-  EXPECT_FALSE(rig.cache.IsWorthWaiting(prompt));
+  EXPECT_FALSE(rig.cache.IsWorthWaiting({prompt, kCommonRoot}));
 }
 
 TEST(BlockCacheTest, WhoComputesAllAnewSharesNothingAndLeavesTheOthersTheirs) {
@@ -167,7 +167,7 @@ TEST(BlockCacheTest, WhoComputesAllAnewSharesNothingAndLeavesTheOthersTheirs) {
   const Tokens prompt = TokensFrom(1, 8);
   rig.Release(rig.Start(prompt).slot);
   std::vector<KvOperation> operations;
-  const auto anew = rig.cache.AdmitAnew(prompt, operations);
+  const auto anew = rig.cache.AdmitAnew({prompt, kCommonRoot}, operations);
   ASSERT_TRUE(anew);
   EXPECT_EQ(anew->cached_tokens, 0);
   rig.cache.Append(anew->slot, prompt);
@@ -185,13 +185,13 @@ TEST(BlockCacheTest, WhatFailedIsNotFound) {
 TEST(BlockCacheTest, RoomCountsWhatIsIdleButNotWhatIsShared) {
   Rig rig(4);
   const SlotGrant grant = rig.Start(TokensFrom(1, 8));
-  EXPECT_TRUE(rig.cache.HasRoom(TokensFrom(100, 8), 8));
-  EXPECT_FALSE(rig.cache.HasRoom(TokensFrom(100, 8), 9));
-  EXPECT_TRUE(rig.cache.HasRoom(Join(TokensFrom(1, 8), TokensFrom(50, 4)), 16)) << "two of its four blocks are there";
-  EXPECT_FALSE(rig.cache.HasRoom(Join(TokensFrom(1, 8), TokensFrom(50, 4)), 17));
+  EXPECT_TRUE(rig.cache.HasRoom({TokensFrom(100, 8), kCommonRoot}, 8));
+  EXPECT_FALSE(rig.cache.HasRoom({TokensFrom(100, 8), kCommonRoot}, 9));
+  EXPECT_TRUE(rig.cache.HasRoom({Join(TokensFrom(1, 8), TokensFrom(50, 4)), kCommonRoot}, 16)) << "two of its four blocks are there";
+  EXPECT_FALSE(rig.cache.HasRoom({Join(TokensFrom(1, 8), TokensFrom(50, 4)), kCommonRoot}, 17));
   rig.Release(grant.slot);
-  EXPECT_TRUE(rig.cache.HasRoom(TokensFrom(100, 8), 16)) << "idle blocks make way";
-  EXPECT_FALSE(rig.cache.HasRoom(Join(TokensFrom(1, 8), TokensFrom(50, 4)), 17)) << "they can't both make way and be used";
+  EXPECT_TRUE(rig.cache.HasRoom({TokensFrom(100, 8), kCommonRoot}, 16)) << "idle blocks make way";
+  EXPECT_FALSE(rig.cache.HasRoom({Join(TokensFrom(1, 8), TokensFrom(50, 4)), kCommonRoot}, 17)) << "they can't both make way and be used";
 }
 
 TEST(BlockCacheTest, ReserveChangesNothingWhereThereIsNoRoom) {
@@ -218,14 +218,14 @@ TEST(BlockCacheTest, SharedBlocksAreNotFreedByOneOfTheirUsers) {
 TEST(BlockCacheTest, AFollowerWaitsForFullBlocksOnly) {
   Rig rig(16);
   const SlotGrant leader = rig.Admit(TokensFrom(1, 10));
-  EXPECT_TRUE(rig.cache.IsWorthWaiting(Join(TokensFrom(1, 8), TokensFrom(50, 4))));
-  EXPECT_FALSE(rig.cache.IsWorthWaiting(Join(TokensFrom(1, 3), TokensFrom(50, 4)))) << "three tokens fill no block";
-  EXPECT_FALSE(rig.cache.IsWorthWaiting(TokensFrom(60, 10)));
+  EXPECT_TRUE(rig.cache.IsWorthWaiting({Join(TokensFrom(1, 8), TokensFrom(50, 4)), kCommonRoot}));
+  EXPECT_FALSE(rig.cache.IsWorthWaiting({Join(TokensFrom(1, 3), TokensFrom(50, 4)), kCommonRoot})) << "three tokens fill no block";
+  EXPECT_FALSE(rig.cache.IsWorthWaiting({TokensFrom(60, 10), kCommonRoot}));
   rig.Compute(leader.slot, TokensFrom(1, 4));
-  EXPECT_TRUE(rig.cache.IsWorthWaiting(Join(TokensFrom(1, 8), TokensFrom(50, 4)))) << "the second block is to come";
-  EXPECT_FALSE(rig.cache.IsWorthWaiting(Join(TokensFrom(1, 4), TokensFrom(50, 4)))) << "what it shares is there";
+  EXPECT_TRUE(rig.cache.IsWorthWaiting({Join(TokensFrom(1, 8), TokensFrom(50, 4)), kCommonRoot})) << "the second block is to come";
+  EXPECT_FALSE(rig.cache.IsWorthWaiting({Join(TokensFrom(1, 4), TokensFrom(50, 4)), kCommonRoot})) << "what it shares is there";
   rig.Release(leader.slot);
-  EXPECT_FALSE(rig.cache.IsWorthWaiting(Join(TokensFrom(1, 8), TokensFrom(50, 4)))) << "the leader is gone";
+  EXPECT_FALSE(rig.cache.IsWorthWaiting({Join(TokensFrom(1, 8), TokensFrom(50, 4)), kCommonRoot})) << "the leader is gone";
 }
 
 TEST(BlockCacheTest, TheEndOfAPrefixIsEvictedBeforeItsBeginning) {
@@ -246,7 +246,7 @@ TEST(BlockCacheTest, RandomSequencesFindWhatTheyWroteAndNothingElse) {
     for (int turn = 0; turn < 500; ++turn) {
       Tokens prompt = TokensFrom(1000 * draw(0, 2), draw(1, 16));
       for (int i = draw(0, 6); i > 0; --i) prompt.push_back(draw(0, 3));
-      if (draw(0, 2) == 0 && rig.cache.HasRoom(prompt, static_cast<int>(prompt.size()))) {
+      if (draw(0, 2) == 0 && rig.cache.HasRoom({prompt, kCommonRoot}, static_cast<int>(prompt.size()))) {
         running.push_back(rig.Start(prompt).slot);
       }
       for (const int slot : running) {

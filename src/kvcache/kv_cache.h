@@ -32,10 +32,8 @@ inline constexpr CacheRoot kCommonRoot = 0;
 
 // The first tokens of a sequence, and the root below which they are shared.
 struct RootedTokens {
-  // NOLINTNEXTLINE(google-explicit-constructor): most are of the common root
-  RootedTokens(std::span<const TokenId> the_tokens, CacheRoot the_root = kCommonRoot) : tokens(the_tokens), root(the_root) {}
-  // NOLINTNEXTLINE(google-explicit-constructor)
-  RootedTokens(const std::vector<TokenId>& the_tokens, CacheRoot the_root = kCommonRoot) : tokens(the_tokens), root(the_root) {}
+  // Each use says below which root: one that forgets it would share with everybody.
+  RootedTokens(std::span<const TokenId> the_tokens, CacheRoot the_root) : tokens(the_tokens), root(the_root) {}
 
   std::span<const TokenId> tokens;
   CacheRoot root;

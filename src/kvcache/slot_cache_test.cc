@@ -120,7 +120,7 @@ TEST(SlotCacheTest, WhoComputesAllAnewSharesNothing) {
   SlotRig rig(2);
   rig.Release(rig.Run(Prompt(1, 100)).slot);
   std::vector<KvOperation> operations;
-  const auto anew = rig.cache.AdmitAnew(Prompt(1, 100), operations);
+  const auto anew = rig.cache.AdmitAnew({Prompt(1, 100), kCommonRoot}, operations);
   ASSERT_TRUE(anew);
   EXPECT_EQ(anew->cached_tokens, 0);
   EXPECT_EQ(rig.cache.idle_tokens(), 100) << "it goes where nothing is lost";
@@ -304,7 +304,7 @@ TEST(SlotCacheTest, RowsThatAnEngineWantsTogetherAreComputedAgain) {
   for (const auto& [length, cached] : std::vector<std::pair<int, int>>{{300, 236}, {130, 66}, {64, 0}, {63, 62}, {1, 0}}) {
     const Tokens prompt = Prompt(length, length);
     for (const int expected : {0, cached}) {
-      const auto grant = cache.Admit(prompt, operations);
+      const auto grant = cache.Admit({prompt, kCommonRoot}, operations);
       ASSERT_TRUE(grant);
       EXPECT_EQ(grant->cached_tokens, expected) << length;
       cache.Append(grant->slot, std::span(prompt).subspan(grant->cached_tokens));
@@ -337,24 +337,24 @@ TEST(SlotCacheTest, AFollowerWaitsWhileALeaderComputesThePrefixAndNoLonger) {
   SlotRig rig(4);
   const Tokens prompt = Prompt(1, 200, 1, 10);
   const Tokens follower = Prompt(1, 200, 2, 10);
-  EXPECT_FALSE(rig.cache.IsWorthWaiting(follower));
+  EXPECT_FALSE(rig.cache.IsWorthWaiting({follower, kCommonRoot}));
   const SlotGrant leader = rig.Admit(prompt);
-  EXPECT_TRUE(rig.cache.IsWorthWaiting(follower));
-  EXPECT_FALSE(rig.cache.IsWorthWaiting(Prompt(2, 200)));
-  EXPECT_FALSE(rig.cache.IsWorthWaiting(Prompt(1, 40, 2, 10))) << "less than a step";
+  EXPECT_TRUE(rig.cache.IsWorthWaiting({follower, kCommonRoot}));
+  EXPECT_FALSE(rig.cache.IsWorthWaiting({Prompt(2, 200), kCommonRoot}));
+  EXPECT_FALSE(rig.cache.IsWorthWaiting({Prompt(1, 40, 2, 10), kCommonRoot})) << "less than a step";
   rig.Append(leader.slot, Tokens(prompt.begin(), prompt.begin() + 150));
-  EXPECT_TRUE(rig.cache.IsWorthWaiting(follower));
+  EXPECT_TRUE(rig.cache.IsWorthWaiting({follower, kCommonRoot}));
   rig.Append(leader.slot, Tokens(prompt.begin() + 150, prompt.begin() + 200));
-  EXPECT_FALSE(rig.cache.IsWorthWaiting(follower)) << "the shared part is there";
+  EXPECT_FALSE(rig.cache.IsWorthWaiting({follower, kCommonRoot})) << "the shared part is there";
 }
 
 // The leader's own tokens would be in the way when the short prefix is there.
 TEST(SlotCacheTest, NobodyWaitsForAShortPrefixOfALongPrompt) {
   SlotRig rig(4);
   rig.Admit(Prompt(1, 100, 1, 3000));
-  EXPECT_FALSE(rig.cache.IsWorthWaiting(Prompt(1, 100, 2, 10)));
+  EXPECT_FALSE(rig.cache.IsWorthWaiting({Prompt(1, 100, 2, 10), kCommonRoot}));
   rig.Admit(Prompt(2, 2000, 1, 3000));
-  EXPECT_TRUE(rig.cache.IsWorthWaiting(Prompt(2, 2000, 2, 10)));
+  EXPECT_TRUE(rig.cache.IsWorthWaiting({Prompt(2, 2000, 2, 10), kCommonRoot}));
 }
 
 TEST(SlotCacheTest, WithoutItsLeaderAFollowerTakesWhatThereIs) {
@@ -363,7 +363,7 @@ TEST(SlotCacheTest, WithoutItsLeaderAFollowerTakesWhatThereIs) {
   const SlotGrant leader = rig.Admit(prompt);
   rig.Append(leader.slot, Tokens(prompt.begin(), prompt.begin() + 150));
   rig.Release(leader.slot);
-  EXPECT_FALSE(rig.cache.IsWorthWaiting(Prompt(1, 200, 2, 10)));
+  EXPECT_FALSE(rig.cache.IsWorthWaiting({Prompt(1, 200, 2, 10), kCommonRoot}));
   EXPECT_EQ(rig.Admit(Prompt(1, 200, 2, 10)).cached_tokens, 150);
 }
 
@@ -379,14 +379,14 @@ TEST(SlotCacheTest, WhereTheEngineCannotShareNothingStays) {
   rig.Release(rig.Run(Prompt(1, 100)).slot);
   EXPECT_EQ(rig.cache.idle_tokens(), 0);
   EXPECT_EQ(rig.Admit(Prompt(1, 100)).cached_tokens, 0);
-  EXPECT_FALSE(rig.cache.IsWorthWaiting(Prompt(1, 100)));
+  EXPECT_FALSE(rig.cache.IsWorthWaiting({Prompt(1, 100), kCommonRoot}));
 }
 
 TEST(SlotCacheTest, NothingIsGrantedWhereAllRun) {
   SlotRig rig(1);
   rig.Run(Prompt(1, 10));
   std::vector<KvOperation> operations;
-  EXPECT_FALSE(rig.cache.Admit(Prompt(2, 10), operations));
+  EXPECT_FALSE(rig.cache.Admit({Prompt(2, 10), kCommonRoot}, operations));
   EXPECT_TRUE(operations.empty());
 }
 

@@ -69,6 +69,7 @@ struct SequenceRequest {
   std::vector<TokenId> stop_tokens;  // end the answer and are not a part of it; sorted
   std::string grammar = {};          // what `constraint` was made of
   bool embeds = false;               // the embedding of the prompt is wanted, and no answer
+  bool reports_prompt = false;       // each step that computes some of the prompt says so
   // The prompt's tokens are scored, with so many alternatives each; kNoLogprobs: they aren't.
   int prompt_logprobs = kNoLogprobs;
   // Which tokens may come, where not all may. Of this sequence alone.
@@ -88,17 +89,24 @@ inline auto FieldsOfAnswer(const SequenceRequest& request) {
                   request.embeds, request.prompt_logprobs, request.cache_root);
 }
 inline auto FieldsOfService(const SequenceRequest& request) {
-  return std::tie(request.id, request.arrived, request.priority, request.start_by, request.deadline, request.control, request.constraint);
+  return std::tie(request.id, request.arrived, request.priority, request.start_by, request.deadline, request.control, request.constraint,
+                  request.reports_prompt);
 }
 static_assert(std::tuple_size_v<decltype(FieldsOfAnswer(SequenceRequest()))> +
                       std::tuple_size_v<decltype(FieldsOfService(SequenceRequest()))> ==
                   FieldCount<SequenceRequest>(),
               "each field of a request decides its answer or doesn't");
 
-// What a step did, in order: starts, then scores, tokens and embeddings, then ends.
+// What a step did, in order: starts, then prompts, scores, tokens and embeddings, then ends.
 struct StartEvent {
   RequestId id = 0;
   int cached_tokens = 0;  // of the prompt, whose KV was there already
+};
+
+// Where the request wants to know.
+struct PromptEvent {
+  RequestId id = 0;
+  int computed = 0;  // tokens of the prompt
 };
 
 // Of the prompt's next tokens, from the first one on.
@@ -131,18 +139,20 @@ struct StepEvents {
   std::vector<ScoreEvent> scores = {};
   std::vector<TokenEvent> tokens;
   std::vector<EmbeddingEvent> embeddings = {};
+  std::vector<PromptEvent> prompts = {};
   std::vector<EndEvent> ends;
   int prompt_tokens = 0;     // computed, of prompts that get answers
   int embedding_tokens = 0;  // computed, of texts whose embeddings are wanted
   int preemptions = 0;
   TimePoint planned_at{};  // when the step was planned: what starts in it has waited until then
 
-  bool empty() const { return starts.empty() && scores.empty() && tokens.empty() && embeddings.empty() && ends.empty(); }
+  bool empty() const { return starts.empty() && prompts.empty() && scores.empty() && tokens.empty() && embeddings.empty() && ends.empty(); }
   void Clear() {
     starts.clear();
     scores.clear();
     tokens.clear();
     embeddings.clear();
+    prompts.clear();
     ends.clear();
     prompt_tokens = 0;
     embedding_tokens = 0;

@@ -436,6 +436,9 @@ void Scheduler::CommitSequence(Sequence& sequence, const SequenceWork& work, con
   (sequence.request.embeds ? events_.embedding_tokens : events_.prompt_tokens) += std::clamp(prompt_left, 0, work.rows);
   cache_->Append(sequence.slot, std::span(sequence.tokens).subspan(sequence.computed, work.rows));
   sequence.computed += work.rows;
+  if (sequence.request.reports_prompt && prompt_left > 0) {
+    events_.prompts.push_back({sequence.request.id, sequence.computed - std::max(0, work.rows - prompt_left)});
+  }
   // What ended while the step computed gets no further token.
   if (EndIfDue(sequence, now)) return;
   CommitScores(sequence);

@@ -31,9 +31,10 @@ TEST(SchedulerSharingTest, ARepeatComputesOneTokenAndAnswersTheSame) {
   const auto prompt = SomePrompt(150, 1);
   const RequestId first = rig.Add(prompt, 10);
   rig.RunToEnd();
-  const RequestId again = rig.Add(prompt, 10);
+  const RequestId again = rig.Add(prompt, 10, [](SequenceRequest& request) { request.reports_prompt = true; });
   const StepPlan plan = rig.Step();
   EXPECT_EQ(plan.tokens.size(), 1U);
+  EXPECT_EQ(rig.outcome(again).prompt_tokens, std::vector<int>{150}) << "what was found counts as computed";
   rig.RunToEnd();
   EXPECT_EQ(rig.outcome(first).cached_tokens, 0);
   EXPECT_EQ(rig.outcome(again).cached_tokens, 149);

@@ -150,6 +150,17 @@ TEST(SchedulerTest, PromptsGoInChunksOfTheStepsSize) {
   }
 }
 
+TEST(SchedulerTest, EachChunkOfAPromptIsReportedToWhomAsks) {
+  SchedulerRig rig({.max_step_tokens = 8});
+  const auto reports = [](SequenceRequest& request) { request.reports_prompt = true; };
+  const RequestId silent = rig.Add(SomePrompt(20, 1), 3);
+  rig.RunToEnd();
+  EXPECT_TRUE(rig.outcome(silent).prompt_tokens.empty());
+  const RequestId first = rig.Add(SomePrompt(20, 2), 3, reports);
+  rig.RunToEnd();
+  EXPECT_EQ(rig.outcome(first).prompt_tokens, (std::vector<int>{8, 16, 20})) << "and its answer is no prompt";
+}
+
 TEST(SchedulerTest, ALongPromptNeverDelaysADecode) {
   SchedulerRig rig({.max_sequences = 3, .max_step_tokens = 8});
   const RequestId a = rig.Add(SomePrompt(2, 1), 100);

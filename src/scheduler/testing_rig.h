@@ -45,6 +45,7 @@ class SchedulerRig {
   struct Outcome {
     int starts = 0;
     int cached_tokens = 0;
+    std::vector<int> prompt_tokens;  // as its PromptEvents say
     std::vector<TokenId> tokens;
     std::vector<std::vector<float>> embeddings;
     std::vector<TokenScore> scores;
@@ -126,6 +127,7 @@ class SchedulerRig {
       start_order.push_back(id);
     }
     preemptions += events.preemptions;
+    for (const PromptEvent& event : events.prompts) outcomes_.at(event.id).prompt_tokens.push_back(event.computed);
     std::set<RequestId> waiting = std::exchange(decoding_, {});
     for (const ScoreEvent& event : events.scores) {
       Outcome& outcome = outcomes_.at(event.id);

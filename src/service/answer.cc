@@ -40,8 +40,26 @@ void Answer::Start(TimePoint now, int cached_tokens) {
   started_ = now;
   cached_tokens_ = cached_tokens;
   sink_->OnStart({.result = settings_.from_cache, .prefix_tokens = cached_tokens});
+  if (settings_.wants_prompt_progress) AddPrompt(cached_tokens, now);
   const bool comes_with_scores = settings_.prompt_logprobs.has_value();
   if (!settings_.echo.empty() && !comes_with_scores) sink_->OnText({.text = std::move(settings_.echo), .tokens = {}, .counts = counts()});
+}
+
+// What gave way computes its prompt once more, of which nobody hears.
+void Answer::AddPrompt(int computed, TimePoint now) {
+  if (ended_ || computed <= told_of_prompt_) return;
+  told_of_prompt_ = computed;
+  TextDelta delta;
+  delta.counts = counts();
+  delta.times.prompt_s = std::chrono::duration<double>(now - *started_).count();
+  delta.prompt_computed = computed;
+  sink_->OnText(std::move(delta));
+}
+
+AnswerTimes Answer::times() const {
+  if (generated_ == 0 || !started_) return {};
+  const auto between = [](TimePoint from, TimePoint to) { return std::max(0.0, std::chrono::duration<double>(to - from).count()); };
+  return {.prompt_s = between(*started_, first_token_), .generation_s = between(first_token_, last_token_)};
 }
 
 // A token as its client may want to see it; `bytes` are those that the answer's text gets.
@@ -189,6 +207,7 @@ void Answer::SendParts(std::vector<AnswerPart> parts) {
 
 void Answer::Deliver(TextDelta delta) {
   delta.counts = counts();
+  delta.times = times();
   delta.raw = std::exchange(held_raw_, {});
   if (settings_.check || settings_.check_call) checked_.Append({.text = delta.text, .calls = delta.calls});
   sink_->OnText(std::move(delta));

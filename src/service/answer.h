@@ -39,6 +39,7 @@ class Answer {
     int min_tokens = 0;                            // the text of so many first tokens isn't searched for stop strings
     bool wants_tokens = false;                     // deltas carry TokenText
     bool wants_raw = false;                        // as in GenerateRequest
+    bool wants_prompt_progress = false;            // likewise
     std::optional<double> most_generation_s = {};  // likewise
     int prompt_tokens = 0;
     std::uint64_t seed = 0;
@@ -59,6 +60,8 @@ class Answer {
 
   // The scheduler has admitted the request; of its prompt `cached_tokens` need not be computed.
   void Start(TimePoint now, int cached_tokens);
+  // So many tokens of the prompt are computed.
+  void AddPrompt(int computed, TimePoint now);
   // The prompt's next tokens with their scores, from the first one on. They are handed on in pieces whose size depends on the request
   // alone, the echo with the first of them.
   void AddScores(std::vector<TokenScore> scores, const PieceFunction& piece, TimePoint now);
@@ -78,6 +81,7 @@ class Answer {
   TokenCounts counts() const {
     return {.prompt = settings_.prompt_tokens, .cached = cached_tokens_, .generated = generated_, .reasoning = reasoning_};
   }
+  AnswerTimes times() const;
   bool Shows(TokenId token) const;
   // Sends all text that was held back.
   void SendRest();
@@ -108,6 +112,7 @@ class Answer {
   std::size_t sent_ = 0;
   int generated_ = 0;
   int cached_tokens_ = 0;
+  int told_of_prompt_ = -1;  // tokens
   std::optional<AnswerParser> parser_;
   // Content and calls so far, where they will be checked.
   TextDelta checked_;

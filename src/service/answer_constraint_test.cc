@@ -66,7 +66,7 @@ int CompiledFor(const GenerateRequest& request, bool triggered = false) {
     encoded.frame = prepared->frame;
     const auto grammar = GrammarOf(request, encoded);
     if (!grammar || grammar->source.frame.empty()) continue;
-    const auto compiled = compiler.Compile(grammar->source, {});
+    const auto compiled = compiler.Compile(grammar->source, 0, {});
     EXPECT_TRUE(compiled) << path << ": " << (compiled ? "" : compiled.error().message) << "\n" << grammar->source.frame;
     if (!compiled) continue;
     EXPECT_EQ(!grammar->triggers.empty(), triggered) << path;

@@ -2,6 +2,7 @@
 
 #include <map>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -267,6 +268,30 @@ TEST_F(AnswerTest, ItsTimesAreMeasured) {
   EXPECT_DOUBLE_EQ(metrics_.response_seconds.Read().sum, 0.033);
   EXPECT_DOUBLE_EQ(metrics_.prompt_tokens.Read().sum, 7);
   EXPECT_DOUBLE_EQ(metrics_.generated_tokens.Read().sum, 3);
+}
+
+TEST_F(AnswerTest, TimesSoFarAndTheProgressOfThePromptComeWithThePieces) {
+  answer_ = std::make_unique<Answer>(Answer::Settings{.wants_prompt_progress = true, .prompt_tokens = 7, .accepted = now_}, control_, sink_,
+                                     metrics_);
+  answer_->Start(now_ += milliseconds(3), 2);
+  answer_->AddPrompt(5, now_ += milliseconds(4));
+  answer_->AddPrompt(5, now_);  // once more, after it gave way
+  answer_->AddPrompt(7, now_ += milliseconds(4));
+  Add("a");
+  Add("b");
+  End();
+  const std::vector<TextDelta> deltas = sink_->deltas();
+  ASSERT_EQ(deltas.size(), 5U);
+  for (const auto& [at, computed, seconds] : {std::tuple(0U, 2, 0.0), std::tuple(1U, 5, 0.004), std::tuple(2U, 7, 0.008)}) {
+    EXPECT_EQ(deltas[at].prompt_computed, computed);
+    EXPECT_DOUBLE_EQ(deltas[at].times.prompt_s, seconds);
+    EXPECT_EQ(deltas[at].counts.cached, 2);
+    EXPECT_TRUE(deltas[at].empty());
+  }
+  EXPECT_FALSE(deltas[4].prompt_computed);
+  EXPECT_DOUBLE_EQ(deltas[4].times.prompt_s, 0.018);
+  EXPECT_DOUBLE_EQ(deltas[4].times.generation_s, 0.010);
+  EXPECT_DOUBLE_EQ(sink_->WaitForEnd().times().prompt_s, 0.018);
 }
 
 TEST_F(AnswerTest, OnlyAFinishedAnswerCountsForTheTimeOfTheWhole) {

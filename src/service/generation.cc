@@ -27,6 +27,7 @@ void TextDelta::Append(TextDelta next) {
   prompt.insert(prompt.end(), std::make_move_iterator(next.prompt.begin()), std::make_move_iterator(next.prompt.end()));
   tokens.insert(tokens.end(), std::make_move_iterator(next.tokens.begin()), std::make_move_iterator(next.tokens.end()));
   counts = next.counts;
+  times = next.times;
 }
 
 }  // namespace cllm

@@ -1,6 +1,7 @@
 // A request from text to text, whatever dialect it came in: what is asked for, and how the answer comes back.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -58,12 +59,13 @@ struct GenerateRequest {
   bool wants_tokens = false;  // deltas carry tokens, with log-probabilities or without
   // The prompt's tokens are scored, with so many alternatives each, and deltas carry them. Absent: they aren't.
   std::optional<int> prompt_logprobs = {};
-  bool shows_stop_token = false;     // where one of them is what ended the answer, it is among the answer's tokens
-  bool wants_prompt = false;         // the end carries the prompt's text
-  bool wants_raw = false;            // deltas carry the text as it came, before it was told apart
-  int min_tokens = 0;                // before them nothing ends the answer
-  std::vector<TokenId> stop_tokens;  // beside the model's own ends of text; also under ignore_eos
-  std::optional<double> timeout_s;   // less than the server's request_timeout
+  bool shows_stop_token = false;       // where one of them is what ended the answer, it is among the answer's tokens
+  bool wants_prompt = false;           // the end carries the prompt's text
+  bool wants_raw = false;              // deltas carry the text as it came, before it was told apart
+  bool wants_prompt_progress = false;  // a delta says after each step how much of the prompt is computed
+  int min_tokens = 0;                  // before them nothing ends the answer
+  std::vector<TokenId> stop_tokens;    // beside the model's own ends of text; also under ignore_eos
+  std::optional<double> timeout_s;     // less than the server's request_timeout
   // The answer ends with `length` at the first token that comes so long after the first one and behind a new line.
   std::optional<double> most_generation_s = {};
   // What requests of another owner, or with another salt, compute is not used for this one.
@@ -96,6 +98,12 @@ struct TokenCounts {
   int reasoning = 0;  // of the generated ones
 };
 
+// How long what there is of an answer has taken, in seconds.
+struct AnswerTimes {
+  double prompt_s = 0;      // from the start of computing until the first token, or until now
+  double generation_s = 0;  // from the first token to the last one
+};
+
 // Tokens of a prompt and alternatives to them in one delta. More of them would hold up the text of other answers.
 inline constexpr std::size_t kMostScoresAtOnce = 4096;
 
@@ -109,6 +117,9 @@ struct TextDelta {
   std::string reasoning = {};          // what the model thinks, where that is told apart
   std::vector<AnswerPart> calls = {};  // pieces of calls of tools, in their order
   std::string raw = {};                // the text as it came, where that is wanted
+  AnswerTimes times = {};              // of this answer so far
+  // Of the prompt, where that is wanted: so many tokens. Such a delta comes before all text and has none.
+  std::optional<int> prompt_computed = {};
   // Of the prompt, where they are scored: all of them come before the answer.
   std::vector<PromptToken> prompt = {};
   std::size_t echoed = 0;  // first bytes of the text that are the prompt's, where it is scored
@@ -144,6 +155,7 @@ struct GenerationEnd {
   double response_time_s = 0;     // from acceptance to the end
   double generation_time_s = 0;   // from the first token to the last one
 
+  AnswerTimes times() const { return {std::max(0.0, first_token_time_s - queue_time_s), generation_time_s}; }
   int choices() const { return each.empty() ? 1 : static_cast<int>(each.size()); }
   const GenerationEnd& of(int choice) const { return each.empty() ? *this : each.at(static_cast<std::size_t>(choice)); }
   FinishReason reason_of(int choice) const { return of(choice).reason; }

@@ -201,6 +201,7 @@ Status Service::PrepareAnswer(Accepted& accepted) {
                             .min_tokens = request.min_tokens,
                             .wants_tokens = request.wants_tokens || sequence.sampling.top_logprobs != kNoLogprobs,
                             .wants_raw = request.wants_raw,
+                            .wants_prompt_progress = request.wants_prompt_progress,
                             .most_generation_s = request.most_generation_s,
                             .prompt_tokens = static_cast<int>(sequence.prompt.size()),
                             .seed = sequence.sampling.seed,
@@ -241,7 +242,8 @@ Status Service::PrepareConstraint(Accepted& accepted, const AnswerGrammarSource&
     return grammar.is_needed ? InvalidArgument("answers can't be constrained by a grammar here", grammar.field) : Status();
   }
   const StopCheck stop = StopOf(sequence.deadline, accepted.all ? accepted.all : accepted.control);
-  const std::shared_ptr<const PendingGrammar> pending = accepted.shared->Compiled([&] { return BeginToCompile(grammar, stop); });
+  const std::shared_ptr<const PendingGrammar> pending =
+      accepted.shared->Compiled([&] { return BeginToCompile(grammar, sequence.cache_root, stop); });
   if (grammar.is_needed) {
     std::optional<PendingGrammar::Outcome> outcome;
     while (!outcome) outcome = pending->Wait(std::chrono::hours(1));
@@ -271,16 +273,16 @@ Status Service::PrepareConstraint(Accepted& accepted, const AnswerGrammarSource&
 }
 
 // Once for all answers to a request. What an answer may do without is compiled elsewhere, since most answers call nothing.
-std::shared_ptr<const PendingGrammar> Service::BeginToCompile(const AnswerGrammarSource& grammar, const StopCheck& stop) {
+std::shared_ptr<const PendingGrammar> Service::BeginToCompile(const AnswerGrammarSource& grammar, CacheRoot root, const StopCheck& stop) {
   auto pending = std::make_shared<PendingGrammar>();
   if (grammar.is_needed) {
-    pending->Set(grammars_->Compile(grammar.source, stop));
+    pending->Set(grammars_->Compile(grammar.source, root, stop));
     return pending;
   }
-  grammar_workers_.Post([this, pending, source = grammar.source, stop] {
+  grammar_workers_.Post([this, pending, source = grammar.source, root, stop] {
     PendingGrammar::Outcome compiled = Fail(ErrorCode::kUnavailable, "the server has no memory for the grammar");
     try {
-      compiled = grammars_->Compile(source, stop);
+      compiled = grammars_->Compile(source, root, stop);
     } catch (const std::bad_alloc&) {  // the answers go on without
     }
     if (!compiled && compiled.error().code == ErrorCode::kInvalidArgument) {
@@ -365,6 +367,7 @@ Status Service::PrepareTokens(Accepted& accepted, SequenceRequest& sequence) {
   sequence.priority = request.priority.value_or(0);
   if (options_.queue_timeout > 0) sequence.start_by = After(accepted.time, options_.queue_timeout);
   sequence.control = accepted.control;
+  sequence.reports_prompt = request.wants_prompt_progress;
   return {};
 }
 

@@ -128,7 +128,7 @@ class Service {
   void Prepare(const std::shared_ptr<Accepted>& accepted);
   Status PrepareAnswer(Accepted& accepted);
   Status PrepareConstraint(Accepted& accepted, const AnswerGrammarSource& grammar, SequenceRequest& sequence);
-  std::shared_ptr<const PendingGrammar> BeginToCompile(const AnswerGrammarSource& grammar, const StopCheck& stop);
+  std::shared_ptr<const PendingGrammar> BeginToCompile(const AnswerGrammarSource& grammar, CacheRoot root, const StopCheck& stop);
   Status BoundThoughts(const EncodedPrompt& encoded, int most_tokens, bool in_grammar, SequenceRequest& sequence) const;
   WorkerPool& WorkersFor(const GenerateRequest& request);
   Status OpenRequest(double timeout_s);

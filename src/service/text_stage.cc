@@ -71,6 +71,9 @@ void TextStage::Handle(StepEvents events) {
   for (const StartEvent& event : events.starts) {
     Tell(event.id, now, [&](Answer& answer) { answer.Start(events.planned_at, event.cached_tokens); });
   }
+  for (const PromptEvent& event : events.prompts) {
+    Tell(event.id, now, [&](Answer& answer) { answer.AddPrompt(event.computed, now); });
+  }
   for (ScoreEvent& event : events.scores) {
     Tell(event.id, now, [&](Answer& answer) { answer.AddScores(std::move(event.scores), piece_, now); });
   }

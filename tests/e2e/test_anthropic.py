@@ -121,9 +121,10 @@ def test_an_answer_goes_on_from_its_beginning(client: anthropic.Anthropic) -> No
     assert begun.content[0].text and not begun.content[0].text.startswith("The weather")
 
 
-def test_tokens_are_counted_as_they_are_used(client: anthropic.Anthropic) -> None:
+def test_tokens_are_counted_as_they_are_used(client: anthropic.Anthropic, server: Server) -> None:
     asked = {"model": MODEL, "messages": [ASK], "system": "Be short.", "tools": [WEATHER]}
     count = client.messages.count_tokens(**asked).input_tokens
+    assert server.post("/messages", {"messages": [ASK], "max_tokens": 1}).json()["type"] == "message", "for clients that know no version"
     used = client.messages.create(max_tokens=1, **asked).usage
     assert count == used.input_tokens + used.cache_read_input_tokens
 

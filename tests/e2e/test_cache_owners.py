@@ -24,11 +24,11 @@ class Asker:
         assert response.status_code == 200, response.text
         return response.headers["X-cLLM-Cache"]
 
-    def hits(self) -> tuple[float, float]:
-        """What the counters say of prefixes and of results."""
+    def hits(self) -> list[float]:
+        """What the counters say of prefixes, of results and of grammars."""
         page = requests.get(self.url + "/metrics", headers=self.headers, timeout=ANSWER_TIMEOUT_S).text.splitlines()
         figures = dict(line.split() for line in page if line.startswith("cllm_") and "{" not in line)
-        return float(figures["cllm_prefix_cached_tokens_total"]), float(figures["cllm_result_cache_hits_total"])
+        return [float(figures[f"cllm_{name}_total"]) for name in ("prefix_cached_tokens", "result_cache_hits", "grammar_cache_hits")]
 
 
 def test_two_keys_share_nothing(serve: Callable[..., Server]) -> None:
@@ -41,6 +41,13 @@ def test_two_keys_share_nothing(serve: Callable[..., Server]) -> None:
     assert bob.hits() == before
     assert ada.ask() == "hit"
     assert ada.ask(max_tokens=2).startswith("prefix="), "its own are there"
+    choice = {"guided_choice": ["Ada Lovelace", "Alan Turing"], "ignore_eos": False}
+    ada.ask(**choice)
+    before = bob.hits()
+    bob.ask(**choice)
+    assert bob.hits() == before, "what others let their answers be"
+    ada.ask(**choice, max_tokens=2)
+    assert bob.hits()[2] == before[2] + 1
 
 
 def test_two_salts_of_one_key_share_nothing(serve: Callable[..., Server]) -> None:

@@ -74,7 +74,8 @@ CHAT_ERRORS = [
     ("n", [0, 129, "1"]),
     ("stream_options", [1]),
     ("samplers", [["top_k"], "kt"]),
-    ("timings_per_token", [True]),
+    ("timings_per_token", [1]),
+    ("return_progress", ["yes"]),
     ("modalities", [["text", "audio"]]),
     ("best_of", [129]),
 ]

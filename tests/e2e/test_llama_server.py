@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import pytest
 import requests
@@ -48,6 +49,29 @@ def test_a_stream_is_what_the_answer_is_whole(server: Server) -> None:
     assert all(not piece["stop"] and len(piece["completion_probabilities"]) == len(piece["tokens"]) for piece in pieces)
     assert last["stop"] and last["content"] == "" and last["tokens_predicted"] == 8
     assert {**last, "timings": 0, "generation_settings": 0} == {**whole, "content": "", "timings": 0, "generation_settings": 0}
+
+
+@pytest.mark.parametrize("path", ["/completion", "/v1/chat/completions"])
+def test_a_stream_shows_its_times_and_the_progress_of_its_prompt(serve: Callable[..., Server], path: str) -> None:
+    server = serve("-c", 1024, "--batch-size", 64)
+    text = "word " * 150
+    body = {"prompt": text, "messages": [{"role": "user", "content": text}], "stream": True, "max_tokens": 3, "ignore_eos": True}
+    body.pop("messages" if path == "/completion" else "prompt")
+    asked = body | {"timings_per_token": True, "return_progress": True}
+    first, again = ([frame for frame in server.open_stream(path, **asked)] for _ in range(2))
+    progress = [frame["prompt_progress"] for frame in first if "prompt_progress" in frame]
+    total = progress[0]["total"]
+    assert progress[0] == {"total": total, "cache": 0, "processed": 0, "time_ms": progress[0]["time_ms"]}
+    assert [step["processed"] for step in progress[1:]] == [*range(64, total, 64), total], "as its steps are"
+    assert sorted(step["time_ms"] for step in progress) == [step["time_ms"] for step in progress]
+    timings = [frame["timings"] for frame in first if "timings" in frame]
+    assert timings[-1]["prompt_n"] == total and timings[-1]["predicted_n"] == 3
+    assert all(before["predicted_n"] <= after["predicted_n"] for before, after in zip(timings, timings[1:]))
+    repeated = [frame["prompt_progress"] for frame in again if "prompt_progress" in frame]
+    assert repeated[0]["cache"] == repeated[0]["processed"] > 0 and repeated[-1]["processed"] == total
+    plain = [frame for frame in server.open_stream(path, **body)]
+    assert not any("prompt_progress" in frame for frame in plain)
+    assert path == "/completion" or not any("timings" in frame for frame in plain)
 
 
 def test_several_prompts_are_answered_with_a_list(server: Server) -> None:
@@ -105,3 +129,18 @@ def test_vllms_small_endpoints(server: Server) -> None:
     messages = [{"role": "user", "content": "Hi"}]
     chat = server.post("/v1/chat/completions", {"messages": messages, "max_tokens": 1}).json()
     assert server.post("/tokenize", {"messages": messages}).json()["count"] == chat["usage"]["prompt_tokens"]
+
+
+def test_vllms_renders_are_what_answers_go_on_from(server: Server) -> None:
+    (text, ids) = server.post("/v1/completions/render", {"prompt": ["The capital", [504, 253]], "max_tokens": 5}).json()
+    assert text["token_ids"] == text["prompt_token_ids"] == server.tokens("The capital") and text["prompt"] == "The capital"
+    assert ids["token_ids"] == [504, 253] and ids["prompt"] == server.post("/detokenize", {"tokens": [504, 253]}).json()["prompt"]
+    chat = {"messages": [{"role": "user", "content": "Hi"}], "temperature": 0, "max_tokens": 4}
+    rendered = server.post("/v1/chat/completions/render", chat).json()
+    assert rendered["prompt"] == server.post("/apply-template", {"messages": chat["messages"]}).json()["prompt"]
+    answer = server.post("/v1/chat/completions", chat).json()
+    assert answer["usage"]["prompt_tokens"] == len(rendered["token_ids"])
+    again = server.post("/v1/completions", {"prompt": rendered["token_ids"], "temperature": 0, "max_tokens": 4}).json()
+    assert again["choices"][0]["text"] == answer["choices"][0]["message"]["content"]
+    wrong = server.post("/v1/chat/completions/render", {"messages": [], "max_tokens": 4})
+    assert wrong.status_code == 400 and wrong.json()["error"]["param"] == "messages"

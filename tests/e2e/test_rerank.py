@@ -70,7 +70,7 @@ def test_scores_are_the_models(ranker: Server) -> None:
     assert [entry["score"] for entry in shares] == pytest.approx([1 / (1 + math.exp(-score)) for score in right], abs=5e-3)
 
 
-@pytest.mark.parametrize("path", ["/v1/rerank", "/rerank", "/v1/reranking", "/reranking"])
+@pytest.mark.parametrize("path", ["/v1/rerank", "/rerank", "/v1/reranking", "/reranking", "/v2/rerank"])
 def test_the_best_documents_come_back(ranker: Server, path: str) -> None:
     answer = ranker.post(path, {"query": QUERY, "documents": [{"text": text} for text in DOCUMENTS], "top_n": 2,
                                 "return_documents": True}).json()

@@ -230,6 +230,23 @@ def test_another_key_finds_nothing(serve: Callable[..., Server]) -> None:
     assert one.responses.retrieve(answer.id).id == answer.id
 
 
+def test_a_function_in_a_namespace_is_called_as_its_own(client: openai.OpenAI, server: Server) -> None:
+    space = {"type": "namespace", "name": "sky", "description": "What is above.", "tools": [WEATHER]}
+    search = {"type": "web_search", "external_web_access": False}  # Codex offers it with every request
+    asked = {"tools": [space, search], "tool_choice": "required", "max_output_tokens": 256}
+    response = post(server, **asked)
+    (call,) = good(response)["output"]
+    assert (call["namespace"], call["name"]) == ("sky", "get_weather") and set(json.loads(call["arguments"])) == {"city", "days"}
+    assert response.headers["X-cLLM-Ignored-Fields"] == "tools[1]"
+    (done,) = (event["item"] for event in events(post(server, stream=True, **asked)) if event["type"] == "response.output_item.done")
+    assert (done["namespace"], done["name"]) == ("sky", "get_weather")
+    result = {"type": "function_call_output", "call_id": call["call_id"], "output": "sunny"}
+    said = {"model": "any", "input": [{"role": "user", "content": ASK}, call, result], "tools": [space]}
+    whole = client.responses.create(max_output_tokens=8, **said)
+    assert whole.usage.input_tokens == client.responses.input_tokens.count(**said).input_tokens
+    assert whole.output_text and good(server.post("/responses", {"input": "x", "max_output_tokens": 1}))["object"] == "response"
+
+
 def test_they_are_kept_within_memory_and_for_their_time(serve: Callable[..., Server]) -> None:
     server = serve("-c", 512, "--responses-max-memory-mb", 1, "--responses-ttl-s", 20)
     fields = {"metadata": {str(i): "x" * 500 for i in range(16)}, "max_output_tokens": 1}
@@ -261,12 +278,12 @@ def test_a_deadline_within_a_stream_is_an_event(server: Server) -> None:
     ({"max_tokens": 5}, "max_tokens", "max_output_tokens"),
     ({"max_output_token": 5}, "max_output_token", "did you mean max_output_tokens"),
     ({"response_format": {"type": "json_object"}}, "response_format", "text.format"),
-    ({"truncation": "auto"}, "truncation", "disabled"),
+    ({"truncation": "middle"}, "truncation", "disabled"),
     ({"include": ["file_search_call.results"]}, "include", "file_search_call.results"),
     ({"top_logprobs": 3}, "top_logprobs", "message.output_text.logprobs"),
     ({"metadata": {"a": 1}}, "metadata", "strings"),
     ({"text": {"format": {"type": "json_schema", "name": "x"}}}, "text.format", "text.format.schema is missing"),
-    ({"text": {"verbosity": "low"}}, "text.verbosity", "medium"),
+    ({"text": {"verbosity": "none"}}, "text.verbosity", "medium"),
     ({"tools": [{"type": "web_search"}]}, "tools[0].type", "tools are functions"),
     ({"tools": [{"type": "custom", "name": "x"}]}, "tools[0].type", "tools are functions"),
     ({"tools": [{"type": "function", "function": {"name": "x"}}]}, "tools[0].function", "beside the type"),

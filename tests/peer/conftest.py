@@ -7,7 +7,6 @@ import re
 import subprocess
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import requests
@@ -17,11 +16,11 @@ CONTEXT = 512
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The base address of a server's OpenAI endpoints."""
+def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The base address of a server's OpenAI endpoints. A request may have as many tokens as its tests' file says in CONTEXT."""
     log_path = tmp_path_factory.mktemp("server") / "log"
     command = [os.environ["CLLM_PROGRAM"], "serve", os.environ["CLLM_MODEL"], "--host", "127.0.0.1", "--port", "0",
-               "--ctx-size", str(CONTEXT), "--default-temperature", "0"]
+               "--ctx-size", str(getattr(request.module, "CONTEXT", CONTEXT)), "--default-temperature", "0"]
     with log_path.open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
         try:
             deadline = time.monotonic() + START_TIMEOUT_S

@@ -68,7 +68,7 @@ def test_litellm_goes_by_each_route(root: str, route: str) -> None:
         Weather.model_validate_json(called.choices[0].message.tool_calls[0].function.arguments)
 
 
-@pytest.mark.parametrize("script", ["anthropic.mjs", "ollama.mjs"])
+@pytest.mark.parametrize("script", ["anthropic.mjs", "ollama.mjs", "providers.mjs", "langchain.mjs"])
 def test_node(root: str, script: str) -> None:
     modules = os.environ.get("CLLM_NODE_MODULES")
     if shutil.which("node") is None or not modules:
