@@ -267,7 +267,7 @@ void ProxyWork::Fail(const Error& error) {
     record.error = error.code;
     record.total_s = SecondsOf(call_.request);
     LogRequest(record);
-    frames_ += StreamErrorFrame(call_.route->errors, call_.route->path == "/v1/responses", error);
+    frames_ += StreamErrorFrame(call_.route->errors, call_.route->path.ends_with("/responses"), error);
     if (stream_) {
       stream_->Send(std::exchange(frames_, {}));
       stream_->Close();
