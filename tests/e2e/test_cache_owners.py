@@ -43,9 +43,9 @@ def test_two_keys_share_nothing(serve: Callable[..., Server]) -> None:
     assert ada.ask(max_tokens=2).startswith("prefix="), "its own are there"
     choice = {"guided_choice": ["Ada Lovelace", "Alan Turing"], "ignore_eos": False}
     ada.ask(**choice)
-    before = bob.hits()
+    grammars = bob.hits()[2]
     bob.ask(**choice)
-    assert bob.hits() == before, "what others let their answers be"
+    assert bob.hits()[2] == grammars, "what others let their answers be"
     ada.ask(**choice, max_tokens=2)
     assert bob.hits()[2] == before[2] + 1
 
