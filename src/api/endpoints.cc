@@ -116,6 +116,14 @@ void AddFigures(const ServerFacts& facts, const ServiceStats& stats, Json& data)
   ShowStats(kEngineLoopStats, stats.loop, data);
 }
 
+void AddFiguresOfProcess(const std::string& health, Json& entry) {
+  const Json body = Json::parse(health, nullptr, false);
+  if (!body.is_object() || !body.contains("data")) return;
+  for (const char* name : {"model", "engine", "queue", "kv", "memory"}) {
+    if (body["data"].contains(name)) entry[name] = body["data"][name];
+  }
+}
+
 Json MemoryObject() { return {{"resident_bytes", ResidentMemoryBytes()}, {"available_bytes", AvailableMemoryBytes()}}; }
 
 Json StateObject(const ListedModel& model) {
@@ -138,7 +146,7 @@ std::string DetailedHealthBody(Readiness readiness, const ServerFacts& facts, co
 }
 
 std::string DetailedHealthBody(Readiness readiness, const std::string& version, const ModelList& models,
-                               const std::vector<LoadedModelStats>& loaded) {
+                               const std::vector<LoadedModelStats>& loaded, const std::vector<ProcessFigures>& processes) {
   Json data = HealthObject(readiness);
   data["version"] = version;
   data["models"] = Json::array();
@@ -146,6 +154,8 @@ std::string DetailedHealthBody(Readiness readiness, const std::string& version, 
     Json entry = StateObject(model);
     const auto figures = std::ranges::find(loaded, model.facts.card.id, &LoadedModelStats::id);
     if (figures != loaded.end()) AddFigures(figures->facts, figures->stats, entry);
+    const auto process = std::ranges::find(processes, model.facts.card.id, &ProcessFigures::id);
+    if (process != processes.end()) AddFiguresOfProcess(process->health, entry);
     data["models"].push_back(std::move(entry));
   }
   data["memory"] = MemoryObject();
@@ -191,6 +201,7 @@ Operation DescribeHealth() {
   words::Members of_one_of_several = of_a_model;
   for (const char* field : {"needed_bytes", "load_progress", "seconds_left"}) of_one_of_several.emplace_back(field, words::Number());
   of_one_of_several.emplace_back("problem", words::String());
+  of_one_of_several.emplace_back("memory", figures);  // of its process
   const Json several =
       words::ListOf(words::Record({{"id", words::String()},
                                    {"state", words::Enum({"unloaded", "queued", "loading", "loaded", "unloading", "failed"})},

@@ -70,8 +70,13 @@ struct LoadedModelStats {
   const ServerFacts& facts;
   ServiceStats stats;
 };
+// What the process of a model has answered to the same question; empty where it hasn't yet.
+struct ProcessFigures {
+  std::string id;
+  std::string health;
+};
 std::string DetailedHealthBody(Readiness readiness, const std::string& version, const ModelList& models,
-                               const std::vector<LoadedModelStats>& loaded);
+                               const std::vector<LoadedModelStats>& loaded, const std::vector<ProcessFigures>& processes = {});
 
 // GET /livez
 std::string LiveBody();

@@ -21,6 +21,10 @@ void AddShowCommand(Program& program);
 inline constexpr char kProbeCommand[] = "probe-model";
 void AddProbeCommand(Program& program);
 
+// The hidden command that serves one model of a list to the server that has started it.
+inline constexpr char kServeModelCommand[] = "serve-model";
+void AddServeModelCommand(Program& program);
+
 // The hidden command that compiles a grammar in a child process.
 inline constexpr char kCompileGrammarCommand[] = "compile-grammar";
 void AddCompileGrammarCommand(Program& program);

@@ -9,15 +9,13 @@
 
 #include "base/log.h"
 #include "base/machine.h"
-#include "cli/context_choice.h"
+#include "cli/commands.h"
 #include "cli/model_list.h"
-#include "cli/model_memory.h"
+#include "cli/model_plan.h"
+#include "cli/model_process.h"
 #include "cli/models.h"
 #include "cli/served_model.h"
 #include "cli/server_facts.h"
-#include "formats/gguf_file.h"
-#include "model/layer_memory.h"
-#include "model/model_facts.h"
 
 namespace cllm {
 namespace {
@@ -33,7 +31,7 @@ class ServedFile : public LoadedModel {
     model_.reset();
     malloc_trim(0);
   }
-  const std::shared_ptr<const Backend>& backend() const override { return backend_; }
+  ModelLease model() const override { return backend_; }
 
  private:
   std::unique_ptr<ServedModel> model_;
@@ -49,20 +47,10 @@ class ModelFile : public ModelSource {
   ListedModel Look() const override { return {.facts = FactsOfFile(options_, shared_.version), .state = ModelState::kUnloaded}; }
 
   Result<std::int64_t> NeededBytes() override {
-    planned_ = options_;
-    const auto file = GgufFile::Open(options_.model.path);
-    if (!file) return std::unexpected(file.error());
-    const auto facts = ReadModelFacts(*file);
-    if (!facts) return std::unexpected(facts.error());
-    if (Status status = CheckModelMetadata(*file); !status) return std::unexpected(status.error());
-    const std::int64_t weights = WeightMemory(*file, options_.llama_cpp.weights);
-    auto choice = Choose(*facts, weights, share_mb_);
-    if (!choice) choice = Choose(*facts, weights, options_.memory_limit_mb);
-    if (!choice) return std::unexpected(choice.error());
-    planned_.model.max_context_length = choice->context;
-    planned_.llama_cpp.n_seq_max = choice->kv.sequences;
-    planned_.memory_limit_mb = 0;  // it is kept by whoever asked
-    return weights + choice->kv.sequences * choice->kv.bytes_per_sequence + ComputeBytes(*facts, planned_.llama_cpp, choice->kv.sequences);
+    auto plan = PlanModel(options_, share_mb_);
+    if (!plan) return std::unexpected(plan.error());
+    planned_ = std::move(plan->options);
+    return plan->bytes;
   }
 
   Result<std::unique_ptr<LoadedModel>> Load(const WorkWatch& watch) override {
@@ -72,18 +60,57 @@ class ModelFile : public ModelSource {
   }
 
  private:
-  // `weights`: as WeightMemory has it.
-  Result<ContextChoice> Choose(const ModelFacts& facts, std::int64_t weights, std::int64_t limit_mb) const {
-    const std::int64_t beside = ComputeBytes(facts, options_.llama_cpp, options_.llama_cpp.n_seq_max);
-    const auto budget = KvBudget(weights + (limit_mb > 0 ? beside : 0), limit_mb, options_.kv_cache_max_memory_mb);
-    if (!budget) return std::unexpected(budget.error());
-    const LayerMemory memory =
-        FindLayerMemory(options_.llama_cpp.weights, static_cast<int>(std::clamp<std::int64_t>(facts.layers, 1, 1 << 16)));
-    return ChooseContext(options_, facts, *budget, memory.available_bytes());
+  const ServeOptions options_;
+  const std::int64_t share_mb_;
+  const SharedByModels& shared_;
+  ServeOptions planned_;
+};
+
+// A model in a process of its own, which is this program, told by the settings of this one and by what was planned.
+class IsolatedModel : public ModelSource {
+ public:
+  // `threads`: that it may compute with.
+  IsolatedModel(ServeOptions options, std::int64_t share_mb, int threads, const SharedByModels& shared)
+      : options_(std::move(options)), share_mb_(share_mb), threads_(threads), shared_(shared) {}
+
+  ListedModel Look() const override { return {.facts = FactsOfFile(options_, shared_.version), .state = ModelState::kUnloaded}; }
+
+  Result<std::int64_t> NeededBytes() override {
+    constexpr std::int64_t kOfAProcess = std::int64_t{64} << 20;  // of the program itself
+    auto plan = PlanModel(options_, share_mb_);
+    if (!plan) return std::unexpected(plan.error());
+    planned_ = std::move(plan->options);
+    return plan->bytes + kOfAProcess;
   }
+
+  Result<std::unique_ptr<LoadedModel>> Load(const WorkWatch& watch) override {
+    std::vector<std::string> command = {"/proc/self/exe",
+                                        kServeModelCommand,
+                                        fmt::format("--isolated-name={}", options_.alias),
+                                        fmt::format("--isolated-context={}", planned_.model.max_context_length),
+                                        fmt::format("--isolated-sequences={}", planned_.llama_cpp.n_seq_max),
+                                        fmt::format("--isolated-threads={}", threads_)};
+    command.insert(command.end(), options_.arguments.begin(), options_.arguments.end());
+    auto process =
+        ModelProcess::Start({.id = options_.alias,
+                             .command = std::move(command),
+                             .socket = fmt::format("{}/{:016x}", shared_.sockets->path(), std::hash<std::string>()(options_.alias)),
+                             .max_context = planned_.model.max_context_length},
+                            watch);
+    if (!process) return std::unexpected(process.error());
+    return std::make_unique<Running>(std::move(*process));
+  }
+
+ private:
+  struct Running : LoadedModel {
+    explicit Running(std::shared_ptr<const RemoteModel> process) : process_(std::move(process)) {}
+    ModelLease model() const override { return process_; }
+    std::shared_ptr<const RemoteModel> process_;
+  };
 
   const ServeOptions options_;
   const std::int64_t share_mb_;
+  const int threads_;
   const SharedByModels& shared_;
   ServeOptions planned_;
 };
@@ -116,17 +143,25 @@ Result<std::vector<ConfiguredModel>> ConfigureModels(const ServeOptions& options
   }
   auto list = ReadModelList(options.models_file, options);
   if (!list) return std::unexpected(list.error());
-  const std::int64_t share_mb = options.memory_limit_mb / static_cast<std::int64_t>(list->size());
+  const auto count = static_cast<int>(list->size());
+  const std::int64_t share_mb = options.memory_limit_mb / count;
+  const int threads = options.llama_cpp.n_threads > 0 ? options.llama_cpp.n_threads : std::max(1, AvailableCores() / count);
   for (ListedSettings& settings : *list) {
     auto path = FindOrPullModel(settings.options.model.path, settings.options.pull);
     if (!path) return std::unexpected(Error{path.error().code, fmt::format("the model {}: {}", settings.name, path.error().message), {}});
     settings.options.model.path = std::move(*path);
+    std::unique_ptr<ModelSource> source;
+    if (options.isolate) {
+      source = std::make_unique<IsolatedModel>(std::move(settings.options), share_mb, threads, shared);
+    } else {
+      source = std::make_unique<ModelFile>(std::move(settings.options), share_mb, shared);
+    }
     models.push_back({.name = settings.name,
                       .aliases = std::move(settings.aliases),
                       .keep_alive_s = settings.keep_alive_s,
                       .pinned = settings.pinned,
                       .preload = settings.preload,
-                      .source = std::make_unique<ModelFile>(std::move(settings.options), share_mb, shared)});
+                      .source = std::move(source)});
   }
   return models;
 }

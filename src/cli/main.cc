@@ -20,6 +20,7 @@ int main(int argc, char** argv) {
   cllm::AddManCommand(program);
   cllm::AddVersionCommand(program);
   cllm::AddProbeCommand(program);
+  cllm::AddServeModelCommand(program);
   cllm::AddCompileGrammarCommand(program);
   return program.Run({argv + 1, argv + argc});
 }

@@ -149,6 +149,8 @@ void DeclareModels(ServeOptions& options, OptionTable& table) {
        .placeholder = "FILE"});
   table.Double("models.keep_alive_s", &options.keep_alive_s,
                {.min = 0, .max = 1e9, .help = "A model that nobody used for so long is unloaded; 0: it stays.", .unit = "s"});
+  table.Bool("models.isolate", &options.isolate,
+             {.help = "Each model of the list has a process of its own: one that crashes fails its own requests alone."});
 }
 
 void DeclareBackend(ServeOptions& options, OptionTable& table) {

@@ -31,10 +31,12 @@ struct ServeOptions {
   GrammarLimits grammars;
   std::string models_file;  // a list of several models; empty: `model` alone
   double keep_alive_s = 0;  // a model is unloaded when nobody used it for so long; 0: it stays
+  bool isolate = false;     // each model of the list has a process of its own
   std::int64_t kv_cache_max_memory_mb = 0;
   std::int64_t memory_limit_mb = 0;  // weights and KV cache of all models together; 0 = what the machine has
   DownloadPolicy pull;
   LogOptions log;
+  std::vector<std::string> arguments;  // of the command line, behind the command, for processes of models
 };
 
 // The one declaration of every option. `options` outlives the table.

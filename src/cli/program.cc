@@ -87,6 +87,7 @@ Status Program::ResolveModel(const std::string& argument) {
 }
 
 int Program::Run(const std::vector<std::string>& arguments) {
+  if (!arguments.empty()) arguments_.assign(arguments.begin() + 1, arguments.end());
   const auto text = command_line_.Parse(arguments);
   if (!text) return Complain(text.error());
   if (*text) {

@@ -24,6 +24,8 @@ class Program {
   ServeOptions& options() { return options_; }
   const OptionTable& table() const { return table_; }
   const CommandLine& command_line() const { return command_line_; }
+  // What Run was given behind the command.
+  const std::vector<std::string>& arguments() const { return arguments_; }
 
   // Declares a command. `action` runs once the line is parsed, and returns the exit code.
   CLI::App* AddCommand(CLI::App& parent, const std::string& name, const std::string& help, std::function<int()> action);
@@ -58,6 +60,7 @@ class Program {
   CLI::App root_;
   CommandLine command_line_;
   std::string config_;  // --config
+  std::vector<std::string> arguments_;
   std::function<int()> chosen_;
 };
 

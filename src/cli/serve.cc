@@ -13,7 +13,9 @@
 #include <thread>
 
 #include "base/machine.h"
+#include "base/running_child.h"
 #include "cli/configured_models.h"
+#include "cli/model_process.h"
 #include "cli/program.h"
 #include "http/server.h"
 #include "models/model_registry.h"
@@ -114,10 +116,17 @@ class ModelThread {
 
   Status ServeModels() {
     StepTurns turns;
+    std::unique_ptr<PrivateFolder> sockets;
+    if (options_.isolate && !options_.models_file.empty()) {
+      auto made = PrivateFolder::Create();
+      if (!made) return std::unexpected(made.error());
+      sockets = std::move(*made);
+    }
     const SharedByModels shared{.version = version_,
                                 .on_step_sent = [this] { http_.WakeSenders(); },
                                 .kept_responses = std::make_shared<ResponseStore>(options_.responses),
-                                .turns = &turns};
+                                .turns = &turns,
+                                .sockets = sockets.get()};
     const ServeOptions options = ForModelsAlone(options_);
     auto configured = ConfigureModels(options, shared);
     if (!configured) return std::unexpected(configured.error());
@@ -146,22 +155,21 @@ class ModelThread {
     models.Ask(0, [&loaded](Result<ModelLease> lease) { loaded.set_value(std::move(lease)); });
     const Result<ModelLease> lease = loaded.get_future().get();
     if (!lease) return std::unexpected(lease.error());
-    http_.SetModels(models, **lease);
+    http_.SetModels(models, *lease);
     return {};
   }
 
   void PrintReady(ModelRegistry& models) const {
-    const ModelLease first = models.Take(0);
-    if (!first) return;
-    const Service& service = first->service;
+    if (options_.http.listener >= 0) return;
     const std::string host = options_.http.host == "0.0.0.0" || options_.http.host == "::" ? "localhost" : options_.http.host;
     const char* scheme = options_.http.tls_certificate.empty() ? "http" : "https";
     spdlog::info("serving on {}://{}:{} with {} event loops; try:", scheme, options_.http.host, http_.port(), http_.loops());
-    const bool generates = service.CheckGenerates().has_value();
-    const char* path = generates ? "/generate" : service.CheckEmbeds(false) ? "/v1/embeddings" : "/v1/rerank";
-    const char* body = generates                    ? R"({"prompt": "The capital of France is", "max_tokens": 16})"
-                       : service.CheckEmbeds(false) ? R"({"input": "The capital of France"})"
-                                                    : R"({"query": "What is the capital of France?", "documents": ["Paris", "a panda"]})";
+    const std::vector<std::string> capabilities = models.List().front().facts.capabilities;
+    const auto can = [&](const char* what) { return std::ranges::find(capabilities, what) != capabilities.end(); };
+    const char* path = can("completion") ? "/generate" : can("embedding") ? "/v1/embeddings" : "/v1/rerank";
+    const char* body = can("completion")  ? R"({"prompt": "The capital of France is", "max_tokens": 16})"
+                       : can("embedding") ? R"({"input": "The capital of France"})"
+                                          : R"({"query": "What is the capital of France?", "documents": ["Paris", "a panda"]})";
     spdlog::info("  curl {}://{}:{}{} -d '{}'", scheme, host, http_.port(), path, body);
   }
 
@@ -178,14 +186,15 @@ class ModelThread {
   }
 
   static std::int64_t OpenRequests(ModelRegistry& models) {
-    std::int64_t open = 0;
-    for (const ModelLease& backend : models.Loaded()) open += backend->service.stats().open_requests;
+    std::int64_t open = models.remote_uses();
+    for (const ModelLease& model : models.Loaded()) open += model.remote() ? 0 : model->service.stats().open_requests;
     return open;
   }
 
   static bool WaitUntilIdle(ModelRegistry& models, TimePoint until) {
     const std::vector<ModelLease> loaded = models.Loaded();
-    return std::ranges::all_of(loaded, [until](const ModelLease& backend) { return backend->service.WaitUntilIdle(until); });
+    return models.remote_uses() == 0 &&
+           std::ranges::all_of(loaded, [until](const ModelLease& model) { return model.remote() || model->service.WaitUntilIdle(until); });
   }
 
   // A second signal ends the grace.
@@ -194,7 +203,8 @@ class ModelThread {
     const TimePoint until = After(options_.http.shutdown_grace_s);
     constexpr std::chrono::milliseconds kSignalCheck(50);
     while (!WaitUntilIdle(models, std::min(until, std::chrono::steady_clock::now() + kSignalCheck))) {
-      if (std::chrono::steady_clock::now() >= until || signals_.Wait(2, std::chrono::steady_clock::now())) break;
+      const TimePoint now = std::chrono::steady_clock::now();
+      if (now >= until || signals_.Wait(2, models.remote_uses() > 0 ? now + kSignalCheck : now)) break;
     }
     if (const auto open = OpenRequests(models); open > 0) spdlog::warn("{} requests did not finish in time", open);
   }
@@ -213,6 +223,7 @@ int Serve(const ServeOptions& options, const std::string& version) {
   Status status = ConfigureLog(options.log);
   EndSignals signals(!options.log.file.empty());
   signal(SIGPIPE, SIG_IGN);
+  if (options.http.listener >= 0) EndWithParent(kParentDescriptor);
   HttpOptions http_options = options.http;
   http_options.log_bodies = options.log.prompts;
   http_options.request_timeout_s = options.scheduler.request_timeout;

@@ -1,10 +1,15 @@
 // `cllm serve`: settings, model, server; or a look at the settings.
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <string>
 
+#include <fmt/format.h>
+
 #include "cli/commands.h"
 #include "cli/model_list.h"
+#include "cli/model_process.h"
+#include "cli/models.h"
 #include "cli/program.h"
 #include "cli/serve.h"
 #include "config/render.h"
@@ -41,6 +46,9 @@ int RunServe(Program& program, const ServeArguments& arguments) {
   }
   if (PrintInstead(arguments, program.table())) return 0;
   const ServeOptions& options = program.options();
+  if (options.isolate && options.models_file.empty()) {
+    return Complain(InvalidArgument("models.isolate is for the models of models.list_file, and there is none").error());
+  }
   if (options.models_file.empty()) {
     if (const Status status = program.ResolveModel(arguments.model); !status) return Complain(status.error());
   } else if (!arguments.model.empty() || !options.model.path.empty() || !options.alias.empty()) {
@@ -48,6 +56,48 @@ int RunServe(Program& program, const ServeArguments& arguments) {
         InvalidArgument("models.list_file names the models: a model beside it (MODEL, model.path, model.alias) belongs into that file")
             .error());
   }
+  program.options().arguments = program.arguments();
+  return Serve(program.options(), program.version());
+}
+
+// What the server has planned for the model.
+struct IsolatedArguments {
+  std::string name;
+  int context = 0;
+  int sequences = 0;
+  int threads = 0;
+};
+
+// The settings of a server of this model alone, which asks nobody for keys.
+Status BecomeProcessOf(const IsolatedArguments& isolated, ServeOptions& options) {
+  auto list = ReadModelList(options.models_file, options);
+  if (!list) return std::unexpected(list.error());
+  const auto found = std::ranges::find(*list, isolated.name, &ListedSettings::name);
+  if (found == list->end()) return InvalidArgument(fmt::format("the model {} is not in the list any more", isolated.name));
+  options = std::move(found->options);
+  options.models_file.clear();
+  options.keep_alive_s = 0;
+  options.isolate = false;
+  auto path = FindOrPullModel(options.model.path, options.pull);
+  if (!path) return std::unexpected(path.error());
+  options.model.path = std::move(*path);
+  options.model.max_context_length = isolated.context;
+  options.llama_cpp.n_seq_max = isolated.sequences;
+  options.llama_cpp.n_threads = isolated.threads;
+  options.memory_limit_mb = 0;  // kept by the server
+  options.http.listener = kListenerDescriptor;
+  options.http.num_threads = options.http.min_threads = 1;
+  options.http.max_connections_per_address = 0;  // all come from the server
+  options.http.shutdown_delay_s = 0;
+  return {};
+}
+
+int RunServeModel(Program& program, const ServeArguments& arguments, const IsolatedArguments& isolated) {
+  if (const Status status = program.LoadSettings(); !status) return Complain(status.error());
+  if (!arguments.seed.empty()) {
+    if (const Status status = program.Set("scheduler.default_seed", arguments.seed, "--seed"); !status) return Complain(status.error());
+  }
+  if (const Status status = BecomeProcessOf(isolated, program.options()); !status) return Complain(status.error());
   return Serve(program.options(), program.version());
 }
 
@@ -66,6 +116,20 @@ void AddServeCommand(Program& program) {
   serve->add_flag("--print-endpoints-markdown", arguments->print_endpoints, "Print the table of endpoints of docs/api.md.");
   serve->add_flag("--print-model-keys-markdown", arguments->print_model_keys,
                   "Print the table of keys of models.list_file of docs/models.md.");
+  program.UseSettings(*serve);
+}
+
+void AddServeModelCommand(Program& program) {
+  auto arguments = std::make_shared<ServeArguments>();
+  auto isolated = std::make_shared<IsolatedArguments>();
+  CLI::App* serve = program.AddCommand(program.root(), kServeModelCommand, "Serve one model of a list to the server that has started it.",
+                                       [&program, arguments, isolated] { return RunServeModel(program, *arguments, *isolated); });
+  serve->group("");
+  serve->add_option("--seed", arguments->seed, "As of serve.");
+  serve->add_option("--isolated-name", isolated->name, "The model.")->required();
+  serve->add_option("--isolated-context", isolated->context, "Tokens of a request.")->required();
+  serve->add_option("--isolated-sequences", isolated->sequences, "Requests at a time.")->required();
+  serve->add_option("--isolated-threads", isolated->threads, "Threads that compute.")->required();
   program.UseSettings(*serve);
 }
 

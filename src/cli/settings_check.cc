@@ -72,6 +72,9 @@ void CheckModelPath(const ModelOptions& model, Checker& checker) {
 
 void CheckModel(const ServeOptions& options, Checker& checker) {
   const ModelOptions& model = options.model;
+  if (options.isolate && options.models_file.empty()) {
+    checker.Fail({"models.isolate"}, "it is for the models of models.list_file, and there is none");
+  }
   if (options.models_file.empty()) {
     CheckModelPath(model, checker);
   } else if (const auto list = ReadModelList(options.models_file, options); !list) {

@@ -1,7 +1,6 @@
 #include "http/exchange.h"
 
 #include <algorithm>
-#include <cctype>
 #include <iterator>
 #include <new>
 #include <utility>
@@ -17,14 +16,6 @@ namespace cllm {
 namespace {
 
 constexpr const char* kCacheHeader = "X-cLLM-Cache";
-
-// Whether the body must end with the connection: HTTP/1.0 knows no chunks, and "Connection: close" asks for it.
-bool EndsWithConnection(const drogon::HttpRequest& request) {
-  if (request.version() == drogon::Version::kHttp10) return true;
-  std::string connection = request.getHeader("connection");
-  std::ranges::transform(connection, connection.begin(), [](unsigned char c) { return std::tolower(c); });
-  return connection.find("close") != std::string::npos;
-}
 
 }  // namespace
 
@@ -255,21 +246,12 @@ void Exchange::Respond(const drogon::HttpResponsePtr& response) {
 void Exchange::BeginStream() {
   const auto connection = connection_.lock();
   if (!connection || !connection->connected()) return Finish();
-  if (EndsWithConnection(*parts_.request)) {
-    HeaderList headers = StreamHeaders();
-    headers.insert(headers.end(), parts_.common_headers.begin(), parts_.common_headers.end());
-    stream_ = std::make_unique<ClosingFrameStream>(connection, ClosingHead(200, headers));
-    return WriteFrames();
-  }
-  // Where earlier requests of a pipelining client are still open, Drogon calls back later; frames wait until then.
-  auto response = drogon::HttpResponse::newAsyncStreamResponse(
-      [self = shared_from_this()](drogon::ResponseStreamPtr stream) {
-        self->stream_ = std::make_unique<ChunkedFrameStream>(std::move(stream));
-        self->WriteFrames();
-      },
-      true);
-  AddHeaders(*response, StreamHeaders());
-  parts_.respond(response);
+  // Frames wait until it has begun.
+  BeginFrameStream(parts_.request, parts_.respond, StreamHeaders(), parts_.common_headers,
+                   [self = shared_from_this()](std::unique_ptr<FrameStream> stream) {
+                     self->stream_ = std::move(stream);
+                     self->WriteFrames();
+                   });
 }
 
 void Exchange::WriteFrames() {

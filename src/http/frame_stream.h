@@ -1,11 +1,15 @@
 // A response body that is sent in pieces. Used on the connection's loop only.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
+#include <drogon/HttpRequest.h>
 #include <drogon/HttpResponse.h>
 #include <trantor/net/TcpConnection.h>
+
+#include "http/cors.h"
 
 namespace cllm {
 
@@ -42,5 +46,10 @@ class ClosingFrameStream : public FrameStream {
  private:
   trantor::TcpConnectionPtr connection_;
 };
+
+// Begins the stream that answers `request`, with 200 and `headers`. `common`: CommonHeaders, which Drogon's answers get when they are sent.
+// `begun` may be called later, where earlier requests of a pipelining client are still open.
+void BeginFrameStream(const drogon::HttpRequestPtr& request, const std::function<void(const drogon::HttpResponsePtr&)>& respond,
+                      const HeaderList& headers, const HeaderList& common, std::function<void(std::unique_ptr<FrameStream>)> begun);
 
 }  // namespace cllm

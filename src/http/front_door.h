@@ -29,6 +29,7 @@ class FrontDoor {
     Cors cors;
     std::shared_ptr<MemoryBudget> memory = nullptr;  // of all requests; without one they may hold anything
     BrowserGuard guard;                              // where there are no keys
+    bool is_of_server = false;
   };
   // `on_left` is called with each connection that is gone.
   FrontDoor(Settings settings, std::function<void(const trantor::TcpConnection*)> on_left);
@@ -37,6 +38,8 @@ class FrontDoor {
 
   const Cors& cors() const { return settings_.cors; }
 
+  // Whether this is the process of a model, whose only client is the server that has it.
+  bool is_of_server() const { return settings_.is_of_server; }
   // Whose request it is, by its headers Authorization and X-Api-Key: what one key's requests keep is not there for another's.
   std::string OwnerOf(std::string_view authorization, std::string_view x_api_key) const {
     const std::string owner = settings_.keys.OwnerOf(authorization, x_api_key);

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "http/answer_head.h"
 #include "http/model_admin.h"
+#include "http/process_headers.h"
 
 namespace cllm {
 namespace {
@@ -105,7 +106,7 @@ void GenerationStart::Submit(Result<ParsedCall> parsed) {
   if (parsed->asks_to_unload) {
     if (Status status = Unload(); !status) return Fail(status.error());
   }
-  if (parsed->ready_answer) return AnswerAtOnce(*std::move(parsed->ready_answer));
+  if (parsed->ready_answer) return AnswerAtOnce(*std::move(parsed->ready_answer), parsed->asks_to_unload);
   if (Status status = HoldMemory(*parsed); !status) return Fail(status.error());
   parsed->request.arrived = call_.arrived;
   if (room_.caches_by_key) parsed->request.cache_owner = owner_;
@@ -143,7 +144,7 @@ std::shared_ptr<Exchange> GenerationStart::MakeExchange(ParsedCall& call) {
           .writer = std::move(call.writer),
           .dialect = &dialect_of_(*backend_),
           .errors = call_.route->errors,
-          .backend = backend_,
+          .backend = backend_.backend(),
           .stream = call.stream,
           .common_headers = CommonHeaders(room_.front_door.cors(), call_.request->getHeader("origin"), record_.request_id),
           .headers = HeadersOf(call, record_.request_id),
@@ -164,11 +165,14 @@ Status GenerationStart::Unload() {
   return model ? models.Unload(*model) : std::unexpected(model.error());
 }
 
-void GenerationStart::AnswerAtOnce(std::string body) {
+// Of the process of a model its server decides whether it is unloaded.
+void GenerationStart::AnswerAtOnce(std::string body, bool asks_to_unload) {
   record_.status = 200;
   record_.total_s = SecondsOf(call_.request);
   LogRequest(record_);
-  call_.Answer(std::move(body));
+  const auto response = BodyResponse(call_.route->content_type, std::move(body));
+  if (asks_to_unload && room_.front_door.is_of_server()) response->addHeader(kUnloadHeader, "1");
+  call_.respond(response);
 }
 
 void GenerationStart::Fail(const Error& error) { call_.FailAndLog(error, std::move(record_)); }

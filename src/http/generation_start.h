@@ -25,7 +25,7 @@ class GenerationStart : public std::enable_shared_from_this<GenerationStart> {
   static std::size_t BytesOfScores(const ParsedCall& call, std::size_t prompt_tokens);
   Status HoldMemory(const ParsedCall& call);
   std::shared_ptr<Exchange> MakeExchange(ParsedCall& call);
-  void AnswerAtOnce(std::string body);
+  void AnswerAtOnce(std::string body, bool asks_to_unload);
   Status Unload();
   void Fail(const Error& error);
 

@@ -13,6 +13,8 @@
 #include "http/model_admin.h"
 #include "http/model_choice.h"
 #include "http/openapi.h"
+#include "http/process_headers.h"
+#include "http/proxy_work.h"
 
 namespace cllm {
 namespace {
@@ -33,6 +35,8 @@ void AnswerProbe(const HttpCall& call, Readiness readiness, std::string body) {
 // Both APIs list models at the same path; Anthropic's clients say which version they speak.
 bool IsAnthropics(const HttpCall& call) { return !call.request->getHeader("anthropic-version").empty(); }
 
+bool SaysItIsStalled(std::string_view health) { return health.contains(R"("status":"stalled")"); }
+
 // What is long counts as memory of requests while its client takes it.
 void AnswerLong(const HttpCall& call, const FrontDoor& front_door, std::string body) {
   MemoryShare memory = front_door.NewShare();
@@ -47,6 +51,7 @@ double SecondsOf(const drogon::HttpRequestPtr& request) {
 }
 
 std::string OwnerOf(const FrontDoor& front_door, const drogon::HttpRequest& request) {
+  if (front_door.is_of_server()) return request.getHeader(kOwnerHeader);
   return front_door.OwnerOf(request.getHeader("authorization"), request.getHeader("x-api-key"));
 }
 
@@ -55,7 +60,8 @@ RequestRecord RecordOf(const drogon::HttpRequestPtr& request) {
   record.method = request->isHead() ? "HEAD" : request->methodString();
   record.request_id = request->getHeader(kRequestIdHeader);
   record.path = request->path();
-  record.remote = request->peerAddr().toIpPort();
+  // Of a process of a model the only peer is its server; there is no address.
+  record.remote = request->peerAddr().toIp().empty() ? request->getHeader(kRemoteHeader) : request->peerAddr().toIpPort();
   return record;
 }
 
@@ -84,9 +90,10 @@ Handlers::Handlers(Settings settings, FrontDoor& front_door, Mailbox& mailbox, C
             .keep_alive = settings_.keep_alive,
             .request_timeout = settings_.request_timeout} {}
 
-void Handlers::SetModels(ModelRegistry& models, const Backend& example) {
-  description_.store(std::make_shared<const std::string>(OpenApiDocument(example, settings_.asks_for_keys)));
-  kept_responses_.store(example.kept_responses);
+void Handlers::SetModels(ModelRegistry& models, const ModelLease& example) {
+  description_.store(std::make_shared<const std::string>(example.remote() ? example.remote()->description()
+                                                                          : OpenApiDocument(*example, settings_.asks_for_keys)));
+  if (example.backend()) kept_responses_.store(example->kept_responses);
   models_.store(&models);
 }
 
@@ -102,7 +109,9 @@ Readiness Handlers::ReadinessOf(ModelRegistry* models, bool accepts) const {
   if (!accepts) return Readiness::kDraining;
   if (models == nullptr) return Readiness::kLoading;
   for (const ModelLease& backend : models->Loaded()) {
-    if (backend->service.StepAge(std::chrono::steady_clock::now()) > settings_.stall_timeout) return Readiness::kStalled;
+    if (backend.remote() ? SaysItIsStalled(backend.remote()->figures().health)
+                         : backend->service.StepAge(std::chrono::steady_clock::now()) > settings_.stall_timeout)
+      return Readiness::kStalled;
   }
   return Readiness::kHealthy;
 }
@@ -140,8 +149,15 @@ std::string Handlers::DetailedHealth(ModelRegistry& models, Readiness readiness)
     return DetailedHealthBody(readiness, loaded.front()->facts, loaded.front()->service.stats());
   }
   std::vector<LoadedModelStats> figures;
-  for (const ModelLease& backend : loaded) figures.push_back({backend->facts.card.id, backend->facts, backend->service.stats()});
-  return DetailedHealthBody(readiness, settings_.version, models.List(), figures);
+  std::vector<ProcessFigures> processes;
+  for (const ModelLease& model : loaded) {
+    if (model.remote()) {
+      processes.push_back({model.remote()->id(), model.remote()->figures().health});
+    } else {
+      figures.push_back({model->facts.card.id, model->facts, model->service.stats()});
+    }
+  }
+  return DetailedHealthBody(readiness, settings_.version, models.List(), figures, processes);
 }
 
 void Handlers::Metrics(HttpCall call) const {
@@ -181,8 +197,13 @@ void Handlers::ManageModel(HttpCall call, ManageModelFunction manage) const {
   });
 }
 
+void Handlers::Proxy(HttpCall call, RequestBody body, std::vector<ModelLease> models) const {
+  std::make_shared<ProxyWork>(std::move(call), std::move(body), std::move(models), room_)->Begin();
+}
+
 void Handlers::StartGeneration(HttpCall call, DialectOf dialect_of) const {
   const auto begin = [this, dialect_of](HttpCall chosen, RequestBody body, ModelLease backend) {
+    if (backend.remote()) return Proxy(std::move(chosen), std::move(body), {std::move(backend)});
     std::make_shared<GenerationStart>(std::move(chosen), std::move(body), std::move(backend), dialect_of, room_)->Begin();
   };
   std::make_shared<ModelChoice>(std::move(call), room_, begin)->Begin();
@@ -200,6 +221,7 @@ Result<ModelLease> Handlers::ViewedModel(const HttpCall& call) const {
 void Handlers::AnswerFromBackend(HttpCall call, BackendAnswer answer) const {
   const Result<ModelLease> backend = ViewedModel(call);
   if (!backend) return call.Fail(backend.error());
+  if (backend->remote()) return Proxy(std::move(call), {}, {*backend});
   Result<std::string> body = answer(**backend, [&](const char* name) { return call.request->getParameter(name); });
   if (!body) return call.Fail(body.error());
   call.Answer(*std::move(body));
@@ -230,14 +252,21 @@ void Handlers::AnswerFromLook(HttpCall call, LookAnswer answer) const {
 
 void Handlers::StartEmbedding(HttpCall call, EmbeddingDialectOf dialect_of) const {
   const auto begin = [this, dialect_of](HttpCall chosen, RequestBody body, ModelLease backend) {
+    if (backend.remote()) return Proxy(std::move(chosen), std::move(body), {std::move(backend)});
     std::make_shared<EmbeddingWork>(std::move(chosen), std::move(body), std::move(backend), dialect_of, room_)->Begin();
   };
   std::make_shared<ModelChoice>(std::move(call), room_, begin)->Begin();
 }
 
-// On a worker: what is kept may be long.
+// On a worker: what is kept may be long. Each process keeps its own.
 void Handlers::AnswerFromStore(HttpCall call, KeptAnswer answer) const {
-  if (models_ == nullptr) return call.Fail(Unavailable());
+  ModelRegistry* models = models_;
+  if (models == nullptr) return call.Fail(Unavailable());
+  if (kept_responses_.load() == nullptr) {
+    std::vector<ModelLease> loaded = models->Loaded();
+    if (loaded.empty()) return call.Fail({ErrorCode::kNotFound, "no answer is kept by this id", {}});
+    return Proxy(std::move(call), {}, std::move(loaded));
+  }
   room_.workers.Post([call = std::move(call), kept = kept_responses_.load(), answer, &front_door = room_.front_door] {
     const std::string owner = OwnerOf(front_door, *call.request);
     const auto query = [&](const char* name) { return call.request->getParameter(name); };
@@ -249,6 +278,7 @@ void Handlers::AnswerFromStore(HttpCall call, KeptAnswer answer) const {
 
 void Handlers::StartWork(HttpCall call, BodyAnswer answer) const {
   const auto begin = [this, answer](HttpCall chosen, RequestBody body, ModelLease backend) {
+    if (backend.remote()) return Proxy(std::move(chosen), std::move(body), {std::move(backend)});
     std::make_shared<ClientWork>(std::move(chosen), std::move(body), answer, room_.tracker)->Begin(backend);
   };
   std::make_shared<ModelChoice>(std::move(call), room_, begin)->Begin();

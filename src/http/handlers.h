@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <vector>
 
 #include <drogon/HttpRequest.h>
 #include <drogon/HttpResponse.h>
@@ -76,7 +77,7 @@ class Handlers {
   // Any thread: the first of the models is being loaded, for who asks how far that is.
   void ShowLoading(ModelRegistry& models) { loading_ = &models; }
   // Any thread: the models are there. `example` is one that is loaded, for what is the same of all. `models` outlives their use.
-  void SetModels(ModelRegistry& models, const Backend& example);
+  void SetModels(ModelRegistry& models, const ModelLease& example);
   // Any thread: they will be gone.
   void DropModels() { models_ = loading_ = nullptr; }
 
@@ -173,6 +174,8 @@ class Handlers {
   std::string DetailedHealth(ModelRegistry& models, Readiness readiness) const;
   // Why there are no models.
   Error Unavailable() const;
+  // Hands the call to the process of a model; of several to each until one knows what is asked for.
+  void Proxy(HttpCall call, RequestBody body, std::vector<ModelLease> models) const;
   void StartGeneration(HttpCall call, DialectOf dialect_of) const;
   void StartEmbedding(HttpCall call, EmbeddingDialectOf dialect_of) const;
   void StartWork(HttpCall call, BodyAnswer answer) const;
@@ -187,7 +190,7 @@ class Handlers {
   Settings settings_;
   std::atomic<ModelRegistry*> models_ = nullptr;
   std::atomic<ModelRegistry*> loading_ = nullptr;                // the same before one of them answers, to be looked at
-  std::atomic<std::shared_ptr<ResponseStore>> kept_responses_;   // of all models
+  std::atomic<std::shared_ptr<ResponseStore>> kept_responses_;   // of all models; none where each has a process of its own
   std::atomic<std::shared_ptr<const std::string>> description_;  // of the API, once a model is loaded
   std::atomic<bool> is_ending_ = false;
   BodyWorkers workers_{kBodyThreads};

@@ -9,6 +9,7 @@
 
 #include "api/schema_words.h"
 #include "base/escape.h"
+#include "http/joined_pages.h"
 
 namespace cllm {
 namespace {
@@ -118,15 +119,22 @@ void AddModel(Page& page, const Backend& backend) {
 
 }  // namespace
 
-std::string MetricsPage(std::span<const std::shared_ptr<const Backend>> backends, bool with_names) {
+std::string MetricsPage(std::span<const ModelLease> models, bool with_names) {
   Page page;
-  for (const auto& backend : backends) {
-    if (with_names) page.SetModel(backend->facts.card.id);
-    AddModel(page, *backend);
+  JoinedPages processes;
+  const Backend* last = nullptr;
+  for (const ModelLease& model : models) {
+    if (model.remote()) {
+      processes.Add(model.remote()->figures().metrics, model.remote()->id());
+      continue;
+    }
+    if (with_names) page.SetModel(model->facts.card.id);
+    AddModel(page, *model);
+    last = &*model;
   }
   page.SetModel({});
-  if (!backends.empty()) AddKeptResponses(page, *backends.front()->kept_responses);
-  return page.Text();
+  if (last != nullptr) AddKeptResponses(page, *last->kept_responses);
+  return page.Text() + processes.Text();
 }
 
 Operation DescribeMetrics() { return {.answer = words::String()}; }

@@ -7,13 +7,14 @@
 #include <string_view>
 
 #include "api/backend.h"
+#include "models/model_lease.h"
 
 namespace cllm {
 
 inline constexpr std::string_view kMetricsContentType = "text/plain; version=0.0.4; charset=utf-8";
 
 // `with_names`: each figure of a model has its name as a label.
-std::string MetricsPage(std::span<const std::shared_ptr<const Backend>> backends, bool with_names);
+std::string MetricsPage(std::span<const ModelLease> models, bool with_names);
 Operation DescribeMetrics();
 
 }  // namespace cllm

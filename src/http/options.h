@@ -35,6 +35,8 @@ struct HttpOptions {
   std::vector<std::string> cors_origins = {};
   std::vector<std::string> allowed_hosts = {};  // further names of this server, for browsers that come without a key
   bool log_bodies = false;
+  // A Unix socket that listens: this is the process of a model, and whoever connects is the server that has it. -1: host and port.
+  int listener = -1;
   std::string cache_share = "keys";  // where there are several keys: who finds what whose requests have computed: "keys" or "all"
 };
 

@@ -1,9 +1,12 @@
 #include "http/server.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <latch>
 #include <optional>
+
+#include <unistd.h>
 
 #include <drogon/HttpAppFramework.h>
 #include <fmt/format.h>
@@ -19,6 +22,7 @@
 #include "http/listen_address.h"
 #include "http/mailbox.h"
 #include "http/model_admin.h"
+#include "http/process_headers.h"
 #include "http/route_table.h"
 #include "http/tls_files.h"
 
@@ -92,7 +96,7 @@ class HttpServer::Application {
   int loops() const;
   void Run();
   void ShowLoading(ModelRegistry& models) { handlers_->ShowLoading(models); }
-  void SetModels(ModelRegistry& models, const Backend& example);
+  void SetModels(ModelRegistry& models, const ModelLease& example);
   void AnnounceEnd() { handlers_->AnnounceEnd(); }
   void DropModels();
   void WakeSenders() { mailbox_.Deliver(); }
@@ -154,6 +158,11 @@ Status HttpServer::Application::MakeFrontDoor() {
   settings.limits.body_text = fmt::format("{} MiB of http.max_body_mb", options_.max_body_mb);
   open_to_all_ = !settings.keys.required();
   caches_by_key_ = settings.keys.count() > 1 && options_.cache_share == "keys";
+  if (options_.listener >= 0) {
+    // The server has asked for them.
+    settings.is_of_server = true;
+    settings.keys = settings.admin_keys = {};
+  }
   front_door_ = std::make_unique<FrontDoor>(std::move(settings),
                                             [this](const trantor::TcpConnection* connection) { tracker_.OnDisconnect(connection); });
   return {};
@@ -169,6 +178,7 @@ Status HttpServer::Application::Bind() {
                                                             .stall_timeout = Nanoseconds(options_.stall_timeout_s),
                                                             .request_timeout = Nanoseconds(options_.request_timeout_s)},
                                          *front_door_, mailbox_, tracker_);
+  if (options_.listener >= 0) return {};
   if (Status status = CheckTlsFiles(options_.tls_certificate, options_.tls_key); !status) return status;
   const Result<ListenAddress> address = TryAddress(options_.host, options_.port);
   if (!address) return std::unexpected(address.error());
@@ -178,8 +188,8 @@ Status HttpServer::Application::Bind() {
   return {};
 }
 
-void HttpServer::Application::SetModels(ModelRegistry& models, const Backend& example) {
-  if (open_to_all_) {
+void HttpServer::Application::SetModels(ModelRegistry& models, const ModelLease& example) {
+  if (open_to_all_ && options_.listener < 0) {
     spdlog::warn(
         "{} is not this machine alone and no API key is set: whoever reaches port {} can use the model "
         "(--api-key-file FILE, or --host 127.0.0.1)",
@@ -194,7 +204,8 @@ void HttpServer::Application::ConfigureApp() {
   std::string folder = (std::filesystem::temp_directory_path() / "cllm-XXXXXX").string();
   if (mkdtemp(folder.data()) != nullptr) upload_folder_ = folder;
   auto& app = drogon::app();
-  const bool tls = !options_.tls_certificate.empty();
+  const bool is_of_server = options_.listener >= 0;
+  const bool tls = !is_of_server && !options_.tls_certificate.empty();
   app.setThreadNum(loops())
       .setUploadPath(upload_folder_)
       .setDocumentRoot(upload_folder_)  // no file of the working directory may be served
@@ -203,7 +214,10 @@ void HttpServer::Application::ConfigureApp() {
       .setServerHeaderField(kServerName)
       .disableSigtermHandling()
       .setIdleConnectionTimeout(0)  // the gates close what is idle
-      .addListener(options_.host, static_cast<std::uint16_t>(options_.port), tls, options_.tls_certificate, options_.tls_key);
+      .addListener(is_of_server ? "127.0.0.1" : options_.host, is_of_server ? 0 : static_cast<std::uint16_t>(options_.port), tls,
+                   options_.tls_certificate, options_.tls_key);
+  // Drogon knows addresses of IP alone: its sockets give way to ours before they listen.
+  if (is_of_server) app.setBeforeListenSockOptCallback([listener = options_.listener](int socket) { dup2(listener, socket); });
   app.setConnectionCallback([this](const trantor::TcpConnectionPtr& connection) { front_door_->OnConnection(connection); });
   app.setCustomErrorHandler(ErrorPage);
 }
@@ -227,7 +241,9 @@ void HttpServer::Application::Dispatch(const drogon::HttpRequestPtr& request, Re
   if (route->needs_admin) {
     if (const auto refusal = WhyNotAdmin(*request, *front_door_)) return respond(ErrorAt(request, *refusal));
   }
-  (handlers_.get()->*route->answer)({request, OnThisLoop(std::move(respond)), route, std::move(match.parameter)});
+  HttpCall call{request, OnThisLoop(std::move(respond)), route, std::move(match.parameter)};
+  if (front_door_->is_of_server()) call.arrived -= std::chrono::milliseconds(std::atoi(request->getHeader(kElapsedHeader).c_str()));
+  (handlers_.get()->*route->answer)(std::move(call));
 }
 
 drogon::HttpResponsePtr HttpServer::Application::Options(const drogon::HttpRequestPtr& request, const Route& route) const {
@@ -246,7 +262,8 @@ void HttpServer::Application::OnResponse(const drogon::HttpRequestPtr& request, 
   AddHeaders(*response, CommonHeaders(front_door_->cors(), request->getHeader("origin"), request->getHeader(kRequestIdHeader)));
   if (response->getHeader(kStreamHeader).empty()) front_door_->OnAnswered(request->getConnectionPtr());
   const Route* route = FindRoute(request->getOriginalPath()).route;
-  if (route != nullptr && route->logs_itself && request->method() == drogon::Post) return;
+  // Of a model's process the server logs the rest.
+  if (front_door_->is_of_server() || (route != nullptr && route->logs_itself && request->method() == drogon::Post)) return;
   RequestRecord record = RecordOf(request);
   record.status = response->statusCode();
   record.error = CodeOfStatus(record.status);
@@ -298,7 +315,7 @@ int HttpServer::port() const { return application_->port(); }
 int HttpServer::loops() const { return application_->loops(); }
 void HttpServer::Run() { application_->Run(); }
 void HttpServer::ShowLoading(ModelRegistry& models) { application_->ShowLoading(models); }
-void HttpServer::SetModels(ModelRegistry& models, const Backend& example) { application_->SetModels(models, example); }
+void HttpServer::SetModels(ModelRegistry& models, const ModelLease& example) { application_->SetModels(models, example); }
 void HttpServer::AnnounceEnd() { application_->AnnounceEnd(); }
 void HttpServer::DropModels() { application_->DropModels(); }
 void HttpServer::WakeSenders() { application_->WakeSenders(); }

@@ -28,7 +28,7 @@ class HttpServer {
   // Any thread: the first of the models is being loaded. `models` outlives DropModels.
   void ShowLoading(ModelRegistry& models);
   // Any thread: the models are there, of which `example` is one that is loaded.
-  void SetModels(ModelRegistry& models, const Backend& example);
+  void SetModels(ModelRegistry& models, const ModelLease& example);
   // Any thread: the server will end; /readyz says so from now on.
   void AnnounceEnd();
   // Any thread but the loops', once they run: blocks until nothing here uses the service any more but the exchanges that wait for their

@@ -176,7 +176,7 @@ class ToySource : public ModelSource {
  private:
   struct Loaded : LoadedModel {
     explicit Loaded(Service& service) : made(std::make_shared<Backend>(service, ServerFacts{}, RequestDefaults{})) {}
-    const std::shared_ptr<const Backend>& backend() const override { return made; }
+    ModelLease model() const override { return made; }
     std::shared_ptr<const Backend> made;
   };
   Service& service_;
@@ -211,7 +211,7 @@ TEST(ServerStressTest, ClientsThatComeAndGoWhileItShutsDown) {
     const auto models = *ModelRegistry::Create(std::move(configured), {.takes_any_name = true});
     std::promise<ModelLease> loaded;
     models->Ask(0, [&loaded](Result<ModelLease> lease) { loaded.set_value(lease.value()); });
-    http.SetModels(*models, *loaded.get_future().get());
+    http.SetModels(*models, loaded.get_future().get());
     http.WaitUntilListening();
     CheckStall(http.port(), gate);
     CheckTheEnd(http);

@@ -32,6 +32,7 @@ Status ModelRegistry::Unload(std::size_t model) { return state_->Unload(model); 
 void ModelRegistry::StopAccepting() { state_->StopAccepting(); }
 bool ModelRegistry::accepting() const { return state_->accepting(); }
 std::vector<ListedModel> ModelRegistry::List() const { return state_->List(); }
+std::int64_t ModelRegistry::remote_uses() const { return state_->remote_uses(); }
 std::vector<ModelLease> ModelRegistry::Loaded() { return state_->Loaded(); }
 
 }  // namespace cllm

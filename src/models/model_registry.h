@@ -22,9 +22,6 @@ struct RegistryOptions {
   double remembers_failure_s = 30;  // a load that failed is not tried again so long
 };
 
-// A model that stays in memory as long as it is held. Whoever has it may ask its service, until the registry ends.
-using ModelLease = std::shared_ptr<const Backend>;
-
 // Thread safe. One thread loads and unloads, one model after another.
 class ModelRegistry {
  public:
@@ -67,6 +64,8 @@ class ModelRegistry {
   std::vector<ListedModel> List() const;
   // All that are in memory, as long as the caller has them.
   std::vector<ModelLease> Loaded();
+  // How many uses there are of models in processes of their own.
+  std::int64_t remote_uses() const;
 
  private:
   explicit ModelRegistry(std::shared_ptr<RegistryState> state);

@@ -44,7 +44,7 @@ class ToyLoadedModel : public LoadedModel {
   ~ToyLoadedModel() override {
     if (toy_.in_memory != nullptr) *toy_.in_memory -= static_cast<int>(toy_.bytes);
   }
-  const std::shared_ptr<const Backend>& backend() const override { return backend_; }
+  ModelLease model() const override { return backend_; }
 
  private:
   Toy& toy_;
@@ -72,6 +72,43 @@ class ToySource : public ModelSource {
 
  private:
   Toy& toy_;
+};
+
+// A model in a process of its own, as far as a registry sees it.
+class ToyProcess : public RemoteModel {
+ public:
+  const std::string& id() const override { return id_; }
+  int max_context() const override { return 77; }
+  Result<int> Connect() const override { return Fail(ErrorCode::kUnavailable, "it is a toy"); }
+  bool has_ended() const override { return ended; }
+  std::string how_it_ended() const override { return ended ? "signal 9 (Killed)" : ""; }
+  Figures figures() const override { return {}; }
+  const std::string& description() const override { return id_; }
+
+  std::atomic<bool> ended = false;
+
+ private:
+  std::string id_ = "remote";
+};
+
+class ToyProcessSource : public ModelSource {
+ public:
+  // `last`: the process that was started last.
+  explicit ToyProcessSource(std::shared_ptr<ToyProcess>& last) : last_(last) {}
+  ListedModel Look() const override { return {}; }
+  Result<std::int64_t> NeededBytes() override { return 100; }
+  Result<std::unique_ptr<LoadedModel>> Load(const WorkWatch& /*watch*/) override {
+    last_ = std::make_shared<ToyProcess>();
+    return std::make_unique<Running>(last_);
+  }
+
+ private:
+  struct Running : LoadedModel {
+    explicit Running(std::shared_ptr<const RemoteModel> process) : running(std::move(process)) {}
+    ModelLease model() const override { return running; }
+    std::shared_ptr<const RemoteModel> running;
+  };
+  std::shared_ptr<ToyProcess>& last_;
 };
 
 class ModelRegistryTest : public testing::Test {
@@ -322,6 +359,43 @@ TEST_F(ModelRegistryTest, TheEndEndsALoad) {
   registry_->StopAccepting();
   EXPECT_EQ(outcome.get().error().code, ErrorCode::kUnavailable);
   registry_.reset();
+}
+
+TEST_F(ModelRegistryTest, AProcessThatEndsIsStartedAgainForTheNextRequest) {
+  std::shared_ptr<ToyProcess> process;
+  std::vector<ConfiguredModel> models;
+  models.push_back({.name = "remote", .source = std::make_unique<ToyProcessSource>(process)});
+  models.push_back(Configured(a_));
+  Make(std::move(models), {});
+  ModelLease used = Get(0);
+  Get(1);
+  ASSERT_EQ(used.remote(), process);
+  EXPECT_EQ(used.backend(), nullptr);
+  EXPECT_EQ(registry_->remote_uses(), 1);
+  EXPECT_EQ(registry_->List()[0].max_context, 77);
+  const std::shared_ptr<ToyProcess> first = process;
+  first->ended = true;
+  EXPECT_EQ(registry_->Take(0), nullptr);
+  Outcome next = Ask(0);
+  WaitFor(0, ModelState::kUnloading);  // somebody has it yet
+  EXPECT_TRUE(IsOpen(next));
+  used.reset();
+  const ModelLease again = next.get().value();
+  EXPECT_NE(process, first);
+  EXPECT_EQ(again.remote(), process);
+  EXPECT_EQ(StateOf(1), ModelState::kLoaded);
+  EXPECT_EQ(registry_->remote_uses(), 1);
+}
+
+TEST_F(ModelRegistryTest, TheEndOfAProcessIsNoticedThoughNobodyAsks) {
+  std::shared_ptr<ToyProcess> process;
+  std::vector<ConfiguredModel> models;
+  models.push_back({.name = "remote", .source = std::make_unique<ToyProcessSource>(process)});
+  Make(std::move(models), {});
+  Get(0);
+  process->ended = true;
+  WaitFor(0, ModelState::kUnloaded);
+  EXPECT_EQ(registry_->remote_uses(), 0);
 }
 
 TEST_F(ModelRegistryTest, ALeaseMayOutliveTheRegistry) {

@@ -44,9 +44,18 @@ ModelSlot* FindExpired(std::span<ModelSlot> slots, ModelClock::time_point now) {
   return found == slots.end() ? nullptr : &*found;
 }
 
-ModelClock::time_point NextExpiry(std::span<const ModelSlot> slots) {
+ModelSlot* FindEnded(std::span<ModelSlot> slots) {
+  const auto found = std::ranges::find_if(slots, [](const ModelSlot& slot) { return !slot.is_leaving && slot.has_ended(); });
+  return found == slots.end() ? nullptr : &*found;
+}
+
+ModelClock::time_point NextLook(std::span<const ModelSlot> slots, ModelClock::time_point now) {
+  constexpr std::chrono::milliseconds kBetweenLooksAtProcesses(500);
   ModelClock::time_point next = ModelClock::time_point::max();
-  for (const ModelSlot& slot : slots) next = std::min(next, slot.ExpiresAt());
+  for (const ModelSlot& slot : slots) {
+    next = std::min(next, slot.ExpiresAt());
+    if (slot.is_remote() && !slot.is_leaving) next = std::min(next, now + kBetweenLooksAtProcesses);
+  }
   return next;
 }
 

@@ -27,6 +27,7 @@ struct ModelSlot {
   std::unique_ptr<LoadedModel> loaded;
   std::int64_t bytes = 0;  // that it takes, from before its load until its end
   int leases = 0;
+  int uses = 0;  // leases of who does not only look
   ModelClock::time_point last_used;
   std::vector<Waiter> waiters;
   bool is_wanted = false;   // somebody wants it loaded without waiting for it
@@ -36,6 +37,9 @@ struct ModelSlot {
 
   bool in_memory() const { return state == ModelState::kLoaded; }
   bool is_asked_for() const { return is_wanted || !waiters.empty(); }
+  bool is_remote() const { return in_memory() && loaded->model().remote() != nullptr; }
+  // Its process has ended by itself.
+  bool has_ended() const { return is_remote() && loaded->model().remote()->has_ended(); }
   // When it is unloaded because nobody uses it; max() where it stays.
   ModelClock::time_point ExpiresAt() const;
   // As ListedModel has them.
@@ -50,8 +54,11 @@ ModelSlot* ChooseVictim(std::span<ModelSlot> slots, const ModelSlot& wanted);
 // One whose time is over, or null.
 ModelSlot* FindExpired(std::span<ModelSlot> slots, ModelClock::time_point now);
 
-// max() where no time is running.
-ModelClock::time_point NextExpiry(std::span<const ModelSlot> slots);
+// One whose process has ended and that nobody has sent away yet, or null.
+ModelSlot* FindEnded(std::span<ModelSlot> slots);
+
+// When somebody has to look again, though nothing is asked: max() where there is nothing to wait for.
+ModelClock::time_point NextLook(std::span<const ModelSlot> slots, ModelClock::time_point now);
 
 inline ModelClock::duration ClockTime(double seconds) {
   return std::chrono::duration_cast<ModelClock::duration>(std::chrono::duration<double>(seconds));

@@ -9,6 +9,7 @@
 #include "api/backend.h"
 #include "base/status.h"
 #include "base/work_watch.h"
+#include "models/model_lease.h"
 
 namespace cllm {
 
@@ -16,7 +17,8 @@ namespace cllm {
 class LoadedModel {
  public:
   virtual ~LoadedModel() = default;
-  virtual const std::shared_ptr<const Backend>& backend() const = 0;
+  // What answers, as long as this object is there.
+  virtual ModelLease model() const = 0;
 };
 
 class ModelSource {

@@ -8,6 +8,19 @@
 #include <fmt/format.h>
 
 namespace cllm {
+namespace {
+
+// The same pointer, whose last copy calls `on_end`.
+template <typename T>
+std::shared_ptr<const T> Counted(std::shared_ptr<const T> kept, auto on_end) {
+  const T* pointer = kept.get();
+  return {pointer, [kept = std::move(kept), on_end = std::move(on_end)](const T*) mutable {
+            kept.reset();
+            on_end();
+          }};
+}
+
+}  // namespace
 
 RegistryState::RegistryState(std::vector<ConfiguredModel> models, ModelNames names, const RegistryOptions& options)
     : options_(options), names_(std::move(names)) {
@@ -30,7 +43,7 @@ bool RegistryState::accepting() const {
 ModelLease RegistryState::Take(std::size_t model) {
   const std::lock_guard lock(mutex_);
   ModelSlot& slot = slots_[model];
-  return slot.in_memory() && !slot.is_leaving ? Lend(slot) : nullptr;
+  return IsThere(slot) ? Lend(slot) : nullptr;
 }
 
 std::uint64_t RegistryState::Ask(std::size_t model, ModelRegistry::Answer answer) {
@@ -38,7 +51,7 @@ std::uint64_t RegistryState::Ask(std::size_t model, ModelRegistry::Answer answer
   {
     const std::lock_guard lock(mutex_);
     ModelSlot& slot = slots_[model];
-    if (slot.in_memory() && !slot.is_leaving) {
+    if (IsThere(slot)) {
       ready = Lend(slot);
     } else if (auto refusal = Refusal(slot)) {
       ready = std::unexpected(*std::move(refusal));
@@ -81,6 +94,8 @@ std::optional<Error> RegistryState::Refusal(const ModelSlot& slot) const {
   return error;
 }
 
+bool RegistryState::IsThere(const ModelSlot& slot) { return slot.in_memory() && !slot.is_leaving && !slot.has_ended(); }
+
 // One that is in memory, or on its way, is looked at when it has come or gone.
 void RegistryState::Want(ModelSlot& slot) {
   if (slot.state != ModelState::kUnloaded && slot.state != ModelState::kFailed) return;
@@ -92,19 +107,25 @@ void RegistryState::Want(ModelSlot& slot) {
 // The last one that goes tells it, on whatever thread.
 ModelLease RegistryState::Lend(ModelSlot& slot, Purpose purpose) {
   ++slot.leases;
-  if (purpose == Purpose::kUse) slot.last_used = ModelClock::now();
-  std::shared_ptr<const Backend> kept = slot.loaded->backend();
-  const Backend* backend = kept.get();
-  return {backend, [state = shared_from_this(), &slot, purpose, kept = std::move(kept)](const Backend*) mutable {
-            kept.reset();
-            const std::lock_guard lock(state->mutex_);
-            state->Release(slot, purpose);
-          }};
+  if (purpose == Purpose::kUse) {
+    ++slot.uses;
+    slot.last_used = ModelClock::now();
+  }
+  const auto release = [state = shared_from_this(), &slot, purpose] {
+    const std::lock_guard lock(state->mutex_);
+    state->Release(slot, purpose);
+  };
+  const ModelLease model = slot.loaded->model();
+  if (model.remote()) return Counted(model.remote(), release);
+  return Counted(model.backend(), release);
 }
 
 // Whoever only looks, as probes do, keeps no model in memory.
 void RegistryState::Release(ModelSlot& slot, Purpose purpose) {
-  if (purpose == Purpose::kUse) slot.last_used = ModelClock::now();
+  if (purpose == Purpose::kUse) {
+    --slot.uses;
+    slot.last_used = ModelClock::now();
+  }
   if (--slot.leases == 0) changed_.notify_all();
 }
 
@@ -133,7 +154,7 @@ void RegistryState::StopAccepting() {
     const std::lock_guard lock(mutex_);
     accepting_ = false;
     for (ModelSlot& slot : slots_) {
-      if (slot.in_memory()) slot.loaded->backend()->service.StopAccepting();
+      if (slot.in_memory() && !slot.is_remote()) slot.loaded->model()->service.StopAccepting();
       slot.is_wanted = false;
       std::ranges::move(std::exchange(slot.waiters, {}), std::back_inserter(refused));
     }
@@ -148,6 +169,13 @@ std::vector<ListedModel> RegistryState::List() const {
   std::vector<ListedModel> list;
   for (const ModelSlot& slot : slots_) list.push_back(slot.Shown(now));
   return list;
+}
+
+std::int64_t RegistryState::remote_uses() const {
+  const std::lock_guard lock(mutex_);
+  std::int64_t uses = 0;
+  for (const ModelSlot& slot : slots_) uses += slot.is_remote() ? slot.uses : 0;
+  return uses;
 }
 
 std::vector<ModelLease> RegistryState::Loaded() {

@@ -36,6 +36,7 @@ class RegistryState : public std::enable_shared_from_this<RegistryState> {
   bool accepting() const;
   std::vector<ListedModel> List() const;
   std::vector<ModelLease> Loaded();
+  std::int64_t remote_uses() const;
 
  private:
   using Lock = std::unique_lock<std::mutex>;
@@ -44,6 +45,8 @@ class RegistryState : public std::enable_shared_from_this<RegistryState> {
   enum class Purpose : std::uint8_t { kUse, kLook };
   ModelLease Lend(ModelSlot& slot, Purpose purpose = Purpose::kUse);
   void Release(ModelSlot& slot, Purpose purpose);
+  // Whether whoever comes now gets the model.
+  static bool IsThere(const ModelSlot& slot);
   std::optional<Error> Refusal(const ModelSlot& slot) const;
   void Want(ModelSlot& slot);
 
@@ -55,6 +58,7 @@ class RegistryState : public std::enable_shared_from_this<RegistryState> {
   Result<std::int64_t> MakeRoom(Lock& lock, ModelSlot& slot);
   Status SendAway(Lock& lock, ModelSlot& victim, const ModelSlot& wanted);
   void Drop(Lock& lock, ModelSlot& slot, std::string_view why);
+  void DropAll(Lock& lock);
   void Fail(Lock& lock, ModelSlot& slot, const Error& error);
   void Serve(Lock& lock, ModelSlot& slot);
 

@@ -22,18 +22,22 @@ void RegistryState::Run() {
     const auto leaves = [](const ModelSlot& slot) { return slot.is_leaving && slot.leases == 0; };
     if (const auto leaving = std::ranges::find_if(slots_, leaves); leaving != slots_.end()) {
       Drop(lock, *leaving, "it was to be unloaded");
+    } else if (ModelSlot* ended = FindEnded(slots_)) {
+      spdlog::error("model {}: its process has ended: {}", ended->model.name, ended->loaded->model().remote()->how_it_ended());
+      ended->is_leaving = true;
     } else if (ModelSlot* expired = FindExpired(slots_, ModelClock::now())) {
       Drop(lock, *expired, "nobody used it for its keep_alive_s");
     } else if (!queue_.empty()) {
       ModelSlot& slot = *queue_.front();
       queue_.pop_front();
       Load(lock, slot);
-    } else if (const auto next = NextExpiry(slots_); next != ModelClock::time_point::max()) {
+    } else if (const auto next = NextLook(slots_, ModelClock::now()); next != ModelClock::time_point::max()) {
       changed_.wait_until(lock, next);
     } else {
       changed_.wait(lock);
     }
   }
+  DropAll(lock);
 }
 
 void RegistryState::Load(Lock& lock, ModelSlot& slot) {
@@ -51,10 +55,14 @@ void RegistryState::Load(Lock& lock, ModelSlot& slot) {
   slot.state = ModelState::kLoaded;
   slot.last_used = ModelClock::now();
   slot.is_wanted = false;
-  const Backend& backend = *slot.loaded->backend();
-  slot.shown.facts = backend.facts;
-  slot.shown.max_context = backend.service.max_context();
-  if (!accepting_) backend.service.StopAccepting();
+  const ModelLease model = slot.loaded->model();
+  if (model.remote()) {
+    slot.shown.max_context = model.remote()->max_context();
+  } else {
+    slot.shown.facts = model->facts;
+    slot.shown.max_context = model->service.max_context();
+    if (!accepting_) model->service.StopAccepting();
+  }
   Serve(lock, slot);
 }
 
@@ -172,6 +180,17 @@ void RegistryState::Drop(Lock& lock, ModelSlot& slot, std::string_view why) {
   if (slot.is_asked_for()) Want(slot);
 }
 
+// On the thread that has started their processes, with which these would end at once.
+void RegistryState::DropAll(Lock& lock) {
+  for (ModelSlot& slot : slots_) {
+    std::unique_ptr<LoadedModel> leaving = std::move(slot.loaded);
+    slot.state = ModelState::kUnloaded;
+    lock.unlock();
+    leaving.reset();
+    lock.lock();
+  }
+}
+
 void RegistryState::Stop() {
   StopAccepting();
   {
@@ -180,14 +199,6 @@ void RegistryState::Stop() {
     changed_.notify_all();
   }
   if (thread_.joinable()) thread_.join();
-  for (ModelSlot& slot : slots_) {
-    std::unique_ptr<LoadedModel> leaving;
-    {
-      const std::lock_guard lock(mutex_);
-      leaving = std::move(slot.loaded);
-      slot.state = ModelState::kUnloaded;
-    }
-  }
 }
 
 }  // namespace cllm
