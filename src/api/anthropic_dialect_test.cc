@@ -189,7 +189,7 @@ TEST(AnthropicWriterTest, AStreamTellsOfEachBlock) {
       Json::parse(R"({"type":"content_block_delta","index":0,"delta":{"type":"thinking_delta","thinking":"hm"}})"),
       {{"type", "content_block_delta"}, {"index", 0}, {"delta", {{"type", "signature_delta"}, {"signature", writer.id()}}}},
       Json::parse(R"({"type":"content_block_stop","index":0})"),
-      Json::parse(R"({"type":"content_block_start","index":1,"content_block":{"type":"text","text":"","citations":null}})"),
+      Json::parse(R"({"type":"content_block_start","index":1,"content_block":{"type":"text","text":"","citations":[]}})"),
       Json::parse(R"({"type":"content_block_delta","index":1,"delta":{"type":"text_delta","text":"I look."}})"),
       Json::parse(R"({"type":"content_block_stop","index":1})"),
       Json::parse(
@@ -217,7 +217,7 @@ TEST(AnthropicWriterTest, AWholeAnswerHasTheSameBlocks) {
   const Json whole = Json::parse(writer.Whole({answer}, EndWith(FinishReason::kLength)));
   EXPECT_EQ(whole["stop_reason"], "max_tokens");
   EXPECT_EQ(whole["content"], Json::parse(R"([{"type":"thinking","thinking":"hm","signature":")" + writer.id() +
-                                          R"("},{"type":"text","text":"I look.","citations":null},
+                                          R"("},{"type":"text","text":"I look.","citations":[]},
               {"type":"tool_use","id":"toolu_f","name":"f","input":{"a":1},"caller":{"type":"direct"}},
               {"type":"tool_use","id":"toolu_g","name":"g","input":{"_incomplete":"{\"b"},"caller":{"type":"direct"}}])"));
 }
@@ -225,7 +225,7 @@ TEST(AnthropicWriterTest, AWholeAnswerHasTheSameBlocks) {
 TEST(AnthropicWriterTest, AnAnswerSaysWhyItEnded) {
   GenerationEnd end = EndWith(FinishReason::kStop);
   EXPECT_EQ(Json::parse(AnthropicWriter({}).Whole({{}}, end))["stop_reason"], "end_turn");
-  EXPECT_EQ(Json::parse(AnthropicWriter({}).Whole({{}}, end))["content"], Json::parse(R"([{"type":"text","text":"","citations":null}])"));
+  EXPECT_EQ(Json::parse(AnthropicWriter({}).Whole({{}}, end))["content"], Json::parse(R"([{"type":"text","text":"","citations":[]}])"));
   end.stop_string = "END";
   const Json stopped = Json::parse(AnthropicWriter({}).Whole({{}}, end));
   EXPECT_EQ(stopped["stop_reason"], "stop_sequence");

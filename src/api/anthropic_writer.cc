@@ -74,7 +74,7 @@ Json CallBlockSchema() {
 }
 
 Json TextBlockSchema(Json text) {
-  return words::Record({{"type", words::Const("text")}, {"text", std::move(text)}, {"citations", words::Null()}});
+  return words::Record({{"type", words::Const("text")}, {"text", std::move(text)}, {"citations", words::ListOf(words::AnyObject(), 0, 0)}});
 }
 
 Json MessageSchema(Json content) {
@@ -84,7 +84,8 @@ Json MessageSchema(Json content) {
   return words::Record(members);
 }
 
-Json TextBlock(const std::string& text) { return {{"type", "text"}, {"text", text}, {"citations", nullptr}}; }
+// Its owner lets citations be null; the AI SDK does not.
+Json TextBlock(const std::string& text) { return {{"type", "text"}, {"text", text}, {"citations", Json::array()}}; }
 
 // `caller`: the model itself, not code that it has run.
 Json CallBlock(const AnswerPart& call, Json input) {
