@@ -206,8 +206,9 @@ void ToolReader::ReadFunctionFields(JsonObject& fields, const std::string& path)
   ToolCheck check;
   check.is_strict = tool.is_strict;
   const bool has_parameters = parameters != nullptr && !parameters->empty();
+  tool.place = fmt::format("{}.{}", path, schema_field);
   tool.parameters = Dump(has_parameters ? *parameters : kNoParameters);
-  if (has_parameters) tool.enforced = ReadParameters(*parameters, fmt::format("{}.{}", path, schema_field), check);
+  if (has_parameters) tool.enforced = ReadParameters(*parameters, tool.place, check);
   prompt_.tools.push_back(tool);
   checks_.emplace(tool.name, std::move(check));
 }

@@ -77,4 +77,15 @@ std::string ShapeOfSchema(std::string_view schema) {
   return json ? Dump(ShapeReader(*json).Read(*json, 0)) : "{}";
 }
 
+std::vector<SchemaArgument> ArgumentsOfSchema(std::string_view schema) {
+  const Result<Json> json = ParseJsonObject(schema);
+  if (!json || !json->contains("properties") || !json->at("properties").is_object()) return {};
+  const Json required = json->value("required", Json::array());
+  std::vector<SchemaArgument> arguments;
+  for (const auto& [name, property] : json->at("properties").items()) {
+    arguments.push_back({.name = name, .is_required = std::ranges::find(required, Json(name)) != required.end()});
+  }
+  return arguments;
+}
+
 }  // namespace cllm

@@ -3,6 +3,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace cllm {
 
@@ -15,5 +16,13 @@ bool IsJson(std::string_view text);
 // The part of a JSON schema that says which values are strings, objects and so on: all that reading a model's tool calls needs.
 // References are followed. Bounded in size, however the schema refers to itself; "{}" where it is none.
 std::string ShapeOfSchema(std::string_view schema);
+
+// The properties of an object's schema, in its order; nothing where it has none.
+struct SchemaArgument {
+  std::string name = {};
+  bool is_required = false;
+  bool operator==(const SchemaArgument&) const = default;
+};
+std::vector<SchemaArgument> ArgumentsOfSchema(std::string_view schema);
 
 }  // namespace cllm

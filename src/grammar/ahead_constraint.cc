@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "base/invariant.h"
+#include "grammar/frame.h"
 
 namespace cllm {
 namespace {
@@ -31,10 +32,11 @@ DLTensor TensorOf(std::vector<std::uint32_t>& mask, std::int64_t& words) {
 }  // namespace
 
 AheadConstraint::AheadConstraint(std::shared_ptr<const CompiledGrammar> grammar, std::string begun, const Vocabulary& vocabulary,
-                                 MaskWorkers& workers)
+                                 std::span<const std::uint32_t> controls, MaskWorkers& workers)
     : grammar_(std::move(grammar)),
       begun_(std::move(begun)),
       vocabulary_(vocabulary),
+      controls_(controls),
       workers_(workers),
       matcher_(grammar_->grammar(), vocabulary.ends),
       mask_(static_cast<std::size_t>(xgrammar::GetBitmaskSize(static_cast<int>(vocabulary.pieces.size())))) {}
@@ -56,7 +58,7 @@ void AheadConstraint::Post(std::optional<std::int32_t> accepted) {
 
 void AheadConstraint::Work(std::optional<std::int32_t> accepted) {
   try {
-    if (!accepted && !begun_.empty() && !matcher_.AcceptString(begun_)) {
+    if (!accepted && !AcceptBegun()) {
       status_ = Fail(ErrorCode::kInternal, "the prompt does not end as the grammar of its answer begins");
       return;
     }
@@ -78,6 +80,32 @@ void AheadConstraint::Work(std::optional<std::int32_t> accepted) {
   }
 }
 
+// As the frame is read: where a token's text stands in it, the token came.
+bool AheadConstraint::AcceptBegun() {
+  std::string_view rest = begun_;
+  while (!rest.empty()) {
+    const TokenPlace next = FirstToken(rest, grammar_->tokens());
+    const std::string_view text = rest.substr(0, next.begin);
+    if (!text.empty() && !matcher_.AcceptString(std::string(text))) return false;
+    rest.remove_prefix(text.size());
+    if (next.token == nullptr) continue;
+    if (!matcher_.AcceptToken(next.token->token)) return false;
+    rest.remove_prefix(next.token->text.size());
+  }
+  return true;
+}
+
+// Rules that somebody wrote may speak of tokens, too.
+void AheadConstraint::ForbidControls() {
+  const auto allows = [this](const GrammarToken& token) { return TokenMask{.allowed = mask_}.Allows(token.token); };
+  std::vector<std::int32_t> named;
+  for (const GrammarToken& token : grammar_->tokens()) {
+    if (allows(token)) named.push_back(token.token);
+  }
+  for (std::size_t word = 0; word < mask_.size(); ++word) mask_[word] &= ~controls_[word];
+  for (const std::int32_t token : named) mask_[static_cast<std::size_t>(token) / 32] |= std::uint32_t{1} << (token % 32);
+}
+
 void AheadConstraint::Fill() {
   std::int64_t words = 0;
   DLTensor tensor = TensorOf(mask_, words);
@@ -87,6 +115,7 @@ void AheadConstraint::Fill() {
   workers_.RecordMask(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
   const std::size_t tail = vocabulary_.pieces.size() % 32;
   if (tail != 0) mask_.back() &= (std::uint32_t{1} << tail) - 1;
+  ForbidControls();
   const bool allows_end = AllowsEnd();
   const auto others = [this] {
     std::size_t ends = 0;

@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -18,14 +19,18 @@ namespace cllm {
 
 class CompiledGrammar {
  public:
-  CompiledGrammar(xgrammar::CompiledGrammar grammar, std::string begun) : grammar_(std::move(grammar)), begun_(std::move(begun)) {}
+  CompiledGrammar(xgrammar::CompiledGrammar grammar, std::string begun, std::vector<GrammarToken> tokens)
+      : grammar_(std::move(grammar)), begun_(std::move(begun)), tokens_(std::move(tokens)) {}
   const xgrammar::CompiledGrammar& grammar() const { return grammar_; }
   // What of it comes before the answer.
   const std::string& begun() const { return begun_; }
+  // The tokens that stand for their texts.
+  const std::vector<GrammarToken>& tokens() const { return tokens_; }
 
  private:
   xgrammar::CompiledGrammar grammar_;
   std::string begun_;
+  std::vector<GrammarToken> tokens_;
 };
 
 // Four bounds for each doubling, so that a median says something.
@@ -45,8 +50,9 @@ class MaskWorkers {
 
 class AheadConstraint : public TokenConstraint, public std::enable_shared_from_this<AheadConstraint> {
  public:
-  // `begun`: what of the grammar has come before.
-  AheadConstraint(std::shared_ptr<const CompiledGrammar> grammar, std::string begun, const Vocabulary& vocabulary, MaskWorkers& workers);
+  // `begun`: what of the grammar has come before. `controls`: the control tokens, as a mask.
+  AheadConstraint(std::shared_ptr<const CompiledGrammar> grammar, std::string begun, const Vocabulary& vocabulary,
+                  std::span<const std::uint32_t> controls, MaskWorkers& workers);
   // Begins to work out what may come first.
   void Begin() { Post({}); }
 
@@ -56,13 +62,16 @@ class AheadConstraint : public TokenConstraint, public std::enable_shared_from_t
  private:
   void Post(std::optional<std::int32_t> accepted);
   void Work(std::optional<std::int32_t> accepted);
+  bool AcceptBegun();
   void Fill();
+  void ForbidControls();
   std::optional<std::int32_t> OnlyToken() const;
   bool AllowsEnd() const;
 
   const std::shared_ptr<const CompiledGrammar> grammar_;
   const std::string begun_;
   const Vocabulary& vocabulary_;
+  const std::span<const std::uint32_t> controls_;
   MaskWorkers& workers_;
   // Touched by the one who has the turn: a worker between Post and its end, else the sequence.
   xgrammar::GrammarMatcher matcher_;

@@ -129,13 +129,14 @@ xgrammar::Grammar PartGrammar(const GrammarPart& part) {
 
 xgrammar::Grammar ToGrammar(const GrammarSource& source) {
   if (source.frame.empty()) return PartGrammar(source.parts.at(0));
-  std::string all = source.frame;
+  std::string frame = WithTokens(source.frame, source.tokens);
+  std::string rules;
   for (std::size_t i = 0; i < source.parts.size(); ++i) {
     const std::string prefix = "part" + std::to_string(i) + "_";
-    if (!source.parts[i].place.empty()) all = ReplaceAll(all, source.parts[i].place, prefix + "root");
-    all += "\n" + WithPrefixedRules(PartGrammar(source.parts[i]).ToString(), prefix);
+    if (!source.parts[i].place.empty()) frame = ReplaceAll(frame, source.parts[i].place, prefix + "root");
+    rules += "\n" + WithPrefixedRules(PartGrammar(source.parts[i]).ToString(), prefix);
   }
-  return xgrammar::Grammar::FromEBNF(all);
+  return xgrammar::Grammar::FromEBNF(frame + rules);
 }
 
 // The library writes "[12:34:56] FILE.cc:123: …" before what it says.
@@ -175,6 +176,11 @@ std::string WriteCompileJob(const GrammarSource& source, const Vocabulary& vocab
   }
   AppendText(bytes, source.frame);
   AppendText(bytes, source.begun);
+  AppendNumber(bytes, static_cast<std::uint32_t>(source.tokens.size()));
+  for (const GrammarToken& token : source.tokens) {
+    AppendNumber(bytes, static_cast<std::uint32_t>(token.token));
+    AppendText(bytes, token.text);
+  }
   AppendNumber(bytes, static_cast<std::uint32_t>(vocabulary.pieces.size()));
   for (const std::string& piece : vocabulary.pieces) AppendText(bytes, piece);
   AppendNumber(bytes, static_cast<std::uint32_t>(vocabulary.ends.size()));
@@ -194,6 +200,10 @@ Result<CompileJob> ReadCompileJob(std::string_view bytes) {
   }
   job.source.frame = reader.Text();
   job.source.begun = reader.Text();
+  for (std::uint32_t left = reader.Number(); left > 0 && reader.ok(); --left) {
+    const auto token = static_cast<std::int32_t>(reader.Number());
+    job.source.tokens.push_back({.text = reader.Text(), .token = token});
+  }
   for (std::uint32_t left = reader.Number(); left > 0 && reader.ok(); --left) job.vocabulary.pieces.push_back(reader.Text());
   for (std::uint32_t left = reader.Number(); left > 0 && reader.ok(); --left) {
     job.vocabulary.ends.push_back(static_cast<std::int32_t>(reader.Number()));

@@ -33,6 +33,23 @@ std::size_t QuotedLength(std::string_view text) {
   return std::min(length + 1, text.size());
 }
 
+// What stands behind a literal counts for all of it.
+std::string LiteralWithTokens(std::string_view literal, std::span<const GrammarToken> tokens) {
+  if (FirstToken(literal, tokens).token == nullptr) return std::string(literal);
+  std::string parts;
+  std::string_view rest = literal.substr(1, literal.size() - 2);
+  const auto add = [&parts](std::string_view text) {
+    if (!text.empty()) parts.append(" \"").append(text).append("\"");
+  };
+  for (TokenPlace next = FirstToken(rest, tokens); next.token != nullptr; next = FirstToken(rest, tokens)) {
+    add(rest.substr(0, next.begin));
+    parts += " Token(" + std::to_string(next.token->token) + ")";
+    rest.remove_prefix(next.begin + next.token->text.size());
+  }
+  add(rest);
+  return "(" + parts.substr(1) + ")";
+}
+
 }  // namespace
 
 std::string WithPrefixedRules(std::string_view rules, std::string_view prefix) {
@@ -50,6 +67,27 @@ std::string WithPrefixedRules(std::string_view rules, std::string_view prefix) {
     rules.remove_prefix(length);
   }
   return renamed;
+}
+
+TokenPlace FirstToken(std::string_view text, std::span<const GrammarToken> tokens) {
+  TokenPlace first{.begin = std::string_view::npos};
+  for (const GrammarToken& token : tokens) {
+    const std::size_t begin = token.text.empty() ? std::string_view::npos : text.find(token.text);
+    const bool is_longer = first.token != nullptr && begin == first.begin && token.text.size() > first.token->text.size();
+    if (begin < first.begin || is_longer) first = {.begin = begin, .token = &token};
+  }
+  return first;
+}
+
+std::string WithTokens(std::string_view rules, std::span<const GrammarToken> tokens) {
+  std::string all;
+  while (!rules.empty()) {
+    const bool is_quoted = rules.front() == '"' || rules.front() == '[';
+    const std::string_view next = rules.substr(0, is_quoted ? QuotedLength(rules) : 1);
+    rules.remove_prefix(next.size());
+    all += next.front() == '"' ? LiteralWithTokens(next, tokens) : std::string(next);
+  }
+  return all;
 }
 
 std::string EitherGrammar(std::string_view one, std::string_view other) {

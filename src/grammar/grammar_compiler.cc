@@ -58,9 +58,15 @@ Error TooMuch(const char* what) {
 }  // namespace
 
 struct GrammarCompiler::KnownVocabulary {
-  explicit KnownVocabulary(Vocabulary made) : vocabulary(std::move(made)), info(ToXGrammar(vocabulary)) {}
+  explicit KnownVocabulary(Vocabulary made)
+      : vocabulary(std::move(made)), info(ToXGrammar(vocabulary)), controls((vocabulary.pieces.size() + 31) / 32) {
+    for (std::size_t token = 0; token < vocabulary.pieces.size(); ++token) {
+      if (IsControl(vocabulary, static_cast<std::int32_t>(token))) controls[token / 32] |= std::uint32_t{1} << (token % 32);
+    }
+  }
   Vocabulary vocabulary;
   xgrammar::TokenizerInfo info;
+  std::vector<std::uint32_t> controls;  // as a mask
 };
 
 GrammarCompiler::GrammarCompiler(std::function<Vocabulary()> vocabulary, GrammarOptions options)
@@ -94,7 +100,7 @@ GrammarCompiler::Outcome GrammarCompiler::CompileAnew(const GrammarSource& sourc
   auto read = xgrammar::CompiledGrammar::DeserializeJSON(written->substr(1), Known().info);
   auto* const compiled = std::get_if<xgrammar::CompiledGrammar>(&read);
   if (compiled == nullptr) return Fail(ErrorCode::kInternal, "the compiled grammar cannot be read");
-  return std::make_shared<const CompiledGrammar>(std::move(*compiled), source.begun);
+  return std::make_shared<const CompiledGrammar>(std::move(*compiled), source.begun, source.tokens);
 }
 
 // What the child wrote; at least one byte.
@@ -151,10 +157,10 @@ void GrammarCompiler::Keep(std::string key, const Outcome& outcome, std::size_t 
   }
 }
 
-std::shared_ptr<TokenConstraint> GrammarCompiler::Constrain(std::shared_ptr<const CompiledGrammar> grammar,
-                                                            std::optional<std::string> begun) {
-  std::string text = begun ? std::move(*begun) : grammar->begun();
-  auto constraint = std::make_shared<AheadConstraint>(std::move(grammar), std::move(text), Known().vocabulary, *workers_);
+std::shared_ptr<TokenConstraint> GrammarCompiler::Constrain(std::shared_ptr<const CompiledGrammar> grammar, const std::string& begun) {
+  std::string text = grammar->begun() + begun;
+  const KnownVocabulary& known = Known();
+  auto constraint = std::make_shared<AheadConstraint>(std::move(grammar), std::move(text), known.vocabulary, known.controls, *workers_);
   constraint->Begin();
   return constraint;
 }

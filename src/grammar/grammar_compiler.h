@@ -60,9 +60,9 @@ class GrammarCompiler {
   // asked now and then, and its error is passed on.
   Result<std::shared_ptr<const CompiledGrammar>> Compile(const GrammarSource& source, std::uint64_t root, const StopCheck& stop);
 
-  // For one sequence, which is at its beginning; or where `begun` has come of what the grammar describes. What may come next is being
-  // worked out from now on.
-  std::shared_ptr<TokenConstraint> Constrain(std::shared_ptr<const CompiledGrammar> grammar, std::optional<std::string> begun = {});
+  // For one sequence, of which `begun` has come already, behind what its prompt has begun. What may come next is being worked out from
+  // now on.
+  std::shared_ptr<TokenConstraint> Constrain(std::shared_ptr<const CompiledGrammar> grammar, const std::string& begun = {});
 
   GrammarStats stats() const;
   // Of each mask, in seconds.

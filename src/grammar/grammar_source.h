@@ -22,12 +22,21 @@ struct GrammarPart {
   bool operator==(const GrammarPart&) const = default;
 };
 
+// A token of the vocabulary that marks something, by its text.
+struct GrammarToken {
+  std::string text = {};
+  std::int32_t token = 0;
+  bool operator==(const GrammarToken&) const = default;
+};
+
 struct GrammarSource {
   std::vector<GrammarPart> parts = {};  // the one that is the answer, or those that stand in a frame
   // GBNF around the parts; empty: there is none.
   std::string frame = {};
   // What the frame begins with that the prompt has already.
   std::string begun = {};
+  // Where the frame writes one of these texts, its token comes, and not its letters. No other control token ever comes.
+  std::vector<GrammarToken> tokens = {};
   bool operator==(const GrammarSource&) const = default;
 
   static GrammarSource Of(GrammarPart::Kind kind, std::string text) { return {.parts = {{.kind = kind, .text = std::move(text)}}}; }
@@ -43,6 +52,7 @@ struct GrammarSource {
     key += ';';
     add(frame);
     add(begun);
+    for (const GrammarToken& token : tokens) add(std::to_string(token.token) + token.text);
     return key;
   }
 };

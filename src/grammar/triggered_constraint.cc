@@ -6,7 +6,7 @@
 namespace cllm {
 
 TriggeredConstraint::TriggeredConstraint(Settings settings) : settings_(std::move(settings)), tracker_(settings_.marks) {
-  for (const std::string& trigger : settings_.triggers) longest_trigger_ = std::max(longest_trigger_, trigger.size());
+  for (const TextTrigger& trigger : settings_.triggers) longest_trigger_ = std::max(longest_trigger_, MostTriggerBytes(trigger));
 }
 
 bool TriggeredConstraint::IsComplete(const TokenMask& mask) const {
@@ -22,14 +22,15 @@ Result<std::optional<TokenMask>> TriggeredConstraint::Next(std::chrono::microsec
     if (!next) {
       // What came with the trigger is no beginning: it was text. The next trigger may stand in it.
       inner_.reset();
-      Look(std::exchange(seen_, {}).substr(1));
+      Forget(1);
+      Look({});
       continue;
     }
     has_begun_ = true;
     if (!IsComplete(**next)) return next;
     if (settings_.once) return TokenMask{.allowed = {}, .forced = {}, .is_end = true};
     inner_.reset();
-    seen_.clear();
+    Forget(seen_.size());
   }
   return TokenMask();
 }
@@ -39,15 +40,22 @@ void TriggeredConstraint::Accept(std::int32_t token) {
   Look(tracker_.Add(settings_.bytes(token)));
 }
 
+void TriggeredConstraint::Forget(std::size_t bytes) {
+  seen_.erase(0, bytes);
+  is_beginning_ = false;
+}
+
 void TriggeredConstraint::Look(std::string_view text) {
   seen_ += text;
   std::size_t first = std::string::npos;
-  for (const std::string& trigger : settings_.triggers) first = std::min(first, seen_.find(trigger));
+  for (const TextTrigger& trigger : settings_.triggers) {
+    first = std::min(first, FindTrigger(trigger, seen_, is_beginning_).value_or(std::string::npos));
+  }
   if (first == std::string::npos) {
-    if (seen_.size() >= longest_trigger_) seen_.erase(0, seen_.size() - (longest_trigger_ - 1));
+    if (seen_.size() >= longest_trigger_) Forget(seen_.size() - (longest_trigger_ - 1));
     return;
   }
-  seen_.erase(0, first);
+  if (first > 0) Forget(first);
   has_begun_ = false;
   inner_ = settings_.begin(seen_);
 }

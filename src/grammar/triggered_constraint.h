@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/text_trigger.h"
 #include "grammar/thoughts.h"
 #include "sampling/token_constraint.h"
 
@@ -18,10 +19,10 @@ namespace cllm {
 class TriggeredConstraint : public TokenConstraint {
  public:
   struct Settings {
-    std::vector<std::string> triggers = {};  // none of them empty
-    ThoughtMarks marks = {};                 // within thoughts nothing is opened
-    bool once = false;                       // what is complete is the end of the answer
-    std::vector<std::int32_t> ends = {};     // tokens that a mask allows where its grammar is satisfied
+    std::vector<TextTrigger> triggers = {};
+    ThoughtMarks marks = {};              // within thoughts nothing is opened
+    bool once = false;                    // what is complete is the end of the answer
+    std::vector<std::int32_t> ends = {};  // tokens that a mask allows where its grammar is satisfied
     TokenBytes bytes = {};
     // The grammar's constraint where `begun`, the trigger and what came with it, has come.
     std::function<std::shared_ptr<TokenConstraint>(std::string begun)> begin = {};
@@ -33,14 +34,16 @@ class TriggeredConstraint : public TokenConstraint {
 
  private:
   void Look(std::string_view text);
+  void Forget(std::size_t bytes);
   bool IsComplete(const TokenMask& mask) const;
 
   const Settings settings_;
   std::size_t longest_trigger_ = 0;
   ThoughtTracker tracker_;
   std::shared_ptr<TokenConstraint> inner_;
-  bool has_begun_ = false;  // `inner_` takes what opened it
-  std::string seen_;        // the end of the free text, or what opened `inner_`
+  bool has_begun_ = false;    // `inner_` takes what opened it
+  std::string seen_;          // the end of the free text, or what opened `inner_`
+  bool is_beginning_ = true;  // it is all text so far
 };
 
 }  // namespace cllm

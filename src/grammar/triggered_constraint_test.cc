@@ -27,7 +27,7 @@ class TriggeredConstraintTest : public testing::Test {
   }
 
   Settings Calls() {
-    return {.triggers = {"<call>", "<also>"},
+    return {.triggers = {{.words = {"<call>"}}, {.words = {"<also>"}}},
             .ends = {kEndOfBytes},
             .bytes = [](std::int32_t token) { return token == kEndOfBytes ? "" : std::string(1, static_cast<char>(token)); },
             .begin =
@@ -117,6 +117,16 @@ TEST_F(TriggeredConstraintTest, WhatCannotBeACallIsText) {
   constraint.Accept(1);
   EXPECT_FALSE(is_free()) << "a trigger stands across both";
   EXPECT_EQ(begun_, (std::vector<std::string>{"<also>", "<call>y<ca", "<call>5"}));
+}
+
+TEST_F(TriggeredConstraintTest, WhereATriggerStandsMayMatter) {
+  Settings headed = Calls();
+  headed.triggers = {{.words = {"<call>"}, .behind = "to:", .begins = true}};
+  EXPECT_EQ(Walk(headed, "<call>x"), "<call>|") << "at the beginning";
+  EXPECT_EQ(Walk(headed, "a <call>x"), "a <call>x");
+  EXPECT_EQ(Walk(headed, "a to:<call>x"), "a to:<call>|") << "behind what leads to it";
+  EXPECT_EQ(Unmarked(Walk(headed, "<call>1</call><call>x")), "<call>1</call><call>x") << "what follows a call is no beginning";
+  EXPECT_EQ(begun_, (std::vector<std::string>{"<call>", "<call>", "<call>"}));
 }
 
 TEST_F(TriggeredConstraintTest, ThoughtsOpenNothing) {

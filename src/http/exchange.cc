@@ -16,6 +16,7 @@ namespace cllm {
 namespace {
 
 constexpr const char* kCacheHeader = "X-cLLM-Cache";
+constexpr const char* kRelaxedSchemaHeader = "X-cLLM-Relaxed-Schema";
 
 }  // namespace
 
@@ -99,23 +100,34 @@ void Exchange::KeepAlive() {
   KeepAliveAfter(parts_.keep_alive);
 }
 
-void Exchange::OnStart(const CacheUse& cache) {
+void Exchange::OnStart(const AnswerStart& start) {
   const std::lock_guard lock(mutex_);
-  cache_ = cache;
+  start_ = start;
 }
 
 std::optional<std::string> Exchange::CacheHeader() {
   const std::lock_guard lock(mutex_);
-  if (!cache_) return std::nullopt;
-  if (cache_->result) return "hit";
-  return cache_->prefix_tokens > 0 ? fmt::format("prefix={}", cache_->prefix_tokens) : "miss";
+  if (!start_) return std::nullopt;
+  if (start_->is_cached) return "hit";
+  return start_->prefix_tokens > 0 ? fmt::format("prefix={}", start_->prefix_tokens) : "miss";
+}
+
+HeaderList Exchange::OwnHeaders() {
+  std::vector<std::string> relaxed = parts_.relaxed_schema;
+  {
+    const std::lock_guard lock(mutex_);
+    if (start_) relaxed.insert(relaxed.end(), start_->relaxed_schema.begin(), start_->relaxed_schema.end());
+  }
+  HeaderList headers = parts_.headers;
+  if (!relaxed.empty()) headers.emplace_back(kRelaxedSchemaHeader, FieldListValue(relaxed));
+  return headers;
 }
 
 HeaderList Exchange::StreamHeaders() {
   HeaderList headers = {
       {kContentTypeHeader, std::string(parts_.dialect->StreamType())}, {"Cache-Control", "no-cache"}, {kStreamHeader, "no"}};
   if (auto cache = CacheHeader()) headers.emplace_back(kCacheHeader, *std::move(cache));
-  headers.insert(headers.end(), parts_.headers.begin(), parts_.headers.end());
+  std::ranges::move(OwnHeaders(), std::back_inserter(headers));
   return headers;
 }
 
@@ -238,7 +250,7 @@ drogon::HttpResponsePtr Exchange::WriteWhole() {
 
 void Exchange::Respond(const drogon::HttpResponsePtr& response) {
   response->addHeader(kCacheHeader, CacheHeader().value_or("miss"));
-  AddHeaders(*response, parts_.headers);
+  AddHeaders(*response, OwnHeaders());
   parts_.respond(response);
   Finish();
 }

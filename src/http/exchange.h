@@ -45,12 +45,13 @@ class Exchange : public GenerationSink, public LoopClient, public std::enable_sh
     ErrorFamily errors = ErrorFamily::kCllm;
     std::shared_ptr<const Backend> backend;  // kept alive until the answer is out
     bool stream = false;
-    HeaderList common_headers = {};            // CommonHeaders, which Drogon's answers get when they are sent
-    HeaderList headers = {};                   // of this answer alone
-    RequestRecord record = {};                 // what is known of the request before its answer
-    std::function<void()> on_stream_end = {};  // a stream's last byte was handed to the connection
-    MemoryShare memory = {};                   // what the request holds; its answer is added
-    std::size_t repeated_bytes = 0;            // of the request, at the beginning of a stream and in a whole answer
+    HeaderList common_headers = {};                // CommonHeaders, which Drogon's answers get when they are sent
+    HeaderList headers = {};                       // of this answer alone
+    std::vector<std::string> relaxed_schema = {};  // what of the tools' schemas is not kept
+    RequestRecord record = {};                     // what is known of the request before its answer
+    std::function<void()> on_stream_end = {};      // a stream's last byte was handed to the connection
+    MemoryShare memory = {};                       // what the request holds; its answer is added
+    std::size_t repeated_bytes = 0;                // of the request, at the beginning of a stream and in a whole answer
     // How often a stream without text says that it is alive; 0: never.
     std::chrono::milliseconds keep_alive{};
   };
@@ -64,7 +65,7 @@ class Exchange : public GenerationSink, public LoopClient, public std::enable_sh
   // Loop thread: the request was refused, somebody else answers.
   void Abandon() { finished_ = true; }
 
-  void OnStart(const CacheUse& cache) override;
+  void OnStart(const AnswerStart& start) override;
   void OnText(TextDelta delta) override;
   void OnEnd(const GenerationEnd& end) override;
   void Flush() override;
@@ -84,6 +85,8 @@ class Exchange : public GenerationSink, public LoopClient, public std::enable_sh
   bool Hold(const TextDelta& delta);
   bool Hold(std::size_t answer_bytes);
   std::optional<std::string> CacheHeader();
+  // Those of this answer alone, in whichever way it goes.
+  HeaderList OwnHeaders();
   // What a stream says before its first frame, by whichever way it goes.
   HeaderList StreamHeaders();
   void Log(const GenerationEnd& end, bool has_begun);
@@ -105,8 +108,8 @@ class Exchange : public GenerationSink, public LoopClient, public std::enable_sh
   const trantor::TcpConnection* connection_key_ = nullptr;
   trantor::EventLoop* loop_ = nullptr;
 
-  std::mutex mutex_;               // guards the next nine, between the service's threads and the loop
-  std::optional<CacheUse> cache_;  // once it is known
+  std::mutex mutex_;                  // guards the next nine, between the service's threads and the loop
+  std::optional<AnswerStart> start_;  // once it is known
   bool queued_ = false;
   bool has_text_ = false;
   bool has_begun_ = false;  // the stream, perhaps without any text yet

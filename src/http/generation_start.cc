@@ -35,18 +35,6 @@ HeaderList IgnoredFieldsHeader(const std::vector<std::string>& fields, const std
   return {{"X-cLLM-Ignored-Fields", std::move(list)}};
 }
 
-// The header that names what of the tools' schemas is not kept.
-HeaderList RelaxedSchemaHeader(const std::vector<std::string>& pointers) {
-  if (pointers.empty()) return {};
-  return {{"X-cLLM-Relaxed-Schema", FieldListValue(pointers)}};
-}
-
-HeaderList HeadersOf(const ParsedCall& call, const std::string& request_id) {
-  HeaderList headers = IgnoredFieldsHeader(call.ignored_fields, request_id);
-  for (auto& header : RelaxedSchemaHeader(call.relaxed_schema)) headers.push_back(std::move(header));
-  return headers;
-}
-
 }  // namespace
 
 GenerationStart::GenerationStart(HttpCall call, RequestBody body, ModelLease backend, DialectOf dialect_of, const RequestRoom& room)
@@ -147,7 +135,8 @@ std::shared_ptr<Exchange> GenerationStart::MakeExchange(ParsedCall& call) {
           .backend = backend_.backend(),
           .stream = call.stream,
           .common_headers = CommonHeaders(room_.front_door.cors(), call_.request->getHeader("origin"), record_.request_id),
-          .headers = HeadersOf(call, record_.request_id),
+          .headers = IgnoredFieldsHeader(call.ignored_fields, record_.request_id),
+          .relaxed_schema = std::move(call.relaxed_schema),
           .record = record_,
           .on_stream_end = [&door = room_.front_door, connection = call_.request->getConnectionPtr()] { door.OnAnswered(connection); },
           .memory = std::move(body_.memory),

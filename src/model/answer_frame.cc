@@ -46,6 +46,8 @@ std::string WithWrittenEmptiness(std::string_view grammar) {
 
 std::string PlaceInFrame(std::size_t part) { return fmt::format(R"("\"@@{}@@\"")", part); }
 
+std::string PlaceOfArgument(std::size_t tool, std::size_t argument) { return fmt::format(R"("\"@@{}.{}@@\"")", tool, argument); }
+
 std::string FramePlaceholder(std::size_t part) { return fmt::format(R"({{"const":"@@{}@@"}})", part); }
 
 std::string CallsAlone(const std::string& grammar, int most_calls) {

@@ -10,6 +10,8 @@
 #include <utility>
 
 #include "base/json_text.h"
+#include "model/missing_ids.h"
+#include "model/peg_walk.h"
 
 namespace cllm {
 namespace {
@@ -18,33 +20,6 @@ using Peg = common_chat_peg_builder;
 
 // A level takes some kilobytes of the stack (see the test of deep texts).
 constexpr int kMostNesting = 64;
-
-std::vector<common_peg_parser_id> ChildrenOf(const common_peg_arena& arena, common_peg_parser_id id) {
-  return std::visit(
-      [&arena](const auto& parser) -> std::vector<common_peg_parser_id> {
-        using Parser = std::decay_t<decltype(parser)>;
-        if constexpr (requires { parser.children; }) return parser.children;
-        if constexpr (requires { parser.child; }) return {parser.child};
-        if constexpr (std::is_same_v<Parser, common_peg_ref_parser>) return {arena.get_rule(parser.name)};
-        return {};
-      },
-      arena.get(id));
-}
-
-// `root` and all parsers below it, each once, until `visit` says that it has seen enough.
-template <typename Visit>
-bool AnyBelow(const common_peg_arena& arena, common_peg_parser_id root, const Visit& visit) {
-  std::set<common_peg_parser_id> seen;
-  std::vector<common_peg_parser_id> open = {root};
-  while (!open.empty()) {
-    const common_peg_parser_id id = open.back();
-    open.pop_back();
-    if (!seen.insert(id).second) continue;
-    if (visit(arena.get(id))) return true;
-    for (const common_peg_parser_id child : ChildrenOf(arena, id)) open.push_back(child);
-  }
-  return false;
-}
 
 // The delimiters of all texts that are searched for their end below `root`.
 void CollectDelimiters(const common_peg_arena& arena, common_peg_parser_id root, std::set<std::string>& delimiters) {
@@ -57,79 +32,6 @@ void CollectDelimiters(const common_peg_arena& arena, common_peg_parser_id root,
     return false;
   });
 }
-
-bool HoldsTag(const common_peg_arena& arena, common_peg_parser_id root, const std::string& tag) {
-  return AnyBelow(arena, root, [&tag](const auto& parser) {
-    const auto* tagged = std::get_if<common_peg_tag_parser>(&parser);
-    return tagged != nullptr && tagged->tag == tag;
-  });
-}
-
-// The library lets a call's id be missing, but not the comma that parts it from its neighbour, and without a grammar that makes them
-// write one most models write none. Both become one optional parser: ", [id]" or "[id] ," → "[, id]" or "[id ,]". Sequences share
-// their parsers with those that they were made of.
-class IdsMayBeMissing {
- public:
-  explicit IdsMayBeMissing(common_peg_arena& arena) : arena_(arena) {}
-
-  void Apply() {
-    for (common_peg_parser_id id = 0; id < arena_.size(); ++id) {
-      const auto* sequence = std::get_if<common_peg_sequence_parser>(&arena_.get(id));
-      if (sequence == nullptr || made_.contains(id)) continue;
-      std::vector<common_peg_parser_id> children = sequence->children;
-      for (std::size_t at = 0; at < children.size(); ++at) Join(children, at);
-      arena_.get(id) = common_peg_sequence_parser{std::move(children)};
-    }
-  }
-
- private:
-  using Ids = std::vector<common_peg_parser_id>;
-  struct Joined {
-    common_peg_parser_id comma;
-    common_peg_parser_id space;
-  };
-
-  bool IsSpace(common_peg_parser_id id) const { return std::holds_alternative<common_peg_space_parser>(arena_.get(id)); }
-  bool IsComma(common_peg_parser_id id) const {
-    const auto* literal = std::get_if<common_peg_literal_parser>(&arena_.get(id));
-    return literal != nullptr && literal->literal == ",";
-  }
-  static void Erase(Ids& children, std::size_t begin) {
-    children.erase(children.begin() + static_cast<std::ptrdiff_t>(begin), children.begin() + static_cast<std::ptrdiff_t>(begin) + 2);
-  }
-
-  void Join(Ids& children, std::size_t at) {
-    if (const auto joined = joined_.find(children[at]); joined != joined_.end()) {
-      const auto is = [&](std::size_t i) {
-        return i + 1 < children.size() && children[i] == joined->second.comma && children[i + 1] == joined->second.space;
-      };
-      if (at >= 2 && is(at - 2)) return Erase(children, at - 2);
-      if (is(at + 2)) Erase(children, at + 2);
-      return;
-    }
-    const auto* optional = std::get_if<common_peg_repetition_parser>(&arena_.get(children[at]));
-    if (optional == nullptr || optional->min_count != 0 || optional->max_count != 1) return;
-    const auto is = [&](std::size_t i) {
-      return i + 2 < children.size() && IsSpace(children[i]) && IsComma(children[i + 1]) && IsSpace(children[i + 2]);
-    };
-    const bool is_last = at >= 3 && is(at - 3);
-    if ((!is_last && !is(at + 1)) || !HoldsTag(arena_, optional->child, Peg::TOOL_ID)) return;
-    const std::size_t begin = is_last ? at - 3 : at + 1;
-    const common_peg_parser_id space = children[begin];
-    const Joined joined{.comma = children[begin + 1], .space = children[begin + 2]};
-    const common_peg_parser_id own = optional->child;
-    joined_.emplace(children[at], joined);
-    // The second space is free for the sequence of both.
-    made_.insert(joined.space);
-    arena_.get(joined.space) = common_peg_sequence_parser{is_last ? Ids{joined.comma, space, own} : Ids{own, space, joined.comma}};
-    arena_.get(children[at]) = common_peg_repetition_parser{joined.space, 0, 1};
-    Erase(children, begin + 1);
-  }
-
-  common_peg_arena& arena_;
-  std::map<common_peg_parser_id, Joined> joined_;  // by the optional parser
-  std::set<common_peg_parser_id> made_;
-};
 
 bool IsOfName(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-'; }
 
@@ -330,7 +232,7 @@ AnswerGrammar::AnswerGrammar(const common_chat_params& params) : format_(params.
   for (common_peg_parser_id id = 0; id < arena_.size(); ++id) {
     if (std::holds_alternative<common_peg_end_parser>(arena_.get(id))) arena_.get(id) = common_peg_epsilon_parser{};
   }
-  IdsMayBeMissing(arena_).Apply();
+  LetIdsBeMissing(arena_);
   Collect();
 }
 

@@ -45,6 +45,7 @@ struct ChatTool {
   std::string parameters = {};  // a JSON schema, as text
   std::string enforced = {};    // as much of it as a grammar keeps; empty: any object
   bool is_strict = false;       // a call that breaks its schema is an error, whoever asked for it
+  std::string place = {};       // of its schema in the request, for messages
 };
 
 // Which tools an answer may call.

@@ -104,7 +104,7 @@ TEST(GenericTools, TheirCallsAreRead) {
   EXPECT_TRUE(content.starts_with("Let me see.")) << content;
   EXPECT_EQ(arguments, R"({"at": "Bonn"})");
   ASSERT_TRUE(prepared->frame);
-  EXPECT_EQ(prepared->frame->triggers, std::vector<std::string>{"<tool_call>"}) << "what a call is decides when one begins";
+  EXPECT_EQ(prepared->frame->triggers, (std::vector<TextTrigger>{{.words = {"<tool_call>"}}})) << "what a call is decides when one begins";
 }
 
 TEST(GenericTools, ADemandedCallHasAFrame) {

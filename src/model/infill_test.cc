@@ -16,7 +16,7 @@ TEST(Infill, PutsTheTextsBetweenItsMarks) {
   const auto tokens = TokenizeGap(tokenizer, {.prefix = "int f(<|endoftext|>", .suffix = "}\n", .middle = "  return"});
   ASSERT_TRUE(tokens) << tokens.error().message;
   EXPECT_EQ(tokenizer.Detokenize(*tokens), "<fim_prefix>int f(<|endoftext|><fim_suffix>}\n<fim_middle>  return");
-  EXPECT_EQ(std::ranges::count(*tokens, *tokenizer.ControlToken("<|endoftext|>")), 0) << "it is text";
+  EXPECT_EQ(std::ranges::count(*tokens, *tokenizer.SpecialToken("<|endoftext|>")), 0) << "it is text";
 }
 
 TEST(Infill, OtherFilesComeBefore) {

@@ -13,6 +13,7 @@ namespace cllm {
 
 namespace {
 
+constexpr int kSpecial = LLAMA_TOKEN_ATTR_CONTROL | LLAMA_TOKEN_ATTR_USER_DEFINED;
 constexpr std::size_t kMostBytes = std::numeric_limits<std::int32_t>::max() / 8;
 
 // While it lives, llama.cpp asks `stop` whether this thread's tokens are still wanted.
@@ -69,6 +70,7 @@ Tokenizer::Tokenizer(const llama_vocab* vocab)
     : vocab_(vocab), vocab_size_(llama_vocab_n_tokens(vocab)), longest_piece_(llama_vocab_longest_piece(vocab)) {
   for (llama_token token = 0; token < vocab_size_; ++token) {
     if (llama_vocab_is_eog(vocab, token)) end_of_generation_.push_back(token);
+    if ((llama_vocab_get_attr(vocab, token) & kSpecial) != 0) special_tokens_.emplace(Piece(token, true), token);
   }
 }
 
@@ -134,9 +136,9 @@ std::optional<std::int32_t> Tokenizer::beginning() const {
 
 std::optional<std::int32_t> Tokenizer::end() const { return TokenOrNothing(llama_vocab_eos(vocab_)); }
 
-std::optional<std::int32_t> Tokenizer::ControlToken(std::string_view text) const {
-  const auto found = std::ranges::find(control_tokens_, text, &std::pair<std::string, std::int32_t>::first);
-  return found == control_tokens_.end() ? std::nullopt : std::optional(found->second);
+std::optional<std::int32_t> Tokenizer::SpecialToken(std::string_view text) const {
+  const auto found = special_tokens_.find(text);
+  return found == special_tokens_.end() ? std::nullopt : std::optional(found->second);
 }
 
 bool Tokenizer::IsEndOfGeneration(std::int32_t token) const { return llama_vocab_is_eog(vocab_, token); }

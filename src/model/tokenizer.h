@@ -3,11 +3,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "base/status.h"
@@ -61,8 +62,9 @@ class Tokenizer {
   // The one that ends a text, where the model names one.
   std::optional<std::int32_t> end() const;
 
-  // The control token with exactly this text.
-  std::optional<std::int32_t> ControlToken(std::string_view text) const;
+  // The token with exactly this text that is no part of ordinary text: a control token, or one that the vocabulary's maker defined. The
+  // first where there are several.
+  std::optional<std::int32_t> SpecialToken(std::string_view text) const;
   bool IsEndOfGeneration(std::int32_t token) const;
   const std::vector<std::int32_t>& end_of_generation_tokens() const { return end_of_generation_; }
   int vocab_size() const { return vocab_size_; }
@@ -72,7 +74,7 @@ class Tokenizer {
   int vocab_size_;
   std::size_t longest_piece_;  // bytes; 0 = no bound
   std::vector<std::int32_t> end_of_generation_;
-  std::vector<std::pair<std::string, std::int32_t>> control_tokens_;  // text and id, the longest first
+  std::map<std::string, std::int32_t, std::less<>> special_tokens_;  // by their texts
 };
 
 }  // namespace cllm

@@ -309,6 +309,15 @@ TEST(Tokenizer, ReadsControlTokensOnlyWhereAllTheirBytesAreTrusted) {
   EXPECT_EQ(tokenizer.Tokenize(MarkedText{.text = name, .trusted = {{0, 4}, {4, name.size()}}}, false).value(), Ids{kEnd});
 }
 
+TEST(Tokenizer, KnowsSpecialTokensByTheirTexts) {
+  const LoadedVocabulary vocabulary = BpeVocabulary("gpt-2");
+  const Tokenizer tokenizer(vocabulary.get());
+  EXPECT_EQ(tokenizer.SpecialToken("<|im_end|>"), 257);
+  EXPECT_EQ(tokenizer.SpecialToken("<tool>"), 260) << "as its maker defined it";
+  EXPECT_FALSE(tokenizer.SpecialToken("a")) << "a part of text";
+  EXPECT_FALSE(tokenizer.SpecialToken("<|im_end|")) << "a part of it";
+}
+
 TEST(Tokenizer, IsTheSameForAWhollyTrustedTextAsForOneThatNobodyMarked) {
   for (const char* name : {"llama-spm", "bert-bge", "phi-3", "deepseek-llm", "nomic-bert-moe"}) {
     const LoadedVocabulary vocabulary(kSource + "/models/ggml-vocab-" + name + ".gguf");

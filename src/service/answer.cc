@@ -39,7 +39,8 @@ Answer::Answer(Settings settings, std::shared_ptr<RequestControl> control, std::
 void Answer::Start(TimePoint now, int cached_tokens) {
   started_ = now;
   cached_tokens_ = cached_tokens;
-  sink_->OnStart({.result = settings_.from_cache, .prefix_tokens = cached_tokens});
+  sink_->OnStart(
+      {.is_cached = settings_.from_cache, .prefix_tokens = cached_tokens, .relaxed_schema = std::exchange(settings_.relaxed_schema, {})});
   if (settings_.wants_prompt_progress) AddPrompt(cached_tokens, now);
   const bool comes_with_scores = settings_.prompt_logprobs.has_value();
   if (!settings_.echo.empty() && !comes_with_scores) sink_->OnText({.text = std::move(settings_.echo), .tokens = {}, .counts = counts()});

@@ -53,6 +53,7 @@ class Answer {
     std::function<void(CachedResult)> keep = {};
     // The answer's tokens come from the result cache.
     bool from_cache = false;
+    std::vector<std::string> relaxed_schema = {};  // as in AnswerStart
   };
 
   // `metrics` outlives the answer.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <iterator>
 #include <string>
 #include <utility>
 #include <vector>
@@ -9,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "grammar/frame.h"
+#include "service/argument_parts.h"
 
 namespace cllm {
 namespace {
@@ -23,7 +25,19 @@ bool MayCallTools(const GenerateRequest& request) {
   return chat != nullptr && chat->may_call();
 }
 
-GrammarSource InFrame(const AnswerFrame& frame, const ChatPrompt& chat, const std::optional<AnswerConstraint>& constraint) {
+// Those that the frame names. Where it holds names and values of somebody's schema, these name none.
+std::vector<GrammarToken> TokensIn(const std::string& frame, const ChatPrompt& chat, const std::vector<GrammarToken>& tokens) {
+  std::vector<GrammarToken> named;
+  std::ranges::copy_if(tokens, std::back_inserter(named), [&frame](const GrammarToken& token) { return frame.contains(token.text); });
+  for (std::size_t i = 0; i < chat.tools.size() && !named.empty(); ++i) {
+    if (frame.contains(PlaceInFrame(i))) continue;
+    std::erase_if(named, [&](const GrammarToken& token) { return chat.tools[i].parameters.contains(token.text); });
+  }
+  return named;
+}
+
+GrammarSource InFrame(const EncodedPrompt& encoded, const ChatPrompt& chat, const std::optional<AnswerConstraint>& constraint) {
+  const AnswerFrame& frame = *encoded.frame;
   GrammarSource source{.parts = {}, .frame = frame.grammar, .begun = frame.begun};
   if (!frame.content_grammar.empty()) source.frame = EitherGrammar(frame.grammar, frame.content_grammar);
   const auto add = [&](GrammarPart part, std::size_t number) {
@@ -35,6 +49,7 @@ GrammarSource InFrame(const AnswerFrame& frame, const ChatPrompt& chat, const st
     add({.kind = GrammarPart::Kind::kJsonSchema, .text = enforced.empty() ? R"({"type":"object"})" : enforced}, i);
   }
   if (constraint) add(constraint->grammar, chat.tools.size());
+  source.tokens = TokensIn(source.frame, chat, encoded.marks);
   return source;
 }
 
@@ -42,7 +57,12 @@ GrammarSource InFrame(const AnswerFrame& frame, const ChatPrompt& chat, const st
 
 std::string AnswerGrammarSource::Key() const {
   std::string key = source.Key();
-  for (const std::string& trigger : triggers) key += fmt::format("{}:{}", trigger.size(), trigger);
+  const auto add = [&key](const std::string& text) { key += fmt::format("{}:{}", text.size(), text); };
+  for (const TextTrigger& trigger : triggers) {
+    std::ranges::for_each(trigger.words, add);
+    key += trigger.begins ? '^' : '>';
+    add(trigger.behind);
+  }
   return key + (once ? ".once" : "");
 }
 
@@ -51,15 +71,19 @@ bool WaitsForGrammar(const GenerateRequest& request) {
   return request.constraint || (chat != nullptr && chat->may_call() && (chat->demands_call() || HasStrictTool(*chat)));
 }
 
-std::optional<AnswerGrammarSource> GrammarOf(const GenerateRequest& request, const EncodedPrompt& encoded) {
+Result<std::optional<AnswerGrammarSource>> GrammarOf(const GenerateRequest& request, const EncodedPrompt& encoded) {
   if (encoded.frame) {
     const ChatPrompt& chat = *ChatOf(request);
     const AnswerFrame& frame = *encoded.frame;
     const bool is_triggered = !frame.triggers.empty();
-    return AnswerGrammarSource{.source = InFrame(frame, chat, request.constraint),
+    GrammarSource source = InFrame(encoded, chat, request.constraint);
+    Result<std::vector<std::string>> relaxed = PlaceArguments(frame.arguments, chat.tools, source);
+    if (!relaxed) return std::unexpected(relaxed.error());
+    return AnswerGrammarSource{.source = std::move(source),
                                .field = request.constraint && !chat.demands_call() ? request.constraint->field : "tools",
                                .triggers = frame.triggers,
                                .once = is_triggered && !chat.parallel_tool_calls,
+                               .relaxed = std::move(*relaxed),
                                .is_needed = !is_triggered || HasStrictTool(chat)};
   }
   if (!request.constraint || MayCallTools(request)) return std::nullopt;

@@ -20,14 +20,16 @@ bool WaitsForGrammar(const GenerateRequest& request);
 struct AnswerGrammarSource {
   GrammarSource source = {};
   std::string field = {};
-  std::vector<std::string> triggers = {};  // as in AnswerFrame
+  std::vector<TextTrigger> triggers = {};  // as in AnswerFrame
   bool once = false;                       // where there are triggers: as in TriggeredConstraint
+  std::vector<std::string> relaxed = {};   // as in AnswerStart
   bool is_needed = true;                   // else an answer may do without, if the grammar can't be compiled
 
   // Different for what constrains an answer differently.
   std::string Key() const;
 };
-std::optional<AnswerGrammarSource> GrammarOf(const GenerateRequest& request, const EncodedPrompt& encoded);
+// An error: a strict tool's schema asks for what no answer can be held to.
+Result<std::optional<AnswerGrammarSource>> GrammarOf(const GenerateRequest& request, const EncodedPrompt& encoded);
 
 // How thoughts of the answer look.
 ThoughtMarks ThoughtsOf(const EncodedPrompt& encoded);

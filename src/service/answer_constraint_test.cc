@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include <fmt/ranges.h>
+
 #include "base/testing_build.h"
 #include "grammar/grammar_compiler.h"
 #include "grammar/testing_vocabulary.h"
@@ -49,6 +51,12 @@ GenerateRequest Asking(const ToolChoice& choice, bool with_tools, bool constrain
   return request;
 }
 
+std::vector<std::string> TextsOf(const std::vector<TextTrigger>& triggers) {
+  std::vector<std::string> texts;
+  for (const TextTrigger& trigger : triggers) texts.push_back(fmt::format("{}", fmt::join(trigger.words, "")));
+  return texts;
+}
+
 // What the grammar makes of every template of llama.cpp's collection can be compiled, and something may come. `triggered`: grammars that
 // hold from a trigger on, which they begin with.
 int CompiledFor(const GenerateRequest& request, bool triggered = false) {
@@ -64,14 +72,16 @@ int CompiledFor(const GenerateRequest& request, bool triggered = false) {
     if (!prepared) continue;  // it refuses the messages
     EncodedPrompt encoded;
     encoded.frame = prepared->frame;
-    const auto grammar = GrammarOf(request, encoded);
-    if (!grammar || grammar->source.frame.empty()) continue;
+    const auto asked = GrammarOf(request, encoded);
+    EXPECT_TRUE(asked) << path;
+    if (!asked || !*asked || (*asked)->source.frame.empty()) continue;
+    const auto& grammar = *asked;
     const auto compiled = compiler.Compile(grammar->source, 0, {});
     EXPECT_TRUE(compiled) << path << ": " << (compiled ? "" : compiled.error().message) << "\n" << grammar->source.frame;
     if (!compiled) continue;
     EXPECT_EQ(!grammar->triggers.empty(), triggered) << path;
     bool may_begin = false;
-    for (const std::string& begun : triggered ? grammar->triggers : std::vector{grammar->source.begun}) {
+    for (const std::string& begun : triggered ? TextsOf(grammar->triggers) : std::vector<std::string>{""}) {
       const auto next = compiler.Constrain(*compiled, begun)->Next(std::chrono::seconds(60));
       may_begin = may_begin || (next && *next);
     }
@@ -94,27 +104,27 @@ TEST(AnswerConstraintTest, ContentOrCallsCompileForEveryTemplate) { EXPECT_GT(Co
 
 TEST(AnswerConstraintTest, WhatNobodyInsistsOnMayBeDoneWithout) {
   EncodedPrompt encoded;
-  encoded.frame = std::make_shared<const AnswerFrame>(AnswerFrame{.grammar = "root ::= \"<call>\"", .triggers = {"<call>"}});
+  encoded.frame = std::make_shared<const AnswerFrame>(AnswerFrame{.grammar = "root ::= \"<call>\"", .triggers = {{.words = {"<call>"}}}});
   GenerateRequest request = Asking({}, true, false);
-  const auto relaxed = GrammarOf(request, encoded);
+  const auto relaxed = GrammarOf(request, encoded).value();
   ASSERT_TRUE(relaxed);
   EXPECT_FALSE(relaxed->is_needed);
   EXPECT_TRUE(relaxed->once) << "no calls beside each other";
   std::get<ChatPrompt>(request.prompt).tools[1].is_strict = true;
-  EXPECT_TRUE(GrammarOf(request, encoded)->is_needed);
+  EXPECT_TRUE(GrammarOf(request, encoded).value()->is_needed);
   std::get<ChatPrompt>(request.prompt).parallel_tool_calls = true;
-  EXPECT_FALSE(GrammarOf(request, encoded)->once);
-  EXPECT_NE(GrammarOf(request, encoded)->Key(), relaxed->Key());
+  EXPECT_FALSE(GrammarOf(request, encoded).value()->once);
+  EXPECT_NE(GrammarOf(request, encoded).value()->Key(), relaxed->Key());
 }
 
 TEST(AnswerConstraintTest, WithoutAFrameTheConstraintIsTheWholeAnswer) {
-  const auto grammar = GrammarOf(Asking({}, false, true), {});
+  const auto grammar = GrammarOf(Asking({}, false, true), {}).value();
   ASSERT_TRUE(grammar);
   EXPECT_TRUE(grammar->source.frame.empty());
   EXPECT_EQ(grammar->source.parts, (std::vector<GrammarPart>{{.kind = GrammarPart::Kind::kRegex, .text = "yes|no"}}));
   EXPECT_EQ(grammar->field, "regex");
-  EXPECT_FALSE(GrammarOf(Asking({}, true, true), {})) << "it may call a tool instead";
-  EXPECT_FALSE(GrammarOf(Asking({}, true, false), {}));
+  EXPECT_FALSE(GrammarOf(Asking({}, true, true), {}).value()) << "it may call a tool instead";
+  EXPECT_FALSE(GrammarOf(Asking({}, true, false), {}).value());
 }
 
 }  // namespace

@@ -17,7 +17,7 @@ class BestOfSink : public GenerationSink {
   BestOfSink(int choices, int best_of, std::shared_ptr<GenerationSink> sink)
       : choices_(static_cast<std::size_t>(choices)), best_of_(static_cast<std::size_t>(best_of)), sink_(std::move(sink)) {}
 
-  void OnStart(const CacheUse& cache) override { sink_->OnStart(cache); }
+  void OnStart(const AnswerStart& start) override { sink_->OnStart(start); }
   void OnText(TextDelta delta) override;
   void OnEnd(const GenerationEnd& end) override;
 

@@ -26,7 +26,7 @@ GenerationEnd EndOf(const std::vector<FinishReason>& reasons) {
 TEST(BestOfTest, TheLikeliestAnswersOfEachPromptArePassedOn) {
   const auto sink = std::make_shared<RememberingSink>();
   BestOfSink best(2, 3, sink);
-  best.OnStart({.result = false, .prefix_tokens = 4});
+  best.OnStart({.is_cached = false, .prefix_tokens = 4});
   EXPECT_EQ(sink->start().prefix_tokens, 4);
   best.OnText(Piece(0, "a", -3));
   best.OnText(Piece(1, "b", -1));

@@ -18,10 +18,10 @@ class ChoiceGroup {
 
   const std::shared_ptr<RequestControl>& control() const { return control_; }
 
-  void OnStart(const CacheUse& cache) {
+  void OnStart(const AnswerStart& start) {
     const std::lock_guard lock(mutex_);
     if (ended_ || std::exchange(started_, true)) return;
-    sink_->OnStart(cache);
+    sink_->OnStart(start);
   }
 
   void OnText(std::size_t choice, TextDelta delta) {
@@ -86,7 +86,7 @@ class ChoiceSink : public GenerationSink {
   ChoiceSink(std::shared_ptr<ChoiceGroup> group, std::size_t choice, bool owns_prompt)
       : group_(std::move(group)), choice_(choice), owns_prompt_(owns_prompt) {}
 
-  void OnStart(const CacheUse& cache) override { group_->OnStart(cache); }
+  void OnStart(const AnswerStart& start) override { group_->OnStart(start); }
   void OnText(TextDelta delta) override { group_->OnText(choice_, std::move(delta)); }
   void OnEnd(const GenerationEnd& end) override { group_->OnEnd(choice_, owns_prompt_, end); }
 

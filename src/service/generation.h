@@ -130,10 +130,12 @@ struct TextDelta {
   void Append(TextDelta next);
 };
 
-// How much of an answer came from a cache.
-struct CacheUse {
-  bool result = false;    // the whole answer was there
-  int prefix_tokens = 0;  // of the prompt whose keys and values were there
+// What is known of an answer before its first text.
+struct AnswerStart {
+  bool is_cached = false;  // the whole answer was there
+  int prefix_tokens = 0;   // of the prompt whose keys and values were there
+  // Beside what was named when the request was read: what of its tools' schemas the model's way to write calls can't be held to.
+  std::vector<std::string> relaxed_schema = {};
 };
 
 struct GenerationEnd {
@@ -167,7 +169,7 @@ class GenerationSink {
  public:
   virtual ~GenerationSink() = default;
   // Before the first text of a request that was admitted.
-  virtual void OnStart(const CacheUse& /*cache*/) {}
+  virtual void OnStart(const AnswerStart& /*start*/) {}
   virtual void OnText(TextDelta delta) = 0;
   virtual void OnEnd(const GenerationEnd& end) = 0;
 };

@@ -1,6 +1,5 @@
 #include "service/model_text.h"
 
-#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
@@ -87,9 +86,9 @@ Result<EncodedPrompt> ModelText::EncodeChat(const ChatPrompt& chat, std::size_t 
   encoded.format = std::move(rendered->format);
   encoded.frame = std::move(rendered->frame);
   for (const std::string& text : encoded.format->preserved_tokens()) {
-    if (const auto token = tokenizer_.ControlToken(text)) encoded.shown_tokens.push_back(*token);
+    const auto token = tokenizer_.SpecialToken(text);
+    if (token && !tokenizer_.IsEndOfGeneration(*token)) encoded.marks.push_back({.text = text, .token = *token});
   }
-  std::ranges::sort(encoded.shown_tokens);
   return encoded;
 }
 

@@ -37,6 +37,14 @@ TimePoint After(TimePoint time, double seconds) {
   return time + std::chrono::duration_cast<TimePoint::duration>(std::chrono::duration<double>(seconds));
 }
 
+// In order.
+std::vector<TokenId> TokensOfMarks(const std::vector<GrammarToken>& marks) {
+  std::vector<TokenId> tokens;
+  for (const GrammarToken& mark : marks) tokens.push_back(mark.token);
+  std::ranges::sort(tokens);
+  return tokens;
+}
+
 }  // namespace
 
 struct Service::Accepted {
@@ -178,7 +186,9 @@ Status Service::PrepareAnswer(Accepted& accepted) {
   Result<std::string> echo = request.echo || request.wants_prompt ? TextOf(request.prompt) : Result<std::string>();
   if (!echo) return std::unexpected(echo.error());
   const EncodedPrompt& encoded = accepted.shared->encoded();
-  const std::optional<AnswerGrammarSource> grammar = GrammarOf(request, encoded);
+  const Result<std::optional<AnswerGrammarSource>> asked = GrammarOf(request, encoded);
+  if (!asked) return std::unexpected(asked.error());
+  const std::optional<AnswerGrammarSource>& grammar = *asked;
   if (grammar) sequence.grammar = grammar->Key();
   const std::optional<int> budget = ThoughtBudgetOf(request, encoded);
   if (budget) sequence.grammar += fmt::format(" thoughts {}", *budget);
@@ -191,7 +201,7 @@ Status Service::PrepareAnswer(Accepted& accepted) {
   Answer::Settings settings{.stops = std::move(stops),
                             .include_stop = request.include_stop,
                             .show_special_tokens = request.show_special_tokens,
-                            .shown_tokens = encoded.shown_tokens,
+                            .shown_tokens = TokensOfMarks(encoded.marks),
                             .format = encoded.format,
                             .echo = request.echo ? *echo : std::string(),
                             .prompt_logprobs = request.prompt_logprobs,
@@ -208,6 +218,7 @@ Status Service::PrepareAnswer(Accepted& accepted) {
                             .cut_max_tokens = CutMaxTokens(request, sequence.max_tokens),
                             .accepted = accepted.time,
                             .deadline = sequence.deadline};
+  if (grammar) settings.relaxed_schema = grammar->relaxed;
   if (request.constraint) settings.check = request.constraint->check;
   settings.check_call = request.check_call;
   std::shared_ptr<const CachedResult> known;
@@ -225,7 +236,9 @@ Status Service::PrepareAnswer(Accepted& accepted) {
     if (Status status = PrepareConstraint(accepted, *grammar, sequence); !status) return status;
   }
   if (!known && budget) {
-    if (Status status = BoundThoughts(encoded, *budget, grammar && grammar->triggers.empty(), sequence); !status) return status;
+    if (Status status = BoundThoughts(encoded, *budget, grammar && grammar->triggers.empty() ? &grammar->source : nullptr, sequence);
+        !status)
+      return status;
   }
   auto answer = std::make_unique<Answer>(std::move(settings), accepted.control, accepted.sink, request_metrics_);
   text_stage_.Register(sequence.id, std::move(answer));
@@ -294,12 +307,16 @@ std::shared_ptr<const PendingGrammar> Service::BeginToCompile(const AnswerGramma
   return pending;
 }
 
-// `in_grammar`: the end of the thoughts has to come as text, since a grammar lets no control token come.
-Status Service::BoundThoughts(const EncodedPrompt& encoded, int most_tokens, bool in_grammar, SequenceRequest& sequence) const {
+// `grammar`: of the whole answer. It lets only those control tokens come that it names, so the end of the thoughts may have to come as
+// text.
+Status Service::BoundThoughts(const EncodedPrompt& encoded, int most_tokens, const GrammarSource* grammar,
+                              SequenceRequest& sequence) const {
   ThoughtMarks marks = ThoughtsOf(encoded);
   Result<std::vector<TokenId>> closing = model_.Tokenize(marks.ends.front(), false, true, {});
-  const auto is_control = [this](TokenId token) { return model_.Piece(token, false).empty(); };
-  if (closing && in_grammar && std::ranges::any_of(*closing, is_control)) closing = model_.Tokenize(marks.ends.front(), false, false, {});
+  const auto is_forbidden = [&](TokenId token) {
+    return model_.Piece(token, false).empty() && std::ranges::find(grammar->tokens, token, &GrammarToken::token) == grammar->tokens.end();
+  };
+  if (closing && grammar && std::ranges::any_of(*closing, is_forbidden)) closing = model_.Tokenize(marks.ends.front(), false, false, {});
   if (!closing) return std::unexpected(closing.error());
   sequence.constraint =
       std::make_shared<ThoughtBudget>(ThoughtBudget::Settings{.marks = std::move(marks),

@@ -129,7 +129,7 @@ class Service {
   Status PrepareAnswer(Accepted& accepted);
   Status PrepareConstraint(Accepted& accepted, const AnswerGrammarSource& grammar, SequenceRequest& sequence);
   std::shared_ptr<const PendingGrammar> BeginToCompile(const AnswerGrammarSource& grammar, CacheRoot root, const StopCheck& stop);
-  Status BoundThoughts(const EncodedPrompt& encoded, int most_tokens, bool in_grammar, SequenceRequest& sequence) const;
+  Status BoundThoughts(const EncodedPrompt& encoded, int most_tokens, const GrammarSource* grammar, SequenceRequest& sequence) const;
   WorkerPool& WorkersFor(const GenerateRequest& request);
   Status OpenRequest(double timeout_s);
   void CloseRequest();

@@ -31,9 +31,9 @@ TEST_F(ResultCacheServiceTest, ARepeatedGreedyRequestIsNotComputedAndLooksTheSam
     EXPECT_GT(StepsFor(GreedyRequest(prompt, 20)), 0);
     const auto first = sink_;
     const GenerationEnd first_end = end_;
-    EXPECT_FALSE(first->start().result);
+    EXPECT_FALSE(first->start().is_cached);
     EXPECT_EQ(StepsFor(GreedyRequest(prompt, 20)), 0);
-    EXPECT_TRUE(sink_->start().result);
+    EXPECT_TRUE(sink_->start().is_cached);
     EXPECT_TRUE(end_.status);
     EXPECT_EQ(end_.reason, first_end.reason);
     EXPECT_EQ(end_.generated_tokens, first_end.generated_tokens);

@@ -127,7 +127,7 @@ TEST_F(ServiceScoringTest, ARepeatComesFromTheResultCacheWithItsScores) {
   once->WaitForEnd();
   const auto again = Submit(request);
   EXPECT_EQ(again->WaitForEnd().reason, FinishReason::kStop);
-  EXPECT_TRUE(again->start().result);
+  EXPECT_TRUE(again->start().is_cached);
   for (const auto& sink : {once, again}) {
     EXPECT_EQ(sink->text(), "hello");
     EXPECT_EQ(ScoresOf(*sink).size(), 5U);
@@ -138,7 +138,7 @@ TEST_F(ServiceScoringTest, ARepeatComesFromTheResultCacheWithItsScores) {
   request.prompt_logprobs = 2;
   const auto other = Submit(request);
   other->WaitForEnd();
-  EXPECT_FALSE(other->start().result) << "another number of alternatives is another request";
+  EXPECT_FALSE(other->start().is_cached) << "another number of alternatives is another request";
 }
 
 TEST_F(ServiceScoringTest, AnEngineWithoutRoomForLogitsScoresNothing) {

@@ -23,7 +23,8 @@ struct EncodedPrompt {
   std::size_t fewest_tokens = 0;
   // How its answers are built; nothing: they are content.
   std::shared_ptr<const AnswerFormat> format = nullptr;
-  std::vector<TokenId> shown_tokens = {};              // control tokens that the format wants to see; sorted
+  // Tokens by which the format marks its parts, control tokens for one: an answer's reader sees them, and a grammar wants them.
+  std::vector<GrammarToken> marks = {};
   std::shared_ptr<const AnswerFrame> frame = nullptr;  // as in RenderedChat
 
   bool is_tokenised() const { return tokens.size() >= fewest_tokens; }

@@ -98,9 +98,9 @@ inline std::vector<FinishReason> ReasonsOf(const GenerationEnd& end) {
 // Remembers an answer; WaitForEnd is how a test waits for it.
 class RememberingSink : public GenerationSink {
  public:
-  void OnStart(const CacheUse& cache) override {
+  void OnStart(const AnswerStart& start) override {
     const std::lock_guard lock(mutex_);
-    start_ = cache;
+    start_ = start;
   }
   void OnText(TextDelta delta) override {
     const std::lock_guard lock(mutex_);
@@ -126,7 +126,7 @@ class RememberingSink : public GenerationSink {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [this] { return !text_.empty(); });
   }
-  CacheUse start() const { return Locked(start_); }
+  AnswerStart start() const { return Locked(start_); }
   std::string text() const { return Locked(text_); }
   std::vector<TextDelta> deltas() const { return Locked(deltas_); }
   // The tokens of all deltas.
@@ -143,7 +143,7 @@ class RememberingSink : public GenerationSink {
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  CacheUse start_;
+  AnswerStart start_;
   std::string text_;
   std::vector<TextDelta> deltas_;
   std::vector<TokenText> tokens_;

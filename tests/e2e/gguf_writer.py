@@ -151,11 +151,11 @@ def gpt2_byte(byte: int) -> str:
     return chr(byte if byte in kept else 256 + [b for b in range(256) if b not in kept].index(byte))
 
 
-def tiny_bpe_llama(pre_tokenizer: str) -> Gguf:
-    """tiny_llama with a BPE vocabulary of as many tokens: the bytes, control tokens and some pairs of letters."""
+def tiny_bpe_llama(pre_tokenizer: str, marks: tuple[str, ...] = ()) -> Gguf:
+    """tiny_llama with a BPE vocabulary of as many tokens: the bytes, control tokens, with `marks` from 259 on, and some pairs of letters."""
     model = tiny_llama()
     size = model.tensor("token_embd.weight").shape[1]
-    control = ["<|begin|>", "<|im_start|>", "<|im_end|>"]
+    control = ["<|begin|>", "<|im_start|>", "<|im_end|>", *marks]
     pairs = [a + b for a in "aeht" for b in "aeinrt"][: size - 256 - len(control)]
     tokens = [*map(gpt2_byte, range(256)), *control, *pairs]
     model.set("tokenizer.ggml.model", "string", "gpt2").set("tokenizer.ggml.pre", "string", pre_tokenizer)
