@@ -55,8 +55,8 @@ fuzz-api: setup model ## Requests drawn from /openapi.json, right and wrong ones
 	@scripts/test --e2e $(BUILD) --api-seconds $(SECONDS) -n 0 -s -k test_requests_that_are_drawn
 
 RUNS ?= 2000
-structured-runs: build model ## RUNS=2000 constrained answers, drawn hot from the whole vocabulary
-	@scripts/test --e2e $(BUILD) --structured-runs $(RUNS) -n 0 -s -k test_nothing_that_is_drawn
+structured-runs: build model ## RUNS=2000 constrained answers, drawn hot from the whole vocabulary, of MODEL and of random weights
+	@scripts/test --e2e $(BUILD) --model $(MODEL) --structured-runs $(RUNS) -n 0 -s -k test_nothing_that_is_drawn
 
 schema-corpus: build ## Real schemas from PyPI: which are let in, compile, and hold what they say
 	@scripts/build $(PRESET) schema_corpus $(CLLM_GPU)
