@@ -143,10 +143,13 @@ class Corpus {
       if (token != tokens_.end() && mask.Allows(token->second)) return token->second;
     }
     std::vector<std::int32_t> may_come;
+    std::vector<std::int32_t> spaces;
     for (std::size_t token = 0; token < vocabulary_.pieces.size(); ++token) {
-      if (mask.Allows(static_cast<std::int32_t>(token)) && !vocabulary_.pieces[token].empty())
-        may_come.push_back(static_cast<std::int32_t>(token));
+      const std::string& piece = vocabulary_.pieces[token];
+      if (!mask.Allows(static_cast<std::int32_t>(token)) || piece.empty()) continue;
+      (piece.find_first_not_of(" \t\r\n") == std::string::npos ? spaces : may_come).push_back(static_cast<std::int32_t>(token));
     }
+    if (may_come.empty()) may_come.swap(spaces);
     if (may_come.empty()) return -1;
     return may_come[static_cast<std::size_t>(UniformAt(seed, 0, place) * static_cast<double>(may_come.size()))];
   }
