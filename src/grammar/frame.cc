@@ -2,6 +2,10 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
+#include <vector>
+
+#include "base/replace_all.h"
 
 namespace cllm {
 namespace {
@@ -80,12 +84,18 @@ TokenPlace FirstToken(std::string_view text, std::span<const GrammarToken> token
 }
 
 std::string WithTokens(std::string_view rules, std::span<const GrammarToken> tokens) {
+  std::vector<GrammarToken> escaped(tokens.begin(), tokens.end());
+  for (GrammarToken& token : escaped) {
+    for (const auto& [from, to] : {std::pair("\\", "\\\\"), std::pair("\"", "\\\""), std::pair("\n", "\\n"), std::pair("\r", "\\r")}) {
+      token.text = ReplaceAll(token.text, from, to);
+    }
+  }
   std::string all;
   while (!rules.empty()) {
     const bool is_quoted = rules.front() == '"' || rules.front() == '[';
     const std::string_view next = rules.substr(0, is_quoted ? QuotedLength(rules) : 1);
     rules.remove_prefix(next.size());
-    all += next.front() == '"' ? LiteralWithTokens(next, tokens) : std::string(next);
+    all += next.front() == '"' ? LiteralWithTokens(next, escaped) : std::string(next);
   }
   return all;
 }

@@ -152,15 +152,19 @@ class AnswerParser {
   void Parse(bool is_last);
   void Take(const ParsedAnswer& parsed);
   bool Deliver(const ParsedAnswer& parsed, bool is_decided);
+  void DeliverContent(const ParsedAnswer& parsed, std::size_t size);
   bool DeliverCalls(const ParsedAnswer& parsed);
   void StopBehindFirstCall(const ParsedAnswer& parsed);
   bool Extends(const ParsedAnswer& parsed) const;
   void EnterPassing(const ParsedAnswer& parsed);
   void CutCalls(const ParsedAnswer& parsed);
+  bool ShowsMore(const ParsedAnswer& parsed) const;
+  void Leave(const ParsedAnswer& parsed);
   void Refuse();
   void ResumeWith(std::string text);
   void FallBack(std::size_t from);
   void BePlain(std::size_t from);
+  bool EndsInMarks();
   void FinishStretch();
 
   void Send(Kind kind, std::string_view text);

@@ -8,7 +8,7 @@
 
 #include "base/json_text.h"
 #include "model/answer_formats.h"
-#include "model/testing_answer_families.h"
+#include "model/testing_answer_transcripts.h"
 
 namespace cllm {
 namespace {
@@ -20,7 +20,7 @@ std::string Tagged(const std::string& call) { return "<tool_call>\n" + call + "\
 
 TEST(AnswerFormat, EachFamilyIsRead) {
   std::size_t cases = 0;
-  for (const AnswerFamily& family : AnswerFamilies()) {
+  for (const AnswerFamily& family : AllAnswerFamilies()) {
     for (const std::string& name : family.templates) {
       const auto format = FormatOf(name, family.chat);
       ASSERT_EQ(format->problem(), "") << name;
@@ -34,7 +34,7 @@ TEST(AnswerFormat, EachFamilyIsRead) {
 }
 
 TEST(AnswerFormat, PiecesMeanWhatTheWholeMeans) {
-  for (const AnswerFamily& family : AnswerFamilies()) {
+  for (const AnswerFamily& family : AllAnswerFamilies()) {
     const auto format = FormatOf(family.templates.front(), family.chat);
     for (const AnswerCase& test : family.cases) {
       const std::string whole = ReadWhole(format, test.text).Shown();
@@ -47,7 +47,7 @@ TEST(AnswerFormat, PiecesMeanWhatTheWholeMeans) {
 // An answer that ends anywhere is an answer: what it has of content, reasoning and calls begins like those of the whole one, or is text
 // that would have become something else. Nothing of it is lost.
 TEST(AnswerFormat, AnAnswerMayEndAnywhere) {
-  for (const AnswerFamily& family : AnswerFamilies()) {
+  for (const AnswerFamily& family : AllAnswerFamilies()) {
     const auto format = FormatOf(family.templates.front(), family.chat);
     for (const AnswerCase& test : family.cases) {
       const ReadAnswer whole = ReadWhole(format, test.text);

@@ -11,6 +11,7 @@
 
 #include "base/json_text.h"
 #include "model/missing_ids.h"
+#include "model/parser_repairs.h"
 #include "model/peg_walk.h"
 
 namespace cllm {
@@ -41,6 +42,7 @@ struct CallNodes {
   bool has_arguments = false;  // something stands behind the name
   bool is_closed = false;
   std::size_t end = 0;
+  std::size_t content_before = 0;
 };
 
 // What the library's mapper leaves out: how far each call is, where the last text ends, and whether it is open.
@@ -51,6 +53,7 @@ struct TreeReader {
   CallNodes next = {};  // opened, without a name so far
   bool is_named = false;
   bool is_unknown = false;
+  std::vector<std::size_t> content_before_calls = {};  // of those with one node
   bool has_tagged_arguments = false;
   std::vector<std::pair<std::string_view, bool>> arguments = {};  // and whether they go on
 
@@ -78,13 +81,17 @@ void TreeReader::Read(const common_peg_ast_node& node) {
   // gpt-oss calls functions that it was not given: the library drops them.
   if (node.rule == "unsolicited" && !node.text.empty()) is_unknown = true;
   if (!node.tag.starts_with("tool")) return;
+  if (node.tag == Peg::TOOL) content_before_calls.push_back(answer.content.size());
   if (node.tag == Peg::TOOL_OPEN) {
     next = {};
     is_named = false;
     return;
   }
   if (node.tag == Peg::TOOL_NAME) {
-    if (!is_named) calls.push_back(std::exchange(next, {}));
+    if (!is_named) {
+      calls.push_back(std::exchange(next, {}));
+      calls.back().content_before = answer.content.size();
+    }
     is_named = true;
     // The library takes what goes on behind a name it knows for something else where it can.
     if (node.end < text.size() && IsOfName(text[node.end])) is_unknown = true;
@@ -154,11 +161,14 @@ common_chat_msg MapTree(common_chat_format format, const common_peg_ast_arena& t
 
 // These formats have one node for a call and everything in it.
 std::vector<CallNodes> WholeCalls(const common_peg_ast_arena& tree, const common_peg_parse_result& result,
-                                  const std::vector<common_chat_tool_call>& calls) {
+                                  const std::vector<common_chat_tool_call>& calls, const std::vector<std::size_t>& content_before) {
   std::vector<CallNodes> nodes;
   tree.visit(result, [&](const common_peg_ast_node& node) {
     if (node.tag != Peg::TOOL || nodes.size() >= calls.size()) return;
-    nodes.push_back({.has_arguments = calls[nodes.size()].arguments.size() > 1, .is_closed = !node.is_partial, .end = node.end});
+    nodes.push_back({.has_arguments = calls[nodes.size()].arguments.size() > 1,
+                     .is_closed = !node.is_partial,
+                     .end = node.end,
+                     .content_before = content_before[nodes.size()]});
   });
   return nodes;
 }
@@ -168,7 +178,11 @@ bool ReadCalls(const std::vector<common_chat_tool_call>& calls, const std::vecto
   const bool is_closed = answer.state == ParsedAnswer::State::kClosed;
   for (std::size_t i = 0; i < calls.size(); ++i) {
     const CallNodes state = nodes.size() == calls.size() ? nodes[i] : CallNodes{};
-    ParsedCall call{.id = calls[i].id, .name = calls[i].name, .arguments = calls[i].arguments, .end = state.end};
+    ParsedCall call{.id = calls[i].id,
+                    .name = calls[i].name,
+                    .arguments = calls[i].arguments,
+                    .end = state.end,
+                    .content_before = state.content_before};
     call.is_complete = state.is_closed || is_closed || i + 1 < calls.size();
     call.is_certain = call.is_complete || (state.has_arguments && (!has_ids || state.has_id));
     if (call.is_complete && (call.arguments.empty() || call.arguments == "{" || !state.has_arguments)) call.arguments = "{}";
@@ -227,7 +241,7 @@ bool NestsDeeper(std::string_view text, int most, bool single_quotes) {
 }
 
 AnswerGrammar::AnswerGrammar(const common_chat_params& params) : format_(params.format) {
-  arena_.load(params.parser);
+  arena_.load(WithFormatsOfFinals(params.parser));
   // What follows the calls is content, and where it begins is known only from a parser that need not reach the end.
   for (common_peg_parser_id id = 0; id < arena_.size(); ++id) {
     if (std::holds_alternative<common_peg_end_parser>(arena_.get(id))) arena_.get(id) = common_peg_epsilon_parser{};
@@ -276,11 +290,11 @@ bool AnswerGrammar::NestsTooDeep(std::string_view text) const {
   return false;
 }
 
-ParsedAnswer AnswerGrammar::Parse(const std::string& text) const {
+ParsedAnswer AnswerGrammar::Parse(const std::string& text, bool is_whole_text) const {
   ParsedAnswer answer;
   if (NestsTooDeep(text)) return {.state = ParsedAnswer::State::kTooDeep};
   try {
-    common_peg_parse_context context(text, COMMON_PEG_PARSE_FLAG_LENIENT);
+    common_peg_parse_context context(text, is_whole_text ? COMMON_PEG_PARSE_FLAG_NONE : COMMON_PEG_PARSE_FLAG_LENIENT);
     const common_peg_parse_result result = arena_.parse(context);
     if (result.fail()) return answer;
     answer.state = result.success() ? ParsedAnswer::State::kClosed : ParsedAnswer::State::kOpen;
@@ -289,7 +303,8 @@ ParsedAnswer AnswerGrammar::Parse(const std::string& text) const {
     context.ast.visit(result, [&reader](const common_peg_ast_node& node) { reader.Read(node); });
     const common_chat_msg message = MapTree(format_, context.ast, result);
     const bool is_whole = format_ == COMMON_CHAT_FORMAT_PEG_GEMMA4 || format_ == COMMON_CHAT_FORMAT_PEG_MINIMAX_M3;
-    const auto nodes = is_whole ? WholeCalls(context.ast, result, message.tool_calls) : std::move(reader.calls);
+    const auto nodes =
+        is_whole ? WholeCalls(context.ast, result, message.tool_calls, reader.content_before_calls) : std::move(reader.calls);
     const bool loses = !reader.has_tagged_arguments && !is_whole && std::ranges::any_of(reader.arguments, [](const auto& arguments) {
       return AreLostArguments(arguments.first, arguments.second);
     });

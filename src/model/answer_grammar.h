@@ -21,7 +21,8 @@ struct ParsedCall {
   std::string arguments;    // JSON, as far as they go
   bool is_certain = false;  // no text behind it can give it another name or id
   bool is_complete = false;
-  std::size_t end = 0;  // of its last text
+  std::size_t end = 0;             // of its last text
+  std::size_t content_before = 0;  // bytes of the answer's content
 };
 
 struct ParsedAnswer {
@@ -48,7 +49,8 @@ class AnswerGrammar {
   // Throws what the library throws.
   explicit AnswerGrammar(const common_chat_params& params);
 
-  ParsedAnswer Parse(const std::string& text) const;
+  // `is_whole`: nothing follows the text.
+  ParsedAnswer Parse(const std::string& text, bool is_whole = false) const;
 
   // One of these ends a stretch of content or of reasoning; nothing else does.
   const std::vector<std::string>& Delimiters(AnswerPart::Kind kind) const {

@@ -162,7 +162,7 @@ void AnswerParser::Parse(bool is_last) {
       if (parsed.end < size) {
         if (!is_decided) return;
         if (parsed.calls.size() > state_.sent_at_resume.calls.size()) return CutCalls(parsed);
-        return Refuse();
+        return ShowsMore(parsed) ? Leave(parsed) : Refuse();
       }
       break;
     case ParsedAnswer::State::kOpen:
@@ -219,13 +219,20 @@ bool AnswerParser::Deliver(const ParsedAnswer& parsed, bool is_decided) {
     return false;
   }
   Send(Kind::kReasoning, std::string_view(parsed.reasoning).substr(state_.sent.reasoning.size()));
-  Send(Kind::kContent, std::string_view(parsed.content).substr(state_.sent.content.size()));
   state_.sent.reasoning = parsed.reasoning;
-  state_.sent.content = parsed.content;
   has_uncertain_call_ = !DeliverCalls(parsed);
   if (has_uncertain_call_) return false;
+  DeliverContent(parsed, parsed.content.size());
   state_.seen_end = parsed.seen_end;
   return true;
+}
+
+// Its first `size` bytes.
+void AnswerParser::DeliverContent(const ParsedAnswer& parsed, std::size_t size) {
+  const std::size_t sent = state_.sent.content.size();
+  if (size <= sent) return;
+  Send(Kind::kContent, std::string_view(parsed.content).substr(sent, size - sent));
+  state_.sent.content = parsed.content.substr(0, size);
 }
 
 // False: a call is not certain yet, so nothing behind it is either.
@@ -233,6 +240,7 @@ bool AnswerParser::DeliverCalls(const ParsedAnswer& parsed) {
   for (std::size_t i = 0; i < parsed.calls.size(); ++i) {
     const ParsedCall& call = parsed.calls[i];
     const bool is_new = i >= state_.sent.calls.size();
+    if (is_new) DeliverContent(parsed, call.content_before);
     if (is_new && !call.is_certain) return false;
     if (is_new) {
       state_.sent.calls.push_back({.index = calls_++, .name = call.name, .arguments = call.arguments, .is_complete = false});
@@ -276,14 +284,26 @@ void AnswerParser::StopBehindFirstCall(const ParsedAnswer& parsed) {
   FallBack(std::max(state_.resume, state_.seen_end));
 }
 
-// What looked like more than text is none: its first character is content, and what is behind that may be anything.
+// Whether it has text that nobody knew of where reading resumed.
+bool AnswerParser::ShowsMore(const ParsedAnswer& parsed) const {
+  return parsed.content.size() > state_.sent_at_resume.content.size() || parsed.reasoning.size() > state_.sent_at_resume.reasoning.size();
+}
+
+// The format ends where the text goes on.
+void AnswerParser::Leave(const ParsedAnswer& parsed) {
+  if (Deliver(parsed, true)) FallBack(std::max(state_.resume, state_.seen_end));
+}
+
+// What looked like more than text is none: its first character is content, and what is behind that may be anything. A format would pass
+// over spaces there.
 void AnswerParser::Refuse() {
   const bool was_sent = state_.sent.calls.size() != state_.sent_at_resume.calls.size() ||
                         state_.sent.content != state_.sent_at_resume.content || state_.sent.reasoning != state_.sent_at_resume.reasoning;
   if (was_sent || state_.kind_at_resume == Kind::kReasoning) return FallBack(std::max(state_.resume, state_.seen_end));
   if (state_.buffer.size() <= state_.resume) return BePlain(state_.resume);
   std::string rest = state_.buffer.substr(state_.resume);
-  const std::size_t size = std::max<std::size_t>(CharacterLength(rest), 1);
+  std::size_t size = std::max<std::size_t>(CharacterLength(rest), 1);
+  while (size < rest.size() && IsSpace(rest[size])) ++size;
   Send(Kind::kContent, std::string_view(rest).substr(0, size));
   ResumeWith(rest.substr(size));
 }
@@ -308,14 +328,27 @@ void AnswerParser::BePlain(std::size_t from) {
   if (!rest.empty()) waiting_.push_back({.text = std::move(rest), .read = 0, .is_new = false});
 }
 
+// Whether the end of the text is marks alone, which the format knows.
+bool AnswerParser::EndsInMarks() {
+  const std::size_t seen = std::max(state_.resume, state_.seen_end);
+  if (IsBlank(std::string_view(state_.buffer).substr(std::min(seen, state_.buffer.size())))) return false;
+  parsed_bytes_ += state_.buffer.size();
+  const ParsedAnswer parsed = format_.grammar_->Parse(state_.buffer, /*is_whole=*/true);
+  return parsed.state == ParsedAnswer::State::kClosed && parsed.end == state_.buffer.size() && parsed.content == state_.sent.content &&
+         parsed.reasoning == state_.sent.reasoning && parsed.calls.size() == state_.sent.calls.size();
+}
+
 // The end of the text, as far as the library went, is neither a call nor text of its own.
 void AnswerParser::FinishStretch() {
-  if (state_.is_plain || state_.passing) return;
+  if (state_.is_plain || state_.passing || EndsInMarks()) return;
   const bool has_calls = state_.sent.calls.size() > state_.sent_at_resume.calls.size();
   // What is behind the last whole call belongs to the format. A call that broke off was sent as far as it goes.
   if (has_calls && !has_uncertain_call_) return;
   // Between two blocks, a text that breaks off is the beginning of what would open the next one.
-  if (state_.kind_at_resume == Kind::kReasoning && !has_uncertain_call_) return;
+  const bool ends_in_thoughts =
+      state_.kind_at_resume == Kind::kReasoning || (state_.sent.reasoning.size() > state_.sent_at_resume.reasoning.size() &&
+                                                    state_.sent.content.size() == state_.sent_at_resume.content.size());
+  if (ends_in_thoughts && !has_uncertain_call_) return;
   const std::size_t from = std::max(state_.resume, state_.seen_end);
   if (from < state_.buffer.size()) Send(Kind::kContent, std::string_view(state_.buffer).substr(from));
 }

@@ -102,6 +102,11 @@ std::string TextOf(const Model& model) {
   return {};
 }
 
+bool HasTwoTemplates(const Model* model, const std::string& override) {
+  return model != nullptr && override.empty() && llama_model_chat_template(model->handle(), nullptr) != nullptr &&
+         llama_model_chat_template(model->handle(), "tool_use") != nullptr;
+}
+
 // The variables of the model's own template say nothing to another.
 ChatPrompt GenericPrompt(const ChatPrompt& prompt) {
   ChatPrompt generic = prompt;
@@ -192,6 +197,9 @@ Status CheckTemplateArguments(const std::map<std::string, std::string>& argument
 
 struct ChatTemplate::Engine {
   common_chat_templates_ptr templates;
+  // For what answers hold, none of which is the token that ends them: llama.cpp takes that for a mark of calls. Absent where the file has a
+  // template of its own for tools.
+  common_chat_templates_ptr answers;
   AnswerFormats formats;
   bool knows_tools = false;
   bool knows_system = true;
@@ -230,6 +238,7 @@ void ChatTemplate::Load(const Model* model, const std::string& override, const s
     limits.max_steps = kMostLoadSteps;
     const auto made = WithinChatTemplateLimits(limits, kMostChatTemplateLoadTime, {}, [&] {
       engine_->templates = common_chat_templates_init(model == nullptr ? nullptr : model->handle(), override, bos, eos);
+      if (!HasTwoTemplates(model, override)) engine_->answers = common_chat_templates_init(nullptr, source_.empty() ? "chatml" : source_);
       return true;
     });
     if (!made) return std::unexpected(made.error());
@@ -295,7 +304,8 @@ Result<RenderedChat> ChatTemplate::Prepare(const ChatPrompt& prompt, const StopC
   const bool is_open = prompt.add_generation_prompt || prompt.continue_final_message;
   const bool is_generic = !engine_->knows_tools && !prompt.tools.empty() && !prompt.continue_final_message;
   if (!is_open || (!builtin_.empty() && !is_generic)) return RenderedChat{.prompt = std::move(*text), .format = AnswerFormat::Plain()};
-  const common_chat_templates* templates = (is_generic ? engine_->generic : engine_->templates).get();
+  const common_chat_templates_ptr& own = engine_->answers ? engine_->answers : engine_->templates;
+  const common_chat_templates* templates = (is_generic ? engine_->generic : own).get();
   AnswerFormats& formats = is_generic ? engine_->generic_formats : engine_->formats;
   const ChatPrompt generic = is_generic ? GenericPrompt(prompt) : ChatPrompt();
   const ChatPrompt& asked = is_generic ? generic : prompt;

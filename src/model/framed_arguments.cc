@@ -307,11 +307,44 @@ std::string ArgumentFramer::AddArguments(const std::vector<SchemaArgument>& want
   return name('f', 0);
 }
 
+// A grammar knows nothing of what a parser looks ahead for: where a call is one only right before a mark, nothing may come between.
+void CloseCallsAtTheirMarks(common_peg_arena& arena) {
+  const auto is_awaited = [&arena](ParserId call, const std::string& mark) {
+    return AnyBelow(arena, call, [&](const auto& parser) {
+      const auto* ahead = std::get_if<common_peg_and_parser>(&parser);
+      const auto* awaited = ahead == nullptr ? nullptr : std::get_if<common_peg_literal_parser>(&arena.get(ahead->child));
+      return awaited != nullptr && awaited->literal == mark;
+    });
+  };
+  for (ParserId id = 0; id < arena.size(); ++id) {
+    const auto* sequence = std::get_if<common_peg_sequence_parser>(&arena.get(id));
+    if (sequence == nullptr) continue;
+    std::vector<ParserId> children = sequence->children;
+    for (std::size_t at = 1; at + 1 < children.size(); ++at) {
+      const auto* mark = std::get_if<common_peg_literal_parser>(&arena.get(children[at + 1]));
+      if (mark == nullptr || !std::holds_alternative<common_peg_space_parser>(arena.get(children[at]))) continue;
+      if (is_awaited(children[at - 1], mark->literal)) children.erase(children.begin() + static_cast<std::ptrdiff_t>(at));
+    }
+    arena.get(id) = common_peg_sequence_parser{std::move(children)};
+  }
+}
+
+// Some formats repeat calls, whether several are asked for or not.
+void LetOneCallCome(common_peg_arena& arena) {
+  for (ParserId id = 0; id < arena.size(); ++id) {
+    auto* repetition = std::get_if<common_peg_repetition_parser>(&arena.get(id));
+    if (repetition != nullptr && repetition->max_count != 1 && HoldsTag(arena, repetition->child, Tags::TOOL_NAME))
+      repetition->max_count = 1;
+  }
+}
+
 }  // namespace
 
 FramedCalls FrameArguments(const common_chat_params& params, const ChatPrompt& prompt) {
   common_peg_arena arena;
   arena.load(params.parser);
+  CloseCallsAtTheirMarks(arena);
+  if (!prompt.parallel_tool_calls) LetOneCallCome(arena);
   FramedCalls framed;
   ArgumentFramer framer(arena, framed);
   for (std::size_t i = 0; i < prompt.tools.size(); ++i) {

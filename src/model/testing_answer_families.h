@@ -229,8 +229,6 @@ inline void AddFamiliesOfFunctions(std::vector<AnswerFamily>& families) {
                       }});
 }
 
-// phi-4 is missing: llama.cpp's collection has no template of it. Neither has it a generic format any more: a template without calls
-// of its own has none.
 inline std::vector<AnswerFamily> AnswerFamilies() {
   std::vector<AnswerFamily> families;
   AddFamiliesOfJson(families);

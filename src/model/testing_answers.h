@@ -14,11 +14,17 @@
 
 namespace cllm {
 
-inline std::string TemplateFile(const std::string& name) {
-  std::ifstream file(std::filesystem::path(CLLM_LLAMA_CPP_SOURCE) / "models" / "templates" / (name + ".jinja"), std::ios::binary);
+inline std::string WholeFile(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
   std::ostringstream text;
   text << file.rdbuf();
   return text.str();
+}
+
+// Of llama.cpp's collection; a template itself is its own.
+inline std::string TemplateFile(const std::string& name) {
+  if (name.starts_with("{%")) return name;
+  return WholeFile(std::filesystem::path(CLLM_LLAMA_CPP_SOURCE) / "models" / "templates" / (name + ".jinja"));
 }
 
 inline std::vector<ChatTool> TestTools() {

@@ -33,7 +33,8 @@ struct ToyEngine {
 };
 using TwoEngines = std::array<ToyEngine, 2>;
 
-// Who computes, turn by turn: the place of an engine of `engines`, until the first has had `most` turns.
+// Who computes, turn by turn: the place of an engine of `engines`, until the first has had `most` turns. Between two turns an umpire has
+// one of no time, in which it waits until both want to compute again: else who has just computed might come too late to be considered.
 std::vector<int> OrderOf(const TwoEngines& engines, int most) {
   ToyClock clock;
   StepTurns turns(clock.Now());
@@ -47,9 +48,16 @@ std::vector<int> OrderOf(const TwoEngines& engines, int most) {
       const StepTurns::Turn turn(member, engine.expected_s);
       if (ended) return;
       order.push_back(number);
-      while (turns.waiting() < 1 && !ended) std::this_thread::yield();
+      while (turns.waiting() < 2 && !ended) std::this_thread::yield();
       clock.Pass(engine.step_s);
       if (std::ranges::count(order, 0) == most) ended = true;
+    }
+  };
+  const auto watch = [&] {
+    StepTurns::Member umpire(&turns);
+    while (!ended) {
+      const StepTurns::Turn turn(umpire, -1e3);
+      while (turns.waiting() < 2 && !ended) std::this_thread::yield();
     }
   };
   StepTurns::Member first(&turns);
@@ -59,6 +67,8 @@ std::vector<int> OrderOf(const TwoEngines& engines, int most) {
       threads.emplace_back(compute, number);
       while (turns.waiting() < static_cast<std::size_t>(number) + 1) std::this_thread::yield();
     }
+    threads.emplace_back(watch);
+    while (turns.waiting() < 3) std::this_thread::yield();
   }
   threads.clear();
   return order;

@@ -6,11 +6,13 @@ import concurrent.futures
 import json
 import re
 
+import jsonschema_rs
 import openai
 import pydantic
 import pytest
 import requests
-from conftest import Server
+from conftest import Program, Server
+from random_model import with_vocabulary_of
 
 PERSON = {
     "type": "object",
@@ -210,10 +212,16 @@ BOUNDED = [
 ]
 
 
-def test_nothing_that_is_drawn_breaks_its_schema(serve, request: pytest.FixtureRequest) -> None:
+@pytest.mark.parametrize("weights", ["trained", "random"])
+def test_nothing_that_is_drawn_breaks_its_schema(program: Program, launch, weights: str, tmp_path, request: pytest.FixtureRequest) -> None:
     """Hot draws from the whole vocabulary: each answer is what was asked for, or was cut. --structured-runs N makes N of them."""
-    server = serve("-np", "8")
     runs = request.config.getoption("--structured-runs")
+    model = program.model
+    if weights == "random":
+        model = tmp_path / "random.gguf"
+        model.write_bytes(with_vocabulary_of(program.model).bytes())
+        runs = runs if runs > 140 else 28
+    server = launch(model, "--host", "127.0.0.1", "--port", 0, "-np", "8").wait_ready()
 
     def ask(number: int) -> str:
         schema = BOUNDED[number % len(BOUNDED)]
@@ -221,11 +229,12 @@ def test_nothing_that_is_drawn_breaks_its_schema(serve, request: pytest.FixtureR
         assert response.status_code == 200, (schema, response.text)
         choice = response.json()["choices"][0]
         if choice["finish_reason"] == "stop":
-            json.loads(choice["message"]["content"])
+            jsonschema_rs.validate(schema, json.loads(choice["message"]["content"]))
         return choice["finish_reason"]
 
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         ends = list(pool.map(ask, range(runs)))
-    print(f"{ends.count('stop')} of {runs} ended by themselves")
+    print(f"{weights} weights: {ends.count('stop')} of {runs} ended by themselves")
     assert ends.count("stop") >= 0.8 * runs
-    assert re.search(r"^cllm_invalid_answers_total 0$", requests.get(server.url + "/metrics", timeout=10).text, re.M)
+    page = requests.get(server.url + "/metrics", timeout=10).text
+    assert re.search(r"^cllm_invalid_answers_total 0$", page, re.M)

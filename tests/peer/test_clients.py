@@ -31,7 +31,22 @@ MODELS = """
   model_name: any
   api_base: {url}
   completion: true
+- model_id: tools
+  model_name: any
+  api_base: {url}
+  supports_tools: true
+  supports_schema: true
 """
+
+# What it calls it says, and the file of that name shows that it did.
+LOOK = """
+def look(city: str) -> str:
+    "The weather of a city."
+    with open("called", "w") as file:
+        file.write(city)
+    return "sunny"
+"""
+CALL = '<tool_call>\n{"name": "look", "arguments": {"city": "Paris"}}\n</tool_call>'
 
 TASK = """
 from inspect_ai import Task, task
@@ -123,6 +138,16 @@ def test_llm(url: str, tmp_path: Path) -> None:
     assert streamed.strip() and streamed == run(tmp_path, "llm", *question, "--no-stream", **environment)
     assert run(tmp_path, "llm", "-c", "More.", "-o", "max_tokens", "8", **environment).strip()
     assert run(tmp_path, "llm", "-m", "text", "Once upon a", "-o", "max_tokens", "8", **environment).strip()
+
+
+def test_llm_tools(url: str, tmp_path: Path) -> None:
+    (tmp_path / "extra-openai-models.yaml").write_text(MODELS.format(url=url))
+    environment = {"LLM_USER_PATH": str(tmp_path), "OPENAI_API_KEY": "none"}
+    run(tmp_path, "llm", "-m", "tools", "--functions", LOOK, "-s", "Copy what you are told.", f"Repeat this: {CALL}", "-o", "max_tokens", "60",
+        **environment)
+    assert (tmp_path / "called").read_text() == "Paris"
+    person = run(tmp_path, "llm", "-m", "tools", "--schema", "name, age int", "A person", "-o", "max_tokens", "100", **environment)
+    assert set(json.loads(person)) == {"name", "age"}
 
 
 def test_inspect(url: str, tmp_path: Path) -> None:
