@@ -56,15 +56,19 @@ void ReadMetadata(JsonObject& object) {
 // form is for.
 bool ReadInclude(JsonObject& object) {
   bool logprobs = false;
-  const Json* include =
-      object.Any("include", [] { return words::ListOf(words::Enum({"reasoning.encrypted_content", "message.output_text.logprobs"})); });
+  const Json* include = object.Any("include", [] {
+    return words::ListOf(words::Enum(
+        {"reasoning.encrypted_content", "message.output_text.logprobs", "web_search_call.action.sources", "web_search_call.results"}));
+  });
   if (include == nullptr) return logprobs;
   if (!include->is_array()) {
     object.Reject("include", "include must be an array of strings");
     return logprobs;
   }
   for (const Json& item : *include) {
-    if (item == "reasoning.encrypted_content") continue;
+    const bool asks_for_nothing =
+        item == "reasoning.encrypted_content" || item == "web_search_call.action.sources" || item == "web_search_call.results";
+    if (asks_for_nothing) continue;
     if (item == "message.output_text.logprobs") {
       logprobs = true;
       continue;

@@ -350,6 +350,9 @@ TEST_F(ResponsesTest, OffersOfOpenAisServersAreLeftOutBesideFunctions) {
   const ParsedCall call = Parsed(dialect_, With(kLeastResponse, "tools", "[" + search + ", " + kFlatTool + "]"));
   EXPECT_EQ(std::get<ChatPrompt>(call.request.prompt).tools.size(), 1U);
   EXPECT_EQ(call.ignored_fields, (std::vector<std::string>{"tools[0]"}));
+  // Vercel's AI SDK asks for the sources of each search: there is none.
+  const std::string sources = With(kLeastResponse, "include", R"(["web_search_call.action.sources"])");
+  EXPECT_TRUE(dialect_.Parse(With(sources.c_str(), "tools", "[" + search + ", " + kFlatTool + "]")));
   // Who offers nothing else wants it.
   EXPECT_EQ(ErrorOf(dialect_, With(kLeastResponse, "tools", "[" + search + "]")).field, "tools[0].type");
   // What is part of the conversation is missed.

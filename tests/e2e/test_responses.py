@@ -9,7 +9,7 @@ import openai
 import pydantic
 import pytest
 import requests
-from clients import Json, wait_until
+from clients import WAITING, Json, wait_until
 from conftest import Server
 
 WEATHER = {
@@ -59,7 +59,7 @@ def good(response: requests.Response) -> Json:
 def events(response: requests.Response) -> Iterator[Json]:
     """The frames of a stream, each checked to be an event of its own type and number."""
     assert response.status_code == 200, response.text
-    frames = response.text.split("\n\n")
+    frames = [frame for frame in response.text.split("\n\n") if frame != WAITING.decode()]
     assert frames.pop() == ""
     for number, frame in enumerate(frames):
         head, data = frame.split("\n")
