@@ -72,8 +72,8 @@ simulate: setup ## The scheduler under REQUESTS random requests in virtual time
 # A sanitizer is asked where the program meets what others send, or is interrupted. The rest drives no program, measures, or repeats
 # the suite's requests.
 WITHOUT_SANITIZER = tests/tools tests/test_format.py tests/test_rooms.py $(patsubst %,tests/e2e/test_%.py,docs generated_docs install \
-  benchmarks cache_owners completion concurrency config_command embeddings generate isolated_models keep_alive llama_server long_answer memory metrics models openai \
-  prefix_cache process proxies pull reasoning_budget rerank result_cache run same_bytes scheduling show structured_output threads tools)
+  benchmarks cache_owners call_formats completion concurrency config_command embeddings generate isolated_models keep_alive llama_server long_answer memory metrics models openai \
+  prefix_cache process proxies published_schemas pull reasoning_budget rerank result_cache run same_bytes scheduling scoring several_models show structured_output threads tools)
 check: ## Short fuzzing, the unit tests of what threads share under ThreadSanitizer, unit and end-to-end tests under AddressSanitizer
 	@$(MAKE) --no-print-directory fuzz
 	@$(MAKE) --no-print-directory test-threads

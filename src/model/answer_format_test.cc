@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/json_text.h"
+#include "base/testing_build.h"
 #include "model/answer_formats.h"
 #include "model/testing_answer_transcripts.h"
 
@@ -51,7 +52,7 @@ TEST(AnswerFormat, AnAnswerMayEndAnywhere) {
     const auto format = FormatOf(family.templates.front(), family.chat);
     for (const AnswerCase& test : family.cases) {
       const ReadAnswer whole = ReadWhole(format, test.text);
-      for (std::size_t size = 0; size < test.text.size(); ++size) {
+      for (std::size_t size = 0; size < test.text.size(); size += kIsSanitized ? 5 : 1) {
         if ((test.text[size] & 0xC0) == 0x80) continue;
         const std::string text = test.text.substr(0, size);
         const ReadAnswer cut = ReadInPieces(format, text, 1, size % 2 == 0);
